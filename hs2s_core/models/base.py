@@ -1,0 +1,94 @@
+"""The contract every network follows, and the state it carries from frame to frame.
+
+One object is one binary problem: a batch holds ``B`` objects that belong to ``C`` clips,
+and ``owner`` (B,) names the clip of each object. What depends on the image alone is
+computed once per clip (:meth:`VideoSegmenter.encode`); the rest once per object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from hs2s_core.config import ModelConfig
+
+Tree = TypeVar("Tree")
+
+
+class StepOutput(NamedTuple):
+    """What one step predicts for B objects at the input size (H, W)."""
+
+    logits: Tensor
+    """(B, 1, H, W) float; sigmoid gives the probability of the object."""
+    border: Tensor | None = None
+    """(B, 42, H, W) float class scores of the border distance, if the model has them."""
+    match: Tensor | None = None
+    """(B, R, h, w) float in [0, 1]: reference masks as the matching alone transports them."""
+
+
+class State(NamedTuple):
+    """What step t leaves for step t + 1. Constant in size, whatever the clip's length."""
+
+    previous: Any
+    """Tree of (C, ...) tensors: the image features of the frame just seen."""
+    objects: Any
+    """Tree of (B, ...) tensors: memories and first reference of each object."""
+
+
+class VideoSegmenter(nn.Module):
+    """Base of the online networks (all but the bidirectional one).
+
+    Calls in order, for a clip: ``encode`` frame 0, ``begin`` with its masks, then for each
+    further frame ``encode`` and ``step`` with the masks of the frame before.
+    """
+
+    config: ModelConfig
+    stride: int
+    """Height and width of the input must be multiples of this many pixels."""
+
+    def encode(self, frame: Tensor) -> Any:
+        """Image features (a tree of (C, ...) tensors) of ``frame`` (C, 3, H, W).
+
+        ``frame`` is float RGB in [0, 1], normalised with the ImageNet mean and deviation.
+        """
+        raise NotImplementedError
+
+    def begin(self, features: Any, mask: Tensor, owner: Tensor) -> State:
+        """State after each object's first frame.
+
+        ``features`` is :meth:`encode` of that frame, ``mask`` (B, 1, H, W) float in [0, 1] the
+        given masks, ``owner`` (B,) int64 the clip of each object.
+        """
+        raise NotImplementedError
+
+    def step(
+        self, features: Any, mask: Tensor, state: State, owner: Tensor
+    ) -> tuple[StepOutput, State]:
+        """Segment frame t: ``features`` are of x_t, ``mask`` is y_{t-1} (B, 1, H, W)."""
+        raise NotImplementedError
+
+
+def map_tree(function: Any, *trees: Tree) -> Tree:
+    """Apply ``function`` to the tensors at the same place of equal trees of named tuples."""
+    first = trees[0]
+    if isinstance(first, Tensor):
+        return function(*trees)  # type: ignore[no-any-return]
+    if first is None:
+        return None  # type: ignore[return-value]
+    assert isinstance(first, tuple)
+    parts = [map_tree(function, *children) for children in zip(*trees, strict=True)]  # type: ignore[call-overload]
+    return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)  # type: ignore[return-value]
+
+
+def select_objects(state: State, index: Tensor) -> State:
+    """The state of some objects only; ``index`` (K,) int64 along B."""
+    return state._replace(objects=map_tree(lambda x: x[index], state.objects))
+
+
+def join_states(states: Sequence[State]) -> State:
+    """One batch out of several states that have just seen the same frame."""
+    objects = map_tree(lambda *x: torch.cat(x), *[state.objects for state in states])
+    return State(states[-1].previous, objects)
