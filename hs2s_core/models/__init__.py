@@ -1,0 +1,37 @@
+"""The networks, and :func:`build_model`, which assembles one from its config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hs2s_core.config import ModelConfig, preset
+from hs2s_core.errors import InvalidConfig
+from hs2s_core.models.base import State, StepOutput, VideoSegmenter
+
+__all__ = ["State", "StepOutput", "VideoSegmenter", "build_model"]
+
+
+def build_model(
+    config: ModelConfig | str, *, pretrained_backbone: bool | str | Path = False
+) -> VideoSegmenter:
+    """Build the network that ``config`` (or the preset of that name) describes.
+
+    ``pretrained_backbone`` starts the image encoders from ImageNet: ``True`` takes
+    torchvision's weights (fetched once, then cached), a path a state-dict file of the same
+    layout, ``False`` random values. Raises InvalidConfig for a combination that the design
+    excludes and InvalidWeights for a backbone that cannot be had.
+    """
+    if isinstance(config, str):
+        config = preset(config)
+    if config.system == "lite":
+        if pretrained_backbone:
+            raise InvalidConfig(
+                "the lite encoder is our own and has no ImageNet weights; "
+                "build it with pretrained_backbone=False"
+            )
+        from hs2s_core.models.lite import HS2SLite
+
+        return HS2SLite(config)
+    from hs2s_core.models.hs2s import HS2S
+
+    return HS2S(config, pretrained_backbone=pretrained_backbone)

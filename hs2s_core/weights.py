@@ -1,0 +1,285 @@
+"""Weights files: safetensors that carry their config and a card, and nothing executable.
+
+The metadata of a file holds two JSON objects: ``config`` (:meth:`ModelConfig.to_dict`, enough
+to rebuild the network) and ``card`` (where the weights come from, free in form).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from hs2s_core.config import PRESETS, ModelConfig
+from hs2s_core.devices import pick_device
+from hs2s_core.errors import HS2SError, InvalidWeights
+from hs2s_core.models import VideoSegmenter, build_model
+from hs2s_core.resources import asset
+
+__all__ = [
+    "PUBLISHED",
+    "PublishedWeights",
+    "WeightsHeader",
+    "check_tensors",
+    "fill_model",
+    "find_weights",
+    "load_model",
+    "pick_device",
+    "read_card",
+    "read_header",
+    "save_weights",
+    "write_tensors",
+]
+
+DEFAULT = "hs2s-lite"
+"""The preset whose weights ship with the package."""
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """Where the weights of a preset come from."""
+
+    file: str | None
+    """Name of the shipped asset, or None when the user has to bring the file."""
+    note: str
+    """What they are, and how to get them."""
+
+
+PUBLISHED: dict[str, PublishedWeights] = {
+    "hs2s-lite": PublishedWeights(
+        "hs2s-lite.safetensors", "ships with the package; trained by this project"
+    ),
+    "hs2s": PublishedWeights(
+        None,
+        "published by the paper's authors: download their checkpoint, then run "
+        "`hs2s weights convert CHECKPOINT hs2s.safetensors`",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class WeightsHeader:
+    """What a weights file says about itself, read without its tensors."""
+
+    config: ModelConfig
+    card: dict[str, Any]
+    tensors: dict[str, tuple[str, tuple[int, ...]]]
+    """Name -> (dtype as safetensors spells it, shape)."""
+
+    @property
+    def parameters(self) -> int:
+        """Number of stored values, buffers included."""
+        return sum(torch.Size(shape).numel() for _, shape in self.tensors.values())
+
+
+def load_model(source: str | Path | None = None, *, device: str = "auto") -> VideoSegmenter:
+    """Load a network ready for inference (eval mode, float32) onto ``device``.
+
+    ``source`` is a ``.safetensors`` file, the name of a preset with shipped weights, or None
+    for the default. Values stored in half precision are widened to float32. Raises
+    InvalidWeights when the file is missing, damaged or does not fit its config, and HS2SError
+    when the device cannot be had.
+    """
+    target = pick_device(device)
+    path = find_weights(source)
+    header = read_header(path)
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: _widen(file.get_tensor(name)) for name in header.tensors}
+    model = fill_model(header.config, tensors, name=str(path))
+    return model.to(target).eval()
+
+
+def find_weights(source: str | Path | None = None) -> Path:
+    """Resolve :func:`load_model`'s ``source`` to an existing file."""
+    if source is None:
+        source = DEFAULT
+    path = Path(source)
+    if isinstance(source, str) and source in PRESETS and not path.is_file():
+        published = PUBLISHED.get(source)
+        if published is None:
+            raise InvalidWeights(
+                f"preset {source!r} has no published weights; train it with "
+                f"`hs2s train --preset {source}` and give the resulting .safetensors file"
+            )
+        if published.file is None:
+            raise InvalidWeights(f"the weights of {source!r} do not ship here: {published.note}")
+        return asset(published.file)
+    if not path.exists():
+        known = ", ".join(name for name, entry in PUBLISHED.items() if entry.file)
+        raise InvalidWeights(
+            f"no weights file {str(path)!r}; expected a .safetensors file or one of: {known}"
+        )
+    if not path.is_file():
+        raise InvalidWeights(f"{str(path)!r} is a folder; expected a .safetensors file")
+    return path
+
+
+def fill_model(
+    config: ModelConfig, tensors: Mapping[str, Tensor], *, name: str = "these weights"
+) -> VideoSegmenter:
+    """Build the network of ``config`` around ``tensors`` (our names), without copying them.
+
+    Every missing, extra or misshapen tensor is named in the InvalidWeights raised; ``name``
+    says in it where they came from.
+    """
+    with torch.device("meta"):  # no memory and no random numbers until all is checked
+        model = build_model(config)
+    check_tensors(
+        {key: tuple(value.shape) for key, value in model.state_dict().items()},
+        {key: tuple(value.shape) for key, value in tensors.items()},
+        name=name,
+    )
+    if any(key not in tensors for key, _ in model.named_buffers()):
+        # Buffers that are computed rather than stored would stay without memory.
+        model = build_model(config)
+    model.load_state_dict(dict(tensors), assign=True)
+    return model
+
+
+def save_weights(
+    model: VideoSegmenter,
+    path: str | Path,
+    card: Mapping[str, Any],
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Write ``model``, its config and ``card`` (JSON-ready) to ``path`` in one piece.
+
+    ``dtype`` is None to keep each tensor's own, or ``torch.float16`` to halve the file; a
+    finite value beyond the half range is refused with InvalidWeights.
+    """
+    tensors = model.state_dict()
+    write_tensors(tensors, path, model.config, card, dtype)
+
+
+def write_tensors(
+    tensors: Mapping[str, Tensor],
+    path: str | Path,
+    config: ModelConfig,
+    card: Mapping[str, Any],
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Like :func:`save_weights`, from a mapping of our names to tensors."""
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise InvalidWeights(f"{path.name!r} should end in .safetensors")
+    stored = {name: _narrow(name, tensor, dtype) for name, tensor in tensors.items()}
+    try:
+        metadata = {
+            "format": "pt",
+            "config": json.dumps(config.to_dict()),
+            "card": json.dumps(dict(card)),
+        }
+    except TypeError as error:
+        raise InvalidWeights(f"the card cannot be written as JSON: {error}") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Written beside its place and then moved: a run that dies leaves no half file.
+    handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    try:
+        save_file(stored, part, metadata)
+        os.chmod(part, 0o666 & ~_umask())
+        os.replace(part, path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+
+
+def read_header(path: str | Path) -> WeightsHeader:
+    """Config, card and tensor shapes of a weights file; its tensors stay unread."""
+    path = Path(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {
+                name: (str(part.get_dtype()), tuple(part.get_shape()))
+                for name, part in slices.items()
+            }
+    except (SafetensorError, OSError) as error:
+        raise InvalidWeights(_unreadable(path, error)) from error
+    if "config" not in metadata:
+        raise InvalidWeights(
+            f"{str(path)!r} is a safetensors file without our config; expected one written by "
+            "`hs2s train` or `hs2s weights convert`"
+        )
+    try:
+        config = ModelConfig.from_dict(json.loads(metadata["config"]))
+        card = dict(json.loads(metadata.get("card", "{}")))
+    except (HS2SError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidWeights(f"{str(path)!r} holds an unusable config or card: {error}") from error
+    return WeightsHeader(config, card, tensors)
+
+
+def read_card(path: str | Path) -> dict[str, Any]:
+    """The card stored in a weights file: data, recipe, scores and known limits."""
+    return read_header(path).card
+
+
+def check_tensors(
+    expected: Mapping[str, tuple[int, ...]],
+    found: Mapping[str, tuple[int, ...]],
+    *,
+    name: str,
+) -> None:
+    """Raise InvalidWeights naming every tensor that is missing, extra or misshapen."""
+    missing = [f"missing {key} {expected[key]}" for key in expected if key not in found]
+    extra = [f"extra {key} {found[key]}" for key in found if key not in expected]
+    misshapen = [
+        f"misshapen {key}: found {found[key]}, expected {expected[key]}"
+        for key in expected
+        if key in found and found[key] != expected[key]
+    ]
+    problems = missing + extra + misshapen
+    if problems:
+        raise InvalidWeights(
+            f"{name}: {len(missing)} tensors missing, {len(extra)} extra, {len(misshapen)} "
+            "misshapen, so these weights belong to another network:\n  " + "\n  ".join(problems)
+        )
+
+
+def _widen(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _narrow(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """A copy of its own on the CPU: safetensors refuses tensors that share memory."""
+    tensor = tensor.detach().cpu()
+    if dtype is None or not tensor.is_floating_point():
+        return tensor.clone(memory_format=torch.contiguous_format)
+    narrow = tensor.to(dtype).clone(memory_format=torch.contiguous_format)
+    if not torch.equal(narrow.isfinite(), tensor.isfinite()):
+        raise InvalidWeights(
+            f"{name} reaches {tensor.abs().max():.3g}, beyond what {dtype} can hold; "
+            "save these weights in float32"
+        )
+    return narrow
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    if not path.is_file():
+        return f"no weights file {str(path)!r}"
+    if path.suffix in (".pth", ".pt", ".ckpt", ".tar", ".bin"):
+        return (
+            f"{str(path)!r} is a PyTorch checkpoint, not a safetensors file; turn the authors' "
+            "one into ours with `hs2s weights convert`"
+        )
+    size = path.stat().st_size
+    return (
+        f"{str(path)!r} ({size} bytes) is not a complete safetensors file ({error}); "
+        "it was cut short or damaged: copy or download it again"
+    )
