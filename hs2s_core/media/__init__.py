@@ -1,0 +1,16 @@
+"""Pictures and masks on disk: frames in (``frames``), id maps in and out (``masks``)."""
+
+from hs2s_core.media.frames import FrameSource, ImageFrames, VideoFrames, open_frames
+from hs2s_core.media.images import IMAGE_SUFFIXES, RGBImage, image_size, list_images, read_image
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "FrameSource",
+    "ImageFrames",
+    "RGBImage",
+    "VideoFrames",
+    "image_size",
+    "list_images",
+    "open_frames",
+    "read_image",
+]

@@ -1,0 +1,108 @@
+"""Image files: natural order, listing a folder, reading one picture, reading only its size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from hs2s_core.errors import InvalidMedia
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+
+RGBImage = npt.NDArray[np.uint8]
+
+_DIGITS = re.compile(r"(\d+)", re.ASCII)
+_EXIF_ORIENTATION = 0x0112
+# What Pillow raises on damaged or hostile files; a truncated JPEG is an OSError.
+_DECODE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
+
+def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Sort key: ``frame2`` before ``frame10``; what is equal so (``1``, ``01``) by spelling."""
+    parts = [
+        (0, int(part), "") if part.isdigit() else (1, 0, part.lower())
+        for part in _DIGITS.split(name)
+        if part
+    ]
+    return parts, name
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Image files of ``folder`` in natural order; dot files (such as macOS ``._*``) are ignored.
+
+    Raises ``InvalidMedia`` if the folder cannot be listed or two files share one stem.
+    """
+    try:
+        files = [
+            entry
+            for entry in folder.iterdir()
+            if entry.suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".")
+        ]
+    except OSError as error:
+        raise InvalidMedia(
+            f"{folder}: the folder cannot be listed ({error.strerror or error}); "
+            "give an existing folder that you may read."
+        ) from error
+    files.sort(key=lambda entry: natural_key(entry.name))
+    _refuse_equal_stems(folder, files)
+    return files
+
+
+def read_image(path: Path) -> RGBImage:
+    """One picture as RGB uint8 (H, W, 3), its EXIF rotation applied.
+
+    Raises ``InvalidMedia`` if the file is missing, truncated or not an image.
+    """
+    try:
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I"):
+                # Pillow would clip 16-bit grey to 255 instead of scaling it.
+                wide = np.asarray(upright).astype(np.int64)
+                grey = np.clip(wide >> 8, 0, 255).astype(np.uint8)
+                return np.repeat(grey[..., None], 3, axis=2)
+            return np.array(upright.convert("RGB"))
+    except _DECODE_ERRORS as error:
+        raise _unreadable(path, error) from error
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(H, W) of a picture after its EXIF rotation, from the file's header alone.
+
+    Raises ``InvalidMedia`` as ``read_image`` does, as far as the header tells.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+    except _DECODE_ERRORS as error:
+        raise _unreadable(path, error) from error
+    return (width, height) if turned else (height, width)
+
+
+def _unreadable(path: Path, error: BaseException) -> InvalidMedia:
+    if not path.exists():
+        return InvalidMedia(f"{path}: no such file; check the path or restore the file.")
+    if path.stat().st_size == 0:
+        return InvalidMedia(f"{path}: the file is empty (0 bytes); copy it again from its source.")
+    return InvalidMedia(
+        f"{path}: not readable as an image ({error}); expected an intact "
+        f"{', '.join(sorted(IMAGE_SUFFIXES))} file. Copy it again from its source or convert it."
+    )
+
+
+def _refuse_equal_stems(folder: Path, files: Iterable[Path]) -> None:
+    """Two files for one frame (``00000.jpg`` and ``00000.png``) leave its picture undecided."""
+    seen: dict[str, Path] = {}
+    for file in files:
+        other = seen.setdefault(file.stem, file)
+        if other is not file:
+            raise InvalidMedia(
+                f"{folder}: '{other.name}' and '{file.name}' both claim frame '{file.stem}'; "
+                "expected one image per frame. Move the other files (masks?) to their own folder."
+            )

@@ -1,0 +1,63 @@
+"""What a clip is to the rest of the code: frames of one size, streamed and re-iterable."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+
+from hs2s_core.errors import InvalidMedia
+from hs2s_core.media.images import RGBImage
+
+
+class FrameSource(ABC):
+    """The frames of one clip: re-iterable, streamed, all of one size.
+
+    ``size`` is (H, W). ``names`` are the stems of image files, ``None`` for a video file. ``fps``
+    is frames per second where the file tells it. ``description`` names the source in messages.
+    Frames are RGB uint8 (H, W, 3); indices are 0-based. Reading raises ``InvalidMedia`` on a
+    damaged frame or one whose size differs from ``size``.
+    """
+
+    size: tuple[int, int]
+    names: Sequence[str] | None = None
+    fps: float | None = None
+    description: str
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Frame count. For a video file the container's claim until a full pass corrected it."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[RGBImage]:
+        """Frames first to last; each call starts anew and independently of other iterations."""
+
+    @abstractmethod
+    def __reversed__(self) -> Iterator[RGBImage]:
+        """Frames last to first, in bounded memory."""
+
+    @abstractmethod
+    def at(self, index: int) -> RGBImage:
+        """Frame ``index``, equal to what iteration yields there. ``IndexError`` if out of range."""
+
+    def check_size(self, frame: RGBImage, label: str) -> RGBImage:
+        """``frame`` itself; raises ``InvalidMedia`` if it has another size than the first."""
+        height, width = frame.shape[:2]
+        if (height, width) != self.size:
+            raise mixed_sizes(self.description, label, (height, width), self.size)
+        return frame
+
+
+def mixed_sizes(
+    description: str, label: str, found: tuple[int, int], expected: tuple[int, int]
+) -> InvalidMedia:
+    """The error for a frame ``label`` of size ``found`` (H, W) in a clip of size ``expected``."""
+    return InvalidMedia(
+        f"{description}: {label} is {found[1]}x{found[0]} pixels, the first frame is "
+        f"{expected[1]}x{expected[0]}; expected one size for the whole clip. "
+        "Resize the frames or split the clip."
+    )
+
+
+def out_of_range(description: str, index: int, count: int) -> IndexError:
+    """The error for a frame index outside of the clip."""
+    return IndexError(f"{description}: frame {index} asked for, frames are 0..{count - 1}.")
