@@ -1,0 +1,119 @@
+"""Fixtures shared by all tests; FiftyOne, when a test imports it, runs against a database of its own.
+
+A developer's machine may have a FiftyOne App open. FiftyOne attaches to *any* running service of
+the machine, whatever ``FIFTYONE_DATABASE_DIR`` says, so tests could write into real datasets.
+Therefore the first ``import fiftyone`` of a test run starts a private MongoDB server, and tests
+that never import it (all of ``hs2s_core``) pay nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.abc
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+# Settings of the developer's own FiftyOne must not leak into the tests.
+for _name in [name for name in os.environ if name.startswith("FIFTYONE_")]:
+    del os.environ[_name]
+
+_NO_SERVER = (
+    "no MongoDB server for the FiftyOne tests: the installed FiftyOne brings no `mongod` and none "
+    "is on the PATH. Install one as a wheel with `pip install -e '.[mongodb]'`."
+)
+
+
+class _PrivateFiftyOne(importlib.abc.MetaPathFinder):
+    """Prepares environment and database just before ``fiftyone`` is first imported."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name == "fiftyone":
+            sys.meta_path.remove(self)
+            _prepare()
+        return None  # the usual finders load it
+
+
+sys.meta_path.insert(0, _PrivateFiftyOne())
+
+
+def _prepare() -> None:
+    root = Path(tempfile.mkdtemp(prefix="hs2s-tests-"))
+    folders = {
+        "DATABASE_DIR": "database",
+        "DEFAULT_DATASET_DIR": "datasets",
+        "DATASET_ZOO_DIR": "dataset-zoo",
+        "MODEL_ZOO_DIR": "model-zoo",
+        "PLUGINS_DIR": "plugins",
+    }
+    for key, folder in folders.items():
+        (root / folder).mkdir()
+        os.environ[f"FIFTYONE_{key}"] = str(root / folder)
+    os.environ |= {
+        "FIFTYONE_CONFIG_PATH": str(root / "config.json"),
+        "FIFTYONE_APP_CONFIG_PATH": str(root / "app_config.json"),
+        "FIFTYONE_DO_NOT_TRACK": "true",
+        "FIFTYONE_DATABASE_VALIDATION": "false",
+        "FIFTYONE_SHOW_PROGRESS_BARS": "false",
+    }
+    server, uri = _start_server(root)
+    os.environ["FIFTYONE_DATABASE_URI"] = uri
+
+    def stop() -> None:
+        server.terminate()
+        server.wait(20)
+        shutil.rmtree(root, ignore_errors=True)
+
+    # Registered before FiftyOne registers its own cleanup, so that it runs after it: FiftyOne
+    # waits half a minute for a database that is already gone.
+    atexit.register(stop)
+
+
+def _start_server(root: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """A private ``mongod`` on a free port of this machine, ready to answer."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = root / "mongod.log"
+    command = [
+        _find_mongod(),
+        *("--dbpath", str(root / "database"), "--bind_ip", "127.0.0.1", "--port", str(port)),
+        *("--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"),
+        *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+    ]
+    with log.open("wb") as out:
+        server = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=0.2).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return server, f"mongodb://127.0.0.1:{port}"
+    server.kill()
+    raise RuntimeError(f"mongod did not start; the end of its log:\n{log.read_text()[-2000:]}")
+
+
+def _find_mongod() -> str:
+    # Found without importing FiftyOne, whose import would look for a database.
+    spec = importlib.util.find_spec("fiftyone")
+    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
+        bundled = Path(folder, "db", "bin", "mongod")
+        if bundled.is_file():
+            return str(bundled)
+    found = shutil.which("mongod")
+    if found is None:
+        raise RuntimeError(_NO_SERVER)
+    return found
