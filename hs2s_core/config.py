@@ -42,6 +42,14 @@ class ModelConfig:
     """Predict the border distance classes next to the mask (paper eq. 11)."""
     width: int = 1024
     """Channels of the bottleneck and of the main memory."""
+    backbone_width: int = 64
+    """Channels of the encoder's first stage; the others follow (resnet: 4, 8, 16, 32 times)."""
+    fusion_width: int = 512
+    """Channels after the fusion of the references with a memory."""
+    decoder_width: int = 1024
+    """Channels of the decoder's first 1 x 1 convolution; each stage halves them."""
+    skip_kernel: int = 5
+    """Kernel size of the skip memory."""
     cell: str = "authors"
     """ConvLSTM activations: ``authors`` (sigmoid candidate, ReLU output) or ``standard``."""
     input_size: tuple[int, int] = (256, 448)
@@ -59,6 +67,14 @@ class ModelConfig:
         _expect("cell", self.cell, ("authors", "standard"))
         _expect("system", self.system, ("hs2s", "lite"))
 
+    def scaled(self, divisor: int) -> ModelConfig:
+        """The same network with every width divided by ``divisor``, for tests and small runs."""
+        names = ("width", "backbone_width", "fusion_width", "decoder_width")
+        widths = {name: getattr(self, name) // divisor for name in names}
+        if self.backbone_width % divisor or min(widths.values()) < 1 or divisor < 1:
+            raise InvalidConfig(f"cannot divide widths by {divisor}: {widths} would be left")
+        return dataclasses.replace(self, **widths)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-ready mapping; the inverse of :meth:`from_dict`."""
         return dataclasses.asdict(self)
@@ -73,7 +89,7 @@ class ModelConfig:
                 f"unknown model settings {unknown}; expected some of {sorted(known)}. "
                 "The file may come from a newer version: upgrade hs2s-fiftyone."
             )
-        fixed = {
+        fixed: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in values.items()
         }

@@ -1,0 +1,72 @@
+"""``hs2s weights``: convert the authors' checkpoint, describe a weights file, list what exists."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the three verbs of ``hs2s weights``."""
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    convert = verbs.add_parser(
+        "convert", help="turn the paper authors' checkpoint into a safetensors file"
+    )
+    convert.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="the authors' file")
+    convert.add_argument("out", type=Path, metavar="OUT.safetensors", help="file to write")
+    convert.add_argument(
+        "--half", action="store_true", help="store float16: half the size, loaded as float32"
+    )
+
+    info = verbs.add_parser("info", help="print config, card and size of a weights file")
+    info.add_argument(
+        "file", metavar="FILE", help="a .safetensors file, or the name of shipped weights"
+    )
+
+    verbs.add_parser("list", help="print the presets and where the weights of each come from")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the verb that was asked for; errors are raised as HS2SError."""
+    verbs = {"convert": _convert, "info": _info, "list": _list}
+    verbs[args.verb](args)
+    return 0
+
+
+def _convert(args: argparse.Namespace) -> None:
+    import torch
+
+    from hs2s_core.weights import convert_checkpoint, read_header
+
+    convert_checkpoint(args.checkpoint, args.out, torch.float16 if args.half else None)
+    header = read_header(args.out)
+    print(f"{args.out}: {len(header.tensors)} tensors, {header.parameters / 1e6:.1f} M values")
+
+
+def _info(args: argparse.Namespace) -> None:
+    from hs2s_core.weights import find_weights, read_header
+
+    path = find_weights(args.file)
+    header = read_header(path)
+    dtypes = sorted({dtype for dtype, _ in header.tensors.values()})
+    print(f"file      {path}")
+    print(f"size      {path.stat().st_size / 2**20:.1f} MiB")
+    print(
+        f"tensors   {len(header.tensors)}, {header.parameters / 1e6:.2f} M values, "
+        f"stored as {', '.join(dtypes)}"
+    )
+    print(f"config    {json.dumps(header.config.to_dict(), indent=2)}")
+    print(f"card      {json.dumps(header.card, indent=2)}")
+
+
+def _list(args: argparse.Namespace) -> None:
+    from hs2s_core.config import PRESETS
+    from hs2s_core.weights import PUBLISHED
+
+    width = max(len(name) for name in PRESETS)
+    for name in PRESETS:
+        published = PUBLISHED.get(name)
+        note = published.note if published else f"none published; `hs2s train --preset {name}`"
+        print(f"{name:<{width}}  {note}")

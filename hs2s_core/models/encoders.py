@@ -1,0 +1,158 @@
+"""Encoders: an image and a mask become five skip maps and a bottleneck (paper 3.1, 4.1).
+
+Each has two halves. ``stem`` sees the image alone, so it runs once per frame; the rest sees
+image and mask, so it runs once per object. Skips are called k1 (finest) to k5 (coarsest).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.resnet import Bottleneck
+
+from hs2s_core.config import ModelConfig
+from hs2s_core.errors import InvalidConfig
+
+
+class Features(NamedTuple):
+    """What an encoder makes of B images of (H, W); strides in :attr:`Encoder.strides`."""
+
+    skips: tuple[Tensor, ...]
+    """k1..k5, each (B, channels[i], ceil or floor of H / strides[i], same for W)."""
+    bottleneck: Tensor
+    """(B, out_channels, ...) at the size of k5."""
+
+
+class Encoder(nn.Module):
+    """Base of the encoders; ``with_mask=False`` builds one that sees the image alone."""
+
+    channels: tuple[int, ...]
+    """Channels of k1..k5."""
+    strides: tuple[int, ...]
+    """Pixels of the input per cell of k1..k5."""
+    out_channels: int
+    """Channels of the bottleneck."""
+
+    def stem(self, frame: Tensor) -> Tensor:
+        """First convolution of ``frame`` (C, 3, H, W), before the mask joins."""
+        raise NotImplementedError
+
+    def forward(self, stem: Tensor, mask: Tensor | None = None) -> Features:
+        """Features from ``stem`` (B, ...) and ``mask`` (B, 1, H, W) in [0, 1]."""
+        raise NotImplementedError
+
+
+class ResNetEncoder(Encoder):
+    """Bottleneck ResNet whose stem takes a mask (authors' code, networks.EncoderExtra).
+
+    Differs from torchvision's: the mask's own 7 x 7 convolution is added before the first
+    batch norm, one more 3 x 3 convolution follows (k1), and the pooling is 2 x 2. Parts that
+    torchvision has too keep its names, so its ImageNet weights fit.
+    """
+
+    def __init__(
+        self,
+        blocks: tuple[int, int, int, int],
+        out_channels: int,
+        *,
+        width: int = 64,
+        with_mask: bool = True,
+        dilated: bool = False,
+        aspp: bool = False,
+    ) -> None:
+        super().__init__()
+        self.channels = (width, 4 * width, 8 * width, 16 * width, 32 * width)
+        self.strides = (2, 4, 8, 16, 16 if dilated else 32)
+        self.out_channels = out_channels
+        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.mask_conv = nn.Conv2d(1, width, 7, 2, 3, bias=False) if with_mask else None
+        self.bn1 = nn.BatchNorm2d(width)
+        self.added_conv = nn.Conv2d(width, width, 3, padding=1)
+        self.added_bn = nn.BatchNorm2d(width)
+        self.layer1 = _residual_stage(width, width, blocks[0], stride=1)
+        self.layer2 = _residual_stage(4 * width, 2 * width, blocks[1], stride=2)
+        self.layer3 = _residual_stage(8 * width, 4 * width, blocks[2], stride=2)
+        self.layer4 = _residual_stage(
+            16 * width, 8 * width, blocks[3], stride=1 if dilated else 2, dilated=dilated
+        )
+        context = 4 * width if aspp else 32 * width
+        self.aspp = AtrousPyramid(32 * width, context) if aspp else None
+        self.reduce = nn.Conv2d(context, out_channels, 1)
+        self.reduce_bn = nn.BatchNorm2d(out_channels)
+
+    def stem(self, frame: Tensor) -> Tensor:
+        """(C, width, H/2, W/2): first convolution alone."""
+        x: Tensor = self.conv1(frame)
+        return x
+
+    def forward(self, stem: Tensor, mask: Tensor | None = None) -> Features:
+        """See :meth:`Encoder.forward`."""
+        if self.mask_conv is not None:
+            assert mask is not None
+            stem = stem + self.mask_conv(mask)
+        x = self.bn1(stem).relu()
+        k1 = self.added_bn(self.added_conv(x)).relu()
+        k2 = self.layer1(F.max_pool2d(k1, 2))
+        k3 = self.layer2(k2)
+        k4 = self.layer3(k3)
+        k5 = self.layer4(k4)
+        context = k5 if self.aspp is None else self.aspp(k5)
+        return Features((k1, k2, k3, k4, k5), self.reduce_bn(self.reduce(context)).relu())
+
+
+def _residual_stage(
+    in_channels: int, planes: int, blocks: int, *, stride: int, dilated: bool = False
+) -> nn.Sequential:
+    """One ResNet stage of ``4 * planes`` channels; dilation as torchvision's DeepLab has it."""
+    out_channels = 4 * planes
+    downsample = nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+    )
+    stage = [Bottleneck(in_channels, planes, stride, downsample)]
+    rate = 2 if dilated else 1
+    stage += [Bottleneck(out_channels, planes, dilation=rate) for _ in range(blocks - 1)]
+    return nn.Sequential(*stage)
+
+
+class AtrousPyramid(nn.Module):
+    """Atrous spatial pyramid pooling of DeepLabv3 at the rates for output stride 16."""
+
+    def __init__(
+        self, in_channels: int, channels: int, rates: tuple[int, ...] = (6, 12, 18)
+    ) -> None:
+        super().__init__()
+        self.point = _conv_bn(in_channels, channels, 1)
+        self.atrous = nn.ModuleList(
+            [_conv_bn(in_channels, channels, 3, dilation=rate) for rate in rates]
+        )
+        self.pooled = _conv_bn(in_channels, channels, 1)
+        self.project = _conv_bn((2 + len(rates)) * channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_channels, h, w) to (B, channels, h, w)."""
+        mean = self.pooled(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
+        branches = [self.point(x), *[branch(x) for branch in self.atrous], mean]
+        y: Tensor = self.project(torch.cat(branches, dim=1))
+        return y
+
+
+def _conv_bn(in_channels: int, channels: int, kernel: int, dilation: int = 1) -> nn.Sequential:
+    padding = dilation * (kernel // 2)
+    return nn.Sequential(
+        nn.Conv2d(in_channels, channels, kernel, 1, padding, dilation, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def build_encoder(config: ModelConfig, *, with_mask: bool = True) -> Encoder:
+    """The encoder that ``config`` names, at its widths."""
+    name, width, out_channels = config.encoder, config.backbone_width, config.width
+    if name == "resnet50":
+        return ResNetEncoder((3, 4, 6, 3), out_channels, width=width, with_mask=with_mask)
+    raise InvalidConfig(
+        f"encoder {name!r} cannot be used with system {config.system!r}; expected resnet50"
+    )
