@@ -6,10 +6,8 @@ to rebuild the network) and ``card`` (where the weights come from, free in form)
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import pickle
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +23,6 @@ from hs2s_core.config import PRESETS, ModelConfig
 from hs2s_core.devices import pick_device
 from hs2s_core.errors import HS2SError, InvalidWeights
 from hs2s_core.models import VideoSegmenter, build_model
-from hs2s_core.models.authors import our_names
 from hs2s_core.resources import asset
 
 __all__ = [
@@ -33,7 +30,6 @@ __all__ = [
     "PublishedWeights",
     "WeightsHeader",
     "check_tensors",
-    "convert_checkpoint",
     "fill_model",
     "find_weights",
     "load_model",
@@ -228,64 +224,6 @@ def read_card(path: str | Path) -> dict[str, Any]:
     return read_header(path).card
 
 
-def convert_checkpoint(
-    checkpoint: str | Path, out: str | Path, dtype: torch.dtype | None = None
-) -> None:
-    """Turn the authors' published HS2S checkpoint into a weights file of preset ``hs2s``.
-
-    Takes their layout with or without the ``module.`` prefix of ``DataParallel`` and with or
-    without an outer ``model`` entry. Every tensor that is missing, extra or misshapen is named
-    (by the authors' name) in the InvalidWeights raised; nothing in the file is executed.
-    """
-    config = PRESETS["hs2s"]
-    checkpoint = Path(checkpoint)
-    state = _read_checkpoint(checkpoint)
-    with torch.device("meta"):
-        wanted = build_model(config).state_dict()
-    theirs = {ours: name for name, ours in our_names(state).items()}
-    # Missing ones have no name in this file, so they are told by the name we give them.
-    check_tensors(
-        {theirs.get(ours, ours): tuple(value.shape) for ours, value in wanted.items()},
-        {name: tuple(value.shape) for name, value in state.items()},
-        name=str(checkpoint),
-    )
-    card = {
-        "name": "hs2s",
-        "source": f"the authors' checkpoint {checkpoint.name}",
-        "source_sha256": _sha256(checkpoint),
-        "converted_with": "hs2s weights convert",
-    }
-    tensors = {ours: _widen(state[theirs[ours]]) for ours in wanted}
-    write_tensors(tensors, out, config, card, dtype)
-
-
-def _read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Name -> tensor of a PyTorch checkpoint, without its outer wrapping."""
-    if not path.is_file():
-        raise InvalidWeights(f"no checkpoint file {str(path)!r}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError) as error:
-        reason = str(error).split("\n", 1)[0]
-        raise InvalidWeights(
-            f"{str(path)!r} cannot be read as a checkpoint of plain tensors ({reason}); it is "
-            "damaged, or holds code, which is never run: download it again from its authors"
-        ) from error
-    if isinstance(content, dict) and isinstance(content.get("model"), dict):
-        content = content["model"]
-    if not isinstance(content, dict) or not content:
-        raise InvalidWeights(
-            f"{str(path)!r} holds {type(content).__name__}; expected a mapping of names to tensors"
-        )
-    odd = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
-    if odd:
-        raise InvalidWeights(
-            f"{str(path)!r} holds entries that are no tensors: {', '.join(odd)}; expected the "
-            "network's state dict, alone or under 'model'"
-        )
-    return {str(name): value for name, value in content.items()}
-
-
 def check_tensors(
     expected: Mapping[str, tuple[int, ...]],
     found: Mapping[str, tuple[int, ...]],
@@ -310,14 +248,6 @@ def check_tensors(
 
 def _widen(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _narrow(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:

@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
 def _convert(args: argparse.Namespace) -> None:
     import torch
 
-    from hs2s_core.weights import convert_checkpoint, read_header
+    from hs2s_core.authors import convert_checkpoint
+    from hs2s_core.weights import read_header
 
     convert_checkpoint(args.checkpoint, args.out, torch.float16 if args.half else None)
     header = read_header(args.out)

@@ -1,0 +1,134 @@
+"""The paper authors' published checkpoint, turned into a weights file of ours.
+
+Their networks are stored as ``encoder_ref``, ``encoder``, ``memory``, ``skip_memory`` and
+``decoder``; the shapes are the same, so only names change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from hs2s_core.config import PRESETS
+from hs2s_core.errors import InvalidWeights
+from hs2s_core.models import build_model
+from hs2s_core.weights import check_tensors, write_tensors
+
+_ENCODER = {
+    "bn": "bn1",
+    "conv2": "layer1",
+    "conv3": "layer2",
+    "conv4": "layer3",
+    "conv5": "layer4",
+    "reduce_channel_": "reduce",
+}
+_PATHS = {"conv_l1": "left.0", "conv_l2": "left.1", "conv_r1": "right.0", "conv_r2": "right.1"}
+_DECODER = {
+    "GC": "fusion.branches.first",
+    "GC_p": "fusion.branches.previous",
+    "GCGC_p": "fusion.merge",
+    "GCmm0": "skip_fusion.branches.first",
+    "GCmm_1": "skip_fusion.branches.previous",
+    "mm": "skip_fusion.merge",
+    "conv_2_": "decoder.stages.1.reduce",
+    "distance_classifier_": "decoder.heads.border",
+    "segmentation_branch_": "decoder.heads.auxiliary",
+    "merge_": "decoder.heads.mask",
+    **{f"conv_{i}": f"decoder.stages.{i - 1}.reduce" for i in (1, 3, 4, 5)},
+    **{f"conv_{i}{i}": f"decoder.stages.{i - 1}.refine" for i in (1, 2, 3, 4, 5)},
+}
+
+
+def our_name(name: str) -> str:
+    """Our name of the authors' tensor ``name``; one that they do not use comes back unchanged.
+
+    >>> our_name("encoder.conv3.0.bn1.weight")
+    'encoder.layer2.0.bn1.weight'
+    >>> our_name("module.decoder.GC_p.conv_l1.bias")
+    'fusion.branches.previous.left.0.bias'
+    """
+    part, _, rest = name.removeprefix("module.").partition(".")
+    first, _, tail = rest.partition(".")
+    if part in ("encoder", "encoder_ref"):
+        return f"{part}.{_ENCODER.get(first, first)}.{tail}"
+    if part == "decoder" and first in _DECODER:
+        tail = re.sub(r"^conv_[lr][12](?=\.)", lambda path: _PATHS[path.group()], tail)
+        return f"{_DECODER[first]}.{tail}"
+    return name.removeprefix("module.")
+
+
+def our_names(state: Mapping[str, Tensor]) -> dict[str, str]:
+    """Map every name in ``state`` to ours: ``{theirs: ours}``."""
+    return {name: our_name(name) for name in state}
+
+
+def convert_checkpoint(
+    checkpoint: str | Path, out: str | Path, dtype: torch.dtype | None = None
+) -> None:
+    """Turn the authors' published HS2S checkpoint into a weights file of preset ``hs2s``.
+
+    Takes their layout with or without the ``module.`` prefix of ``DataParallel`` and with or
+    without an outer ``model`` entry. Every tensor that is missing, extra or misshapen is named
+    (by the authors' name) in the InvalidWeights raised; nothing in the file is executed.
+    """
+    config = PRESETS["hs2s"]
+    checkpoint = Path(checkpoint)
+    state = _read_checkpoint(checkpoint)
+    with torch.device("meta"):
+        wanted = build_model(config).state_dict()
+    theirs = {ours: name for name, ours in our_names(state).items()}
+    # Missing ones have no name in this file, so they are told by the name we give them.
+    check_tensors(
+        {theirs.get(ours, ours): tuple(value.shape) for ours, value in wanted.items()},
+        {name: tuple(value.shape) for name, value in state.items()},
+        name=str(checkpoint),
+    )
+    card = {
+        "name": "hs2s",
+        "source": f"the authors' checkpoint {checkpoint.name}",
+        "source_sha256": _sha256(checkpoint),
+        "converted_with": "hs2s weights convert",
+    }
+    tensors = {ours: state[theirs[ours]] for ours in wanted}
+    write_tensors(tensors, out, config, card, dtype)
+
+
+def _read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """Name -> tensor of a PyTorch checkpoint, without its outer wrapping."""
+    if not path.is_file():
+        raise InvalidWeights(f"no checkpoint file {str(path)!r}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise InvalidWeights(
+            f"{str(path)!r} cannot be read as a checkpoint of plain tensors ({reason}); it is "
+            "damaged, or holds code, which is never run: download it again from its authors"
+        ) from error
+    if isinstance(content, dict) and isinstance(content.get("model"), dict):
+        content = content["model"]
+    if not isinstance(content, dict) or not content:
+        raise InvalidWeights(
+            f"{str(path)!r} holds {type(content).__name__}; expected a mapping of names to tensors"
+        )
+    odd = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
+    if odd:
+        raise InvalidWeights(
+            f"{str(path)!r} holds entries that are no tensors: {', '.join(odd)}; expected the "
+            "network's state dict, alone or under 'model'"
+        )
+    return {str(name): value for name, value in content.items()}
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
