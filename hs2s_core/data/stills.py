@@ -1,0 +1,132 @@
+"""Still images with region masks: the raw material of synthetic clips."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hs2s_core.errors import InvalidDataset
+
+Picture = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """One region of a still, cropped to its box: what a synthetic layer is made of."""
+
+    rgb: Picture
+    """(h, w, 3) uint8"""
+    alpha: NDArray[np.uint8]
+    """(h, w) uint8, 255 inside the region"""
+
+
+class StillSet:
+    """Images and palettised region masks under ``root/<set>/{images,masks*}``.
+
+    ``names`` limits a set to some stems. Files are decoded on demand; a bounded number
+    stays in memory.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        sets: Sequence[str],
+        names: dict[str, Sequence[str]] | None = None,
+        cache: int = 600,
+    ) -> None:
+        self.items: list[tuple[Path, Path]] = []
+        self.weights: list[float] = []
+        for name in sets:
+            found = list(_pairs(root / name, set(names[name]) if names else None))
+            if not found:
+                raise InvalidDataset(
+                    f"no stills in {root / name}: expected images/*.jpg with masks/<same name>.png"
+                )
+            self.items += found
+            # Sets weigh by the square root of their size, so that small varied ones count.
+            self.weights += [len(found) ** -0.5] * len(found)
+        total = sum(self.weights)
+        self._cumulative = np.cumsum(self.weights) / total
+        self._cache: OrderedDict[int, tuple[Picture, NDArray[Any]]] = OrderedDict()
+        self._cache_size = cache
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def draw(self, rng: np.random.Generator) -> tuple[Picture, NDArray[Any]]:
+        """A random still: RGB (H, W, 3) uint8 and its region ids (H, W), 0 = none."""
+        index = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
+        index = min(index, len(self.items) - 1)
+        if index in self._cache:
+            self._cache.move_to_end(index)
+            return self._cache[index]
+        image_path, mask_path = self.items[index]
+        rgb = np.asarray(Image.open(image_path).convert("RGB"))
+        regions = np.asarray(Image.open(mask_path))
+        if regions.shape != rgb.shape[:2]:
+            raise InvalidDataset(
+                f"{mask_path} is {regions.shape}, its image {rgb.shape[:2]}: sizes must agree"
+            )
+        self._cache[index] = rgb, regions
+        if len(self._cache) > self._cache_size:
+            self._cache.popitem(last=False)
+        return rgb, regions
+
+
+def cut_region(
+    rgb: Picture,
+    regions: NDArray[Any],
+    rng: np.random.Generator,
+    min_area: float = 0.004,
+    max_area: float = 0.6,
+) -> Cutout | None:
+    """Cut one random region, or a union of two that touch; None if none has a fitting size.
+
+    Areas are fractions of the image. Larger regions are drawn more often (by the square
+    root of their area), since tiny ones are mostly texture.
+    """
+    ids, counts = np.unique(regions[(regions > 0) & (regions < 255)], return_counts=True)
+    fractions = counts / regions.size
+    fits = (fractions > min_area) & (fractions < max_area)
+    if not fits.any():
+        return None
+    ids, weights = ids[fits], np.sqrt(fractions[fits])
+    first = rng.choice(ids, p=weights / weights.sum())
+    mask = regions == first
+    if len(ids) > 1 and rng.random() < 0.25:
+        mask = _join_neighbour(mask, regions, ids, rng, max_area)
+    ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    box = slice(ys[0], ys[-1] + 1), slice(xs[0], xs[-1] + 1)
+    return Cutout(rgb[box], mask[box].astype(np.uint8) * 255)
+
+
+def _join_neighbour(
+    mask: Mask, regions: NDArray[Any], ids: NDArray[Any], rng: np.random.Generator, limit: float
+) -> Mask:
+    around = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+    touching = np.intersect1d(np.unique(regions[around & ~mask]), ids)
+    if len(touching) == 0:
+        return mask
+    joined: Mask = mask | (regions == rng.choice(touching))
+    return joined if joined.mean() < limit else mask
+
+
+def _pairs(folder: Path, names: set[str] | None) -> list[tuple[Path, Path]]:
+    pairs = []
+    for image in sorted((folder / "images").glob("*.jpg")):
+        if names is not None and image.stem not in names:
+            continue
+        for masks in ("masks", "masks_parts"):
+            mask = folder / masks / f"{image.stem}.png"
+            if mask.exists():
+                pairs.append((image, mask))
+    return pairs

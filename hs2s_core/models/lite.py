@@ -1,0 +1,283 @@
+"""HS2S-lite: the paper's idea at a size that ships with the plugin and runs on a CPU.
+
+Kept from HS2S (section 3.1): the recurrent memory over (x_t, y_{t-1}), the two references
+(x_0, y_0) and (x_{t-1}, y_{t-1}), and their fusion with the memory before a skip decoder.
+Changed, all our decisions: the image trunk is shared by the encoder and the reference
+encoder, so a frame is encoded once for all objects and once as a reference; masks enter
+through a small stem of their own; the references are fused by attention over their
+positions at stride 8, where a prior on distance is learned per reference.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hs2s_core.config import ModelConfig
+from hs2s_core.models.base import State, StepOutput, VideoSegmenter, map_tree
+from hs2s_core.models.memory import ConvLSTM, LSTMState
+
+
+class ImageFeatures(NamedTuple):
+    """What the trunk sees in C frames; sizes relative to the input."""
+
+    s2: Tensor
+    """(C, 24, H/2, W/2)"""
+    s4: Tensor
+    """(C, 40, H/4, W/4)"""
+    s8: Tensor
+    """(C, 80, H/8, W/8)"""
+    s16: Tensor
+    """(C, 128, H/16, W/16)"""
+    key: Tensor
+    """(C, K, H/8, W/8) unit vectors over channels, compared between frames."""
+
+
+class MaskFeatures(NamedTuple):
+    """What the mask stem sees in B masks."""
+
+    s4: Tensor
+    """(B, 16, H/4, W/4)"""
+    s8: Tensor
+    """(B, 32, H/8, W/8)"""
+
+
+class Reference(NamedTuple):
+    """A frame that later ones are compared with, per object."""
+
+    key: Tensor
+    """(B, K, H/8, W/8)"""
+    value: Tensor
+    """(B, V, H/8, W/8); the last channel is the mask, averaged over its 8 x 8 pixels."""
+
+
+class ObjectState(NamedTuple):
+    """Per-object part of the state."""
+
+    memory: LSTMState
+    """Both (B, width, H/16, W/16)."""
+    first: Reference
+
+
+class ConvBlock(nn.Sequential):
+    """3 x 3 convolution, batch norm, ReLU."""
+
+    def __init__(self, in_channels: int, channels: int, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(in_channels, channels, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 x 3 convolutions and the identity; starts as the identity (last norm at 0)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = ConvBlock(channels, channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+        nn.init.zeros_(self.norm2.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) in and out."""
+        return (x + self.norm2(self.conv2(self.conv1(x)))).relu()
+
+
+class Trunk(nn.Module):
+    """Image encoder shared by the current frame and both references."""
+
+    def __init__(self, key_channels: int) -> None:
+        super().__init__()
+        self.s2 = ConvBlock(3, 24, stride=2)
+        self.s4 = nn.Sequential(ConvBlock(24, 40, stride=2), ResidualBlock(40))
+        self.s8 = nn.Sequential(ConvBlock(40, 80, stride=2), ResidualBlock(80))
+        self.s16 = nn.Sequential(
+            ConvBlock(80, 128, stride=2), ResidualBlock(128), ResidualBlock(128)
+        )
+        self.key_s8 = nn.Conv2d(80, key_channels, 3, padding=1)
+        self.key_s16 = nn.Conv2d(128, key_channels, 1)
+
+    def forward(self, frame: Tensor) -> ImageFeatures:
+        """Features of ``frame`` (C, 3, H, W), H and W multiples of 16."""
+        s2 = self.s2(frame)
+        s4 = self.s4(s2)
+        s8 = self.s8(s4)
+        s16 = self.s16(s8)
+        key = self.key_s8(s8) + _resize(self.key_s16(s16), s8)
+        return ImageFeatures(s2, s4, s8, s16, F.normalize(key, dim=1))
+
+
+class MaskStem(nn.Module):
+    """Strided convolutions that bring a soft mask to strides 4 and 8."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.s4 = nn.Sequential(ConvBlock(1, 8, stride=2), ConvBlock(8, 16, stride=2))
+        self.s8 = ConvBlock(16, 32, stride=2)
+
+    def forward(self, mask: Tensor) -> MaskFeatures:
+        """Features of ``mask`` (B, 1, H, W) in [0, 1]."""
+        s4 = self.s4(mask)
+        return MaskFeatures(s4, self.s8(s4))
+
+
+class PositionMatching(nn.Module):
+    """Attention of the current frame's positions over a reference's positions.
+
+    Similarity is ``temperature * cos(q, k) - closeness * d^2`` with d the distance between the
+    positions as a fraction of the geometric mean of the frame's sides; both factors are
+    learned. Expanding d^2 turns the prior into three more channels of the dot product, so
+    the fused attention kernels apply.
+    """
+
+    def __init__(self, temperature: float, closeness: float) -> None:
+        super().__init__()
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
+        self.log_closeness = nn.Parameter(torch.tensor(math.log(closeness)))
+
+    def forward(self, query: Tensor, reference: Reference) -> Tensor:
+        """Read ``reference.value`` at each position of ``query`` (B, K, h, w): (B, V, h, w)."""
+        height, width = query.shape[2:]
+        temperature = self.log_temperature.clamp(max=4.6).exp()
+        closeness = self.log_closeness.exp()
+        y, x = _positions(height, width, query)
+        ones = torch.ones_like(y)
+        near_query = closeness * torch.stack([2 * y, 2 * x, ones])
+        near_key = torch.stack([y, x, -(y.square() + x.square())])
+        batch = query.shape[0]
+        q = torch.cat([temperature * query, near_query.expand(batch, -1, -1, -1)], dim=1)
+        k = torch.cat([reference.key, near_key.expand(batch, -1, -1, -1)], dim=1)
+        read = F.scaled_dot_product_attention(
+            _tokens(q), _tokens(k), _tokens(reference.value), scale=1.0
+        )
+        return read.squeeze(1).transpose(1, 2).reshape(batch, -1, height, width)
+
+
+class LiteDecoder(nn.Module):
+    """Skip decoder from stride 8 to logits at stride 2, upsampled to the input size."""
+
+    def __init__(self, memory_channels: int, read_channels: int) -> None:
+        super().__init__()
+        self.memory = nn.Conv2d(memory_channels, 64, 1)
+        self.merge_s8 = nn.Conv2d(64 + 80 + read_channels, 80, 1)
+        self.conv_s8a = nn.Conv2d(80, 80, 3, padding=1)
+        self.conv_s8b = nn.Conv2d(80, 80, 3, padding=1)
+        self.merge_s4 = nn.Conv2d(80 + 40 + 16, 48, 1)
+        self.conv_s4 = nn.Conv2d(48, 48, 3, padding=1)
+        self.merge_s2 = nn.Conv2d(48 + 24, 24, 1)
+        self.conv_s2 = nn.Conv2d(24, 16, 3, padding=1)
+        self.logits = nn.Conv2d(16, 1, 3, padding=1)
+
+    def forward(self, h: Tensor, read: Tensor, image: ImageFeatures, mask: MaskFeatures) -> Tensor:
+        """Logits (B, 1, H, W) from memory ``h`` at stride 16 and ``read`` at stride 8."""
+        x = torch.cat([_resize(self.memory(h), read), image.s8, read], dim=1)
+        x = self.merge_s8(x).relu()
+        x = (x + self.conv_s8b(self.conv_s8a(x).relu())).relu()
+        x = torch.cat([_resize(x, image.s4), image.s4, mask.s4], dim=1)
+        x = self.merge_s4(x).relu()
+        x = (x + self.conv_s4(x)).relu()
+        x = torch.cat([_resize(x, image.s2), image.s2], dim=1)
+        x = self.conv_s2(self.merge_s2(x).relu()).relu()
+        logits: Tensor = self.logits(x)
+        return F.interpolate(logits, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+class HS2SLite(VideoSegmenter):
+    """The plugin's default network; see the module's docstring for what it keeps of HS2S."""
+
+    stride = 16
+
+    def __init__(
+        self, config: ModelConfig, *, key_channels: int = 45, value_channels: int = 48
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = Trunk(key_channels)
+        self.mask_stem = MaskStem()
+        # Encoder (x_t, y_{t-1}): the trunk's last stage joined by the mask.
+        self.mask_s16 = ConvBlock(32, 48, stride=2)
+        self.encoder = ConvBlock(128 + 48, 96)
+        self.memory = ConvLSTM(96, config.width, cell=config.cell)
+        # Reference encoder (x_r, y_r): its output is what the attention reads.
+        self.encoder_ref = nn.Sequential(
+            ConvBlock(80 + 32, 64), nn.Conv2d(64, value_channels - 1, 3, padding=1)
+        )
+        self.matching = nn.ModuleDict(
+            {
+                # The first frame may be anywhere by now, the previous one is close.
+                reference: PositionMatching(12.0, 0.5 if reference == "first" else 20.0)
+                for reference in config.references
+            }
+        )
+        read_channels = value_channels * len(config.references)
+        self.decoder = LiteDecoder(config.width, read_channels)
+        nn.init.constant_(self.decoder.logits.bias, -1.0)  # type: ignore[arg-type]
+
+    def encode(self, frame: Tensor) -> ImageFeatures:
+        """See :meth:`VideoSegmenter.encode`; H and W must be multiples of 16."""
+        features: ImageFeatures = self.trunk(frame)
+        return features
+
+    def begin(self, features: ImageFeatures, mask: Tensor, owner: Tensor) -> State:
+        """See :meth:`VideoSegmenter.begin`. The memory has already seen (x_0, y_0)."""
+        image = _per_object(features, owner)
+        stem: MaskFeatures = self.mask_stem(mask)
+        x = self._encode_object(image, stem)
+        _, memory = self.memory.step(x, self.memory.initial_state(x))
+        return State(features, ObjectState(memory, self._reference(image, stem, mask)))
+
+    def step(
+        self, features: ImageFeatures, mask: Tensor, state: State, owner: Tensor
+    ) -> tuple[StepOutput, State]:
+        """See :meth:`VideoSegmenter.step`."""
+        objects: ObjectState = state.objects
+        image = _per_object(features, owner)
+        stem: MaskFeatures = self.mask_stem(mask)
+        h, memory = self.memory.step(self._encode_object(image, stem), objects.memory)
+        references = {"first": objects.first}
+        if "previous" in self.matching:
+            references["previous"] = self._reference(
+                _per_object(state.previous, owner), stem, mask
+            )
+        reads = [
+            matching(image.key, references[name]) for name, matching in self.matching.items()
+        ]
+        match = torch.cat([read[:, -1:] for read in reads], dim=1)
+        logits = self.decoder(h, torch.cat(reads, dim=1), image, stem)
+        state = State(features, ObjectState(memory, objects.first))
+        return StepOutput(logits, match=match), state
+
+    def _encode_object(self, image: ImageFeatures, mask: MaskFeatures) -> Tensor:
+        x: Tensor = self.encoder(torch.cat([image.s16, self.mask_s16(mask.s8)], dim=1))
+        return x
+
+    def _reference(self, image: ImageFeatures, stem: MaskFeatures, mask: Tensor) -> Reference:
+        value = self.encoder_ref(torch.cat([image.s8, stem.s8], dim=1))
+        return Reference(image.key, torch.cat([value, F.avg_pool2d(mask, 8)], dim=1))
+
+
+def _per_object(features: ImageFeatures, owner: Tensor) -> ImageFeatures:
+    return map_tree(lambda x: x[owner], features)
+
+
+def _resize(x: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _tokens(x: Tensor) -> Tensor:
+    """(B, C, h, w) as one attention head: (B, 1, h * w, C)."""
+    return x.flatten(2).transpose(1, 2).unsqueeze(1)
+
+
+def _positions(height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Row and column of each cell (h, w), in units of the geometric mean of the sides."""
+    unit = math.sqrt(height * width)
+    y = (torch.arange(height, device=like.device, dtype=like.dtype) + 0.5) / unit
+    x = (torch.arange(width, device=like.device, dtype=like.dtype) + 0.5) / unit
+    return y[:, None].expand(height, width), x[None, :].expand(height, width)
