@@ -1,0 +1,207 @@
+"""Video object segmentation folders as published: YouTube-VOS, DAVIS, and plain ones.
+
+Layouts that ``open_folder`` recognises (``<id map>`` is one palettised PNG per annotated frame):
+
+* ``youtube-vos``: ``{JPEGImages,Annotations}/<video>/`` beside a ``meta.json``, or a root that
+  holds such folders as ``train``, ``valid``, ``test`` and their ``*_all_frames`` twins;
+* ``davis``: ``{JPEGImages,Annotations}/480p/<video>/`` with ``ImageSets/<year>/<split>.txt``;
+* ``plain``: ``JPEGImages/<video>/`` and, where there are labels, ``Annotations/<video>/``.
+
+Videos are listed at once and read one at a time, so that one broken video does not stop the others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hs2s_core.data.videos import VosFolder, VosObject, VosVideo, safe_name, some
+from hs2s_core.errors import InvalidDataset
+from hs2s_core.media.images import list_images, natural_key
+
+__all__ = ["VosFolder", "VosObject", "VosVideo", "list_splits", "open_folder"]
+
+_ALL_FRAMES = "_all_frames"
+_SPLITS = ("train", "valid", "test")
+_RESOLUTIONS = ("480p", "1080p", "Full-Resolution")
+# Frames per second at which the frames of a layout were sampled.
+_FPS = {"youtube-vos": 6.0, "davis": 24.0, "plain": 24.0}
+_FPS_ALL_FRAMES = 30.0
+
+
+def open_folder(root: str | Path, split: str | None = None) -> VosFolder:
+    """Recognise the layout of ``root`` and list its videos; contents are not looked at.
+
+    ``split`` is ``train``, ``valid``, ... for YouTube-VOS; for DAVIS a list of ``ImageSets`` such
+    as ``val`` (2017 before 2016) or ``2016/val``, ``None`` meaning every video there is. Raises
+    ``InvalidDataset`` saying what was found, what was expected and what to do.
+    """
+    root = Path(root).expanduser().absolute()
+    if not root.is_dir():
+        raise InvalidDataset(f"{root}: no such folder; give the root of a VOS dataset.")
+    splits = list_splits(root)
+    images = root / "JPEGImages"
+    if not images.is_dir():
+        split = splits[0] if split is None and len(splits) == 1 else split
+        if split is not None:
+            split_root = root / safe_name(split, "split")
+            if (split_root / "JPEGImages").is_dir():
+                return _open_youtube_vos(split_root, split)
+        raise InvalidDataset(_layout_problem(root, split, splits))
+    for resolution in _RESOLUTIONS:
+        if _holds_only_folders(images / resolution):
+            return _open_davis(root, resolution, split, splits)
+    if split not in (None, root.name):
+        raise InvalidDataset(
+            f"{root}: has no split '{split}', it is a single set of videos; leave the split out."
+        )
+    if (root / "meta.json").is_file() or root.name in _split_folders(root.parent):
+        return _open_youtube_vos(root, root.name)
+    return VosFolder(
+        root=root,
+        layout="plain",
+        split=None,
+        images=images,
+        annotations=root / "Annotations",
+        names=_video_folders(images),
+        fps=_FPS["plain"],
+        seen_categories=None,
+        meta={},
+    )
+
+
+def list_splits(root: str | Path) -> list[str]:
+    """Splits that ``open_folder`` accepts for ``root``; empty where there is only one set."""
+    root = Path(root).expanduser().absolute()
+    if (root / "JPEGImages").is_dir():
+        lists = (root / "ImageSets").glob("*/*.txt")
+        return sorted(f"{file.parent.name}/{file.stem}" for file in lists)
+    return list(_split_folders(root))
+
+
+def _open_youtube_vos(root: Path, split: str) -> VosFolder:
+    """One split; a ``*_all_frames`` twin borrows the labels of its 6 fps split if it has none."""
+    base = root.with_name(root.name.removesuffix(_ALL_FRAMES))
+    meta = _read_meta(root) or _read_meta(base) or {}
+    known = split in _known_splits()
+    train = meta if split.startswith("train") else _read_meta(root.with_name("train"))
+    return VosFolder(
+        root=root,
+        layout="youtube-vos",
+        split=split if known else None,
+        images=root / "JPEGImages",
+        annotations=(root if (root / "Annotations").is_dir() else base) / "Annotations",
+        names=_video_folders(root / "JPEGImages"),
+        fps=_FPS_ALL_FRAMES if root.name.endswith(_ALL_FRAMES) else _FPS["youtube-vos"],
+        seen_categories=_categories(train) if known and train else None,
+        meta=meta,
+    )
+
+
+def _open_davis(root: Path, resolution: str, split: str | None, splits: Sequence[str]) -> VosFolder:
+    images = root / "JPEGImages" / resolution
+    return VosFolder(
+        root=root,
+        layout="davis",
+        split=split,
+        images=images,
+        annotations=root / "Annotations" / resolution,
+        names=_video_folders(images) if split is None else _davis_names(root, split, splits),
+        fps=_FPS["davis"],
+        seen_categories=None,
+        meta={},
+    )
+
+
+def _davis_names(root: Path, split: str, splits: Sequence[str]) -> tuple[str, ...]:
+    """Videos of an ``ImageSets`` list: names (2017), or pairs of image and mask paths (2016)."""
+    matches = [name for name in splits if split in (name, name.split("/", 1)[1])]
+    if not matches:
+        raise InvalidDataset(
+            f"{root}: no list '{split}' in ImageSets; found {some(splits)}. "
+            "Choose one of these, or leave the split out for every video."
+        )
+    years = [name for name in matches if name.startswith("20")]
+    path = root / "ImageSets" / f"{max(years or matches)}.txt"
+    names: dict[str, None] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        entry = line.split()[0] if line.strip() else None
+        if entry is not None:
+            pair = "/" in entry
+            parts = entry.strip("/").split("/")
+            # A pair's first path is JPEGImages/480p/<video>/<frame>.jpg.
+            names[safe_name(parts[-2] if pair and len(parts) >= 2 else entry, str(path))] = None
+    return tuple(names)
+
+
+def _read_meta(root: Path) -> Mapping[str, Any] | None:
+    path = root / "meta.json"
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidDataset(
+            f"{path}: cannot be read as JSON ({error}); unpack or download it again."
+        ) from error
+    videos = content.get("videos") if isinstance(content, dict) else None
+    if not isinstance(videos, dict):
+        raise InvalidDataset(
+            f'{path}: no "videos" in it; expected {{"videos": {{name: {{"objects": ...}}}}}} as in '
+            "YouTube-VOS. Put the right file there or remove this one."
+        )
+    return videos
+
+
+def _categories(meta: Mapping[str, Any]) -> frozenset[str]:
+    """Every category named in a ``meta.json``; malformed entries are the validator's business."""
+    found = set()
+    for video in meta.values():
+        objects = video.get("objects") if isinstance(video, dict) else None
+        for entry in objects.values() if isinstance(objects, dict) else ():
+            if isinstance(entry, dict) and entry.get("category"):
+                found.add(str(entry["category"]))
+    return frozenset(found)
+
+
+def _known_splits() -> tuple[str, ...]:
+    return _SPLITS + tuple(f"{name}{_ALL_FRAMES}" for name in _SPLITS)
+
+
+def _split_folders(root: Path) -> tuple[str, ...]:
+    return tuple(name for name in _known_splits() if (root / name / "JPEGImages").is_dir())
+
+
+def _holds_only_folders(folder: Path) -> bool:
+    return folder.is_dir() and bool(_video_folders(folder)) and not list_images(folder)
+
+
+def _video_folders(images: Path) -> tuple[str, ...]:
+    names = [
+        entry.name
+        for entry in images.iterdir()
+        if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
+    ]
+    return tuple(sorted(names, key=natural_key))
+
+
+def _layout_problem(root: Path, split: str | None, splits: Sequence[str]) -> str:
+    """What a root without ``JPEGImages`` might be, and what to give instead."""
+    if splits and split is not None:
+        return f"{root}: no split '{split}'; found {some(splits)}. Choose one of these."
+    if splits:
+        return f"{root}: holds the splits {some(splits)}; say which one to open (split=...)."
+    if root.name == "JPEGImages" or root.parent.name == "JPEGImages":
+        return f"{root}: is the frames folder of a dataset; give the folder that holds JPEGImages."
+    folders = [entry for entry in sorted(root.iterdir()) if entry.is_dir()]
+    inner = [entry.name for entry in folders if (entry / "JPEGImages").is_dir()]
+    if inner:
+        return f"{root}: the dataset lies one folder deeper; give {root / inner[0]}."
+    return (
+        f"{root}: no JPEGImages folder (found {some(entry.name for entry in folders)}); expected "
+        "YouTube-VOS (train, valid or test with JPEGImages, Annotations, meta.json), DAVIS "
+        "(JPEGImages/480p, Annotations/480p, ImageSets) or JPEGImages/<video> with "
+        "Annotations/<video>."
+    )
