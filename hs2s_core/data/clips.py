@@ -58,12 +58,20 @@ class ClipSet:
         id_maps = [np.where(ids == 255, 0, ids).astype(np.uint8) for ids in id_maps]
         matrix = _crop(rng, frames[0].shape[:2], size)
         flags = cv2.INTER_LINEAR if matrix[0, 0] ** 2 + matrix[1, 0] ** 2 > 0.5 else cv2.INTER_AREA
-        warp = {"M": matrix, "dsize": size[::-1], "borderMode": cv2.BORDER_REFLECT_101}
         gain = rng.uniform(0.8, 1.2) * rng.uniform(0.95, 1.05, 3)
-        rgb = np.stack([cv2.warpAffine(frame, flags=flags, **warp) for frame in frames])
-        ids = np.stack([cv2.warpAffine(m, flags=cv2.INTER_NEAREST, **warp) for m in id_maps])
+        rgb = np.stack([_warp(frame, matrix, size, flags) for frame in frames])
+        ids = np.stack([_warp(ids, matrix, size, cv2.INTER_NEAREST) for ids in id_maps])
         rgb = np.clip(rgb * gain.astype(np.float32), 0, 255).astype(np.uint8)
         return Clip(rgb, ids.astype(np.uint8))
+
+
+def _warp(
+    image: NDArray[np.uint8], matrix: NDArray[np.float64], size: tuple[int, int], flags: int
+) -> NDArray[np.uint8]:
+    warped = cv2.warpAffine(
+        image, matrix, size[::-1], flags=flags, borderMode=cv2.BORDER_REFLECT_101
+    )
+    return np.asarray(warped, np.uint8)
 
 
 def _video(folder: Path, name: str) -> ClipVideo:

@@ -169,7 +169,8 @@ def _path(
     path = velocity * time * 0.6 + swing * (np.sin(phase + rate * time) - np.sin(phase)) + jitter
     path[:, 0] = np.clip(path[:, 0], -0.7, 0.7)
     path[:, 1] += rng.normal() * 0.25
-    return path.astype(np.float32)
+    poses: FloatArray = path.astype(np.float32)
+    return poses
 
 
 def _affine(pose: FloatArray, centre: NDArray[Any], home: NDArray[Any]) -> NDArray[np.float64]:
@@ -283,6 +284,6 @@ def _blur_kernel(rng: np.random.Generator) -> FloatArray:
         middle = np.array([side // 2, side // 2])
         start, stop = np.rint(middle - end).astype(int), np.rint(middle + end).astype(int)
         cv2.line(line, start.tolist(), stop.tolist(), 1.0)
-        return line / line.sum()
-    gauss = cv2.getGaussianKernel(5, rng.uniform(0.5, 1.2)).astype(np.float32)
-    return gauss @ gauss.T
+        return np.asarray(line / line.sum(), np.float32)
+    gauss = cv2.getGaussianKernel(5, rng.uniform(0.5, 1.2))
+    return np.asarray(gauss @ gauss.T, np.float32)

@@ -79,7 +79,7 @@ def map_tree(function: Any, *trees: Tree) -> Tree:
     if first is None:
         return None  # type: ignore[return-value]
     assert isinstance(first, tuple)
-    parts = [map_tree(function, *children) for children in zip(*trees, strict=True)]  # type: ignore[call-overload]
+    parts = [map_tree(function, *children) for children in zip(*trees, strict=True)]
     return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)  # type: ignore[return-value]
 
 

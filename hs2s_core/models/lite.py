@@ -86,7 +86,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) in and out."""
-        return (x + self.norm2(self.conv2(self.conv1(x)))).relu()
+        change: Tensor = self.norm2(self.conv2(self.conv1(x)))
+        return (x + change).relu()
 
 
 class Trunk(nn.Module):
@@ -242,12 +243,8 @@ class HS2SLite(VideoSegmenter):
         h, memory = self.memory.step(self._encode_object(image, stem), objects.memory)
         references = {"first": objects.first}
         if "previous" in self.matching:
-            references["previous"] = self._reference(
-                _per_object(state.previous, owner), stem, mask
-            )
-        reads = [
-            matching(image.key, references[name]) for name, matching in self.matching.items()
-        ]
+            references["previous"] = self._reference(_per_object(state.previous, owner), stem, mask)
+        reads = [matching(image.key, references[name]) for name, matching in self.matching.items()]
         match = torch.cat([read[:, -1:] for read in reads], dim=1)
         logits = self.decoder(h, torch.cat(reads, dim=1), image, stem)
         state = State(features, ObjectState(memory, objects.first))
@@ -272,7 +269,8 @@ def _resize(x: Tensor, like: Tensor) -> Tensor:
 
 def _tokens(x: Tensor) -> Tensor:
     """(B, C, h, w) as one attention head: (B, 1, h * w, C)."""
-    return x.flatten(2).transpose(1, 2).unsqueeze(1)
+    # The fused kernels want channels to be contiguous.
+    return x.flatten(2).transpose(1, 2).contiguous().unsqueeze(1)
 
 
 def _positions(height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hs2s_core.config import ModelConfig, preset
 from hs2s_core.errors import InvalidConfig
@@ -16,6 +16,9 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,8 @@ def _data(values: dict[str, Any], folder: Path) -> DataConfig:
     return _build(DataConfig, values)
 
 
-def _build(cls: Any, values: dict[str, Any]) -> Any:
-    known = {field.name for field in dataclasses.fields(cls)}
+def _build(cls: type[T], values: dict[str, Any]) -> T:
+    known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - known)
     if unknown:
         raise InvalidConfig(f"unknown settings {unknown}; expected some of {sorted(known)}")

@@ -43,8 +43,9 @@ def train(
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    model = build_model(config.model).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = copy.deepcopy(model).requires_grad_(False)
+    model = build_model(config.model).to(device)
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average: VideoSegmenter = copy.deepcopy(model).requires_grad_(False)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
@@ -82,7 +83,8 @@ def train(
             log.flush()
             if step % config.checkpoint_every == 0 or step == last:
                 _save(checkpoint, step, model, average, optimizer)
-    return average.eval()
+    average.eval()
+    return average
 
 
 def clip_loss(
@@ -143,8 +145,8 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move ``average`` towards ``model``; buffers (batch-norm statistics) are copied."""
     for old, new in zip(average.parameters(), model.parameters(), strict=True):
         old.lerp_(new, 1 - decay)
-    for old, new in zip(average.buffers(), model.buffers(), strict=True):
-        old.copy_(new)
+    for kept, current in zip(average.buffers(), model.buffers(), strict=True):
+        kept.copy_(current)
 
 
 def _save(

@@ -74,7 +74,7 @@ def border_loss(scores: Tensor, classes: Tensor) -> Tensor:
 
 def match_loss(match: Tensor, target: Tensor) -> Tensor:
     """Cross entropy of masks transported by matching, (B, R, h, w) in [0, 1], at their size."""
-    small = F.adaptive_avg_pool2d(target, match.shape[2:]).expand_as(match)
+    small = F.adaptive_avg_pool2d(target, (match.shape[2], match.shape[3])).expand_as(match)
     return F.binary_cross_entropy(match.clamp(1e-4, 1 - 1e-4), small)
 
 
