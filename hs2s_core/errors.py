@@ -1,4 +1,4 @@
-"""Errors that a user can act on: each message says what was found, what was expected, what to do."""
+"""Errors a user can act on: what was found, what was expected, what to do."""
 
 from __future__ import annotations
 
