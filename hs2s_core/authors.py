@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -50,22 +49,33 @@ def our_name(name: str) -> str:
 
     >>> our_name("encoder.conv3.0.bn1.weight")
     'encoder.layer2.0.bn1.weight'
-    >>> our_name("module.decoder.GC_p.conv_l1.bias")
+    >>> our_name("decoder.GC_p.conv_l1.bias")
     'fusion.branches.previous.left.0.bias'
     """
-    part, _, rest = name.removeprefix("module.").partition(".")
+    part, _, rest = name.partition(".")
     first, _, tail = rest.partition(".")
     if part in ("encoder", "encoder_ref"):
         return f"{part}.{_ENCODER.get(first, first)}.{tail}"
     if part == "decoder" and first in _DECODER:
         tail = re.sub(r"^conv_[lr][12](?=\.)", lambda path: _PATHS[path.group()], tail)
         return f"{_DECODER[first]}.{tail}"
-    return name.removeprefix("module.")
+    return name
 
 
-def our_names(state: Mapping[str, Tensor]) -> dict[str, str]:
-    """Map every name in ``state`` to ours: ``{theirs: ours}``."""
-    return {name: our_name(name) for name in state}
+def their_name(name: str) -> str:
+    """The inverse of :func:`our_name`, without the ``module.`` prefix."""
+    for theirs, ours in _DECODER.items():
+        if name.startswith(f"{ours}."):
+            tail = name.removeprefix(f"{ours}.")
+            for path, place in _PATHS.items():
+                tail = tail.replace(place, path)
+            return f"decoder.{theirs}.{tail}"
+    part, _, rest = name.partition(".")
+    if part in ("encoder", "encoder_ref"):
+        first, _, tail = rest.partition(".")
+        theirs = {ours: theirs for theirs, ours in _ENCODER.items()}.get(first, first)
+        return f"{part}.{theirs}.{tail}"
+    return name
 
 
 def convert_checkpoint(
@@ -82,10 +92,8 @@ def convert_checkpoint(
     state = _read_checkpoint(checkpoint)
     with torch.device("meta"):
         wanted = build_model(config).state_dict()
-    theirs = {ours: name for name, ours in our_names(state).items()}
-    # Missing ones have no name in this file, so they are told by the name we give them.
     check_tensors(
-        {theirs.get(ours, ours): tuple(value.shape) for ours, value in wanted.items()},
+        {their_name(ours): tuple(value.shape) for ours, value in wanted.items()},
         {name: tuple(value.shape) for name, value in state.items()},
         name=str(checkpoint),
     )
@@ -95,7 +103,7 @@ def convert_checkpoint(
         "source_sha256": _sha256(checkpoint),
         "converted_with": "hs2s weights convert",
     }
-    tensors = {ours: state[theirs[ours]] for ours in wanted}
+    tensors = {ours: state[their_name(ours)] for ours in wanted}
     write_tensors(tensors, out, config, card, dtype)
 
 
@@ -123,7 +131,8 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
             f"{str(path)!r} holds entries that are no tensors: {', '.join(odd)}; expected the "
             "network's state dict, alone or under 'model'"
         )
-    return {str(name): value for name, value in content.items()}
+    # `DataParallel`, under which they trained, puts this before every name.
+    return {str(name).removeprefix("module."): value for name, value in content.items()}
 
 
 def _sha256(path: Path) -> str:

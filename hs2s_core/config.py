@@ -58,7 +58,9 @@ class ModelConfig:
     """Keep the frame's aspect ratio at about the area of ``input_size``."""
 
     def __post_init__(self) -> None:
-        """Refuse unknown parts before anything is built."""
+        """Refuse wrong types, sizes and unknown parts before anything is built."""
+        for field in dataclasses.fields(self):
+            _check_type(field.name, getattr(self, field.name), field.default)
         _expect("encoder", self.encoder, ENCODERS)
         _expect("memory", self.memory, MEMORIES)
         _expect("fusion", self.fusion, FUSIONS)
@@ -94,6 +96,18 @@ class ModelConfig:
             for name, value in values.items()
         }
         return cls(**fixed)
+
+
+def _check_type(field: str, value: Any, default: Any) -> None:
+    """Sizes are positive integers; all else is of the type of its default."""
+    if type(value) is not type(default):
+        kind = type(default).__name__
+        raise InvalidConfig(f"{field} is {value!r}; expected a value of type {kind}")
+    sizes = value if field == "input_size" else (value,) if type(value) is int else ()
+    if any(type(size) is not int or size < 1 for size in sizes):
+        raise InvalidConfig(f"{field} is {value!r}; expected whole numbers above 0")
+    if field == "input_size" and len(value) != 2:
+        raise InvalidConfig(f"input_size is {value!r}; expected (height, width)")
 
 
 def _expect(field: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -35,6 +35,8 @@ class Encoder(nn.Module):
     """Pixels of the input per cell of k1..k5."""
     out_channels: int
     """Channels of the bottleneck."""
+    image_layers: tuple[str, ...]
+    """How the names of the tensors start that published ImageNet weights have too."""
 
     def stem(self, frame: Tensor) -> Tensor:
         """First convolution of ``frame`` (C, 3, H, W), before the mask joins."""
@@ -52,6 +54,8 @@ class ResNetEncoder(Encoder):
     batch norm, one more 3 x 3 convolution follows (k1), and the pooling is 2 x 2. Parts that
     torchvision has too keep its names, so its ImageNet weights fit.
     """
+
+    image_layers = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.")
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ from hs2s_core.models.encoders import Features, build_encoder
 from hs2s_core.models.fusion import build_fusion
 from hs2s_core.models.layers import initialise, size_of
 from hs2s_core.models.memory import ConvLSTM, LSTMState
+from hs2s_core.models.pretrained import load_backbone
 
 
 class Stems(NamedTuple):
@@ -82,6 +83,9 @@ class HS2S(VideoSegmenter):
             border=config.border,
         )
         initialise(self)
+        if pretrained_backbone:
+            encoders = (self.encoder, self.encoder_ref)
+            load_backbone(encoders, config.encoder, pretrained_backbone)
 
     def encode(self, frame: Tensor) -> Stems:
         """See :meth:`VideoSegmenter.encode`."""

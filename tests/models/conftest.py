@@ -1,0 +1,47 @@
+"""Networks and inputs shared by the model tests; the large ones are built once."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from hs2s_core.authors import our_name
+from hs2s_core.config import PRESETS
+from hs2s_core.models import VideoSegmenter
+from hs2s_core.weights import fill_model
+
+PARITY = Path(__file__).resolve().parents[1] / "data" / "parity"
+
+
+@pytest.fixture(scope="session")
+def recipe() -> ModuleType:
+    """The parity recipe: weights and inputs from seeds."""
+    spec = importlib.util.spec_from_file_location("parity_recipe", PARITY / "recipe.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def parity_model(recipe: ModuleType) -> VideoSegmenter:
+    """Full HS2S holding the recipe's weights under the authors' names, mapped to ours."""
+
+    def tensor(entry: tuple[str, list[int]]) -> tuple[str, Tensor]:
+        name, shape = entry
+        return our_name(name), torch.from_numpy(np.asarray(recipe.fill(name, shape)))
+
+    # NumPy draws outside the interpreter lock, so two threads halve the wait.
+    with ThreadPoolExecutor(2) as pool:
+        tensors = dict(pool.map(tensor, recipe.layout().items()))
+    return fill_model(PRESETS["hs2s"], tensors).eval()

@@ -1,0 +1,196 @@
+"""One contract for every preset, at a width small enough to run many times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from hs2s_core.config import PRESETS, ModelConfig
+from hs2s_core.models import State, VideoSegmenter, build_model
+from hs2s_core.models.base import join_states, map_tree, select_objects
+from hs2s_core.weights import load_model, save_weights
+
+FRAMES, SIZE = 4, (96, 128)
+NAMES = sorted(PRESETS)
+
+
+def tiny(name: str) -> ModelConfig:
+    """The preset's structure at a sixteenth of its widths (lite is small already)."""
+    config = PRESETS[name]
+    return config if config.system == "lite" else config.scaled(16)
+
+
+@pytest.fixture(params=NAMES)
+def model(request: pytest.FixtureRequest) -> VideoSegmenter:
+    torch.manual_seed(0)
+    return build_model(tiny(request.param)).eval()
+
+
+@pytest.fixture
+def exact(model: VideoSegmenter) -> VideoSegmenter:
+    """In double precision, where rounding cannot hide or fake a difference."""
+    return model.double()
+
+
+def clip(objects: int, size: tuple[int, int] = SIZE, clips: int = 1) -> tuple[Tensor, Tensor]:
+    """Frames (T, clips, 3, H, W) and first masks (objects, 1, H, W)."""
+    generator = torch.Generator().manual_seed(1)
+    frames = torch.randn(FRAMES, clips, 3, *size, generator=generator)
+    masks = torch.zeros(objects, 1, *size)
+    for i, mask in enumerate(masks):
+        mask[:, 8 + 9 * i : 40 + 9 * i, 10 + 15 * i : 50 + 15 * i] = 1
+    return frames, masks
+
+
+def double(tensors: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    frames, masks = tensors
+    return frames.double(), masks.double()
+
+
+def unroll(
+    model: VideoSegmenter, frames: Tensor, mask: Tensor, owner: Tensor
+) -> tuple[list[Tensor], State]:
+    """Logits of frames 1.. with the soft mask fed back, and the last state."""
+    state = model.begin(model.encode(frames[0]), mask, owner)
+    logits = []
+    for frame in frames[1:]:
+        output, state = model.step(model.encode(frame), mask, state, owner)
+        mask = output.logits.sigmoid()
+        logits.append(output.logits)
+    return logits, state
+
+
+def zeros(objects: int) -> Tensor:
+    return torch.zeros(objects, dtype=torch.int64)
+
+
+def test_outputs_have_the_input_size(model: VideoSegmenter) -> None:
+    frames, masks = clip(2)
+    state = model.begin(model.encode(frames[0]), masks, zeros(2))
+    with torch.inference_mode():
+        output, _ = model.step(model.encode(frames[1]), masks, state, zeros(2))
+    assert output.logits.shape == (2, 1, *SIZE)
+    if model.config.border:
+        assert output.border is not None
+        assert output.border.shape == (2, 42, *SIZE)
+    else:
+        assert output.border is None
+
+
+def test_gradients_reach_every_parameter(model: VideoSegmenter) -> None:
+    model.train()
+    frames, masks = clip(2)
+    state = model.begin(model.encode(frames[0]), masks, zeros(2))
+    loss = torch.zeros(())
+    for frame in frames[1:]:
+        output, state = model.step(model.encode(frame), masks, state, zeros(2))
+        masks = output.logits.sigmoid()
+        loss = loss + output.logits.square().mean()
+        if output.border is not None:
+            loss = loss + output.border.logsumexp(1).mean()
+    loss.backward()
+    untouched = [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.grad is None or not parameter.grad.isfinite().all()
+    ]
+    assert untouched == []
+
+
+def test_objects_in_a_batch_equal_objects_one_by_one(exact: VideoSegmenter) -> None:
+    frames, masks = double(clip(3))
+    with torch.inference_mode():
+        together, _ = unroll(exact, frames, masks, zeros(3))
+        for i in range(3):
+            alone, _ = unroll(exact, frames, masks[i : i + 1], zeros(1))
+            for a, b in zip(together, alone, strict=True):
+                torch.testing.assert_close(a[i : i + 1], b, rtol=1e-7, atol=1e-7)
+
+
+def test_clips_in_a_batch_equal_clips_one_by_one(exact: VideoSegmenter) -> None:
+    frames, masks = double(clip(3, clips=2))
+    owner = torch.tensor([0, 1, 1])
+    with torch.inference_mode():
+        together, _ = unroll(exact, frames, masks, owner)
+        alone, _ = unroll(exact, frames[:, 1:], masks[1:], zeros(2))
+    for a, b in zip(together, alone, strict=True):
+        torch.testing.assert_close(a[1:], b, rtol=1e-7, atol=1e-7)
+
+
+def test_an_object_may_enter_and_leave(exact: VideoSegmenter) -> None:
+    frames, masks = double(clip(2))
+    with torch.inference_mode():
+        alone, _ = unroll(exact, frames, masks[:1], zeros(1))
+        state = exact.begin(exact.encode(frames[0]), masks[:1], zeros(1))
+        output, state = exact.step(exact.encode(frames[1]), masks[:1], state, zeros(1))
+        entering = exact.begin(exact.encode(frames[1]), masks[1:], zeros(1))
+        state = join_states([state, entering])
+        both = torch.cat([output.logits.sigmoid(), masks[1:]])
+        output, state = exact.step(exact.encode(frames[2]), both, state, zeros(2))
+        torch.testing.assert_close(output.logits[:1], alone[1], rtol=1e-7, atol=1e-7)
+        state = select_objects(state, torch.tensor([0]))
+        fed_back = output.logits[:1].sigmoid()
+        output, _ = exact.step(exact.encode(frames[3]), fed_back, state, zeros(1))
+        torch.testing.assert_close(output.logits, alone[2], rtol=1e-7, atol=1e-7)
+
+
+def test_step_leaves_the_state_it_is_given(model: VideoSegmenter) -> None:
+    frames, masks = clip(1)
+    with torch.inference_mode():
+        state = model.begin(model.encode(frames[0]), masks, zeros(1))
+        _, state = model.step(model.encode(frames[1]), masks, state, zeros(1))
+        kept = map_tree(lambda x: x.clone(), state)
+        first, later = model.step(model.encode(frames[2]), masks, state, zeros(1))
+        again, _ = model.step(model.encode(frames[2]), masks, state, zeros(1))
+    map_tree(lambda a, b: torch.testing.assert_close(a, b, rtol=0, atol=0), kept, state)
+    torch.testing.assert_close(first.logits, again.logits, rtol=0, atol=0)
+    map_tree(lambda a, b: _same_shape(a, b), state, later)
+
+
+def _same_shape(a: Tensor, b: Tensor) -> Tensor:
+    assert a.shape == b.shape
+    assert a.dtype == b.dtype
+    return a
+
+
+@pytest.mark.parametrize("size", [(64, 64), (65, 97), (110, 78)])
+def test_any_size_from_64_pixels(name_of_free: str, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    model = build_model(tiny(name_of_free)).eval()
+    frames, masks = clip(1, size)
+    with torch.inference_mode():
+        logits, _ = unroll(model, frames, masks, zeros(1))
+    assert logits[-1].shape == (1, 1, *size)
+    assert logits[-1].isfinite().all()
+
+
+@pytest.fixture(params=[name for name in NAMES if PRESETS[name].system != "lite"])
+def name_of_free(request: pytest.FixtureRequest) -> str:
+    """Presets whose network takes sizes that are no multiple of its stride."""
+    return str(request.param)
+
+
+def test_save_and_load_return_the_same_network(model: VideoSegmenter, tmp_path: Path) -> None:
+    frames, masks = clip(1)
+    path = tmp_path / "model.safetensors"
+    save_weights(model, path, {"name": "test"})
+    loaded = load_model(path, device="cpu")
+    assert loaded.config == model.config
+    with torch.inference_mode():
+        before, _ = unroll(model, frames, masks, zeros(1))
+        after, _ = unroll(loaded, frames, masks, zeros(1))
+    for a, b in zip(before, after, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_bfloat16_stays_close(model: VideoSegmenter) -> None:
+    frames, masks = clip(1)
+    with torch.inference_mode():
+        exact, _ = unroll(model, frames[:2], masks, zeros(1))
+        with torch.autocast("cpu", torch.bfloat16):
+            rough, _ = unroll(model, frames[:2], masks, zeros(1))
+    error = (exact[0] - rough[0]).norm() / exact[0].norm()
+    assert error < 0.1
