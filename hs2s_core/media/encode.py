@@ -1,0 +1,138 @@
+"""Write frames as an MP4 that browsers play: H.264, 4:2:0, complete or absent."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from hs2s_core.errors import InvalidMedia
+from hs2s_core.media.images import RGBImage
+
+_INSTALL = {
+    "linux": "`sudo apt install ffmpeg` (or your distribution's package)",
+    "darwin": "`brew install ffmpeg`",
+    "win32": "`winget install Gyan.FFmpeg`",
+}
+
+
+def find_ffmpeg() -> str:
+    """Path of the ``ffmpeg`` program; raises ``InvalidMedia`` with the install command."""
+    found = shutil.which("ffmpeg")
+    if found is None:
+        raise InvalidMedia(
+            "the program ffmpeg was not found on the PATH; it is needed to encode videos. "
+            f"Install it: {_INSTALL.get(sys.platform, _INSTALL['linux'])}."
+        )
+    return found
+
+
+def even_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(H, W) of the video that ``VideoWriter`` makes of frames of ``size``: rounded up to even."""
+    height, width = size
+    return height + height % 2, width + width % 2
+
+
+class VideoWriter:
+    """Encode frames one by one: ``with VideoWriter(path, (H, W), fps) as video: video.write(rgb)``.
+
+    The file appears under its name only when it is complete; until then it is ``*.part.mp4``, which
+    an exception removes. 4:2:0 needs even sizes, so an odd last row or column is repeated once
+    (see ``even_size``): every pixel keeps its place, and a mask that is padded with background
+    in the same way fits the video exactly.
+    """
+
+    def __init__(self, path: str | Path, size: tuple[int, int], fps: float) -> None:
+        if not (0 < fps < 1000):
+            raise InvalidMedia(f"{path}: {fps} frames per second; expected more than 0 and < 1000.")
+        self.path = Path(path)
+        self.size = size
+        self.count = 0
+        self._part = self.path.with_name(f"{self.path.stem}.part.mp4")
+        self._fps = fps
+
+    def __enter__(self) -> VideoWriter:
+        command = _command(find_ffmpeg(), self.size, self._fps, self._part)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._log = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self._log)
+        return self
+
+    def write(self, frame: RGBImage) -> None:
+        """Append one frame, RGB uint8 (H, W, 3) of the announced size."""
+        if frame.shape != (*self.size, 3) or frame.dtype != np.uint8:
+            raise InvalidMedia(
+                f"{self.path}: frame {self.count} is {frame.dtype} {frame.shape}; expected uint8 "
+                f"{(*self.size, 3)}."
+            )
+        assert self._process.stdin is not None
+        rows, columns = (side % 2 for side in self.size)
+        if rows or columns:
+            frame = np.pad(frame, ((0, rows), (0, columns), (0, 0)), mode="edge")
+        try:
+            self._process.stdin.write(np.ascontiguousarray(frame).data)
+        except BrokenPipeError:
+            raise self._failure() from None
+        self.count += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is not None:
+                self._process.kill()
+            elif self.count == 0:
+                raise InvalidMedia(f"{self.path}: no frames to encode; expected at least one.")
+            self._finish(wanted=kind is None)
+        finally:
+            if self._process.poll() is None:
+                self._process.kill()
+                self._process.wait()
+            self._log.close()
+            self._part.unlink(missing_ok=True)
+
+    def _finish(self, *, wanted: bool) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # the exit status below tells why
+            self._process.stdin.close()
+        if self._process.wait() != 0 and wanted:
+            raise self._failure()
+        if wanted:
+            self._part.replace(self.path)
+
+    def _failure(self) -> InvalidMedia:
+        self._process.wait()
+        self._log.seek(0)
+        said = self._log.read().decode(errors="replace").strip()
+        hint = "Check the free disk space and that the folder can be written."
+        if "Unknown encoder" in said:
+            hint = "This ffmpeg has no libx264; install a full build, for example " + _INSTALL.get(
+                sys.platform, _INSTALL["linux"]
+            )
+        return InvalidMedia(f"{self.path}: ffmpeg failed ({said[-500:] or 'no message'}). {hint}")
+
+
+def _command(ffmpeg: str, size: tuple[int, int], fps: float, out: Path) -> list[str]:
+    height, width = even_size(size)
+    # The default RGB conversion uses BT.601 coefficients; saying so in the file keeps colours right
+    # in browsers, which would guess BT.709 for large frames.
+    colour = [f"-{name}" for name in ("colorspace", "color_primaries", "color_trc")]
+    return [
+        *(ffmpeg, "-y", "-nostdin", "-loglevel", "error"),
+        *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{fps:g}"),
+        *("-i", "pipe:0", "-vf", "scale=flags=bicubic+accurate_rnd+full_chroma_int"),
+        # Short groups of pictures without B-frames: the App seeks to single frames.
+        *("-c:v", "libx264", "-preset", "fast", "-crf", "18", "-g", "12", "-bf", "0"),
+        *("-pix_fmt", "yuv420p", "-movflags", "+faststart"),
+        *(part for flag in colour for part in (flag, "smpte170m")),
+        *("-f", "mp4", str(out)),
+    ]
