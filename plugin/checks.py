@@ -1,0 +1,253 @@
+"""What must be right before a propagation starts, found out without running the model."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.clips as foc
+import fiftyone.core.media as fom
+from bson import ObjectId
+
+from hs2s_core.errors import HS2SError
+
+from .labels import mask_fields
+from .prompts import VideoPrompts, read_prompts, visible_labels
+from .videos import Clip, open_clip
+
+SampleCollection = fo.core.collections.SampleCollection
+EXISTING = ("skip", "overwrite", "fail")
+"""What to do with a video whose output field already has labels."""
+
+RUNNING, DONE, FAILED = "running", "done", "failed"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to propagate from where to where; fields are frame-level, without ``frames.``."""
+
+    prompt_field: str
+    output_field: str
+    existing: str = "skip"
+
+    @property
+    def status_field(self) -> str:
+        """Sample field that says ``running``, ``done`` or ``failed``."""
+        return f"{self.output_field}_status"
+
+    @property
+    def error_field(self) -> str:
+        """Sample field that says why a video failed."""
+        return f"{self.output_field}_error"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why one video cannot be propagated."""
+
+    sample_id: str
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+
+@dataclass
+class Plan:
+    """Which videos a run would process, leave alone, and could not process."""
+
+    todo: list[str] = field(default_factory=list)
+    """Sample ids."""
+    skipped: list[str] = field(default_factory=list)
+    """Sample ids of videos that have their labels already."""
+    problems: list[Problem] = field(default_factory=list)
+    unchecked: int = 0
+    """How many of ``todo`` were not looked at for lack of time."""
+
+
+def videos_of(samples: SampleCollection) -> SampleCollection:
+    """The video samples of a collection; raises HS2SError if it has none to offer."""
+    if samples.media_type == fom.GROUP and fom.VIDEO in set(samples.group_media_types.values()):
+        samples = samples.select_group_slices(media_type=fom.VIDEO)
+    if isinstance(samples, foc.ClipsView):
+        raise HS2SError(
+            "this is a view of clips; masks are propagated through whole videos. "
+            "Go back to the view of the videos."
+        )
+    if samples.media_type != fom.VIDEO:
+        raise HS2SError(
+            f"no video: the samples are of type {samples.media_type!r}, expected 'video'. For "
+            "folders of frames, load them with the operator 'Load VOS dataset'."
+        )
+    return samples
+
+
+def settings_errors(samples: SampleCollection, settings: Settings) -> dict[str, str]:
+    """What is wrong with the settings themselves: parameter name -> message."""
+    errors = {}
+    fields = mask_fields(samples)
+    if not fields:
+        errors["prompt_field"] = (
+            "no frame field can hold masks; expected Detections with masks, Polylines or a "
+            "Segmentation on at least one frame of each video"
+        )
+    elif settings.prompt_field not in fields:
+        errors["prompt_field"] = (
+            f"{settings.prompt_field!r} is not a frame field that can hold masks; "
+            f"expected one of {', '.join(sorted(fields))}"
+        )
+    output = _output_error(samples, settings)
+    if output is not None:
+        errors["output_field"] = output
+    if settings.existing not in EXISTING:
+        errors["existing"] = f"{settings.existing!r} is none of {', '.join(EXISTING)}"
+    return errors
+
+
+def make_plan(
+    samples: SampleCollection, settings: Settings, *, seconds: float | None = None
+) -> Plan:
+    """Look at every video: files, prompts, sizes and existing labels. Nothing is written.
+
+    With ``seconds``, videos beyond that time are taken on trust and counted as unchecked: a form
+    must answer quickly, and the run checks everything again.
+    """
+    deadline = None if seconds is None else time.monotonic() + seconds
+    scope = f"{samples._dataset._doc.id} {getattr(samples, '_stages', '')}"
+    plan = Plan()
+    for sample_id, filepath, status in _rows(samples, settings):
+        name = filepath.replace("\\", "/").rpartition("/")[2]
+        if has_results(samples, sample_id, status, settings):
+            if settings.existing == "skip":
+                plan.skipped.append(sample_id)
+                continue
+            if settings.existing == "fail":
+                reason = f"already has labels in {settings.output_field!r}"
+                plan.problems.append(Problem(sample_id, name, reason))
+                continue
+        if deadline is not None and time.monotonic() > deadline:
+            plan.unchecked += 1
+            plan.todo.append(sample_id)
+            continue
+        if deadline is None:
+            reason = _check_again(samples, sample_id, settings.prompt_field)
+        else:
+            reason = _check_lately(samples, sample_id, settings.prompt_field, scope)
+        if reason is None:
+            plan.todo.append(sample_id)
+        else:
+            plan.problems.append(Problem(sample_id, name, reason))
+    return plan
+
+
+def open_video(
+    samples: SampleCollection, sample_id: str, prompt_field: str
+) -> tuple[fo.Sample, Clip, VideoPrompts]:
+    """Everything a run needs of one video; raises HS2SError if it cannot be propagated."""
+    dataset = samples._dataset
+    sample = dataset[sample_id]
+    clip = open_clip(sample)
+    visible = visible_labels(samples, sample_id, prompt_field)
+    prompts = read_prompts(sample, prompt_field, clip.video_size, visible=visible)
+    if prompts.without_mask:
+        raise HS2SError(
+            f"no mask for {', '.join(prompts.without_mask)}, only boxes or open lines; "
+            "draw a mask for each object, or remove the label"
+        )
+    if not prompts.objects:
+        raise HS2SError(f"no prompt mask: no frame has labels in {prompt_field!r}")
+    last = max(prompts.masks)
+    if last > len(clip.frames):
+        raise HS2SError(
+            f"a prompt lies on frame {last}, but the video has {len(clip.frames)} frames; "
+            "the labels may belong to another video"
+        )
+    return sample, clip, prompts
+
+
+def describe(error: BaseException) -> str:
+    """An error as a user should read it; our own say all in their message."""
+    return str(error) if isinstance(error, HS2SError) else f"{type(error).__name__}: {error}"
+
+
+def has_results(
+    samples: SampleCollection, sample_id: str, status: str | None, settings: Settings
+) -> bool:
+    """Whether a video's output is finished, or was put there by someone else."""
+    if status in (DONE, RUNNING, FAILED):
+        # What a stopped run left behind is no result.
+        return status == DONE
+    return _has_labels(samples, settings.output_field, sample_id)
+
+
+def _output_error(samples: SampleCollection, settings: Settings) -> str | None:
+    output = settings.output_field
+    if output == settings.prompt_field:
+        return "the output field must differ from the prompt field, which is never overwritten"
+    if not _NAME.fullmatch(output):
+        return f"{output!r} is no field name; expected letters, digits and _, a letter first"
+    present = samples._dataset.get_frame_field_schema(include_private=True).get(output)
+    if present is None:
+        return None
+    if getattr(present, "document_type", None) is not fo.Detections:
+        return f"the frame field {output!r} exists and does not hold Detections; choose another"
+    known = samples._dataset.has_sample_field(settings.status_field)
+    if not known and _has_labels(samples, output):
+        return (
+            f"the frame field {output!r} holds labels that were not made by this operator; "
+            "choose another name, so that they are not overwritten"
+        )
+    return None
+
+
+def _has_labels(samples: SampleCollection, path: str, sample_id: str | None = None) -> bool:
+    dataset = samples._dataset
+    if not dataset.has_frame_field(path):
+        return False
+    query: dict[str, Any] = {path: {"$ne": None}}
+    if sample_id is not None:
+        query["_sample_id"] = ObjectId(sample_id)
+    return dataset._frame_collection.find_one(query, {"_id": 1}) is not None
+
+
+def _rows(samples: SampleCollection, settings: Settings) -> Iterator[tuple[str, str, str | None]]:
+    """(id, filepath, status) of every video."""
+    ids, paths = samples.values(["id", "filepath"])
+    states: list[str | None] = [None] * len(ids)
+    if samples._dataset.has_sample_field(settings.status_field):
+        # Of the dataset, because a view may hide the field.
+        states = samples._dataset.select(ids, ordered=True).values(settings.status_field)
+    return zip(ids, paths, states, strict=True)
+
+
+# A form is resolved again at every keystroke; a verdict this old is still good enough for it.
+_KEEP_SECONDS = 20.0
+_verdicts: dict[tuple[str, str, str], tuple[float, str | None]] = {}
+
+
+def _check_again(samples: SampleCollection, sample_id: str, prompt_field: str) -> str | None:
+    """The reason why a video cannot be propagated, None if it can."""
+    try:
+        open_video(samples, sample_id, prompt_field)
+    except Exception as error:
+        return describe(error)
+    return None
+
+
+def _check_lately(
+    samples: SampleCollection, sample_id: str, prompt_field: str, scope: str
+) -> str | None:
+    """Like ``_check_again``, from memory where that is fresh."""
+    key = (scope, sample_id, prompt_field)
+    now = time.monotonic()
+    if key not in _verdicts or now - _verdicts[key][0] > _KEEP_SECONDS:
+        if len(_verdicts) > 10_000:
+            _verdicts.clear()
+        _verdicts[key] = (now, _check_again(samples, sample_id, prompt_field))
+    return _verdicts[key][1]

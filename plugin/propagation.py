@@ -1,0 +1,284 @@
+"""Propagating masks through the videos of a FiftyOne collection.
+
+:func:`propagate` is the call for scripts and notebooks; :func:`run` is the same as a generator
+of progress, for an operator that shows it live.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fiftyone as fo
+
+from hs2s_core.errors import HS2SError
+
+from .checks import (
+    DONE,
+    FAILED,
+    RUNNING,
+    Plan,
+    Problem,
+    SampleCollection,
+    Settings,
+    describe,
+    make_plan,
+    open_video,
+    settings_errors,
+    videos_of,
+)
+from .labels import to_detections, write_frame
+
+if TYPE_CHECKING:
+    from hs2s_core.models import VideoSegmenter
+
+DEFAULT_OUTPUT = "hs2s"
+# Labels wait in memory until this much has gathered, however long the video is.
+_FLUSH_BYTES = 32 * 2**20
+_FLUSH_FRAMES = 256
+_REPORT_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come."""
+
+    fraction: float
+    """From 0 to 1, over all videos."""
+    label: str
+
+
+@dataclass
+class Summary:
+    """What a run did."""
+
+    output_field: str
+    done: list[str] = field(default_factory=list)
+    """Names of the videos that now have masks."""
+    skipped: int = 0
+    """How many videos had their masks already."""
+    failed: list[Problem] = field(default_factory=list)
+    """Each video that could not be propagated, and why."""
+    frames: int = 0
+    objects: int = 0
+    seconds: float = 0.0
+
+    @property
+    def frames_per_second(self) -> float:
+        """Speed of the whole run, loading and writing included."""
+        return self.frames / self.seconds if self.seconds else 0.0
+
+    def __str__(self) -> str:
+        lines = [
+            f"{len(self.done)} videos done, {self.skipped} skipped, {len(self.failed)} failed: "
+            f"{self.objects} objects through {self.frames} frames in {self.seconds:.1f} s "
+            f"-> frames.{self.output_field}"
+        ]
+        return "\n".join(lines + [f"  {problem}" for problem in self.failed])
+
+
+def propagate(
+    samples: SampleCollection,
+    prompt_field: str,
+    output_field: str = DEFAULT_OUTPUT,
+    *,
+    model: VideoSegmenter | str | Path | None = None,
+    device: str = "auto",
+    existing: str = "skip",
+    skip_invalid: bool = False,
+    progress: bool | Callable[[Progress], object] | None = None,
+) -> Summary:
+    """Propagate the masks of ``prompt_field`` through each video, into ``output_field``.
+
+    Each object starts at the first frame in which it has a mask, and is followed to the end of
+    its video. Results are frame-level ``Detections``: ``index``, ``instance`` and ``label`` come
+    from the prompt, ``confidence`` from the model.
+
+    Args:
+        samples: a dataset or view of videos; where a view filters labels, only the visible ones
+            are propagated.
+        prompt_field: frame field with Detections, Polylines or a Segmentation. It is only read.
+        output_field: frame field to write. The sample fields ``<output_field>_status`` and
+            ``<output_field>_error`` say how each video ended.
+        model: a loaded network, a ``.safetensors`` file or the name of shipped weights.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        existing: ``skip`` videos that are done, ``overwrite`` them, or ``fail`` if there are any.
+        skip_invalid: go on without videos that cannot be propagated, instead of refusing all.
+        progress: True or False for a progress bar, or a function that is called with Progress;
+            None follows FiftyOne's settings.
+
+    Raises:
+        HS2SError: before anything is written, naming each video that cannot be propagated.
+    """
+    settings = Settings(_bare(prompt_field), _bare(output_field), existing)
+    steps = run(samples, settings, model=model, device=device, skip_invalid=skip_invalid)
+    with ExitStack() as stack:
+        report = progress if callable(progress) else _progress_bar(stack, progress)
+        while True:
+            try:
+                report(next(steps))
+            except StopIteration as stop:
+                summary: Summary = stop.value
+                return summary
+
+
+def run(
+    samples: SampleCollection,
+    settings: Settings,
+    *,
+    model: VideoSegmenter | str | Path | None = None,
+    device: str = "auto",
+    skip_invalid: bool = False,
+) -> Generator[Progress, None, Summary]:
+    """Like :func:`propagate`, step by step; closing the generator undoes the current video."""
+    started = time.monotonic()
+    yield Progress(0.0, "Checking the videos")
+    samples = videos_of(samples)
+    plan = checked_plan(samples, settings, skip_invalid=skip_invalid)
+    network = None
+    if plan.todo:
+        yield Progress(0.0, "Loading the model")
+        network = _load(model, device)
+    summary = Summary(settings.output_field, skipped=len(plan.skipped), failed=plan.problems)
+    _declare_fields(samples, settings)
+    for problem in plan.problems:
+        _set_status(samples._dataset[problem.sample_id], settings, FAILED, problem.reason)
+    for place, sample_id in enumerate(plan.todo):
+        for step in _run_video(samples, sample_id, settings, network, summary):
+            fraction = (place + step.fraction) / len(plan.todo)
+            yield Progress(fraction, f"{place + 1}/{len(plan.todo)} {step.label}")
+    summary.seconds = time.monotonic() - started
+    yield Progress(1.0, "Finished")
+    return summary
+
+
+def checked_plan(samples: SampleCollection, settings: Settings, *, skip_invalid: bool) -> Plan:
+    """The plan of a run that may start; raises HS2SError with all that is in its way."""
+    errors = settings_errors(samples, settings)
+    if errors:
+        raise HS2SError("; ".join(f"{name}: {reason}" for name, reason in errors.items()))
+    plan = make_plan(samples, settings)
+    if plan.problems and not (skip_invalid and (plan.todo or plan.skipped)):
+        listed = "\n".join(f"  {problem}" for problem in plan.problems)
+        raise HS2SError(
+            f"{len(plan.problems)} of the videos cannot be propagated, and nothing was changed:\n"
+            f"{listed}\nMend them, or leave them out with skip_invalid=True."
+        )
+    return plan
+
+
+def _run_video(
+    samples: SampleCollection,
+    sample_id: str,
+    settings: Settings,
+    model: VideoSegmenter,
+    summary: Summary,
+) -> Generator[Progress, None, None]:
+    """One video, all or nothing: what fails or is stopped leaves no labels behind."""
+    sample = samples._dataset[sample_id]
+    name = Path(sample.filepath).name
+    try:
+        _set_status(sample, settings, RUNNING, None)
+        _clear(samples, sample_id, settings)
+        frames, objects = yield from _write_video(samples, sample_id, settings, model, name)
+        _set_status(sample, settings, DONE, None)
+    except Exception as error:
+        # The other videos must not suffer: reported in the summary and on the sample.
+        _undo(samples, sample, settings, FAILED, describe(error))
+        summary.failed.append(Problem(sample_id, name, describe(error)))
+    except BaseException:
+        _undo(samples, sample, settings, None, None)
+        raise
+    else:
+        summary.done.append(name)
+        summary.frames += frames
+        summary.objects += objects
+
+
+def _write_video(
+    samples: SampleCollection,
+    sample_id: str,
+    settings: Settings,
+    model: VideoSegmenter,
+    name: str,
+) -> Generator[Progress, None, tuple[int, int]]:
+    from hs2s_core.propagation.session import propagate as propagate_clip
+
+    sample, clip, prompts = open_video(samples, sample_id, settings.prompt_field)
+    masks = {
+        index: {object_id: clip.to_frame(mask) for object_id, mask in frame.items()}
+        for index, frame in prompts.by_index().items()
+    }
+    total, waiting, since_save, frames, told = len(clip.frames), 0, 0, 0, 0.0
+    for result in propagate_clip(model, clip.frames, masks):
+        frames += 1
+        if result.ids:
+            detections = to_detections(clip.to_video(result.id_map), prompts.objects, result.scores)
+            waiting += write_frame(sample, result.index + 1, settings.output_field, detections)
+            since_save += 1
+        if waiting >= _FLUSH_BYTES or since_save >= _FLUSH_FRAMES:
+            sample.save()
+            waiting = since_save = 0
+        if time.monotonic() - told > _REPORT_SECONDS:
+            told = time.monotonic()
+            yield Progress(frames / max(total, frames), f"{name}: frame {frames} of {total}")
+    sample.save()
+    return frames, len(prompts.objects)
+
+
+def _load(model: VideoSegmenter | str | Path | None, device: str) -> VideoSegmenter:
+    if model is None or isinstance(model, (str, Path)):
+        from hs2s_core.weights import load_model
+
+        return load_model(model, device=device)
+    return model
+
+
+def _declare_fields(samples: SampleCollection, settings: Settings) -> None:
+    dataset = samples._dataset
+    if not dataset.has_frame_field(settings.output_field):
+        dataset.add_frame_field(
+            settings.output_field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections
+        )
+    for name in (settings.status_field, settings.error_field):
+        if not dataset.has_sample_field(name):
+            dataset.add_sample_field(name, fo.StringField)
+
+
+def _set_status(
+    sample: fo.Sample, settings: Settings, status: str | None, error: str | None
+) -> None:
+    sample[settings.status_field] = status
+    sample[settings.error_field] = error
+    sample.save()
+
+
+def _clear(samples: SampleCollection, sample_id: str, settings: Settings) -> None:
+    """Remove the labels of an earlier run, finished or not."""
+    samples._dataset.select(sample_id).clear_frame_field(settings.output_field)
+
+
+def _undo(
+    samples: SampleCollection,
+    sample: fo.Sample,
+    settings: Settings,
+    status: str | None,
+    error: str | None,
+) -> None:
+    sample.reload()  # forgets what was not saved
+    _clear(samples, sample.id, settings)
+    _set_status(sample, settings, status, error)
+
+
+def _progress_bar(stack: ExitStack, progress: bool | None) -> Callable[[Progress], object]:
+    shown: Any = stack.enter_context(fo.ProgressBar(total=100, progress=progress))
+    return lambda step: shown.set_iteration(int(100 * step.fraction))
+
+
+def _bare(path: str) -> str:
+    """FiftyOne users write frame fields with and without ``frames.``."""
+    return path.removeprefix("frames.")

@@ -1,0 +1,60 @@
+"""A network whose answer is known, and masks, labels and samples in one line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import fiftyone as fo
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hs2s_core.config import preset
+from hs2s_core.models.base import State, StepOutput, VideoSegmenter
+
+SIZE = (64, 96)
+"""(H, W) of the test videos, and of the network's input: nothing gets resized."""
+
+
+class CopyNetwork(VideoSegmenter):
+    """Each mask stays where it was; frames are looked at only to fail on a white one."""
+
+    stride = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = replace(preset("hs2s-lite"), input_size=SIZE, keep_aspect=False)
+        self.sure = nn.Parameter(torch.tensor(8.0))
+
+    def encode(self, frame: Tensor) -> Tensor:
+        if frame.min() > 2:  # normalised white
+            raise RuntimeError("out of memory, says the test")
+        return frame
+
+    def begin(self, features: Tensor, mask: Tensor, owner: Tensor) -> State:
+        return State(features, mask)
+
+    def step(
+        self, features: Tensor, mask: Tensor, state: State, owner: Tensor
+    ) -> tuple[StepOutput, State]:
+        return StepOutput((state.objects - 0.5) * self.sure), state._replace(previous=features)
+
+
+def square(top: int, left: int, side: int = 16, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """A mask (H, W) bool of one square."""
+    mask = np.zeros(size, dtype=np.bool_)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def detection(mask: np.ndarray, **fields: object) -> fo.Detection:
+    """A Detection of a mask (H, W) over the whole frame."""
+    return fo.Detection.from_mask(mask, **fields)
+
+
+def video_sample(path: str, frames: dict[int, fo.Label], field: str = "truth") -> fo.Sample:
+    """A sample with labels on some frames (numbers from 1)."""
+    sample = fo.Sample(filepath=path)
+    for number, label in frames.items():
+        sample.frames[number] = fo.Frame(**{field: label})
+    return sample
