@@ -31,15 +31,13 @@ from .checks import (
     settings_errors,
     videos_of,
 )
-from .labels import to_detections, write_frame
+from .labels import to_detections
+from .writer import FrameWriter
 
 if TYPE_CHECKING:
     from hs2s_core.models import VideoSegmenter
 
 DEFAULT_OUTPUT = "hs2s"
-# Labels wait in memory until this much has gathered, however long the video is.
-_FLUSH_BYTES = 32 * 2**20
-_FLUSH_FRAMES = 256
 _REPORT_SECONDS = 0.25
 
 
@@ -213,20 +211,17 @@ def _write_video(
         index: {object_id: clip.to_frame(mask) for object_id, mask in frame.items()}
         for index, frame in prompts.by_index().items()
     }
-    total, waiting, since_save, frames, told = len(clip.frames), 0, 0, 0, 0.0
+    writer = FrameWriter(sample, settings.output_field)
+    total, frames, told = len(clip.frames), 0, 0.0
     for result in propagate_clip(model, clip.frames, masks):
         frames += 1
         if result.ids:
-            detections = to_detections(clip.to_video(result.id_map), prompts.objects, result.scores)
-            waiting += write_frame(sample, result.index + 1, settings.output_field, detections)
-            since_save += 1
-        if waiting >= _FLUSH_BYTES or since_save >= _FLUSH_FRAMES:
-            sample.save()
-            waiting = since_save = 0
+            id_map = clip.to_video(result.id_map)
+            writer.add(result.index + 1, to_detections(id_map, prompts.objects, result.scores))
         if time.monotonic() - told > _REPORT_SECONDS:
             told = time.monotonic()
             yield Progress(frames / max(total, frames), f"{name}: frame {frames} of {total}")
-    sample.save()
+    writer.flush()
     return frames, len(prompts.objects)
 
 

@@ -1,0 +1,335 @@
+"""Propagation through FiftyOne videos from a script: results, failures, resuming."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import fiftyone as fo
+import numpy as np
+import pytest
+
+import hs2s_fiftyone.writer
+from hs2s_core.errors import HS2SError
+from hs2s_fiftyone.checks import Settings
+from hs2s_fiftyone.labels import frame_masks
+from hs2s_fiftyone.propagation import Progress, propagate, run
+
+from .helpers import SIZE, CopyNetwork, detection, square, video_sample
+
+MakeVideo = Callable[..., str]
+
+
+def start(*masks: np.ndarray) -> fo.Detections:
+    """One labelled object per mask, index from 1."""
+    return fo.Detections(
+        detections=[
+            detection(mask, index=place, label=f"thing {place}", instance=fo.Instance())
+            for place, mask in enumerate(masks, 1)
+        ]
+    )
+
+
+@pytest.fixture
+def videos(dataset: fo.Dataset, make_video: MakeVideo) -> fo.Dataset:
+    """Three videos with one object; the second fails at its fourth frame."""
+    for name, white in (("a.mp4", -1), ("b.mp4", 3), ("c.mp4", -1)):
+        sample = video_sample(make_video(name, white=white), {1: start(square(8, 8))})
+        dataset.add_sample(sample)
+    return dataset
+
+
+def test_every_frame_gets_the_objects(
+    dataset: fo.Dataset, make_video: MakeVideo, network: CopyNetwork
+) -> None:
+    labels = start(square(0, 0), square(40, 60))
+    labels.detections[1].index = 9
+    dataset.add_sample(video_sample(make_video(frames=6), {1: labels}))
+
+    summary = propagate(dataset, "frames.truth", "frames.found", model=network)
+
+    assert (summary.done, summary.frames, summary.objects) == (["clip.mp4"], 6, 2)
+    sample = dataset.first()
+    assert sample.found_status == "done"
+    assert sample.found_error is None
+    given = {made.index: made for made in sample.frames[1].truth.detections}
+    for number in range(1, 7):
+        found = {made.index: made for made in sample.frames[number].found.detections}
+        assert sorted(found) == [1, 9]
+        for index, made in found.items():
+            assert made.label == given[index].label
+            assert made.instance.id == given[index].instance.id
+            assert 0.9 < made.confidence <= 1
+        masks = frame_masks(sample.frames[number].found, SIZE)
+        assert np.array_equal(masks[1], square(0, 0))
+        assert np.array_equal(masks[9], square(40, 60))
+
+
+def test_objects_enter_later(
+    dataset: fo.Dataset, make_video: MakeVideo, network: CopyNetwork
+) -> None:
+    second = fo.Detections(detections=[detection(square(40, 60), index=2)])
+    frames = {2: start(square(0, 0)), 4: second}
+    dataset.add_sample(video_sample(make_video(), frames))
+    propagate(dataset, "truth", "found", model=network)
+    sample = dataset.first()
+    assert sample.frames[1].found is None
+    present = [sorted(frame_masks(sample.frames[n].found, SIZE)) for n in range(2, 6)]
+    assert present == [[1], [1], [1, 2], [1, 2]]
+
+
+def test_the_prompts_are_only_read(videos: fo.Dataset, network: CopyNetwork) -> None:
+    before = [frame.truth.to_dict() for frame in (s.frames[1] for s in videos)]
+    propagate(videos, "truth", "found", model=network)
+    assert [frame.truth.to_dict() for frame in (s.frames[1] for s in videos)] == before
+
+
+def test_one_failing_video_does_not_stop_the_others(
+    videos: fo.Dataset, network: CopyNetwork
+) -> None:
+    summary = propagate(videos, "truth", "found", model=network)
+    assert summary.done == ["a.mp4", "c.mp4"]
+    assert [str(problem) for problem in summary.failed] == [
+        "b.mp4: RuntimeError: out of memory, says the test"
+    ]
+    assert videos.values("found_status") == ["done", "failed", "done"]
+    assert videos.values("found_error")[1] == "RuntimeError: out of memory, says the test"
+    # All or nothing: no labels of the frames before the failure.
+    assert [frame.found for frame in videos.skip(1).first().frames.values()] == [None]
+    assert "b.mp4: RuntimeError" in str(summary)
+
+
+def test_a_second_run_does_what_is_left(
+    videos: fo.Dataset, network: CopyNetwork, make_video: MakeVideo
+) -> None:
+    propagate(videos, "truth", "found", model=network)
+    make_video("b.mp4")  # mended
+    summary = propagate(videos, "truth", "found", model=network)
+    assert (summary.done, summary.skipped) == (["b.mp4"], 2)
+    assert videos.values("found_status") == ["done"] * 3
+    assert videos.values("found_error") == [None] * 3
+
+
+def test_overwriting_leaves_nothing_of_the_old_labels(
+    dataset: fo.Dataset, make_video: MakeVideo, network: CopyNetwork
+) -> None:
+    dataset.add_sample(video_sample(make_video(), {1: start(square(0, 0))}))
+    propagate(dataset, "truth", "found", model=network)
+    sample = dataset.first()
+    sample.frames[3].truth = start(square(20, 20))
+    sample.frames[1].truth = None
+    sample.save()
+    summary = propagate(dataset, "truth", "found", model=network, existing="overwrite")
+    assert summary.done == ["clip.mp4"]
+    found = [frame.found for frame in dataset.first().frames.values()]
+    assert [label is None for label in found] == [True, True, False, False, False]
+
+
+def test_existing_results_can_be_refused(videos: fo.Dataset, network: CopyNetwork) -> None:
+    propagate(videos[:1], "truth", "found", model=network)
+    with pytest.raises(HS2SError, match=r"a\.mp4: already has labels in 'found'"):
+        propagate(videos, "truth", "found", model=network, existing="fail")
+
+
+def test_stopping_leaves_no_half_video(videos: fo.Dataset, network: CopyNetwork) -> None:
+    steps = run(videos, Settings("truth", "found"), model=network)
+    for step in steps:
+        if step.label.startswith("3/3"):
+            steps.close()
+    assert videos.values("found_status") == ["done", "failed", None]
+    assert frames_with(videos.skip(2), "found") == 0
+    summary = propagate(videos[2:], "truth", "found", model=network)
+    assert summary.done == ["c.mp4"]
+
+
+def test_a_killed_run_is_done_again(videos: fo.Dataset, network: CopyNetwork) -> None:
+    """A process that was killed leaves the status `running` and some labels."""
+    propagate(videos[:1], "truth", "found", model=network)
+    sample = videos.first()
+    sample["found_status"] = "running"
+    sample.save()
+    assert propagate(videos[:1], "truth", "found", model=network).done == ["a.mp4"]
+
+
+def test_labels_are_written_a_bounded_number_at_a_time(
+    dataset: fo.Dataset, make_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hs2s_fiftyone.writer, "FLUSH_FRAMES", 4)
+    dataset.add_sample(video_sample(make_video(frames=10), {1: start(square(0, 0))}))
+    stored = []
+
+    class Watching(CopyNetwork):
+        def encode(self, frame):  # type: ignore[no-untyped-def]
+            # Loading the sample resets FiftyOne's shared object, which must not lose labels.
+            stored.append(frames_with(dataset, "found"))
+            return super().encode(frame)
+
+    propagate(dataset, "truth", "found", model=Watching())
+    assert stored == [0, 0, 0, 0, 4, 4, 4, 4, 8, 8]
+    assert frames_with(dataset, "found") == 10
+
+
+def test_source_images_are_preferred_over_the_video(
+    dataset: fo.Dataset, make_video: MakeVideo, tmp_path: Path
+) -> None:
+    """The video is one pixel larger each way, as encoders pad it; labels refer to the video."""
+    height, width = SIZE
+    inner = (height - 1, width - 1)
+    sample = video_sample(make_video(frames=3), {1: start(square(40, 79, 20))})
+    for number in range(1, 4):
+        path = tmp_path / f"{number:05d}.png"
+        cv2.imwrite(str(path), np.full((*inner, 3), 10 * number, np.uint8))
+        sample.frames[number]["filepath"] = str(path)
+    dataset.add_sample(sample)
+    seen = []
+
+    class Watching(CopyNetwork):
+        def encode(self, frame):  # type: ignore[no-untyped-def]
+            seen.append(tuple(frame.shape[2:]))
+            return super().encode(frame)
+
+    network = Watching()
+    network.config = type(network.config)(**{**network.config.to_dict(), "input_size": inner})
+    propagate(dataset, "truth", "found", model=network)
+    assert seen == [inner] * 3
+    masks = frame_masks(dataset.first().frames[3].found, SIZE)
+    expected = square(40, 79, 20)
+    expected[:, -1] = False  # the padding belongs to no object
+    assert np.array_equal(masks[1], expected)
+
+
+def test_progress_is_reported(videos: fo.Dataset, network: CopyNetwork) -> None:
+    seen: list[Progress] = []
+    propagate(videos, "truth", "found", model=network, progress=seen.append)
+    fractions = [step.fraction for step in seen]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1
+    assert any(step.label.startswith("1/3 a.mp4: frame") for step in seen)
+
+
+def test_a_view_with_filtered_labels_propagates_those(
+    dataset: fo.Dataset, make_video: MakeVideo, network: CopyNetwork
+) -> None:
+    labels = start(square(0, 0), square(40, 60))
+    dataset.add_sample(video_sample(make_video(), {1: labels}))
+    view = dataset.filter_labels("frames.truth", fo.ViewField("index") == 2)
+    propagate(view, "truth", "found", model=network)
+    assert sorted(frame_masks(dataset.first().frames[5].found, SIZE)) == [2]
+
+
+# ---------------------------------------------------------------- refused before any work
+
+
+def refuse(samples: fo.Dataset, message: str, prompt: str = "truth", **options: object) -> None:
+    options = {"model": CopyNetwork(), **options}
+    before = samples.get_field_schema() if isinstance(samples, fo.Dataset) else None
+    with pytest.raises(HS2SError, match=message):
+        propagate(samples, prompt, str(options.pop("output", "found")), **options)  # type: ignore[arg-type]
+    if before is not None:
+        assert samples.get_field_schema() == before
+
+
+def test_image_datasets_are_refused(dataset: fo.Dataset) -> None:
+    dataset.add_sample(fo.Sample(filepath="/nowhere/image.png"))
+    refuse(dataset, "no video: the samples are of type 'image'")
+
+
+def test_clips_are_refused(videos: fo.Dataset) -> None:
+    refuse(videos.to_clips([[(1, 3)], [(1, 3)], [(1, 3)]]), "view of clips")
+
+
+def test_videos_without_prompts_are_named(videos: fo.Dataset) -> None:
+    sample = videos.last()
+    sample.frames[1].truth = None
+    sample.save()
+    refuse(videos, r"1 of the videos .*\n  c\.mp4: no prompt mask: no frame has labels in 'truth'")
+
+
+def test_missing_files_are_named(videos: fo.Dataset) -> None:
+    Path(videos.first().filepath).unlink()
+    refuse(videos, r"a\.mp4: .*no such file")
+
+
+def test_unreadable_files_are_named(videos: fo.Dataset) -> None:
+    Path(videos.first().filepath).write_bytes(b"not a video")
+    refuse(videos, r"a\.mp4: .*not readable as a video")
+
+
+def test_boxes_are_no_prompts(dataset: fo.Dataset, make_video: MakeVideo) -> None:
+    box = fo.Detection(bounding_box=[0, 0, 0.5, 0.5], index=3)
+    labels = fo.Detections(detections=[box])
+    dataset.add_sample(video_sample(make_video(), {1: labels}))
+    refuse(dataset, r"clip\.mp4: no mask for object 3, only boxes")
+
+
+def test_masks_of_another_size_are_named(dataset: fo.Dataset, make_video: MakeVideo) -> None:
+    labels = start(square(0, 0, size=(32, 48)))
+    dataset.add_sample(video_sample(make_video(), {1: labels}))
+    refuse(dataset, r"clip\.mp4: object 1 in frame 1: the mask is 16x16 .* of the 96x64 video")
+
+
+def test_prompts_beyond_the_end_are_named(dataset: fo.Dataset, make_video: MakeVideo) -> None:
+    dataset.add_sample(video_sample(make_video(frames=5), {9: start(square(0, 0))}))
+    refuse(dataset, r"clip\.mp4: a prompt lies on frame 9, but the video has 5 frames")
+
+
+def test_frame_images_of_another_size_are_named(
+    dataset: fo.Dataset, make_video: MakeVideo, tmp_path: Path
+) -> None:
+    sample = video_sample(make_video(frames=1), {1: start(square(0, 0))})
+    cv2.imwrite(str(tmp_path / "1.png"), np.zeros((32, 48, 3), np.uint8))
+    sample.frames[1]["filepath"] = str(tmp_path / "1.png")
+    dataset.add_sample(sample)
+    refuse(dataset, r"clip\.mp4: the frame images .* are 48x32 pixels, but the video .* is 96x64")
+
+
+def test_missing_frame_images_are_named(
+    dataset: fo.Dataset, make_video: MakeVideo, tmp_path: Path
+) -> None:
+    sample = video_sample(make_video(frames=1), {1: start(square(0, 0))})
+    sample.frames[1]["filepath"] = str(tmp_path / "gone.png")
+    dataset.add_sample(sample)
+    refuse(dataset, r"clip\.mp4: .*gone\.png: no such file")
+
+
+def test_the_prompt_field_is_never_the_output(videos: fo.Dataset) -> None:
+    refuse(videos, "output_field: .* must differ from the prompt field", output="truth")
+
+
+@pytest.mark.parametrize("output", ["two words", "1st", "a.b", "", "_hidden"])
+def test_output_names_are_checked(videos: fo.Dataset, output: str) -> None:
+    refuse(videos, "is no field name", output=output)
+
+
+def test_labels_of_others_are_not_overwritten(videos: fo.Dataset) -> None:
+    sample = videos.first()
+    sample.frames[2]["theirs"] = start(square(0, 0))
+    sample.save()
+    refuse(videos, "not made by this operator", output="theirs", existing="overwrite")
+
+
+def test_output_fields_of_another_type_are_refused(videos: fo.Dataset) -> None:
+    refuse(videos, "exists and does not hold Detections", output="frame_number")
+
+
+def test_unknown_prompt_fields_are_answered_with_the_known(videos: fo.Dataset) -> None:
+    refuse(videos, "'masks' is not a frame field .*; expected one of truth", prompt="masks")
+
+
+def test_weights_are_checked_before_anything_is_written(videos: fo.Dataset) -> None:
+    refuse(videos, "no weights file", model="nowhere.safetensors")
+
+
+def test_invalid_videos_can_be_left_out(videos: fo.Dataset, network: CopyNetwork) -> None:
+    Path(videos.first().filepath).unlink()
+    summary = propagate(videos, "truth", "found", model=network, skip_invalid=True)
+    assert summary.done == ["c.mp4"]
+    assert [problem.name for problem in summary.failed] == ["a.mp4", "b.mp4"]
+    assert videos.values("found_status") == ["failed", "failed", "done"]
+    assert "no such file" in videos.values("found_error")[0]
+
+
+def frames_with(samples: fo.core.collections.SampleCollection, path: str) -> int:
+    """How many frames have labels in a field."""
+    return sum(frame[path] is not None for sample in samples for frame in sample.frames.values())
