@@ -1,0 +1,45 @@
+"""J and F: metrics of a frame, protocols, the table of rows, and what length does to scores."""
+
+from hs2s_core.evaluation.folders import evaluate_folders
+from hs2s_core.evaluation.metrics import (
+    FrameCounts,
+    contour_accuracy,
+    count_objects,
+    count_pixels,
+    region_similarity,
+)
+from hs2s_core.evaluation.protocol import PROTOCOLS, Protocol, find_protocol
+from hs2s_core.evaluation.report import format_table
+from hs2s_core.evaluation.rows import Row, by_object
+from hs2s_core.evaluation.scores import GroupScore, ObjectScore, Statistics, Summary
+from hs2s_core.evaluation.table import (
+    EvaluationTable,
+    FramePair,
+    ObjectInfo,
+    VideoFailure,
+    evaluate_sequence,
+)
+
+__all__ = [
+    "PROTOCOLS",
+    "EvaluationTable",
+    "FrameCounts",
+    "FramePair",
+    "GroupScore",
+    "ObjectInfo",
+    "ObjectScore",
+    "Protocol",
+    "Row",
+    "Statistics",
+    "Summary",
+    "VideoFailure",
+    "by_object",
+    "contour_accuracy",
+    "count_objects",
+    "count_pixels",
+    "evaluate_folders",
+    "evaluate_sequence",
+    "find_protocol",
+    "format_table",
+    "region_similarity",
+]

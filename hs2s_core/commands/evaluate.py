@@ -1,0 +1,121 @@
+"""``hs2s evaluate``: J and F of a folder of predictions against a folder of annotations."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from pathlib import Path
+
+from hs2s_core.errors import HS2SError
+from hs2s_core.evaluation.protocol import PROTOCOLS, Protocol
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``hs2s evaluate``."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    described = (f"  {protocol.description}" for protocol in PROTOCOLS.values())
+    parser.epilog = "\n".join(["protocols:", *described])
+    parser.add_argument("predictions", type=Path, metavar="PRED_DIR", help="<video>/<frame>.png")
+    parser.add_argument(
+        "truth",
+        type=Path,
+        metavar="GT_DIR",
+        help="annotations in the same layout; Annotations/ and Annotations/480p/ are found too",
+    )
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="davis2017")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="table of all frames: .csv, .parquet or .json"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=_cores(), metavar="N", help="processes (default %(default)s)"
+    )
+    parser.add_argument("--objects", action="store_true", help="print objects instead of videos")
+    parser.add_argument(
+        "--videos", type=Path, metavar="FILE", help="evaluate only the videos named in FILE"
+    )
+    parser.add_argument(
+        "--meta", type=Path, metavar="JSON", help="meta.json, if it is not beside the annotations"
+    )
+    parser.add_argument(
+        "--train-meta",
+        type=Path,
+        metavar="JSON",
+        help="meta.json of the training set: its categories are the seen ones",
+    )
+    for flag, what in (
+        ("--first-frame", "the video's first frame"),
+        ("--prompt-frame", "the frame an object was given in"),
+        ("--last-frame", "the video's last frame"),
+    ):
+        parser.add_argument(
+            flag,
+            action=argparse.BooleanOptionalAction,
+            help=f"count {what}, or not (default: as the protocol says)",
+        )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate and print; 0 if every video could be evaluated, 1 if one failed.
+
+    Unusable folders, files and arguments are raised as HS2SError before any frame is read.
+    """
+    from hs2s_core.evaluation.export import check_output
+    from hs2s_core.evaluation.folders import evaluate_folders
+    from hs2s_core.evaluation.report import format_table
+
+    if args.out is not None:
+        check_output(args.out)
+    table = evaluate_folders(
+        args.predictions,
+        args.truth,
+        _protocol(args),
+        args.workers,
+        meta=args.meta,
+        train_meta=args.train_meta,
+        videos=None if args.videos is None else _read_names(args.videos),
+        progress=_show_progress if sys.stderr.isatty() else None,
+    )
+    print(format_table(table, objects=args.objects))
+    if args.out is not None:
+        table.write(args.out)
+        print(f"{len(table.rows)} rows written to {args.out}")
+    return 1 if table.failures else 0
+
+
+def _protocol(args: argparse.Namespace) -> Protocol:
+    """Apply the flags to the protocol; a variant gets a name of its own, as ``name+last_frame``."""
+    protocol = PROTOCOLS[args.protocol]
+    name = protocol.name
+    for part in ("first_frame", "prompt_frame", "last_frame"):
+        wanted = getattr(args, part)
+        if wanted is not None and wanted != getattr(protocol, part):
+            protocol = dataclasses.replace(protocol, **{part: wanted})
+            name += f"{'+' if wanted else '-'}{part}"
+    return dataclasses.replace(protocol, name=name)
+
+
+def _read_names(path: Path) -> list[str]:
+    """Read one video name per line."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise HS2SError(f"{path}: cannot be read ({error}); expected a name per line.") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _show_progress(done: int, total: int, video: str) -> None:
+    print(
+        f"\r{done}/{total} {video:<40.40}",
+        end="" if done < total else "\n",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _cores() -> int:
+    """Return the processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,99 @@
+"""An evaluation table as text for a terminal, the protocol always on top of its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from hs2s_core.evaluation.lengths import Absence, EarlyLate, absences, early_late, first_failures
+from hs2s_core.evaluation.lengths import recoveries as find_recoveries
+from hs2s_core.evaluation.rows import Row
+from hs2s_core.evaluation.scores import GroupScore, ObjectScore, Summary
+from hs2s_core.evaluation.table import EvaluationTable
+
+_HEADINGS = ("J&F", "J mean", "J recall", "J decay", "F mean", "F recall", "F decay")
+
+
+def format_table(table: EvaluationTable, *, objects: bool = False) -> str:
+    """Return protocol, scores, early/late means, failures and notes; scores in percent.
+
+    Args:
+        table: what to print.
+        objects: one line per object instead of one per video.
+    """
+    summary = table.summary()
+    lines = [f"Protocol {table.protocol.description}. Scores in percent."]
+    if summary.overall is None:
+        lines += ["", "No frame counts under this protocol, so there is no score."]
+    else:
+        lines += ["", *_score_lines(summary, objects), "", *_time_lines(table.rows)]
+    lines += _remarks(table, summary)
+    return "\n".join(lines)
+
+
+def _score_lines(summary: Summary, objects: bool) -> Iterator[str]:
+    """Yield an aligned block: a line per video or object, per group, and overall."""
+    named: list[tuple[str, ObjectScore | GroupScore]] = []
+    if objects:
+        named += [(f"{score.video}/{score.object}", score) for score in summary.objects]
+    else:
+        named += summary.videos.items()
+    named += summary.groups.items()
+    if summary.overall is not None:
+        named.append(("overall", summary.overall))
+    width = max(len(name) for name, _ in named)
+    yield " " * width + "".join(f"{heading:>10}" for heading in _HEADINGS)
+    for name, score in named:
+        yield f"{name:<{width}}" + "".join(f"{100 * value:>10.2f}" for value in _values(score))
+
+
+def _values(score: ObjectScore | GroupScore) -> tuple[float, ...]:
+    j, f = score.j, score.f
+    return (score.jf, j.mean, j.recall, j.decay, f.mean, f.recall, f.decay)
+
+
+def _time_lines(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the analysis over time: early and late means, losses, returns, absences."""
+    yield from _early_late_lines(early_late(rows))
+    failures = first_failures(rows)
+    lost = sum(frame is not None for frame in failures.values())
+    yield f"lost (J < 0.5 for 3 frames): {lost} of {len(failures)} objects"
+    if returns := find_recoveries(rows):
+        found = sum(event.delay is not None for event in returns)
+        yield f"found again after an absence: {found} of {len(returns)} times"
+    if away := absences(rows):
+        yield _absence_line(away.values())
+
+
+def _early_late_lines(split: EarlyLate) -> Iterator[str]:
+    segments = (("t < 10", split.early), ("t > 20", split.late), ("t > 10", split.late_after_10))
+    yield "by annotated frames since the prompt, t:"
+    for name, segment in segments:
+        if segment is not None:
+            yield (
+                f"  {name}: J&F {100 * segment.jf:.2f}, J {100 * segment.j:.2f}, "
+                f"F {100 * segment.f:.2f}, {segment.objects} objects"
+            )
+
+
+def _absence_line(found: Iterable[Absence]) -> str:
+    absent = list(found)
+    frames = sum(entry.frames for entry in absent)
+    false = sum(entry.false_positives for entry in absent)
+    return f"predicted though absent: {false} of {frames} frames"
+
+
+def _remarks(table: EvaluationTable, summary: Summary) -> Iterator[str]:
+    if summary.protocol.by_seen and not summary.groups and summary.overall is not None:
+        yield (
+            "note: seen and unseen categories are not known (no meta.json that says), so the mean "
+            "is over all objects."
+        )
+    if summary.uncounted:
+        names = ", ".join(f"{video}/{key}" for video, key in summary.uncounted[:5])
+        yield (
+            f"note: {len(summary.uncounted)} objects have no frame that counts and enter no mean: "
+            f"{names}{', ...' if len(summary.uncounted) > 5 else ''}. Annotations of first frames "
+            "alone (a benchmark's public part) can only be scored by its server."
+        )
+    yield from (f"note: {note}" for note in table.notes)
+    yield from (f"failed: {failure.video}: {failure.reason}" for failure in table.failures)

@@ -1,0 +1,233 @@
+"""The evaluation table: frames of one video in, rows out; tables of many videos joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
+from hs2s_core.evaluation import export
+from hs2s_core.evaluation.metrics import FrameCounts, count_objects
+from hs2s_core.evaluation.protocol import Protocol, find_protocol
+from hs2s_core.evaluation.rows import Row
+from hs2s_core.evaluation.scores import Summary, summarise
+from hs2s_core.media.masks import IdMap
+
+
+class FramePair(NamedTuple):
+    """Prediction and truth of one annotated frame: id maps ``(H, W)`` of one size."""
+
+    prediction: IdMap
+    truth: IdMap
+    frame: int
+    """0-based frame of the video."""
+    name: str = ""
+    """Stem of the frame's file, where there is one."""
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What is known of an object besides its masks."""
+
+    category: str | None = None
+    seen: bool | None = None
+    """Whether the category was seen in training."""
+    frames: frozenset[str] | None = None
+    """Names of the frames listed for the object; None lists every frame."""
+
+
+class VideoFailure(NamedTuple):
+    """A video that could not be evaluated, and why."""
+
+    video: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class EvaluationTable:
+    """Rows of any number of videos, and what went wrong on the way to them."""
+
+    protocol: Protocol
+    rows: tuple[Row, ...]
+    failures: tuple[VideoFailure, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the reader of the numbers should know, such as predicted ids the truth never has."""
+
+    @classmethod
+    def join(cls, tables: Sequence[EvaluationTable]) -> EvaluationTable:
+        """Put tables of one protocol one after the other; at least one."""
+        protocols = {table.protocol for table in tables}
+        if len(protocols) != 1:
+            names = ", ".join(sorted(protocol.name for protocol in protocols)) or "none"
+            raise HS2SError(f"tables to join follow different protocols ({names}); expected one.")
+        return cls(
+            protocol=tables[0].protocol,
+            rows=tuple(row for table in tables for row in table.rows),
+            failures=tuple(failure for table in tables for failure in table.failures),
+            notes=tuple(note for table in tables for note in table.notes),
+        )
+
+    def summary(self) -> Summary:
+        """Scores per object, per video, for seen and unseen objects, and overall."""
+        return summarise(self.rows, self.protocol)
+
+    def write(self, path: str | Path) -> None:
+        """Write ``.csv``, ``.parquet`` or ``.json``, by the suffix."""
+        writers = {".csv": self.to_csv, ".parquet": self.to_parquet, ".json": self.to_json}
+        writers[export.check_output(path)](path)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write one line per row; unknown values are empty."""
+        export.write_csv(path, self.rows, self.protocol)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write one record per row; needs the package pyarrow."""
+        export.write_parquet(path, self.rows, self.protocol)
+
+    def to_json(self, path: str | Path) -> None:
+        """Write protocol, summary, failures and notes besides the rows."""
+        about = {
+            "failures": [failure._asdict() for failure in self.failures],
+            "notes": list(self.notes),
+        }
+        export.write_json(path, self.rows, self.summary(), about)
+
+
+def evaluate_sequence(
+    video: str,
+    frames: Iterable[FramePair],
+    protocol: str | Protocol = "davis2017",
+    *,
+    objects: Mapping[int, ObjectInfo] | None = None,
+    prompts: Mapping[int, int] | None = None,
+) -> EvaluationTable:
+    """Evaluate one video, one frame at a time; only counts are kept of past frames.
+
+    Every object that the truth shows in some frame gets one row per frame, also for frames before
+    it enters and after it leaves.
+
+    Args:
+        video: name of the video.
+        frames: annotated frames in time order, first to last.
+        protocol: a protocol or its name.
+        objects: category, seen flag and listed frames by object id. Where given, objects it lacks
+            have no listed frames.
+        prompts: ``frame`` in which each object's mask was given; by default the first frame in
+            which the truth shows the object.
+
+    Raises:
+        InvalidMask: prediction and truth of a frame differ in size.
+        InvalidDataset: there are no frames, they are out of order, or a prompt frame is not
+            annotated.
+    """
+    protocol = find_protocol(protocol)
+    positions: list[tuple[int, str]] = []
+    counts: list[dict[int, FrameCounts]] = []
+    truth_ids: set[int] = set()
+    predicted_ids: set[int] = set()
+    for pair in frames:
+        counted = _count_frame(video, pair, protocol)
+        positions.append((pair.frame, pair.name))
+        counts.append(counted)
+        truth_ids.update(key for key, count in counted.items() if count.area_truth)
+        predicted_ids.update(key for key, count in counted.items() if count.area_prediction)
+    _check_order(video, [frame for frame, _ in positions])
+    rows: list[Row] = []
+    for object_id in sorted(truth_ids):
+        track = [frame_counts.get(object_id, FrameCounts()) for frame_counts in counts]
+        info = ObjectInfo() if objects is None else objects.get(object_id, _UNLISTED)
+        prompt = _prompt_position(video, object_id, track, positions, prompts or {})
+        rows += _object_rows(video, object_id, info, track, positions, prompt, protocol)
+    return EvaluationTable(protocol, tuple(rows), notes=_id_notes(video, truth_ids, predicted_ids))
+
+
+_UNLISTED = ObjectInfo(frames=frozenset())
+
+
+def _count_frame(video: str, pair: FramePair, protocol: Protocol) -> dict[int, FrameCounts]:
+    prediction, truth = pair.prediction, pair.truth
+    if protocol.merge_objects:
+        prediction, truth = (prediction != 0).view(np.uint8), (truth != 0).view(np.uint8)
+    try:
+        return count_objects(prediction, truth)
+    except InvalidMask as error:
+        raise InvalidMask(f"{video}, frame {pair.name or pair.frame}: {error}") from error
+
+
+def _check_order(video: str, frames: Sequence[int]) -> None:
+    if not frames:
+        raise InvalidDataset(f"{video}: has no annotated frame; expected at least one.")
+    for before, after in pairwise(frames):
+        if after <= before:
+            raise InvalidDataset(
+                f"{video}: frame {after} follows frame {before}; expected rising frame numbers."
+            )
+
+
+def _prompt_position(
+    video: str,
+    object_id: int,
+    track: Sequence[FrameCounts],
+    positions: Sequence[tuple[int, str]],
+    prompts: Mapping[int, int],
+) -> int:
+    """Return where the object's prompt lies among the annotated frames."""
+    if object_id not in prompts:
+        return next(position for position, count in enumerate(track) if count.area_truth)
+    frames = [frame for frame, _ in positions]
+    if prompts[object_id] not in frames:
+        raise InvalidDataset(
+            f"{video}: object {object_id} is prompted in frame {prompts[object_id]}, which is not "
+            "among the annotated frames; expected a prompt in an annotated frame."
+        )
+    return frames.index(prompts[object_id])
+
+
+def _object_rows(
+    video: str,
+    object_id: int,
+    info: ObjectInfo,
+    track: Sequence[FrameCounts],
+    positions: Sequence[tuple[int, str]],
+    prompt: int,
+    protocol: Protocol,
+) -> list[Row]:
+    in_truth = [count.area_truth > 0 for count in track]
+    in_prediction = [count.area_prediction > 0 for count in track]
+    listed = [info.frames is None or name in info.frames for _, name in positions]
+    counted = protocol.counted(
+        prompt=prompt, in_truth=in_truth, in_prediction=in_prediction, listed=listed
+    )
+    return [
+        Row(
+            video=video,
+            object=object_id,
+            category=info.category,
+            seen=info.seen,
+            frame=frame,
+            frame_name=name,
+            since_prompt=position - prompt,
+            counted=counted[position],
+            j=count.j,
+            f=count.f,
+            in_truth=in_truth[position],
+            in_prediction=in_prediction[position],
+            **count._asdict(),
+        )
+        for position, ((frame, name), count) in enumerate(zip(positions, track, strict=True))
+    ]
+
+
+def _id_notes(video: str, truth: set[int], predicted: set[int]) -> tuple[str, ...]:
+    notes = []
+    if not truth:
+        notes.append(f"{video}: the truth shows no object in any frame; nothing to score.")
+    elif extra := sorted(predicted - truth):
+        shown = ", ".join(map(str, extra[:8])) + (", ..." if len(extra) > 8 else "")
+        notes.append(f"{video}: predicted ids that the truth never has are not scored: {shown}.")
+    return tuple(notes)
