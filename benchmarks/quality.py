@@ -57,8 +57,8 @@ def main() -> None:
     for name in arguments.only:
         objects: list[Scores] = []
         videos: list[Scores] = []
-        for images, annotations in _videos(arguments.folders):
-            scores = _score(methods[name], images, annotations, arguments.frames)
+        for images, labels in _videos(arguments.folders):
+            scores = _score(methods[name], images, labels, arguments.frames)
             means = [_means(rows) for rows in scores.values() if rows]
             objects += means
             videos.append({key: _mean(means, key) for key in KEYS})

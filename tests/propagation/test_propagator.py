@@ -1,0 +1,218 @@
+"""The propagator: independence of objects, prompts at any frame, flat memory, clear errors."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from hs2s_core.config import PRESETS
+from hs2s_core.errors import HS2SError, InvalidMask
+from hs2s_core.models import build_model
+from hs2s_core.models.base import VideoSegmenter, map_tree
+from hs2s_core.propagation import Propagator, propagate
+
+SIZE = (90, 122)
+
+
+@pytest.fixture(scope="module")
+def model() -> VideoSegmenter:
+    """HS2S-lite with seeded random weights; large logits make masks that are not empty."""
+    torch.manual_seed(3)
+    model = build_model(PRESETS["hs2s-lite"]).eval()
+    with torch.no_grad():
+        model.decoder.logits.weight.mul_(40)  # type: ignore[union-attr, operator]
+        model.decoder.logits.bias.zero_()  # type: ignore[union-attr, operator]
+    return model
+
+
+def frame(seed: int) -> npt.NDArray[np.uint8]:
+    """A noise frame."""
+    return np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+
+
+def box(top: int, left: int, side: int = 30) -> npt.NDArray[np.bool_]:
+    """A square mask."""
+    mask = np.zeros(SIZE, bool)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def test_the_prompt_frame_shows_the_prompt(model: VideoSegmenter) -> None:
+    result = Propagator(model).step(frame(0), {4: box(10, 10), 2: box(50, 70)})
+    assert result.ids == (2, 4)
+    assert (result.mask(4) == box(10, 10)).all()
+    assert (result.mask(2) == box(50, 70)).all()
+    assert result.scores == {2: 1.0, 4: 1.0}
+    assert result.id_map.dtype == np.uint8
+
+
+def test_one_batch_equals_one_by_one(model: VideoSegmenter) -> None:
+    """An object's probabilities do not depend on its company, nor on when others enter."""
+    alone = Propagator(model)
+    company = Propagator(model)
+    for t in range(5):
+        given = {0: {7: box(10, 10)}, 2: {9: box(40, 60)}}.get(t, {})
+        company.step(frame(t), given)
+        alone.step(frame(t), {i: m for i, m in given.items() if i == 7})
+        assert alone._masks is not None
+        assert company._masks is not None
+        torch.testing.assert_close(company._masks[:1], alone._masks, rtol=1e-4, atol=1e-5)
+
+
+def test_a_late_object_leaves_the_masks_of_others_alone(model: VideoSegmenter) -> None:
+    alone = list(propagate(model, map(frame, range(5)), {0: {7: box(10, 10)}}))
+    both = list(propagate(model, map(frame, range(5)), {0: {7: box(10, 10)}, 2: {9: box(40, 60)}}))
+    assert (both[1].id_map == alone[1].id_map).all()
+    assert both[1].ids == (7,)
+    assert both[2].ids == (7, 9)
+    for t in range(2, 5):
+        # Only pixels that the newcomer claims may differ.
+        others = ~both[t].mask(9)
+        assert (both[t].mask(7)[others] == alone[t].mask(7)[others]).all()
+
+
+def test_objects_compete_for_pixels_at_the_frame_size(model: VideoSegmenter) -> None:
+    results = list(propagate(model, map(frame, range(3)), {0: {1: box(10, 10), 300: box(40, 60)}}))
+    for result in results:
+        assert result.id_map.shape == SIZE
+        assert result.id_map.dtype == np.uint16
+        assert set(np.unique(result.id_map)) <= {0, 1, 300}
+        assert all(0.0 <= score <= 1.0 for score in result.scores.values())
+
+
+def test_soft_merge_lets_the_background_win_less_often(model: VideoSegmenter) -> None:
+    """Background must be likelier than 'no object at all', a product of chances."""
+    frames = [frame(t) for t in range(3)]
+    prompts = {0: {1: box(10, 10), 2: box(40, 60)}}
+    hard = list(propagate(model, frames, prompts))[1]
+    soft = list(propagate(model, frames, prompts, merge="soft"))[1]
+    assert ((soft.id_map > 0) | (hard.id_map == 0)).all()
+
+
+def test_one_object_merges_alike_in_both_ways(model: VideoSegmenter) -> None:
+    frames = [frame(t) for t in range(4)]
+    hard = propagate(model, frames, {0: {1: box(10, 10)}})
+    soft = propagate(model, frames, {0: {1: box(10, 10)}}, merge="soft")
+    for a, b in zip(hard, soft, strict=True):
+        assert (a.id_map == b.id_map).mean() > 0.999
+
+
+def test_a_second_prompt_restarts_the_object(model: VideoSegmenter) -> None:
+    prompts = {0: {1: box(10, 10), 2: box(40, 60)}, 2: {1: box(50, 10)}}
+    corrected = list(propagate(model, map(frame, range(4)), prompts))
+    fresh = list(propagate(model, map(frame, range(2, 4)), {0: {1: box(50, 10)}}))
+    assert (corrected[2].mask(1) == box(50, 10)).all()
+    assert corrected[3].ids == (1, 2)
+    other = corrected[3].mask(2)
+    assert (corrected[3].mask(1)[~other] == fresh[1].mask(1)[~other]).all()
+
+
+def test_frames_before_the_first_prompt_are_empty(model: VideoSegmenter) -> None:
+    results = list(propagate(model, map(frame, range(3)), {2: {1: box(0, 0)}}))
+    assert [result.ids for result in results] == [(), (), (1,)]
+    assert not results[0].id_map.any()
+
+
+def test_reset_forgets(model: VideoSegmenter) -> None:
+    propagator = Propagator(model)
+    first = [propagator.step(frame(t), {1: box(10, 10)} if t == 0 else None) for t in range(3)]
+    propagator.reset()
+    again = [propagator.step(frame(t), {1: box(10, 10)} if t == 0 else None) for t in range(3)]
+    for a, b in zip(first, again, strict=True):
+        assert (a.id_map == b.id_map).all()
+        assert a.index == b.index
+
+
+def test_state_does_not_grow(model: VideoSegmenter) -> None:
+    """The tensors that survive a frame are as many after frame 3 as after frame 30."""
+    propagator = Propagator(model)
+
+    def held() -> int:
+        sizes: list[int] = []
+        map_tree(lambda x: sizes.append(x.numel()) or x, propagator._state)
+        return sum(sizes)
+
+    seen = []
+    tracemalloc.start()
+    for t in range(31):
+        propagator.step(frame(t % 3), {1: box(10, 10)} if t == 0 else None)
+        if t in (3, 30):
+            seen.append((held(), tracemalloc.get_traced_memory()[0]))
+    tracemalloc.stop()
+    assert seen[0][0] == seen[1][0]
+    assert seen[1][1] < seen[0][1] * 1.05 + 50_000
+
+
+def test_frames_are_streamed(model: VideoSegmenter) -> None:
+    """Nothing is read ahead: frame t is asked for only when its result is wanted."""
+    asked: list[int] = []
+
+    def frames() -> Iterator[npt.NDArray[np.uint8]]:
+        for t in range(5):
+            asked.append(t)
+            yield frame(t)
+
+    results = propagate(model, frames(), {0: {1: box(0, 0)}})
+    next(results)
+    assert asked == [0]
+
+
+def test_progress_is_told(model: VideoSegmenter) -> None:
+    seen: list[tuple[int, int | None]] = []
+    frames = [frame(t) for t in range(3)]
+    list(propagate(model, frames, {0: {1: box(0, 0)}}, progress=lambda *a: seen.append(a)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.zeros((90, 122), bool), "empty"),
+        (np.ones((45, 61), bool), "45"),
+        (np.ones((90, 122, 1), bool), "shape"),
+        (np.full((90, 122), 0.5), "0 and 1|binary|soft"),
+    ],
+)
+def test_bad_prompts_are_refused(
+    model: VideoSegmenter, bad: npt.NDArray[np.generic], message: str
+) -> None:
+    with pytest.raises(InvalidMask, match=message):
+        Propagator(model).step(frame(0), {1: bad})
+
+
+def test_bad_frames_and_ids_are_refused(model: VideoSegmenter) -> None:
+    propagator = Propagator(model)
+    with pytest.raises(HS2SError, match="uint8"):
+        propagator.step(frame(0).astype(np.float32))  # type: ignore[arg-type]
+    with pytest.raises(HS2SError, match="object id 0"):
+        propagator.step(frame(0), {0: box(0, 0)})
+    propagator.step(frame(0), {1: box(0, 0)})
+    with pytest.raises(HS2SError, match="reset"):
+        propagator.step(frame(1)[:50])
+    with pytest.raises(HS2SError, match="merge"):
+        Propagator(model, merge="best")
+
+
+def test_prompts_outside_the_clip_are_refused_before_work(model: VideoSegmenter) -> None:
+    frames = [frame(0), frame(1)]
+    with pytest.raises(HS2SError, match="no prompt"):
+        propagate(model, frames, {})
+    with pytest.raises(HS2SError, match=r"\[5\]"):
+        propagate(model, frames, {5: {1: box(0, 0)}})
+    with pytest.raises(HS2SError, match=r"\[5\]"):
+        list(propagate(model, iter(frames), {0: {1: box(0, 0)}, 5: {1: box(0, 0)}}))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (65, 131), (480, 100)])
+def test_any_frame_size(model: VideoSegmenter, size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for _ in range(2)]
+    mask = np.zeros(size, bool)
+    mask[10:40, 10:40] = True
+    for result in propagate(model, frames, {0: {1: mask}}):
+        assert result.id_map.shape == size

@@ -1,0 +1,116 @@
+"""Training runs: deterministic by seed, exact on resume, and they learn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from hs2s_core.errors import InvalidConfig
+from hs2s_core.models import build_model
+from hs2s_core.training.batches import ClipItems, batches, collate
+from hs2s_core.training.config import TrainingConfig, read_config
+from hs2s_core.training.loop import clip_loss, learning_rate, sampling, train
+from hs2s_core.training.sources import clip_source
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> object:
+    """Sums in a fixed order, and no fight for cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def weights(model: torch.nn.Module) -> list[torch.Tensor]:
+    """All tensors of a model."""
+    return list(model.state_dict().values())
+
+
+def test_resume_equals_uninterrupted(write_config: Write, tmp_path: Path) -> None:
+    config = read_config(write_config())
+    straight = train(config, tmp_path / "a")
+    train(config, tmp_path / "b", stop_after=3)
+    resumed = train(config, tmp_path / "b")
+    for a, b in zip(weights(straight), weights(resumed), strict=True):
+        assert torch.equal(a, b)
+    records = [json.loads(line) for line in (tmp_path / "b" / "log.jsonl").open()]
+    assert [record["step"] for record in records] == [1, 2, 3, 4, 5, 6]
+
+
+def test_seeds_decide_and_workers_do_not(write_config: Write) -> None:
+    def first(seed: int, workers: int) -> torch.Tensor:
+        config = read_config(write_config(seed, workers))
+        items = ClipItems(clip_source(config.data), config.stages, 2, config.seed)
+        return next(iter(batches(items, 1, workers))).frames
+
+    assert torch.equal(first(0, 0), first(0, 1))
+    assert not torch.equal(first(0, 0), first(1, 0))
+
+
+def test_batches_follow_the_stages(write_config: Write) -> None:
+    config = read_config(write_config())
+    items = ClipItems(clip_source(config.data), config.stages, 2, 0)
+    shapes = [tuple(batch.frames.shape) for batch in batches(items, 0, 0)]
+    assert shapes == [(3, 2, 3, 64, 80)] * 3 + [(4, 1, 3, 80, 64)] * 3
+    for batch in batches(items, 5, 0):
+        assert batch.masks.shape[1] == len(batch.owner)
+        assert batch.masks[0].flatten(1).sum(1).min() > 0
+        assert set(batch.masks.unique().tolist()) <= {0.0, 1.0}
+
+
+def test_a_batch_can_be_learned(write_config: Write) -> None:
+    """The loss of one fixed batch falls to a fraction, fed with its own predictions."""
+    torch.manual_seed(0)
+    config = read_config(write_config())
+    items = ClipItems(clip_source(config.data), config.stages, 2, 5)
+    batch = collate([items[0], items[1]])
+    model = build_model(config.model)
+    optimizer = torch.optim.Adam(model.parameters(), 2e-3)
+    seen = []
+    for _ in range(25):
+        loss, _ = clip_loss(model, batch, config.losses, 1.0, (0, 0))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        seen.append(loss.item())
+    assert seen[-1] < 0.5 * seen[0]
+
+
+def test_schedules(write_config: Write) -> None:
+    config = read_config(write_config())
+    long = TrainingConfig(config.model, config.data, config.stages * 100, config.losses, warmup=60)
+    assert learning_rate(long, 0) == pytest.approx(long.learning_rate / 60)
+    assert learning_rate(long, 60) == pytest.approx(long.learning_rate)
+    assert learning_rate(long, 600) == pytest.approx(long.learning_rate * long.final_rate)
+    assert sampling(long, 0) == 0
+    assert sampling(long, 599) == long.sampling_top
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("warmup", "warm_up", "warm_up"),
+        ('preset = "hs2s-lite"', 'preset = "tiny"', "no preset 'tiny'"),
+        ("seed = 0", 'seed = 0\nlosses = "other"', "no losses 'other'"),
+        ("[data]", "[date]", "no section 'data'"),
+        ('stills = ["stills"]', 'stills = ["none"]', "no stills in"),
+    ],
+)
+def test_bad_configs_say_what_is_wrong(
+    write_config: Write, training_folder: Path, old: str, new: str, message: str
+) -> None:
+    text = write_config().read_text()
+    assert old in text
+    path = training_folder / "bad.toml"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(ValueError, match=message) as caught:
+        clip_source(read_config(path).data)
+    if "stills" not in old:
+        assert isinstance(caught.value, InvalidConfig)
