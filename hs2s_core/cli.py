@@ -1,0 +1,113 @@
+"""The command line: ``hs2s COMMAND``, one module of :mod:`hs2s_core.commands` per command.
+
+A command's module has ``add_arguments(parser)`` and ``run(args) -> exit status``. It is imported
+only when its command was typed, so that ``hs2s --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from hs2s_core.errors import HS2SError
+
+COMMANDS = {
+    "demo": "propagate masks through the bundled clip in FiftyOne, score and draw the result",
+    "propagate": "segment every frame of a video or a folder of frames, from masks as PNG",
+    "evaluate": "score predicted masks against true ones: J and F",
+    "train": "train a network as a TOML file says, or go on with an interrupted run",
+    "weights": "convert, describe and list weights files",
+    "doctor": "show what is installed and what is missing, and how to mend it",
+    "install-plugin": "make the plugin known to FiftyOne",
+}
+"""Command -> what it does."""
+
+USER_ERROR = 2
+"""Exit status of what the user can mend; argparse uses the same."""
+_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command in ``argv`` (by default that of the process); returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    args = build_parser(arguments).parse_args(arguments)
+    module = _load(args.command)
+    try:
+        status: int = module.run(args)
+        sys.stdout.flush()
+    except (HS2SError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            return _reader_left()
+        if args.traceback:
+            raise
+        print(f"hs2s {args.command}: error: {_describe(error)}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print(f"\nhs2s {args.command}: stopped", file=sys.stderr)
+        return _INTERRUPTED
+    return status
+
+
+def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser for these arguments: only the command they name is imported and filled in."""
+    parser = argparse.ArgumentParser(
+        prog="hs2s", description="HS2S: one mask in, the object segmented in every frame."
+    )
+    parser.add_argument("--version", action=_Version)
+    parser.add_argument(
+        "--traceback", action="store_true", help="on an error, show where in the code it arose"
+    )
+    subparsers = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", title="commands"
+    )
+    # No option before the command takes a value, so the first word is the command.
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        command = subparsers.add_parser(
+            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
+        )
+        if name == chosen:
+            _load(name).add_arguments(command)
+    return parser
+
+
+class _Version(argparse.Action):
+    """``--version``; looks the version up only when it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="print the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib import metadata
+
+        try:
+            version = metadata.version("hs2s-fiftyone")
+        except metadata.PackageNotFoundError:
+            version = "(not installed, run from a clone)"
+        print(f"hs2s {version}")
+        parser.exit()
+
+
+def _load(command: str) -> ModuleType:
+    return importlib.import_module(f"hs2s_core.commands.{command.replace('-', '_')}")
+
+
+def _describe(error: Exception) -> str:
+    """Our own errors say all; those of the operating system lack the file's name up front."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+def _reader_left() -> int:
+    """``hs2s ... | head``: nobody reads on, which is no error worth a message."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
