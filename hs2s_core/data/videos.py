@@ -116,14 +116,14 @@ class VosFolder:
             )
         try:
             frames = tuple(list_images(folder))
+            if not frames:
+                raise InvalidDataset(
+                    f"no image files in {folder}; expected at least one frame. "
+                    "Unpack it again or leave the video out."
+                )
             annotations = self._annotations(name, frozenset(frame.stem for frame in frames))
         except HS2SError as error:
             raise InvalidDataset(f"video '{name}': {error}") from error
-        if not frames:
-            raise InvalidDataset(
-                f"video '{name}': no image files in {folder}; expected at least one frame. "
-                "Unpack it again or leave the video out."
-            )
         return VosVideo(
             name=name,
             frames=frames,

@@ -1,7 +1,14 @@
-"""Pictures and masks on disk: frames in (``frames``), id maps in and out (``masks``)."""
+"""Pictures and masks on disk: frames in, MP4 and id maps out."""
 
 from hs2s_core.media.frames import FrameSource, ImageFrames, VideoFrames, open_frames
-from hs2s_core.media.images import IMAGE_SUFFIXES, RGBImage, image_size, list_images, read_image
+from hs2s_core.media.images import (
+    IMAGE_SUFFIXES,
+    RGBImage,
+    image_size,
+    list_images,
+    natural_key,
+    read_image,
+)
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -11,6 +18,7 @@ __all__ = [
     "VideoFrames",
     "image_size",
     "list_images",
+    "natural_key",
     "open_frames",
     "read_image",
 ]

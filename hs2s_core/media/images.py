@@ -25,7 +25,7 @@ _DECODE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError
 def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
     """Sort key: ``frame2`` before ``frame10``; what is equal so (``1``, ``01``) by spelling."""
     parts = [
-        (0, int(part), "") if part.isdigit() else (1, 0, part.lower())
+        (0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part.lower())
         for part in _DIGITS.split(name)
         if part
     ]

@@ -21,6 +21,7 @@ _CHUNK_BYTES = 64 * 2**20
 _CHUNK_FRAMES = 64
 # Below this distance, decoding on is cheaper than seeking (typical keyframe interval).
 _NEAR = 48
+_CONVERT = "ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p OUT.mp4"
 
 
 class VideoFrames(FrameSource):
@@ -163,7 +164,7 @@ class _Cursor:
         if not ok or bgr is None:
             raise InvalidMedia(
                 f"{self._video.description}: frame {self._index} cannot be decoded; re-encode the "
-                "video, for example: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p OUT.mp4"
+                f"video, for example: {_CONVERT}"
             )
         rgb: RGBImage = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
         return self._video.check_size(rgb, f"frame {self._index}")
@@ -202,9 +203,9 @@ def _unopenable(path: Path) -> InvalidMedia:
     if path.stat().st_size == 0:
         return InvalidMedia(f"{path}: the file is empty (0 bytes); copy it again from its source.")
     return InvalidMedia(
-        f"{path}: not readable as a video; expected an intact file such as MP4, MOV, MKV, AVI or "
-        "WebM, or a folder of frames. `ffprobe` on it tells more; an interrupted recording or "
-        "download has to be made again."
+        f"{path}: not readable as a video; expected an intact MP4, MOV, MKV, AVI or WebM in a "
+        "codec that OpenCV's FFmpeg knows, or a folder of frames. `ffprobe` on it tells which: "
+        f"record or download a damaged file again; convert an unknown codec: {_CONVERT}"
     )
 
 
@@ -214,6 +215,5 @@ def _undecodable(path: Path, capture: cv2.VideoCapture) -> InvalidMedia:
     codec = f"'{letters}'" if letters.isprintable() and letters.strip() else "unknown"
     return InvalidMedia(
         f"{path}: no frame could be decoded (codec {codec}); expected at least one frame in a "
-        "codec that OpenCV's FFmpeg decodes. Convert it, for example: "
-        "ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p OUT.mp4"
+        f"codec that OpenCV's FFmpeg decodes. Convert it, for example: {_CONVERT}"
     )

@@ -1,0 +1,295 @@
+"""Frames from folders, lists and video files: order, exact random access, errors, flat memory."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+from collections.abc import Callable
+from itertools import islice, pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from hs2s_core.errors import InvalidMedia
+from hs2s_core.media import ImageFrames, VideoFrames, natural_key, open_frames, read_image
+from hs2s_core.media.encode import VideoWriter
+
+Frame = npt.NDArray[np.uint8]
+SIZE = (36, 64)
+
+
+def picture(index: int, size: tuple[int, int] = SIZE) -> Frame:
+    """A smooth picture that differs from frame to frame by more than encoding does."""
+    y, x = np.mgrid[: size[0], : size[1]]
+    channels = [y * 3 + index * 11, x * 2 + index * 7, (x + y) + index * 23]
+    return np.stack([channel % 256 for channel in channels], axis=-1).astype(np.uint8)
+
+
+def write_folder(folder: Path, names: list[str], suffix: str = ".png") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, name in enumerate(names):
+        Image.fromarray(picture(index)).save(folder / f"{name}{suffix}")
+    return folder
+
+
+def write_mp4(path: Path, count: int, size: tuple[int, int] = SIZE) -> Path:
+    with VideoWriter(path, size, 10) as video:
+        for index in range(count):
+            video.write(picture(index, size))
+    return path
+
+
+def ffmpeg(source: Path, out: Path, *options: str) -> Path:
+    command = ["ffmpeg", "-y", "-loglevel", "error", "-i", str(source), *options, str(out)]
+    subprocess.run(command, check=True)
+    return out
+
+
+class TestImageFrames:
+    def test_natural_order_whatever_the_numbering(self, tmp_path: Path) -> None:
+        folder = write_folder(tmp_path, ["frame2", "frame10", "frame100"])
+        frames = open_frames(folder)
+        assert frames.names == ("frame2", "frame10", "frame100")
+        assert (frames.size, len(frames)) == (SIZE, 3)
+        assert all(np.array_equal(frame, picture(i)) for i, frame in enumerate(frames))
+
+    def test_can_be_read_again_while_it_is_read(self, tmp_path: Path) -> None:
+        frames = open_frames(write_folder(tmp_path, ["1", "2", "3"]))
+        first = iter(frames)
+        next(first)
+        assert len(list(frames)) == 3
+        assert np.array_equal(next(first), picture(1))
+
+    @pytest.mark.parametrize("suffix", [".jpg", ".JPG", ".bmp", ".webp", ".png"])
+    def test_formats(self, tmp_path: Path, suffix: str) -> None:
+        frames = open_frames(write_folder(tmp_path, ["a", "b"], suffix))
+        frame = frames.at(1)
+        assert frame.dtype == np.uint8
+        assert frame.flags.writeable
+        assert np.abs(frame.astype(int) - picture(1)).mean() < 25
+
+    def test_a_list_keeps_its_own_order(self, tmp_path: Path) -> None:
+        folder = write_folder(tmp_path, ["a", "b", "c"])
+        frames = open_frames([folder / "c.png", str(folder / "a.png")])
+        assert frames.names == ("c", "a")
+        assert np.array_equal(frames.at(0), picture(2))
+        assert [frame[0, 0, 0] for frame in reversed(frames)] == [picture(0)[0, 0, 0], 22]
+
+    def test_grey_palette_alpha_and_deep_pictures_become_rgb(self, tmp_path: Path) -> None:
+        grey = picture(3)[..., 0]
+        deep = grey.astype(np.uint16) * 257
+        variants = {
+            "grey": Image.fromarray(grey),
+            "palette": Image.fromarray(grey).convert("P"),
+            "alpha": Image.fromarray(grey).convert("RGBA"),
+            "deep": Image.fromarray(deep),
+        }
+        for name, image in variants.items():
+            image.save(tmp_path / f"{name}.png")
+            assert np.array_equal(read_image(tmp_path / f"{name}.png"), np.stack([grey] * 3, -1))
+
+    def test_a_turned_photo_is_upright(self, tmp_path: Path) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Image.fromarray(picture(0)).save(tmp_path / "a.png", exif=exif)
+        frames = open_frames(tmp_path)
+        assert frames.size == SIZE[::-1]
+        assert np.array_equal(frames.at(0), np.rot90(picture(0), -1))
+
+    @pytest.mark.parametrize("index", [-1, 2])
+    def test_out_of_range(self, tmp_path: Path, index: int) -> None:
+        with pytest.raises(IndexError, match=r"frames are 0\.\.1"):
+            open_frames(write_folder(tmp_path, ["a", "b"])).at(index)
+
+
+@given(st.lists(st.integers(0, 10**12), min_size=1), st.text("ab_-.", max_size=3))
+def test_natural_order_is_numeric_order(numbers: list[int], prefix: str) -> None:
+    names = sorted((f"{prefix}{number}" for number in numbers), key=natural_key)
+    assert names == [f"{prefix}{number}" for number in sorted(numbers)]
+
+
+@given(st.lists(st.text(max_size=6), max_size=6))
+def test_natural_order_is_total(names: list[str]) -> None:
+    ordered, backwards = sorted(names, key=natural_key), names[::-1]
+    backwards.sort(key=natural_key)
+    assert backwards == ordered
+    assert all(natural_key(a) <= natural_key(b) for a, b in pairwise(ordered))
+
+
+class TestVideoFrames:
+    def test_what_it_is(self, tmp_path: Path) -> None:
+        frames = open_frames(write_mp4(tmp_path / "v.mp4", 12))
+        assert isinstance(frames, VideoFrames)
+        assert (frames.size, len(frames), frames.names, frames.fps) == (SIZE, 12, None, 10.0)
+        decoded = list(frames)
+        assert len(decoded) == 12
+        errors = [np.abs(frame.astype(int) - picture(i)).mean() for i, frame in enumerate(decoded)]
+        assert max(errors) < 6  # RGB, not BGR, and each frame in its place
+
+    @pytest.mark.parametrize(
+        ("name", "options"),
+        [
+            ("short_groups.mp4", ("-c:v", "copy")),
+            ("b_frames.mp4", ("-c:v", "libx264", "-bf", "3", "-g", "60")),
+            ("open_gop.mp4", ("-c:v", "libx264", "-x264-params", "open-gop=1:keyint=20:bframes=3")),
+            ("variable_rate.mkv", ("-vf", "setpts=PTS+floor(N/7)*0.03/TB", "-vsync", "vfr")),
+            ("no_stamps.h264", ("-c:v", "libx264", "-bf", "2")),
+            ("motion.avi", ("-c:v", "mjpeg")),
+            ("no_duration.mkv", ("-c:v", "copy", "-f", "matroska", "-live", "1")),
+        ],
+    )
+    def test_random_access_is_exact(
+        self, tmp_path: Path, name: str, options: tuple[str, ...]
+    ) -> None:
+        path = ffmpeg(write_mp4(tmp_path / "in.mp4", 150), tmp_path / name, *options)
+        decoded = list(open_frames(path))
+        assert len(decoded) == 150
+        fresh, known = open_frames(path), open_frames(path)
+        assert sum(1 for _ in known) == 150
+        for index in (0, 149, 3, 3, 4, 75, 140, 20, 148, 1):
+            assert np.array_equal(known.at(index), decoded[index]), index
+            assert np.array_equal(fresh.at(index), decoded[index]), index
+        backwards = list(reversed(open_frames(path)))
+        assert len(backwards) == 150
+        assert all(np.array_equal(a, b) for a, b in zip(backwards, decoded[::-1], strict=True))
+
+    def test_a_wrong_frame_count_is_corrected(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        path = write_mp4(tmp_path / "v.mp4", 60)
+        cut = ffmpeg(path, tmp_path / "v.avi", "-c:v", "mjpeg")
+        cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+        frames = open_frames(cut)
+        claimed = len(frames)
+        seen = sum(1 for _ in frames)
+        assert 10 < seen < claimed == 60
+        assert len(frames) == seen
+        assert f"claims 60 frames, only {seen}" in caplog.text
+        assert np.array_equal(frames.at(seen - 1), next(reversed(frames)))
+        with pytest.raises(IndexError):
+            frames.at(seen)
+
+    def test_beyond_the_end_without_a_pass_before(self, tmp_path: Path) -> None:
+        frames = open_frames(write_mp4(tmp_path / "v.mp4", 5))
+        for index in (-1, 5, 500):
+            with pytest.raises(IndexError, match=r"frames are 0\.\.4"):
+                frames.at(index)
+
+    def test_iterations_and_access_do_not_disturb_each_other(self, tmp_path: Path) -> None:
+        frames = open_frames(write_mp4(tmp_path / "v.mp4", 8))
+        decoded = list(frames)
+        one, other = iter(frames), reversed(frames)
+        for index in range(8):
+            assert np.array_equal(next(one), decoded[index])
+            assert np.array_equal(frames.at((index * 5) % 8), decoded[(index * 5) % 8])
+            assert np.array_equal(next(other), decoded[7 - index])
+
+    @pytest.mark.parametrize("direction", [iter, reversed])
+    def test_memory_is_flat(self, tmp_path: Path, direction: Callable[..., object]) -> None:
+        path = write_mp4(tmp_path / "v.mp4", 30, (270, 480))
+        long = tmp_path / "long.mp4"
+        loop = ["ffmpeg", "-y", "-loglevel", "error", "-stream_loop", "19", "-i", str(path)]
+        subprocess.run([*loop, "-c", "copy", str(long)], check=True)
+        frames = open_frames(long)
+        steps = direction(frames)
+        process = psutil.Process()
+        count = sum(1 for _ in islice(steps, 100))
+        gc.collect()
+        before = process.memory_info().rss
+        count += sum(1 for _ in steps)
+        grown = process.memory_info().rss - before
+        assert count == 600  # 233 MB, if they were kept
+        assert grown < 30 * 2**20
+
+
+class TestErrors:
+    def check(self, source: object, *words: str) -> None:
+        with pytest.raises(InvalidMedia) as caught:
+            list(open_frames(source))  # type: ignore[arg-type]
+        missing = [word for word in words if word not in str(caught.value)]
+        assert not missing, str(caught.value)
+
+    def test_missing(self, tmp_path: Path) -> None:
+        self.check(tmp_path / "nowhere.mp4", "no such file or folder", "Check the path")
+        self.check([tmp_path / "a.png"], "a.png: no such file")
+        self.check([], "expected at least one image file")
+
+    def test_a_folder_without_images(self, tmp_path: Path) -> None:
+        (tmp_path / "video_1").mkdir()
+        (tmp_path / "notes.txt").write_text("x")
+        self.check(tmp_path, "no image files", "notes.txt, video_1", "directly holds the frames")
+
+    def test_a_single_image(self, tmp_path: Path) -> None:
+        write_folder(tmp_path, ["a"])
+        self.check(tmp_path / "a.png", "single image", "folder")
+
+    def test_mixed_sizes_are_found_before_reading(self, tmp_path: Path) -> None:
+        write_folder(tmp_path, ["a", "b"])
+        Image.new("RGB", (10, 20)).save(tmp_path / "c.png")
+        with pytest.raises(InvalidMedia, match=r"c\.png is 10x20 pixels, the first frame is 64x36"):
+            open_frames(tmp_path)
+        frames = open_frames(tmp_path, check=False)
+        assert len(frames) == 3
+        with pytest.raises(InvalidMedia, match=r"c\.png is 10x20"):
+            list(frames)
+
+    def test_two_images_for_one_frame(self, tmp_path: Path) -> None:
+        write_folder(tmp_path, ["a"])
+        write_folder(tmp_path, ["a"], ".jpg")
+        self.check(tmp_path, "both claim frame 'a'")
+
+    @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+    def test_a_truncated_image(self, tmp_path: Path, suffix: str) -> None:
+        path = write_folder(tmp_path, ["a", "b"], suffix) / f"b{suffix}"
+        path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+        self.check(tmp_path, f"b{suffix}", "not readable as an image")
+
+    def test_a_text_that_calls_itself_image(self, tmp_path: Path) -> None:
+        (tmp_path / "a.png").write_text("hello")
+        self.check(tmp_path, "a.png", "not readable as an image")
+
+    @pytest.mark.parametrize("suffix", [".mp4", ".png"])
+    def test_an_empty_file(self, tmp_path: Path, suffix: str) -> None:
+        path = tmp_path / f"a{suffix}"
+        path.touch()
+        self.check([path] if suffix == ".png" else path, "empty (0 bytes)", "copy it again")
+
+    def test_a_text_that_calls_itself_video(self, tmp_path: Path) -> None:
+        (tmp_path / "a.mp4").write_text("hello" * 100)
+        self.check(tmp_path / "a.mp4", "not readable as a video", "ffprobe")
+
+    def test_an_interrupted_recording(self, tmp_path: Path) -> None:
+        path = write_mp4(tmp_path / "v.mp4", 30)
+        path.write_bytes(path.read_bytes()[:300])
+        self.check(path, "v.mp4")
+
+    def test_a_video_without_a_picture(self, tmp_path: Path) -> None:
+        sound = tmp_path / "sound.mp4"
+        source = ["-f", "lavfi", "-i", "sine=duration=1"]
+        subprocess.run(["ffmpeg", "-loglevel", "error", *source, str(sound)], check=True)
+        self.check(sound, "not readable as a video")
+
+    def test_a_codec_that_cannot_be_decoded(self, tmp_path: Path) -> None:
+        path = ffmpeg(write_mp4(tmp_path / "v.mp4", 5), tmp_path / "v.avi", "-c:v", "mjpeg")
+        path.write_bytes(path.read_bytes().replace(b"MJPG", b"QQQQ"))
+        self.check(path, "v.avi", "codec", "ffmpeg -i IN")
+
+    def test_a_header_without_pictures(self, tmp_path: Path) -> None:
+        path = write_mp4(tmp_path / "v.mp4", 5)
+        content = path.read_bytes()
+        start = content.index(b"mdat") + 4
+        path.write_bytes(content[:start] + bytes(len(content) - start))
+        self.check(path, "no frame could be decoded", "ffmpeg -i IN")
+
+
+def test_explicit_lists_are_image_frames(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, ["a", "b"])
+    frames = open_frames(sorted(folder.iterdir()))
+    assert isinstance(frames, ImageFrames)
+    assert [file.name for file in frames.files] == ["a.png", "b.png"]
