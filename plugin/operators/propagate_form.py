@@ -59,10 +59,14 @@ def build_form(ctx: foo.ExecutionContext) -> types.Object:
 
 def read_settings(ctx: foo.ExecutionContext, samples: SampleCollection) -> Settings:
     """The form's values; defaults are not in ``ctx.params`` until the user touched them."""
-    fields = sorted(mask_fields(samples))
     output = ctx.params.get("output_field") or DEFAULT_OUTPUT
-    candidates = [name for name in fields if name != output]
-    default = next(iter(candidates or fields), "")
+    known = samples._dataset.get_field_schema()
+
+    def made_here(name: str) -> bool:
+        return name == output or Settings("", name).status_field in known
+
+    # Results of earlier runs are the last choice.
+    default = min(mask_fields(samples), key=lambda name: (made_here(name), name), default="")
     return Settings(
         prompt_field=(ctx.params.get("prompt_field") or default).removeprefix("frames."),
         output_field=output.removeprefix("frames."),

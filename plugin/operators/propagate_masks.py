@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
 
-from ..checks import SampleCollection, videos_of
+from ..checks import SampleCollection, describe, videos_of
 from ..propagation import DEFAULT_OUTPUT, Progress, Summary, propagate, run
 from .propagate_form import build_form, count, model_params, read_model, read_settings
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from hs2s_core.models import VideoSegmenter
 
 _TITLE = "Propagate masks"
+
+_log = logging.getLogger(__name__)
 
 
 class PropagateMasks(foo.Operator):
@@ -121,19 +125,13 @@ def _live(ctx: foo.ExecutionContext) -> Iterator[Any]:
 
     An error that leaves this generator would freeze the App's dialog without a word.
     """
-    steps = _steps(ctx)
     try:
-        while True:
-            step = next(steps)
-            yield ctx.ops.set_progress(progress=step.fraction, label=step.label)
-    except StopIteration as stop:
-        summary: Summary = stop.value
-    except HS2SError as error:
-        yield ctx.ops.notify(str(error), variant="error")
+        summary = yield from _report(ctx)
+    except Exception as error:
+        if not isinstance(error, HS2SError):
+            _log.exception("%s failed", _TITLE)
+        yield ctx.ops.notify(describe(error), variant="error")
         return
-    finally:
-        # The browser tab was closed: undo the current video.
-        steps.close()
     yield ctx.ops.reload_dataset()
     if summary.failed:
         yield ctx.ops.notify(
@@ -141,6 +139,18 @@ def _live(ctx: foo.ExecutionContext) -> Iterator[Any]:
             variant="warning",
         )
     yield ctx.ops.show_output(_output().to_json(), _result(summary))
+
+
+def _report(ctx: foo.ExecutionContext) -> Generator[Any, None, Summary]:
+    # Closed with this generator when the browser tab is: undoes the current video.
+    with closing(_steps(ctx)) as steps:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as stop:
+                summary: Summary = stop.value
+                return summary
+            yield ctx.ops.set_progress(progress=step.fraction, label=step.label)
 
 
 def _in_background(ctx: foo.ExecutionContext) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hs2s_core.config import preset
+from hs2s_core.models import build_model
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
 
 SIZE = (64, 96)
@@ -58,3 +59,10 @@ def video_sample(path: str, frames: dict[int, fo.Label], field: str = "truth") -
     for number, label in frames.items():
         sample.frames[number] = fo.Frame(**{field: label})
     return sample
+
+
+def tiny_network() -> VideoSegmenter:
+    """A real network with few random weights, small enough to save and run at once."""
+    torch.manual_seed(0)
+    config = replace(preset("hs2s-lite"), width=16, input_size=SIZE, keep_aspect=False)
+    return build_model(config)

@@ -1,0 +1,106 @@
+"""Puts the installed package where FiftyOne looks for plugins: ``hs2s install-plugin``.
+
+FiftyOne searches its plugins folder only, so a package installed by pip is invisible to it. This
+writes a folder there of three small files: the manifest, the icon and an ``__init__.py`` that
+imports ``register`` from the installed package, so that an upgrade by pip reaches FiftyOne too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import fiftyone as fo
+import fiftyone.plugins as fop
+import yaml
+
+from hs2s_core.errors import HS2SError
+from hs2s_core.resources import asset
+
+from .operators import OPERATORS
+
+NAME = "@hs2s/vos"
+PACKAGE = "hs2s-fiftyone"
+_ENTRY = '''"""Written by `hs2s install-plugin`: hands FiftyOne the installed package."""
+
+from hs2s_fiftyone import register
+
+__all__ = ["register"]
+'''
+
+
+def manifest() -> dict[str, object]:
+    """The contents of ``fiftyone.yml``; the clone's own file at the root says the same."""
+    return {
+        "name": NAME,
+        "type": "plugin",
+        "author": "HS2S for FiftyOne",
+        "version": version(PACKAGE),
+        "license": "Apache-2.0",
+        "description": "One mask in, the object segmented in every frame of the video",
+        "fiftyone": {"version": ">=1.14,<2"},
+        "py_entry": "plugin/__init__.py",
+        "operators": [operator().config.name for operator in OPERATORS],
+    }
+
+
+def install(plugins_dir: str | Path | None = None) -> Path:
+    """Write the plugin folder below ``plugins_dir`` (default: FiftyOne's) and return it.
+
+    A folder that this function wrote earlier is replaced. Raises HS2SError when the plugin is
+    already provided by something else, such as the link to a clone, which would shadow it.
+    """
+    root = Path(plugins_dir or fo.config.plugins_dir).expanduser()
+    folder = root / NAME
+    entry = folder / "plugin" / "__init__.py"
+    ours = not folder.is_symlink() and entry.is_file() and entry.read_text() == _ENTRY
+    if (folder.exists() or folder.is_symlink()) and not ours:
+        raise HS2SError(
+            f"{folder} exists and was not written by this command; it is another installation of "
+            "the plugin, such as a linked clone. Remove it, then run the command again."
+        )
+    _refuse_shadow(root, folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Complete before it gets its name: FiftyOne may look at any moment.
+    part = Path(tempfile.mkdtemp(prefix=".hs2s-", dir=root))
+    try:
+        _write(part)
+        if ours:
+            shutil.rmtree(folder)
+        part.rename(folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return folder
+
+
+def run(args: argparse.Namespace) -> int:
+    """Install, and say how to go on."""
+    folder = install(args.plugins_dir)
+    print(f"installed {NAME} {version(PACKAGE)} into {folder}")
+    print("Restart a running FiftyOne App; its operator browser (key `) then offers the operators.")
+    return 0
+
+
+def _write(folder: Path) -> None:
+    folder.chmod(0o755)  # mkdtemp makes it private
+    (folder / "plugin").mkdir()
+    (folder / "assets").mkdir()
+    (folder / "fiftyone.yml").write_text(yaml.safe_dump(manifest(), sort_keys=False))
+    (folder / "plugin" / "__init__.py").write_text(_ENTRY)
+    shutil.copyfile(asset("icon.svg"), folder / "assets" / "icon.svg")
+
+
+def _refuse_shadow(root: Path, folder: Path) -> None:
+    """FiftyOne loads the first plugin of a name that it finds and ignores the others."""
+    if root.resolve() != Path(fo.config.plugins_dir).expanduser().resolve():
+        return
+    for plugin in fop.list_plugins(enabled="all", shadowed="all"):
+        if plugin.name == NAME and Path(plugin.directory).resolve() != folder.resolve():
+            raise HS2SError(
+                f"{plugin.directory} already provides {NAME}; FiftyOne would load only one of "
+                "them. Remove it, then run the command again."
+            )

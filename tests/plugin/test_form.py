@@ -1,0 +1,249 @@
+"""The form of "Propagate masks", resolved as the App does, and its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import pytest
+from fiftyone.operators import types
+from fiftyone.operators.executor import Executor
+
+from hs2s_core.errors import HS2SError
+from hs2s_core.weights import save_weights
+from hs2s_fiftyone import checks
+from hs2s_fiftyone.operators import propagate_form
+from hs2s_fiftyone.operators.propagate_masks import PropagateMasks
+from hs2s_fiftyone.propagation import Summary
+
+from .helpers import CopyNetwork, detection, square, tiny_network, video_sample
+
+MakeVideo = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def _forget_verdicts() -> None:
+    checks._verdicts.clear()
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.safetensors"
+    save_weights(tiny_network(), path, {"note": "random"})
+    return str(path)
+
+
+@pytest.fixture
+def videos(dataset: fo.Dataset, make_video: MakeVideo) -> fo.Dataset:
+    for name in ("a.mp4", "b.mp4"):
+        labels = fo.Detections(detections=[detection(square(8, 8), index=1)])
+        dataset.add_sample(video_sample(make_video(name, frames=3), {1: labels}))
+    return dataset
+
+
+def context(samples: fo.Dataset | fo.DatasetView, **params: Any) -> foo.ExecutionContext:
+    dataset = samples if isinstance(samples, fo.Dataset) else samples._dataset
+    request = {"dataset_name": dataset.name, "params": params}
+    if isinstance(samples, fo.DatasetView):
+        request["view"] = samples._serialize()
+    if "selected" in params:
+        request["selected"] = params.pop("selected")
+    return foo.ExecutionContext(
+        request_params=request,
+        executor=Executor(),
+        operator_uri="@hs2s/vos/propagate_masks",
+    )
+
+
+def form(samples: fo.Dataset | fo.DatasetView, **params: Any) -> dict[str, types.Property]:
+    """The form's properties by name, as the App receives them."""
+    resolved = PropagateMasks().resolve_type(context(samples, **params), "inputs")
+    assert resolved.to_json()
+    properties: dict[str, types.Property] = resolved.type.properties
+    return properties
+
+
+def wrong(shown: dict[str, types.Property]) -> dict[str, str]:
+    return {name: entry.error_message for name, entry in shown.items() if entry.invalid}
+
+
+@pytest.fixture(autouse=True)
+def _shipped_weights(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The form is the same whatever weights ship."""
+    monkeypatch.setattr("hs2s_core.weights.asset", lambda name: Path(weights))
+
+
+def test_a_sound_dataset_gives_a_form_that_can_be_sent(videos: fo.Dataset) -> None:
+    shown = form(videos)
+    assert wrong(shown) == {}
+    assert shown["prompt_field"].default == "truth"
+    assert shown["output_field"].default == "hs2s"
+    assert shown["model"].default == "hs2s-lite"
+    assert shown["plan"].view.label == "2 videos to propagate"
+
+
+def test_the_target_can_be_chosen(videos: fo.Dataset) -> None:
+    chosen = videos.first().id
+    shown = form(videos, selected=[chosen], view_target="SELECTED_SAMPLES")
+    assert "SELECTED_SAMPLES" in shown["view_target"].type.values
+    assert shown["plan"].view.label == "1 video to propagate"
+    assert form(videos[:1])["plan"].view.label == "1 video to propagate"
+
+
+def test_prompt_fields_are_those_that_hold_masks(videos: fo.Dataset) -> None:
+    sample = videos.first()
+    sample.frames[1]["lines"] = fo.Polylines()
+    sample.frames[1]["areas"] = fo.Segmentation()
+    sample.frames[1]["points"] = fo.Keypoints()
+    sample.frames[1]["score"] = 1.0
+    sample.save()
+    assert sorted(form(videos)["prompt_field"].type.values) == ["areas", "lines", "truth"]
+
+
+def test_no_videos(dataset: fo.Dataset) -> None:
+    dataset.add_sample(fo.Sample(filepath="/nowhere/image.png"))
+    assert "no video" in wrong(form(dataset))["no_video"]
+
+
+def test_no_mask_fields(dataset: fo.Dataset, make_video: MakeVideo) -> None:
+    dataset.add_sample(fo.Sample(filepath=make_video()))
+    assert "no frame field can hold masks" in wrong(form(dataset))["no_field"]
+
+
+def test_problems_are_named_per_video(videos: fo.Dataset) -> None:
+    Path(videos.last().filepath).unlink()
+    shown = form(videos)
+    assert list(wrong(shown)) == ["problems"]
+    assert "b.mp4: " in shown["problems"].view.description
+    assert "no such file" in shown["problems"].view.description
+    assert "a.mp4" not in shown["problems"].view.description
+    # They can be left out, which lets the form be sent.
+    shown = form(videos, skip_invalid=True)
+    assert wrong(shown) == {}
+    assert isinstance(shown["problems"].view, types.Warning)
+
+
+def test_the_output_field_must_differ(videos: fo.Dataset) -> None:
+    shown = form(videos, output_field="truth", prompt_field="truth")
+    assert "must differ" in wrong(shown)["output_field"]
+
+
+def test_nothing_to_do_says_so(videos: fo.Dataset, weights: str) -> None:
+    PropagateMasks()(videos, "truth", "hs2s", model=CopyNetwork())
+    shown = form(videos)
+    assert "2 done already" in wrong(shown)["nothing"]
+    assert wrong(form(videos, existing="overwrite")) == {}
+
+
+def test_weights_files_are_checked(videos: fo.Dataset, weights: str, tmp_path: Path) -> None:
+    assert wrong(form(videos, model="file")) == {}  # nothing typed yet
+    assert wrong(form(videos, model="file", weights=weights)) == {}
+    missing = wrong(form(videos, model="file", weights=str(tmp_path / "gone.safetensors")))
+    assert "no weights file" in missing["weights"]
+    (tmp_path / "bad.safetensors").write_bytes(b"nonsense")
+    bad = wrong(form(videos, model="file", weights=str(tmp_path / "bad.safetensors")))
+    assert "not a complete safetensors file" in bad["weights"]
+
+
+def test_missing_devices_are_refused_and_the_cpu_announced(
+    videos: fo.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hs2s_core.devices._available_devices", lambda: ["cpu"])
+    assert isinstance(form(videos)["cpu"].view, types.Warning)
+    assert "available here: cpu" in wrong(form(videos, device="cuda"))["device"]
+    monkeypatch.setattr("hs2s_core.devices._available_devices", lambda: ["cuda:0", "cpu"])
+    assert "cpu" not in form(videos)
+
+
+def test_a_slow_check_leaves_the_rest_to_the_run(
+    videos: fo.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(propagate_form, "_CHECK_SECONDS", 0)
+    assert "2 of them will be checked when the run starts" in form(videos)["plan"].view.label
+
+
+# ---------------------------------------------------------------- running
+
+
+def messages(videos: fo.Dataset, **params: Any) -> list[Any]:
+    return list(PropagateMasks().execute(context(videos, **params)))
+
+
+def names(steps: list[Any]) -> list[str]:
+    return [step.body.operator_uri.rpartition("/")[2] for step in steps]
+
+
+def test_the_app_sees_progress_and_a_summary(videos: fo.Dataset, weights: str) -> None:
+    steps = messages(videos, prompt_field="truth", model="file", weights=weights)
+    called = names(steps)
+    assert called[0] == "set_progress"
+    assert called[-2:] == ["reload_dataset", "show_output"]
+    assert steps[-1].body.params["results"]["done"] == 2
+    videos.reload()
+    assert videos.values("hs2s_status") == ["done", "done"]
+
+
+def test_the_app_hears_of_errors(videos: fo.Dataset) -> None:
+    """An error that left the generator would freeze the App's dialog."""
+    (*_, last) = messages(videos, prompt_field="truth", model="file", weights="/nowhere")
+    assert names([last]) == ["notify"]
+    assert "no weights file" in last.body.params["message"]
+
+
+def test_closing_the_browser_undoes_the_current_video(videos: fo.Dataset, weights: str) -> None:
+    params = {"prompt_field": "truth", "model": "file", "weights": weights}
+    steps = PropagateMasks().execute(context(videos, **params))
+    for step in steps:
+        if "2/2" in step.body.params["label"]:
+            steps.close()
+    videos.reload()
+    assert videos.values("hs2s_status") == ["done", None]
+
+
+@pytest.fixture
+def registered() -> Iterator[PropagateMasks]:
+    """The operator as FiftyOne finds it, in the plugins folder of the tests."""
+    link = Path(fo.config.plugins_dir, "hs2s")
+    link.symlink_to(Path(__file__).resolve().parents[2])
+    yield foo.get_operator("@hs2s/vos/propagate_masks")
+    link.unlink()
+
+
+def test_scripts_call_the_operator(registered: PropagateMasks, videos: fo.Dataset) -> None:
+    summary = registered(
+        videos, prompt_field="frames.truth", output_field="frames.found", model=CopyNetwork()
+    )
+    assert type(summary).__name__ == Summary.__name__
+    assert summary.done == ["a.mp4", "b.mp4"]
+    assert videos.count("frames.found.detections") == 6
+
+
+def test_scripts_get_validation_errors(registered: PropagateMasks, videos: fo.Dataset) -> None:
+    with pytest.raises(HS2SError, match="must differ from the prompt field"):
+        registered(videos, prompt_field="truth", output_field="truth")
+
+
+def test_delegated_runs_store_their_summary(
+    registered: PropagateMasks, videos: fo.Dataset, weights: str
+) -> None:
+    from fiftyone.operators.delegated import DelegatedOperationService
+
+    registered(videos[:1], "truth", "found", model=weights, delegate=True)
+    service = DelegatedOperationService()
+    (queued,) = service.get_queued_operations(operator="@hs2s/vos/propagate_masks")
+    service.execute_operation(queued)
+    ended = service.get(queued.id)
+    assert ended.run_state == "completed"
+    assert ended.result.result["done"] == 1
+    videos.reload()
+    assert videos.values("found_status") == ["done", None]
+
+
+def test_loaded_networks_cannot_be_delegated(
+    registered: PropagateMasks, videos: fo.Dataset
+) -> None:
+    with pytest.raises(HS2SError, match="cannot be handed to another process"):
+        registered(videos, "truth", model=CopyNetwork(), delegate=True)
