@@ -7,8 +7,6 @@ import importlib
 
 from hs2s_core.errors import HS2SError
 
-HELP = "make the installed package visible to FiftyOne"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options; FiftyOne is not imported for them."""
