@@ -24,13 +24,24 @@ _INSTALL = {
 
 def find_ffmpeg() -> str:
     """Path of the ``ffmpeg`` program; raises ``InvalidMedia`` with the install command."""
-    found = shutil.which("ffmpeg")
+    found = shutil.which("ffmpeg") or _ffmpeg_wheel()
     if found is None:
         raise InvalidMedia(
             "the program ffmpeg was not found on the PATH; it is needed to encode videos. "
-            f"Install it: {_INSTALL.get(sys.platform, _INSTALL['linux'])}."
+            f"Install it: {_INSTALL.get(sys.platform, _INSTALL['linux'])}, or without rights to do "
+            "so `pip install imageio-ffmpeg`."
         )
     return found
+
+
+def _ffmpeg_wheel() -> str | None:
+    """The program inside the package imageio-ffmpeg (the extra ``ffmpeg``), if there is one."""
+    try:
+        import imageio_ffmpeg
+
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except (ImportError, RuntimeError):  # not installed, or a build without the program
+        return None
 
 
 def even_size(size: tuple[int, int]) -> tuple[int, int]:
