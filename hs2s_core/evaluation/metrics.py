@@ -200,13 +200,14 @@ def _dilate_bits(edges: _Bytes, radius: int) -> _Bytes:
     """Dilate each bit plane of ``(H, W)`` by the disc of ``radius`` pixels.
 
     A disc is a stack of horizontal spans: spread along the row once per span width, then OR into
-    the rows that far up and down. Rows are laid end to end with ``radius`` empty pixels between
-    them, so that a shift of the flat array can reach only its own row and the gap.
+    the rows that far up and down. Rows are laid end to end with ``radius`` empty pixels before,
+    between and behind them, so that a shift of the flat array reaches only its own row and the
+    gaps, and what one shift moves outside the row another can bring back.
     """
     height, width = edges.shape
-    stride = width + radius
-    padded = np.zeros((height, stride), dtype=np.uint8)
-    padded[:, :width] = edges
+    stride = radius + width
+    padded = np.zeros((height + 1, stride), dtype=np.uint8)
+    padded[:height, radius:] = edges
     row = padded.reshape(-1)
     reach = np.zeros_like(row)
     spread = 0
@@ -219,10 +220,11 @@ def _dilate_bits(edges: _Bytes, radius: int) -> _Bytes:
             wider[:-step] |= row[step:]
             row, spread = wider, spread + step
         for offset in offsets:
-            shift = offset * stride
-            reach[shift:] |= row[: row.size - shift]
-            reach[: row.size - shift] |= row[shift:]
-    return reach.reshape(height, stride)[:, :width]
+            if offset < height:
+                below, above = offset * stride, row.size - offset * stride
+                reach[below:] |= row[:above]
+                reach[:above] |= row[below:]
+    return reach.reshape(height + 1, stride)[:height, radius:]
 
 
 @lru_cache(maxsize=32)
