@@ -70,7 +70,13 @@ class VideoWriter:
 
     def __enter__(self) -> VideoWriter:
         command = _command(find_ffmpeg(), self.size, self._fps, self._part)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidMedia(
+                f"{self.path.parent}: the folder cannot be made ({error.strerror or error}); "
+                "choose one that you may write to."
+            ) from error
         self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self._log)
         return self
@@ -109,7 +115,8 @@ class VideoWriter:
                 self._process.kill()
                 self._process.wait()
             self._log.close()
-            self._part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # must not hide the error that led here
+                self._part.unlink(missing_ok=True)
 
     def _finish(self, *, wanted: bool) -> None:
         assert self._process.stdin is not None

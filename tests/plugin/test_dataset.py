@@ -15,7 +15,7 @@ from fiftyone.operators.executor import Executor
 
 from hs2s_core.data.folders import open_folder
 from hs2s_core.errors import InvalidDataset
-from hs2s_core.media import open_frames
+from hs2s_core.media import encode, open_frames
 from hs2s_fiftyone import dataset as dataset_module
 from hs2s_fiftyone.dataset import InvalidSettings, load, plan_load, run
 from hs2s_fiftyone.labels import frame_masks
@@ -362,6 +362,7 @@ class TestSettings:
     def test_without_ffmpeg(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         root = plain(tmp_path)
         monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.setattr(encode, "_ffmpeg_wheel", lambda: None)
         errors = self.refusal(root)
         assert "ffmpeg was not found" in errors["ffmpeg"]
         assert "install ffmpeg" in errors["ffmpeg"]
@@ -419,6 +420,7 @@ class TestOperator:
     ) -> None:
         root = str(plain(tmp_path))
         monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.setattr(encode, "_ffmpeg_wheel", lambda: None)
         assert "install ffmpeg" in self.wrong(self.form(root=root))["ffmpeg"]
 
     def test_the_app_sees_progress_and_the_dataset(self, tmp_path: Path) -> None:
