@@ -1,0 +1,112 @@
+"""``hs2s evaluate`` prints the protocol with its numbers and fails loudly."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hs2s_core.commands import evaluate
+from hs2s_core.errors import HS2SError
+from hs2s_core.evaluation import PROTOCOLS
+
+
+def run(*arguments: object) -> int:
+    parser = argparse.ArgumentParser("hs2s evaluate")
+    evaluate.add_arguments(parser)
+    return evaluate.run(parser.parse_args([str(argument) for argument in arguments]))
+
+
+@pytest.fixture
+def folders(jf_data: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Predictions and truth of the two smallest parity cases."""
+    for kind in ("predictions", "truth"):
+        for video in ("m07_late_top_ghost", "m08_late_low"):
+            shutil.copytree(jf_data / kind / video, tmp_path / kind / video)
+    return tmp_path / "predictions", tmp_path / "truth"
+
+
+def test_prints_protocol_scores_and_time(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "rows.csv"
+    assert run(*folders, "--workers", 1, "--out", out) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"Protocol {PROTOCOLS['davis2017'].description}.")
+    assert "m08_late_low" in text
+    # The mean of the stored per-object numbers: 0.811503, 0.668783, 0.913100.
+    assert "79.78" in text
+    assert "t < 10: J&F" in text
+    assert "predicted though absent" in text
+    assert "144 rows written to" in text
+    with out.open(newline="") as file:
+        assert sum(1 for _ in csv.DictReader(file)) == 144
+
+
+def test_objects_and_flags(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "rows.json"
+    arguments = ("--protocol", "youtube_vos", "--prompt-frame", "--no-last-frame", "--objects")
+    assert run(*folders, *arguments, "--workers", 2, "--out", out) == 0
+    text = capsys.readouterr().out
+    assert "Protocol youtube_vos+prompt_frame-last_frame: " in text
+    assert "m07_late_top_ghost/3" in text
+    assert "seen and unseen categories are not known" in text
+    assert json.loads(out.read_text())["protocol"]["last_frame"] is False
+
+
+def test_flags_that_change_nothing_keep_the_name(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*folders, "--no-first-frame", "--workers", 1) == 0
+    assert "Protocol davis2017: " in capsys.readouterr().out
+
+
+def test_a_failed_video_is_named_and_the_exit_code_says_so(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(folders[0] / "m08_late_low")
+    assert run(*folders, "--workers", 1) == 1
+    text = capsys.readouterr().out
+    assert "failed: m08_late_low: no prediction folder" in text
+    assert "m07_late_top_ghost" in text
+
+
+def test_videos_from_a_list(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "val.txt").write_text("m08_late_low\n\n")
+    assert run(*folders, "--videos", tmp_path / "val.txt") == 0
+    assert "m07" not in capsys.readouterr().out
+    with pytest.raises(HS2SError, match=r"none\.txt: cannot be read"):
+        run(*folders, "--videos", tmp_path / "none.txt")
+
+
+def test_first_frame_annotations_alone_give_no_score(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in folders[1].glob("*/*.png"):
+        if path.stem != "00000":
+            path.unlink()
+    assert run(*folders, "--protocol", "youtube_vos", "--workers", 1) == 0
+    text = capsys.readouterr().out
+    assert "no score" in text
+    assert "can only be scored by its server" in text
+
+
+def test_bad_output_is_refused_before_work(folders: tuple[Path, Path]) -> None:
+    with pytest.raises(HS2SError, match=r"expected one of \.csv, \.parquet, \.json"):
+        run(folders[0] / "missing", folders[1], "--out", "rows.txt")
+
+
+def test_help_describes_every_protocol(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("--help")
+    text = capsys.readouterr().out
+    for protocol in PROTOCOLS.values():
+        assert protocol.description in text

@@ -1,0 +1,115 @@
+"""Mean, recall and decay, and the means over objects and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from hs2s_core.errors import InvalidDataset
+from hs2s_core.evaluation import PROTOCOLS, Row, Statistics
+from hs2s_core.evaluation.scores import summarise
+
+
+def rows_of(
+    video: str,
+    object_id: int,
+    values: Sequence[tuple[float, float]],
+    *,
+    seen: bool | None = None,
+    counted: bool = True,
+) -> list[Row]:
+    """Rows of one object with the given J and F; counts do not matter here."""
+    counts = [1] * 7
+    return [
+        Row(video, object_id, None, seen, t, "", t, counted, j, f, *counts, True, True)
+        for t, (j, f) in enumerate(values)
+    ]
+
+
+def test_known_statistics() -> None:
+    # Bins of eight frames share their border frames: 1 to 3 and 6 to 8.
+    values = [1.0, 0.9, 0.8, 0.6, 0.5, 0.4, 0.2, 0.0]
+    statistics = Statistics.of(values)
+    assert statistics.mean == pytest.approx(0.55)
+    assert statistics.recall == pytest.approx(4 / 8)  # 0.5 itself is not above 0.5
+    assert statistics.decay == pytest.approx(0.9 - 0.2)
+
+
+@pytest.mark.parametrize("values", [[0.7], [0.7, 0.7], [0.7] * 3])
+def test_few_equal_frames_have_no_decay(values: list[float]) -> None:
+    assert Statistics.of(values) == Statistics(pytest.approx(0.7), 1.0, 0.0)
+
+
+def test_decay_of_two_frames() -> None:
+    assert Statistics.of([1.0, 0.5]).decay == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("frames", [256, 257, 300, 1000, 70_000])
+def test_bins_do_not_overflow(frames: int) -> None:
+    quarter = frames // 4
+    values = [1.0] * (quarter + 2) + [0.5] * (frames - 2 * quarter - 4) + [0.0] * (quarter + 2)
+    assert Statistics.of(values).decay == 1.0
+
+
+def test_objects_weigh_the_same_whatever_their_video() -> None:
+    rows = [
+        *rows_of("a", 1, [(1.0, 0.8)] * 4),
+        *rows_of("a", 2, [(0.5, 0.6)] * 4),
+        *rows_of("b", 1, [(0.0, 0.1)]),
+    ]
+    summary = summarise(rows, PROTOCOLS["davis2017"])
+    assert summary.overall is not None
+    assert summary.overall.objects == 3
+    assert summary.overall.j.mean == pytest.approx(0.5)
+    assert summary.overall.f.mean == pytest.approx(0.5)
+    assert summary.overall.jf == pytest.approx(0.5)
+    assert summary.videos["a"].j.mean == pytest.approx(0.75)
+    assert summary.videos["b"].jf == pytest.approx(0.05)
+    assert [score.frames for score in summary.objects] == [4, 4, 1]
+    assert summary.groups == {}
+
+
+def test_youtube_vos_is_the_mean_of_four() -> None:
+    rows = [
+        *rows_of("a", 1, [(0.9, 0.8)], seen=True),
+        *rows_of("b", 1, [(0.7, 0.6)], seen=True),
+        *rows_of("c", 1, [(0.2, 0.4)], seen=False),
+    ]
+    summary = summarise(rows, PROTOCOLS["youtube_vos"])
+    assert summary.groups["seen"].j.mean == pytest.approx(0.8)
+    assert summary.groups["unseen"].f.mean == pytest.approx(0.4)
+    assert summary.overall is not None
+    assert summary.overall.jf == pytest.approx((0.8 + 0.7 + 0.2 + 0.4) / 4)
+    assert summary.overall.objects == 3
+    # Groups are reported by every protocol; only this one averages over them.
+    davis = summarise(rows, PROTOCOLS["davis2017"])
+    assert davis.groups == summary.groups
+    assert davis.overall is not None
+    assert davis.overall.j.mean == pytest.approx(0.6)
+
+
+def test_one_known_group_alone_is_the_score() -> None:
+    summary = summarise(rows_of("a", 1, [(0.4, 0.6)], seen=False), PROTOCOLS["youtube_vos"])
+    assert list(summary.groups) == ["unseen"]
+    assert summary.overall == summary.groups["unseen"]
+
+
+def test_partly_known_groups_are_refused() -> None:
+    rows = [*rows_of("a", 1, [(1, 1)], seen=True), *rows_of("b", 3, [(1, 1)])]
+    with pytest.raises(InvalidDataset, match=r"1 objects .*b/3"):
+        summarise(rows, PROTOCOLS["youtube_vos"])
+
+
+def test_rows_that_do_not_count_enter_nothing() -> None:
+    rows = [
+        *rows_of("a", 1, [(1.0, 1.0)], counted=False),
+        *rows_of("a", 1, [(0.2, 0.4)]),
+        *rows_of("a", 2, [(0.9, 0.9)], counted=False),
+    ]
+    summary = summarise(rows, PROTOCOLS["all_frames"])
+    assert [(score.object, score.j.mean) for score in summary.objects] == [(1, 0.2)]
+    assert summary.uncounted == (("a", 2),)
+    nothing = summarise(rows[:1], PROTOCOLS["all_frames"])
+    assert nothing.overall is None
+    assert nothing.videos == {}
