@@ -1,0 +1,60 @@
+"""``hs2s demo``: the main job on the bundled clip, in FiftyOne, from masks to scores."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+
+from hs2s_core.errors import HS2SError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``hs2s demo``; FiftyOne is not imported for them."""
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("hs2s-demo"),
+        metavar="DIR",
+        help="folder for masks, table, video and contact sheet (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="a .safetensors file or the name of shipped weights (default: hs2s-lite)",
+    )
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
+    parser.add_argument(
+        "--dataset",
+        default="hs2s-demo",
+        metavar="NAME",
+        help="name of the dataset in FiftyOne (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--app", action="store_true", help="open the result in the FiftyOne App, and wait"
+    )
+    parser.add_argument("--port", type=int, help="port of the App (default: as FiftyOne is set up)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make sure that FiftyOne can start, then hand over to its side of the house."""
+    from hs2s_core.checkup import check_mongodb
+    from hs2s_core.media.encode import find_ffmpeg
+    from hs2s_core.weights import find_weights
+
+    find_weights(args.weights)
+    find_ffmpeg()
+    # Without its database FiftyOne would fail far from the cause.
+    mongodb = check_mongodb()
+    if not mongodb.ok:
+        raise HS2SError(f"{mongodb.found}. What to do: {mongodb.mend}")
+    if args.out.exists() and not args.out.is_dir():
+        raise HS2SError(f"{args.out}: is a file; expected a folder to write to.")
+    try:
+        module = importlib.import_module("hs2s_fiftyone.demo")
+    except ModuleNotFoundError as error:
+        raise HS2SError(
+            f"the package {error.name!r} is not installed; `hs2s doctor` tells what is missing"
+        ) from error
+    code: int = module.run(args)
+    return code

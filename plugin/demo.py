@@ -1,0 +1,188 @@
+"""The demo: the bundled clip through FiftyOne, the operator, the database and the metrics."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from hs2s_core.data.folders import open_folder
+from hs2s_core.data.videos import VosVideo
+from hs2s_core.errors import HS2SError
+from hs2s_core.evaluation.report import format_table
+from hs2s_core.evaluation.table import (
+    EvaluationTable,
+    FramePair,
+    ObjectInfo,
+    evaluate_sequence,
+)
+from hs2s_core.media.encode import VideoWriter
+from hs2s_core.media.frames import open_frames
+from hs2s_core.media.images import RGBImage
+from hs2s_core.media.masks import read_id_map, write_id_map
+from hs2s_core.media.overlay import Row, contact_sheet, draw_masks, enlarge, enlarge_ids
+from hs2s_core.resources import asset
+
+from .dataset import DEFAULT_LABEL_FIELD as TRUTH
+from .dataset import load
+from .install import NAME, install
+from .labels import frame_masks
+from .propagation import DEFAULT_OUTPUT as OUTPUT
+
+_MARK = "hs2s_demo"
+_FPS = 12.0
+_SCALE = 2
+_SHOWN = 4
+"""Frames on the contact sheet."""
+IdMap = npt.NDArray[np.unsignedinteger]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Load, propagate, score, draw; then the App, where asked for."""
+    started = time.perf_counter()
+    operator = _operator()
+    dataset = _load(args.dataset)
+    sample = dataset.first()
+    print(f"dataset '{dataset.name}': {sample.num_frames} frames, {sample.num_objects} objects")
+    summary = operator(
+        dataset, TRUTH, OUTPUT, model=args.weights, device=args.device, existing="overwrite"
+    )
+    if summary.failed:
+        raise HS2SError(f"the operator could not propagate the masks: {summary.failed[0]}")
+    print(summary)
+    video = open_folder(asset("demo")).video(sample.video_id)
+    masks = args.out / "masks" / video.name
+    _export(dataset.first(), masks, video)
+    table = _evaluate(video, masks)
+    print(f"\n{_report(table, video)}\n")
+    table.write(args.out / "scores.csv")
+    _draw(video, masks, table, args.out)
+    for name, what in (
+        ("masks", "palettised masks"),
+        ("scores.csv", "J and F of every frame and object"),
+        ("overlay.mp4", "the masks over the video"),
+        ("contact-sheet.png", "the result beside the truth"),
+    ):
+        print(f"{args.out / name}: {what}")
+    print(f"finished in {time.perf_counter() - started:.0f} s")
+    if args.app:
+        _show(dataset, args.port)
+    else:
+        print(f"To look at it: hs2s demo --app, or fiftyone app launch {dataset.name}")
+    return 0
+
+
+def _operator() -> Any:
+    """The operator as any script gets it; the plugin is installed where FiftyOne has none."""
+    uri = f"{NAME}/propagate_masks"
+    if not foo.operator_exists(uri):
+        print(f"installed the plugin into {install()}")
+    try:
+        return foo.get_operator(uri)
+    except ValueError as error:
+        raise HS2SError(
+            f"FiftyOne does not offer {uri} ({error}); `hs2s doctor` tells why."
+        ) from error
+
+
+def _load(name: str) -> fo.Dataset:
+    """The clip as a dataset that stays; what an earlier demo left is replaced."""
+    if fo.dataset_exists(name):
+        earlier = fo.load_dataset(name)
+        if not earlier.info.get(_MARK):
+            raise HS2SError(
+                f"a dataset '{name}' exists and is not the demo's; give another --dataset name."
+            )
+        earlier.delete()
+    dataset = load(asset("demo"), name, fps=_FPS, persistent=True, progress=False)
+    dataset.info[_MARK] = True
+    dataset.save()
+    return dataset
+
+
+def _export(sample: fo.Sample, folder: Path, video: VosVideo) -> None:
+    """Write the masks that the database now holds, one file a frame."""
+    video_size = (sample.metadata.frame_height, sample.metadata.frame_width)
+    # The video may have a row or column more than its frames, because encoders want even sizes.
+    height, width = open_frames(video.frames).size
+    for index, name in enumerate(video.frame_names):
+        id_map = np.zeros(video_size, np.uint8)
+        for object_id, mask in frame_masks(sample.frames[index + 1][OUTPUT], video_size).items():
+            id_map[mask] = object_id
+        write_id_map(folder / f"{name}.png", id_map[:height, :width])
+
+
+def _evaluate(video: VosVideo, masks: Path) -> EvaluationTable:
+    objects = {key: ObjectInfo(entry.category) for key, entry in video.objects.items()}
+
+    def pairs() -> Iterator[FramePair]:
+        for index in video.annotated:
+            name = video.frame_names[index]
+            truth = video.read_id_map(index)
+            assert truth is not None
+            yield FramePair(read_id_map(masks / f"{name}.png"), truth, index, name)
+
+    return evaluate_sequence(video.name, pairs(), "davis2017", objects=objects)
+
+
+def _report(table: EvaluationTable, video: VosVideo) -> str:
+    names = (f"{key} = {entry.category}" for key, entry in sorted(video.objects.items()))
+    return f"{format_table(table, objects=True)}\nobjects: {', '.join(names)}"
+
+
+def _draw(video: VosVideo, masks: Path, table: EvaluationTable, out: Path) -> None:
+    """The overlay video, and some of its frames beside the truth."""
+    frames = open_frames(video.frames)
+    shown = np.linspace(0, len(frames) - 1, _SHOWN).round().astype(int).tolist()
+    ours: list[RGBImage] = []
+    true: list[RGBImage] = []
+    height, width = (side * _SCALE for side in frames.size)
+    with VideoWriter(out / "overlay.mp4", (height, width), _FPS) as writer:
+        for index, frame in enumerate(frames):
+            drawn = _over(frame, read_id_map(masks / f"{video.frame_names[index]}.png"))
+            writer.write(drawn)
+            if index in shown:
+                truth = video.read_id_map(index)
+                ours.append(drawn)
+                assert truth is not None  # the clip is annotated in every frame
+                true.append(_over(frame, truth))
+    scores = _frame_scores(table)
+    captions = [
+        "frame 0: given" if index == 0 else f"frame {index}: J&F {100 * scores[index]:.0f}"
+        for index in shown
+    ]
+    rows = (
+        Row("HS2S, from the masks of frame 0", ours, captions),
+        Row("true masks", true, [f"frame {index}" for index in shown]),
+    )
+    Image.fromarray(contact_sheet(rows)).save(out / "contact-sheet.png", optimize=True)
+
+
+def _over(frame: RGBImage, id_map: IdMap) -> RGBImage:
+    return draw_masks(enlarge(frame, _SCALE), enlarge_ids(id_map, _SCALE))
+
+
+def _frame_scores(table: EvaluationTable) -> Mapping[int, float]:
+    """Mean J&F of each frame over the objects that are visible in it, or were predicted to be."""
+    scores: dict[int, list[float]] = {}
+    for row in table.rows:
+        if row.in_truth or row.in_prediction:
+            scores.setdefault(row.frame, []).append((row.j + row.f) / 2)
+    return {frame: float(np.mean(values)) for frame, values in scores.items()}
+
+
+def _show(dataset: fo.Dataset, port: int | None) -> None:
+    session = fo.launch_app(dataset, port=port)
+    print(f"The App is at {session.url}. Ctrl+C ends it.", flush=True)
+    try:
+        session.wait(-1)
+    except KeyboardInterrupt:
+        session.close()
