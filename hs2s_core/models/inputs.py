@@ -32,3 +32,10 @@ def network_size(
     return tuple(  # type: ignore[return-value]
         max(4 * stride, round(side * scale / stride) * stride) for side in frame
     )
+
+
+def denormalise(frames: Tensor) -> Tensor:
+    """The inverse of :func:`normalise`, up to the scale: RGB (..., 3, H, W) float in [0, 1]."""
+    mean = torch.tensor(IMAGENET_MEAN, device=frames.device).view(3, 1, 1)
+    std = torch.tensor(IMAGENET_STD, device=frames.device).view(3, 1, 1)
+    return frames * std + mean

@@ -1,21 +1,27 @@
 """Training clips as batches: what is drawn depends on the seed and the index alone.
 
-That makes a run independent of the number of workers, and resuming it exact.
+That makes a run independent of the number of workers and processes, and resuming exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from hs2s_core.data.synthesis import Clip
+from hs2s_core.errors import InvalidDataset
 from hs2s_core.models.inputs import normalise
+from hs2s_core.training.borders import border_classes
 from hs2s_core.training.config import Stage
+
+MOST_DRAWS = 200
+"""Clips drawn for one item before it is said that the data show no usable object."""
 
 
 class ClipSource(Protocol):
@@ -35,18 +41,21 @@ class Mixture:
 
     def draw(self, rng: np.random.Generator, size: tuple[int, int], length: int) -> Clip:
         """See :class:`ClipSource`."""
-        return self.sources[int(rng.choice(len(self.sources), p=self.shares))].draw(
-            rng, size, length
-        )
+        source = self.sources[int(rng.choice(len(self.sources), p=self.shares))]
+        return source.draw(rng, size, length)
 
 
 class Item(NamedTuple):
-    """One clip, ready to be batched."""
+    """One clip, ready to be batched: T frames, K objects that are visible in frame 0."""
 
     frames: Tensor
     """(T, 3, H, W) uint8"""
     masks: Tensor
-    """(T, K, 1, H, W) bool, one plane per object that is visible in frame 0."""
+    """(T, K, 1, H, W) bool"""
+    draws: Tensor
+    """(T, K) float32 in [0, 1), for scheduled sampling"""
+    borders: Tensor | None
+    """(T, K, H, W) uint8 border classes, if they are trained"""
 
 
 class Batch(NamedTuple):
@@ -58,48 +67,88 @@ class Batch(NamedTuple):
     """(T, B, 1, H, W) float32 in {0, 1}"""
     owner: Tensor
     """(B,) int64, the clip of each object"""
+    draws: Tensor
+    """(T, B) float32 in [0, 1): below the sampling chance, the prediction is fed back"""
+    borders: Tensor | None = None
+    """(T, B, H, W) int64 border classes"""
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The batch on another device."""
+        return Batch(
+            self.frames.to(device, non_blocking=True),
+            self.masks.to(device, non_blocking=True),
+            self.owner.to(device, non_blocking=True),
+            self.draws.to(device, non_blocking=True),
+            None if self.borders is None else self.borders.to(device, non_blocking=True),
+        )
 
 
 class ClipItems(Dataset[Item]):
     """Item ``i`` is drawn with a generator seeded by ``(seed, i)``."""
 
     def __init__(
-        self, source: ClipSource, stages: Sequence[Stage], objects: int, seed: int
+        self,
+        source: ClipSource,
+        stages: Sequence[Stage],
+        objects: int,
+        seed: int,
+        borders: bool = False,
     ) -> None:
         self.source = source
         self.stages = list(stages)
         self.objects = objects
         self.seed = seed
+        self.borders = borders
 
     def __getitem__(self, index: int) -> Item:
-        stage = self._stage(index)
+        stage, step = self._place(index)
         rng = np.random.default_rng([self.seed, index])
-        while True:
-            clip = self.source.draw(rng, stage.size, stage.frames)
-            chosen = _visible_objects(clip.id_maps[0], rng)[: self.objects]
-            if len(chosen) and len(clip.frames) == stage.frames:
-                break
+        length = stage.length(step, rng)
+        clip, chosen = self._draw(rng, stage.size, length)
         masks = np.stack([clip.id_maps == object_id for object_id in chosen], axis=1)
+        borders = None
+        if self.borders:
+            borders = torch.from_numpy(
+                np.stack([[border_classes(mask) for mask in masks_t] for masks_t in masks])
+            ).to(torch.uint8)
         return Item(
             torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2))),
             torch.from_numpy(masks[:, :, None]),
+            torch.from_numpy(rng.random(masks.shape[:2], np.float32)),
+            borders,
         )
 
-    def _stage(self, index: int) -> Stage:
+    def _draw(
+        self, rng: np.random.Generator, size: tuple[int, int], length: int
+    ) -> tuple[Clip, list[int]]:
+        for _ in range(MOST_DRAWS):
+            clip = self.source.draw(rng, size, length)
+            chosen = _visible_objects(clip.id_maps[0], rng)[: self.objects]
+            if chosen and len(clip.frames) == length:
+                return clip, chosen
+        raise InvalidDataset(
+            f"{MOST_DRAWS} clips drawn, none with {length} frames and an object in the first; "
+            "check that the masks are palettised ids and that videos are long enough"
+        )
+
+    def _place(self, index: int) -> tuple[Stage, int]:
+        """The stage of an item and its step within that stage."""
         for stage in self.stages:
             if index < stage.steps * stage.clips:
-                return stage
+                return stage, index // stage.clips
             index -= stage.steps * stage.clips
         raise IndexError(index)
 
 
-def batches(items: ClipItems, first_step: int, workers: int) -> Iterator[Batch]:
-    """Batches from ``first_step`` on to the end of the last stage."""
+def batches(
+    items: ClipItems, first_step: int, workers: int, rank: int = 0, world_size: int = 1
+) -> Iterator[Batch]:
+    """Batches from ``first_step`` on; of each step's clips, every ``world_size``-th is ours."""
     order: list[list[int]] = []
     start = 0
     for stage in items.stages:
         for _ in range(stage.steps):
-            order.append(list(range(start, start + stage.clips)))
+            order.append(list(range(start + rank, start + stage.clips, world_size)))
             start += stage.clips
     loader = DataLoader(
         items,
@@ -113,11 +162,18 @@ def batches(items: ClipItems, first_step: int, workers: int) -> Iterator[Batch]:
 
 
 def collate(items: Sequence[Item]) -> Batch:
-    """Join clips of equal size; objects of all clips share one batch axis."""
-    frames = torch.stack([item.frames for item in items], dim=1)
-    masks = torch.cat([item.masks for item in items], dim=1).float()
+    """Join clips of equal size, cut to the shortest; all objects share one batch axis."""
+    length = min(len(item.frames) for item in items)
+    frames = torch.stack([item.frames[:length] for item in items], dim=1)
     counts = torch.tensor([item.masks.shape[1] for item in items])
-    return Batch(normalise(frames), masks, torch.arange(len(items)).repeat_interleave(counts))
+    planes = [item.borders[:length] for item in items if item.borders is not None]
+    return Batch(
+        normalise(frames),
+        torch.cat([item.masks[:length] for item in items], dim=1).float(),
+        torch.arange(len(items)).repeat_interleave(counts),
+        torch.cat([item.draws[:length] for item in items], dim=1),
+        torch.cat(planes, dim=1).long() if planes else None,
+    )
 
 
 def _single_thread(_: int) -> None:
@@ -127,8 +183,8 @@ def _single_thread(_: int) -> None:
     cv2.setNumThreads(0)
 
 
-def _visible_objects(id_map: np.ndarray, rng: np.random.Generator) -> list[int]:
-    """Ids with at least 0.15 % of the frame, in random order, large ones a little earlier."""
+def _visible_objects(id_map: NDArray[Any], rng: np.random.Generator) -> list[int]:
+    """Ids with 0.15 to 80 % of the frame, in random order, large ones a little earlier."""
     ids, counts = np.unique(id_map[id_map > 0], return_counts=True)
     fractions = counts / id_map.size
     fits = (fractions >= 0.0015) & (fractions <= 0.8)

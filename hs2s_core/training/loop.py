@@ -1,32 +1,32 @@
-"""The training loop: read it top to bottom.
-
-Frame 0 is given. Each later step is fed the mask before it: the truth, or the model's
-own soft prediction with a chance that rises during the run (scheduled sampling, drawn
-per object and step). The gradient flows through fed-back predictions, as in the
-authors' code.
-"""
+"""The training loop: read it top to bottom."""
 
 from __future__ import annotations
 
 import copy
 import json
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
+from hs2s_core.data.clips import LabelledVideo
+from hs2s_core.errors import InvalidConfig
 from hs2s_core.models import build_model
-from hs2s_core.models.base import VideoSegmenter, map_tree
-from hs2s_core.training.batches import Batch, ClipItems, batches
+from hs2s_core.models.base import VideoSegmenter
+from hs2s_core.training.batches import ClipItems, batches
+from hs2s_core.training.checkpoint import Run, load_run, save_run
 from hs2s_core.training.config import TrainingConfig
-from hs2s_core.training.losses import LossWeights, step_loss
+from hs2s_core.training.curriculum import Curriculum
+from hs2s_core.training.processes import rank, world_size
 from hs2s_core.training.sources import clip_source
+from hs2s_core.training.unroll import Unroll
+from hs2s_core.training.validation import Validation
 
-Log = Callable[[dict[str, Any]], None]
+Record = dict[str, Any]
 
 
 def train(
@@ -34,109 +34,110 @@ def train(
     out: Path,
     *,
     device: torch.device | str = "cpu",
+    videos: Iterable[LabelledVideo] = (),
     stop_after: int | None = None,
+    report: Callable[[Record], None] | None = None,
 ) -> VideoSegmenter:
-    """Train, or go on from ``out/last.pt`` if it is there; returns the averaged model.
+    """Train, or go on from ``out/last.pt`` if it is there; returns the model to use.
 
-    Writes ``out/log.jsonl`` (one line a step) and ``out/last.pt`` every
-    ``config.checkpoint_every`` steps. ``stop_after`` ends early, as an interruption would.
+    That is the moving average of the weights, the best one where the run validates. Writes
+    ``out/log.jsonl`` (one line a step), ``out/last.pt`` every ``config.checkpoint_every`` steps
+    and ``out/best.pt`` after the best validation.
+
+    Args:
+        config: the run.
+        out: folder of the run; made if absent.
+        device: where to train; under ``torchrun`` each process passes its own.
+        videos: further labelled videos to train on, for example of a FiftyOne view.
+        stop_after: end after this step, as an interruption would.
+        report: called with each step's record.
     """
+    if world_size() > min(stage.clips for stage in config.stages):
+        raise InvalidConfig(
+            f"{world_size()} processes, but a stage has only "
+            f"{min(stage.clips for stage in config.stages)} clips per step; "
+            "expected at least one clip per process"
+        )
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    model = build_model(config.model).to(device)
-    model = model.to(memory_format=torch.channels_last)
-    average: VideoSegmenter = copy.deepcopy(model).requires_grad_(False)
+    run = _start(config, torch.device(device))
+    if (out / "last.pt").exists():
+        load_run(out / "last.pt", run, config)
+    items = ClipItems(
+        clip_source(config.data, videos),
+        config.stages,
+        config.data.objects,
+        config.seed,
+        borders=config.losses.border > 0 and config.model.border,
+    )
+    validation = Validation(config.validation, config.data) if config.validation else None
+    unroll: nn.Module = Unroll(
+        run.model,
+        config.losses,
+        precision=config.precision,
+        checkpointing=config.checkpointing,
+        detach=config.detach,
+    )
+    if world_size() > 1:
+        unroll = DistributedDataParallel(unroll)
+    last = min(config.steps, stop_after or config.steps)
+    clock = time.perf_counter()
+    for batch in batches(items, run.step, config.data.workers, rank(), world_size()):
+        if run.step >= last:
+            break
+        waited = time.perf_counter() - clock
+        settings = run.curriculum.settings(run.step)
+        for group in run.optimizer.param_groups:
+            group["lr"] = config.learning_rate * settings.rate
+        run.model.train()
+        if settings.freeze:
+            freeze_norms(run.model)
+        loss, terms = unroll(batch.to(device), settings.sampling)
+        run.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(run.model.parameters(), config.clip_norm)
+        run.optimizer.step()
+        update_average(
+            run.average, run.model, min(config.average, (run.step + 1) / (run.step + 11))
+        )
+        run.curriculum.observe(run.step, loss.item())
+        run.step += 1
+        record: Record = {"step": run.step, "loss": loss.item(), "norm": norm.item()}
+        record |= {name: term.item() for name, term in terms.items()}
+        record |= {"rate": settings.rate, "sampling": settings.sampling}
+        record |= {"seconds": round(time.perf_counter() - clock, 3), "waited": round(waited, 3)}
+        if validation and validation.due(run.step, config.steps):
+            record["jf"] = validation.score(run.average)
+            if run.best is None or record["jf"] > run.best:
+                run.best = record["jf"]
+                _write(out / "best.pt", run)
+        _log(out / "log.jsonl", record, report)
+        if run.step % config.checkpoint_every == 0 or run.step == last:
+            _write(out / "last.pt", run)
+        clock = time.perf_counter()
+    if validation and (out / "best.pt").exists():
+        load_run(out / "best.pt", run, config)
+    run.average.eval()
+    return run.average
+
+
+def _start(config: TrainingConfig, device: torch.device) -> Run:
+    """Model, moving average, optimizer and curriculum of step 0."""
+    model = build_model(config.model, pretrained_backbone=config.pretrained_backbone)
+    if world_size() > 1 and device.type == "cuda":
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    model = model.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
-    checkpoint = out / "last.pt"
-    step = _resume(checkpoint, model, average, optimizer) if checkpoint.exists() else 0
-    items = ClipItems(clip_source(config.data), config.stages, config.data.objects, config.seed)
-    last = min(config.steps, stop_after or config.steps)
-
-    with (out / "log.jsonl").open("a") as log:
-        clock = time.perf_counter()
-        for batch in batches(items, step, config.data.workers):
-            if step >= last:
-                break
-            waited = time.perf_counter() - clock
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(config, step)
-            model.train()
-            if step >= config.freeze_norm * config.steps:
-                freeze_norms(model)
-            batch = Batch(*(x.to(device) for x in batch))
-            loss, terms = clip_loss(
-                model, batch, config.losses, sampling(config, step), (config.seed, step)
-            )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-            optimizer.step()
-            step += 1
-            update_average(average, model, min(config.average, step / (step + 10)))
-            spent = time.perf_counter() - clock
-            clock = time.perf_counter()
-            record = {"step": step, "loss": loss.item(), "norm": norm.item(), **terms}
-            record |= {"seconds": round(spent, 3), "waited": round(waited, 3)}
-            log.write(json.dumps(record) + "\n")
-            log.flush()
-            if step % config.checkpoint_every == 0 or step == last:
-                _save(checkpoint, step, model, average, optimizer)
-    average.eval()
-    return average
-
-
-def clip_loss(
-    model: VideoSegmenter,
-    batch: Batch,
-    weights: LossWeights,
-    sampling_chance: float,
-    seed: tuple[int, int],
-) -> tuple[Tensor, dict[str, float]]:
-    """Mean loss over the steps of a batch of clips, and its terms' means by name."""
-    length, clips = batch.frames.shape[:2]
-    generator = torch.Generator().manual_seed(seed[0] * 1_000_003 + seed[1])
-    # What depends on the images alone is computed for all frames at once.
-    everything = model.encode(batch.frames.flatten(0, 1))
-    features = [
-        map_tree(lambda x, t=t: x[t * clips : (t + 1) * clips], everything) for t in range(length)
-    ]
-    state = model.begin(features[0], batch.masks[0], batch.owner)
-    mask = batch.masks[0]
-    losses: list[Tensor] = []
-    sums: dict[str, float] = {}
-    for t in range(1, length):
-        output, state = model.step(features[t], mask, state, batch.owner)
-        loss, terms = step_loss(output, batch.masks[t], weights)
-        losses.append(loss)
-        for name, term in terms.items():
-            sums[name] = sums.get(name, 0.0) + term.item() / (length - 1)
-        own = torch.rand(len(batch.owner), generator=generator) < sampling_chance
-        own = own.view(-1, 1, 1, 1).to(mask.device)
-        mask = torch.where(own, output.logits.sigmoid(), batch.masks[t])
-    return torch.stack(losses).mean(), sums
-
-
-def learning_rate(config: TrainingConfig, step: int) -> float:
-    """Linear warm-up, then half a cosine down to ``final_rate`` of the highest rate."""
-    if step < config.warmup:
-        return config.learning_rate * (step + 1) / config.warmup
-    progress = (step - config.warmup) / max(1, config.steps - config.warmup)
-    fall = 0.5 * (1 + math.cos(math.pi * progress))
-    return config.learning_rate * (config.final_rate + (1 - config.final_rate) * fall)
-
-
-def sampling(config: TrainingConfig, step: int) -> float:
-    """Chance that a step is fed the model's own prediction, ramping up over the run."""
-    start, end = config.sampling_start * config.steps, config.sampling_end * config.steps
-    return config.sampling_top * min(1.0, max(0.0, (step - start) / max(1.0, end - start)))
+    average = copy.deepcopy(model).requires_grad_(False)
+    return Run(model, average, optimizer, Curriculum(config.schedule, config.steps))
 
 
 def freeze_norms(model: nn.Module) -> None:
     """Batch norms use their running statistics from here on."""
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm)):
             module.eval()
 
 
@@ -149,25 +150,14 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
         kept.copy_(current)
 
 
-def _save(
-    path: Path, step: int, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
-) -> None:
-    state = {
-        "step": step,
-        "model": model.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    part.replace(path)
+def _log(path: Path, record: Record, report: Callable[[Record], None] | None) -> None:
+    if rank() == 0:
+        with path.open("a") as log:
+            log.write(json.dumps(record) + "\n")
+        if report is not None:
+            report(record)
 
 
-def _resume(
-    path: Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
-) -> int:
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    model.load_state_dict(state["model"])
-    average.load_state_dict(state["average"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
+def _write(path: Path, run: Run) -> None:
+    if rank() == 0:
+        save_run(path, run)

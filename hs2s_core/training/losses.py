@@ -1,6 +1,8 @@
-"""Losses of one step (method: paper section 3.4, eq. 11 and 12, and the authors' code).
+"""Losses of one step (paper section 3.4, eq. 11 and 12, and the authors' code).
 
-Logits and targets are (B, 1, H, W); targets are float in [0, 1]. Every loss is a scalar.
+Logits and targets are (B, 1, H, W); targets are float in [0, 1]. Every loss is a scalar and
+is pooled over the batch of all processes of a run, so that several small batches train
+as one large one does.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hs2s_core.models.base import StepOutput
+from hs2s_core.training.processes import pooled
 
 EPS = 1e-6
 """Keeps the logarithm of an IoU finite: an empty target costs 14 instead of 34."""
@@ -27,13 +30,14 @@ class LossWeights:
     bce: float = 0.0
     iou: float = 0.0
     match: float = 0.0
+    flow: float = 0.0
 
 
 LOSS_PRESETS: dict[str, LossWeights] = {
     # Paper eq. 11 with lambda = 0.8, which the paper leaves open.
-    "paper": LossWeights(balanced_bce=0.8, border=0.2),
+    "paper": LossWeights(balanced_bce=0.8, border=0.2, flow=0.1),
     # What the authors' code trains, hence what made their weights.
-    "authors": LossWeights(balanced_bce=0.6, log_iou=0.2, border=0.2),
+    "authors": LossWeights(balanced_bce=0.6, log_iou=0.2, border=0.2, flow=0.1),
     # Ours, for the lite preset: unbiased at the 0.5 threshold; matching is supervised directly.
     "lite": LossWeights(bce=1.5, iou=1.0, match=0.5),
 }
@@ -44,17 +48,24 @@ def balanced_bce(logits: Tensor, target: Tensor) -> Tensor:
 
     The paper's words would make ``1 - alpha`` negative; the authors' code is followed.
     """
-    alpha = 1.0 - target.mean()
+    alpha = 1.0 - pooled_mean(target)
     weight = alpha * target + (1.0 - alpha) * (1.0 - target)
-    return F.binary_cross_entropy_with_logits(logits, target, weight=weight)
+    return pooled_mean(F.binary_cross_entropy_with_logits(logits, target, weight, reduction="none"))
+
+
+def bce(logits: Tensor, target: Tensor) -> Tensor:
+    """Plain cross entropy, averaged over pixels."""
+    return pooled_mean(F.binary_cross_entropy_with_logits(logits, target, reduction="none"))
 
 
 def log_iou_loss(logits: Tensor, target: Tensor) -> Tensor:
     """Minus the logarithm of the soft IoU, pooled over the batch (authors' code)."""
     probability = logits.sigmoid()
-    intersection = (probability * target).sum()
-    union = (probability + target - probability * target).sum()
-    return -((intersection + EPS) / (union + EPS)).log()
+    both = (probability * target).sum()
+    either = (probability + target - probability * target).sum()
+    intersection, union = pooled(torch.stack([both, either]))
+    loss: Tensor = -((intersection + EPS) / (union + EPS)).log()
+    return loss
 
 
 def iou_loss(logits: Tensor, target: Tensor) -> Tensor:
@@ -64,18 +75,29 @@ def iou_loss(logits: Tensor, target: Tensor) -> Tensor:
     intersection = (probability * truth).sum(1)
     union = (probability + truth - probability * truth).sum(1)
     present = (truth.sum(1) > 0).to(probability.dtype)
-    return ((1.0 - intersection / (union + EPS)) * present).sum() / present.sum().clamp(min=1.0)
+    missed = ((1.0 - intersection / (union + EPS)) * present).sum()
+    total, count = pooled(torch.stack([missed, present.sum()]))
+    mean: Tensor = total / count.clamp(min=1.0)
+    return mean
 
 
 def border_loss(scores: Tensor, classes: Tensor) -> Tensor:
     """Cross entropy of border ``scores`` (B, 42, H, W) against ``classes`` (B, H, W) int64."""
-    return F.cross_entropy(scores, classes)
+    return pooled_mean(F.cross_entropy(scores, classes, reduction="none"))
 
 
 def match_loss(match: Tensor, target: Tensor) -> Tensor:
     """Cross entropy of masks transported by matching, (B, R, h, w) in [0, 1], at their size."""
     small = F.adaptive_avg_pool2d(target, (match.shape[2], match.shape[3])).expand_as(match)
-    return F.binary_cross_entropy(match.clamp(1e-4, 1 - 1e-4), small)
+    return pooled_mean(F.binary_cross_entropy(match.clamp(1e-4, 1 - 1e-4), small, reduction="none"))
+
+
+def pooled_mean(values: Tensor) -> Tensor:
+    """Mean of all elements over all processes."""
+    count = values.new_tensor(float(values.numel()))
+    total, number = pooled(torch.stack([values.sum(), count]))
+    mean: Tensor = total / number
+    return mean
 
 
 def step_loss(
@@ -95,7 +117,7 @@ def step_loss(
     if weights.log_iou:
         terms["log_iou"] = log_iou_loss(logits, target)
     if weights.bce:
-        terms["bce"] = F.binary_cross_entropy_with_logits(logits, target)
+        terms["bce"] = bce(logits, target)
     if weights.iou:
         terms["iou"] = iou_loss(logits, target)
     if weights.border and output.border is not None and border is not None:

@@ -3,39 +3,64 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hs2s_core.data.clips import ClipSet
+from hs2s_core.data.clips import ClipSet, FolderVideo, LabelledVideo
+from hs2s_core.data.folders import open_folder
 from hs2s_core.data.stills import StillSet
 from hs2s_core.data.synthesis import Synthesizer
-from hs2s_core.errors import InvalidConfig
+from hs2s_core.data.videos import VosVideo
+from hs2s_core.errors import InvalidConfig, InvalidDataset
 from hs2s_core.training.batches import ClipSource, Mixture
-from hs2s_core.training.config import DataConfig
+from hs2s_core.training.config import DataConfig, FolderConfig
 
 
-def clip_source(config: DataConfig) -> ClipSource:
-    """Synthetic clips from stills, real clips, or a mixture of both."""
+def clip_source(config: DataConfig, videos: Iterable[LabelledVideo] = ()) -> ClipSource:
+    """Synthetic clips from stills, clips from labelled videos, or a mixture of both.
+
+    ``videos`` are further labelled videos, for example of a FiftyOne view; they share the draws
+    equally with those of each folder.
+    """
     splits: dict[str, Any] = json.loads(config.splits.read_text()) if config.splits else {}
     sources: list[ClipSource] = []
     shares: list[float] = []
-    if config.stills and config.real < 1:
+    labelled, weights = _labelled(config, splits.get("train_video"), list(videos))
+    real = config.real if labelled else 0.0
+    if config.stills and real < 1:
+        if config.root is None:
+            raise InvalidConfig("[data] has stills but no root; set root to the folder they are in")
         stills = StillSet(config.root, config.stills, splits.get("train_stills"), config.cache)
         sources.append(Synthesizer(stills))
-        shares.append(1 - config.real)
-    if config.videos and config.real > 0:
-        sets = {
-            name: (_members(config, splits, name), share) for name, share in config.videos.items()
-        }
-        sources.append(ClipSet.from_folders(config.root, sets))
-        shares.append(config.real)
+        shares.append(1 - real)
+    if labelled and real > 0:
+        sources.append(ClipSet(labelled, weights, config.augmentation))
+        shares.append(real)
     if not sources:
-        raise InvalidConfig("no training data: set [data] stills, or videos with real > 0")
-    return Mixture(sources, shares)
+        raise InvalidConfig("no training data: set [data] stills, or folders with real > 0")
+    return sources[0] if len(sources) == 1 else Mixture(sources, shares)
 
 
-def _members(config: DataConfig, splits: dict[str, Any], name: str) -> Sequence[str]:
-    if "train_video" in splits:
-        members: Sequence[str] = splits["train_video"][name]
-        return members
-    return sorted(path.name for path in (config.root / name / "JPEGImages").iterdir())
+def folder_videos(
+    config: FolderConfig, names: dict[str, Sequence[str]] | None = None
+) -> list[VosVideo]:
+    """Videos of a folder; ``names`` (set -> names) limits those of a folder it knows."""
+    folder = open_folder(config.path, config.split)
+    wanted: Sequence[str] = config.names or (names or {}).get(config.path.name, folder.names)
+    missing = sorted(set(wanted) - set(folder.names))
+    if missing:
+        raise InvalidDataset(f"{config.path} has no videos {missing[:5]}; found {len(folder)}")
+    return [folder.video(name) for name in wanted]
+
+
+def _labelled(
+    config: DataConfig, names: dict[str, Sequence[str]] | None, more: list[LabelledVideo]
+) -> tuple[list[LabelledVideo], list[float]]:
+    """Labelled videos of all folders, and the share of the draws of each."""
+    videos: list[LabelledVideo] = []
+    weights: list[float] = []
+    for folder in config.folders:
+        found = [FolderVideo(video) for video in folder_videos(folder, names)]
+        videos += found
+        weights += [folder.share / len(found)] * len(found)
+    return videos + more, weights + [1.0 / len(more) for _ in more]

@@ -11,7 +11,6 @@ from PIL import Image
 CONFIG = """
 seed = {seed}
 learning_rate = 1e-3
-warmup = 4
 checkpoint_every = 3
 
 [model]
@@ -20,9 +19,13 @@ preset = "hs2s-lite"
 [data]
 root = "data"
 stills = ["stills"]
-videos = {{ videos = 1.0 }}
+folders = [{{ path = "videos" }}]
 real = 0.3
 workers = {workers}
+
+[schedule]
+warmup = 4
+steps_per_epoch = 2
 
 [[stages]]
 steps = 3

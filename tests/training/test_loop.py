@@ -12,9 +12,10 @@ import torch
 from hs2s_core.errors import InvalidConfig
 from hs2s_core.models import build_model
 from hs2s_core.training.batches import ClipItems, batches, collate
-from hs2s_core.training.config import TrainingConfig, read_config
-from hs2s_core.training.loop import clip_loss, learning_rate, sampling, train
+from hs2s_core.training.config import read_config
+from hs2s_core.training.loop import train
 from hs2s_core.training.sources import clip_source
+from hs2s_core.training.unroll import Unroll
 
 Write = Callable[..., Path]
 
@@ -72,25 +73,16 @@ def test_a_batch_can_be_learned(write_config: Write) -> None:
     items = ClipItems(clip_source(config.data), config.stages, 2, 5)
     batch = collate([items[0], items[1]])
     model = build_model(config.model)
+    unroll = Unroll(model, config.losses)
     optimizer = torch.optim.Adam(model.parameters(), 2e-3)
     seen = []
     for _ in range(25):
-        loss, _ = clip_loss(model, batch, config.losses, 1.0, (0, 0))
+        loss, _ = unroll(batch, 1.0)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         seen.append(loss.item())
     assert seen[-1] < 0.5 * seen[0]
-
-
-def test_schedules(write_config: Write) -> None:
-    config = read_config(write_config())
-    long = TrainingConfig(config.model, config.data, config.stages * 100, config.losses, warmup=60)
-    assert learning_rate(long, 0) == pytest.approx(long.learning_rate / 60)
-    assert learning_rate(long, 60) == pytest.approx(long.learning_rate)
-    assert learning_rate(long, 600) == pytest.approx(long.learning_rate * long.final_rate)
-    assert sampling(long, 0) == 0
-    assert sampling(long, 599) == long.sampling_top
 
 
 @pytest.mark.parametrize(

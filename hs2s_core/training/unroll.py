@@ -1,0 +1,102 @@
+"""One batch of clips through a network, step by step, and what it costs.
+
+Frame 0 is given. Each later step is fed the mask before it: the truth, or the model's own
+soft prediction where a draw says so (scheduled sampling, per object and step). The same
+mask goes to the encoder and the reference encoder (method: authors' code).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from hs2s_core.models.base import StepOutput, VideoSegmenter, map_tree
+from hs2s_core.models.flow import photometric_loss
+from hs2s_core.models.inputs import denormalise
+from hs2s_core.training.batches import Batch
+from hs2s_core.training.losses import LossWeights, step_loss
+
+
+class Unroll(nn.Module):
+    """Clip in, loss out; a module, so that data parallel training can wrap it."""
+
+    def __init__(
+        self,
+        model: VideoSegmenter,
+        weights: LossWeights,
+        *,
+        precision: str = "float32",
+        checkpointing: bool = False,
+        detach: bool = False,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.weights = weights
+        self.precision = precision
+        self.checkpointing = checkpointing
+        self.detach = detach
+
+    def forward(self, batch: Batch, sampling: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean loss over the steps, and the mean of each of its terms by name.
+
+        ``sampling`` is the chance that a prediction is fed back instead of the truth.
+        """
+        length = len(batch.frames)
+        with torch.autocast(
+            batch.frames.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"
+        ):
+            features = self._encode(batch.frames)
+            state = self.model.begin(features[0], batch.masks[0], batch.owner)
+            state = self.model.look_ahead(features[1:], state, batch.owner)
+        mask = batch.masks[0]
+        losses: list[Tensor] = []
+        sums: dict[str, Tensor] = {}
+        for t in range(1, length):
+            output, state = self._step(features[t], mask, state, batch.owner)
+            border = None if batch.borders is None else batch.borders[t]
+            loss, terms = step_loss(output, batch.masks[t], self.weights, border)
+            if output.flow is not None and self.weights.flow:
+                flow = self._flow_loss(output.flow, batch, t)
+                loss = loss + self.weights.flow * flow
+                terms["flow"] = flow.detach()
+            losses.append(loss)
+            for name, term in terms.items():
+                sums[name] = sums.get(name, term.new_zeros(())) + term / (length - 1)
+            mask = self._next_mask(output, batch.masks[t], batch.draws[t] < sampling)
+        return torch.stack(losses).mean(), sums
+
+    def _encode(self, frames: Tensor) -> list[Any]:
+        """What depends on the images alone, for all frames at once: one tree per frame."""
+        length, clips = frames.shape[:2]
+        everything = self.model.encode(frames.flatten(0, 1))
+        return [
+            map_tree(lambda x, t=t: x[t * clips : (t + 1) * clips], everything)
+            for t in range(length)
+        ]
+
+    def _step(
+        self, features: Any, mask: Tensor, state: Any, owner: Tensor
+    ) -> tuple[StepOutput, Any]:
+        enabled = self.precision == "bfloat16"
+        with torch.autocast(mask.device.type, torch.bfloat16, enabled=enabled):
+            if self.checkpointing and torch.is_grad_enabled():
+                result: tuple[StepOutput, Any] = checkpoint(
+                    self.model.step, features, mask, state, owner, use_reentrant=False
+                )
+                return result
+            return self.model.step(features, mask, state, owner)
+
+    def _next_mask(self, output: StepOutput, truth: Tensor, own: Tensor) -> Tensor:
+        prediction = output.logits.float().sigmoid()
+        if self.detach:
+            prediction = prediction.detach()
+        return torch.where(own.view(-1, 1, 1, 1), prediction, truth)
+
+    def _flow_loss(self, flows: Tensor, batch: Batch, t: int) -> Tensor:
+        """Photometric loss between frames t - 1 and t, each clip's image once per object."""
+        previous = denormalise(batch.frames[t - 1])[batch.owner]
+        current = denormalise(batch.frames[t])[batch.owner]
+        return photometric_loss(flows.float(), previous, current)
