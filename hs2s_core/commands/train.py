@@ -6,8 +6,10 @@ import argparse
 import dataclasses
 import json
 import platform
+import sys
 import time
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     state = "going on" if resumed else "starting"
     print(f"{state}: {config.steps} steps on {device}; every step is a line of {out}/log.jsonl")
     started = time.perf_counter()
-    model = train(config, out, device=device)
+    model = train(config, out, device=device, report=partial(_show_progress, config.steps))
     seconds = time.perf_counter() - started
     card = _card(args.config.stem, config, device)
     save_weights(model, weights, card, torch.float16 if args.half else None)
@@ -76,15 +78,14 @@ def _read(path: Path) -> TrainingConfig:
         )
     try:
         config = read_config(path)
-    except InvalidConfig:
-        raise
-    except (ValueError, TypeError, AttributeError) as error:  # not TOML, or of another structure
+    except (TypeError, AttributeError) as error:  # a value where a section belongs, or the like
         raise InvalidConfig(
             f"{path}: not a training run ({error}); compare configs/*.toml"
         ) from error
-    for place in (config.data.root, config.data.splits):
+    folders = (folder.path for folder in config.data.folders)
+    for place in (config.data.root, config.data.splits, *folders):
         if place is not None and not place.exists():
-            raise InvalidConfig(f"{path}: no {place}; set root and splits in [data] to your data")
+            raise InvalidConfig(f"{path}: no {place}; set the paths in [data] to your data")
     return config
 
 
@@ -113,11 +114,11 @@ def _claim(out: Path, config: TrainingConfig) -> bool:
 
 
 def _describe(config: TrainingConfig) -> dict[str, Any]:
-    """The settings that decide the result, as they read back from JSON."""
+    """The settings that decide the result, as they read back from JSON; folders by their name."""
     values = dataclasses.asdict(config)
     values["data"] = {k: v for k, v in values["data"].items() if k not in _FREE_DATA}
     kept = {key: value for key, value in values.items() if key not in _FREE}
-    described: dict[str, Any] = json.loads(json.dumps(kept))
+    described: dict[str, Any] = json.loads(json.dumps(kept, default=lambda path: path.name))
     return described
 
 
@@ -133,11 +134,22 @@ def _card(name: str, config: TrainingConfig, device: torch.device) -> dict[str, 
         "device": _device_name(device),
         "data": {
             "stills": list(data.stills),
-            "videos": sorted(data.videos),
+            "videos": [folder.path.name for folder in data.folders],
             "note": "the terms of these data sets apply to what is trained on them",
         },
         "recipe": _describe(config),
     }
+
+
+def _show_progress(steps: int, record: dict[str, Any]) -> None:
+    """One line that stays in place, only where somebody watches; validations are kept."""
+    if not sys.stderr.isatty():
+        return
+    left = (steps - record["step"]) * record["seconds"] / 60
+    line = f"step {record['step']} of {steps}, loss {record['loss']:.3f}, {left:.0f} min left"
+    end = "\n" if "jf" in record or record["step"] == steps else ""
+    line += f", J&F {100 * record['jf']:.2f}" if "jf" in record else ""
+    print(f"\r{line:<70}", end=end, file=sys.stderr, flush=True)
 
 
 def _device_name(device: torch.device) -> str:
