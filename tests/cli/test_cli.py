@@ -1,0 +1,106 @@
+"""The front of the command line: quick help, one line for what a user can mend."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from hs2s_core import cli
+from hs2s_core.errors import HS2SError
+
+from .conftest import Run
+
+HEAVY = ("torch", "fiftyone")
+PRINT_HEAVY = f"""
+import sys
+from hs2s_core.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit:
+    pass
+print([name for name in {HEAVY} if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in cli.COMMANDS)])
+def test_help_is_quick(command: tuple[str, ...]) -> None:
+    call = [sys.executable, "-c", PRINT_HEAVY, *command, "--help"]
+    said = subprocess.run(call, capture_output=True, text=True, check=True).stdout
+    assert said.startswith(" ".join(["usage: hs2s", *command]))
+    assert said.splitlines()[-1] == "[]"
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--help"])
+    said = capsys.readouterr().out
+    assert all(f"    {name}" in said for name in cli.COMMANDS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out.startswith("hs2s 0.")
+
+
+@pytest.mark.parametrize("words", [[], ["dance"], ["propagate"], ["demo", "--no-such-option"]])
+def test_wrong_words_are_explained(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(words)
+    assert "usage: hs2s" in capsys.readouterr().err
+
+
+def raising(error: BaseException) -> object:
+    """A command that fails."""
+
+    def run(args: argparse.Namespace) -> int:
+        raise error
+
+    return lambda command: SimpleNamespace(run=run, add_arguments=lambda parser: None)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (HS2SError("no cat in cats/; give a folder of cats"), "no cat in cats/; give a folder"),
+        (PermissionError(13, "Permission denied", "/out/0.png"), "/out/0.png: Permission denied"),
+        (OSError("disk on fire"), "disk on fire"),
+    ],
+)
+def test_a_user_error_is_one_line(
+    error: Exception, said: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_load", raising(error))
+    status, out, err = run("doctor")
+    assert (status, out) == (2, "")
+    assert err.startswith(f"hs2s doctor: error: {said}")
+    assert len(err.splitlines()) == 1
+
+
+def test_traceback_on_request(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_load", raising(HS2SError("no cat")))
+    with pytest.raises(HS2SError, match="no cat"):
+        run("--traceback", "doctor")
+
+
+def test_our_own_mistakes_are_not_hidden(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_load", raising(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        run("doctor")
+
+
+def test_interrupt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_load", raising(KeyboardInterrupt()))
+    status, _, err = run("train")
+    assert status == 130
+    assert err.strip() == "hs2s train: stopped"
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    call = f"{sys.executable} -m hs2s_core.cli weights list | true"
+    done = subprocess.run(call, shell=True, capture_output=True, text=True)
+    assert "Traceback" not in done.stderr

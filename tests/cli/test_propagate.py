@@ -1,0 +1,127 @@
+"""``hs2s propagate``: every way of giving masks, and every refusal before work starts."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hs2s_core.media.encode import VideoWriter
+from hs2s_core.media.frames import open_frames
+from hs2s_core.media.masks import object_ids, read_id_map, write_id_map
+
+from .conftest import FRAMES, SIZE, Run
+
+
+@pytest.fixture(scope="session")
+def video(clip: Path) -> Path:
+    path = clip / "clip.mp4"
+    with VideoWriter(path, SIZE, 10) as writer:
+        for frame in open_frames(clip / "frames"):
+            writer.write(frame)
+    return path
+
+
+def test_folders(clip: Path, weights: Path, run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    status, said, _ = run("propagate", clip / "frames", clip / "masks", out, "--weights", weights)
+    assert status == 0
+    assert said.startswith(f"2 objects through {FRAMES} frames")
+    assert sorted(path.name for path in out.iterdir()) == [f"{10 + i}.png" for i in range(FRAMES)]
+    # Each object starts, as given, at its first mask; its later masks are not used.
+    assert np.array_equal(read_id_map(out / "10.png"), read_id_map(clip / "masks/10.png"))
+    assert 2 not in object_ids(read_id_map(out / "11.png"))
+    given = read_id_map(clip / "masks/12.png") == 2
+    assert np.array_equal(read_id_map(out / "12.png") == 2, given)
+
+
+def test_a_folder_equals_its_first_masks(
+    clip: Path, weights: Path, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "first").mkdir()
+    for name in ("10.png", "12.png"):
+        shutil.copy(clip / "masks" / name, tmp_path / "first" / name)
+    for masks, out in ((clip / "masks", "a"), (tmp_path / "first", "b")):
+        run("propagate", clip / "frames", masks, tmp_path / out, "--weights", weights)
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_video_and_overlay(video: Path, weights: Path, run: Run, tmp_path: Path) -> None:
+    masks, overlay = tmp_path / "masks", tmp_path / "overlay.mp4"
+    mask = np.zeros(SIZE, bool)
+    mask[8:24, 16:32] = True
+    write_id_map(masks / "000002.png", mask)
+    out = tmp_path / "out"
+    status, said, _ = run(
+        *("propagate", video, masks, out, "--weights", weights, "--overlay", overlay)
+    )
+    assert status == 0
+    assert str(overlay) in said
+    assert sorted(path.name for path in out.iterdir()) == [f"{i:05d}.png" for i in range(FRAMES)]
+    assert not read_id_map(out / "00001.png").any()
+    assert np.array_equal(read_id_map(out / "00002.png") > 0, mask)
+    shown = open_frames(overlay)
+    assert len(shown) == FRAMES
+    assert shown.fps == pytest.approx(10)
+
+
+def test_one_black_and_white_mask(video: Path, weights: Path, run: Run, tmp_path: Path) -> None:
+    mask = np.zeros(SIZE, np.uint8)
+    mask[8:24, 16:32] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    out = tmp_path / "out"
+    status, _, _ = run(
+        *("propagate", video, tmp_path / "mask.png", out, "--frame", 3, "--weights", weights)
+    )
+    assert status == 0
+    assert np.array_equal(read_id_map(out / "00003.png") == 1, mask > 0)
+
+
+def test_nothing_is_overwritten_without_a_word(
+    clip: Path, weights: Path, run: Run, tmp_path: Path
+) -> None:
+    words = ("propagate", clip / "frames", clip / "masks", tmp_path / "out", "--weights", weights)
+    assert run(*words)[0] == 0
+    status, _, err = run(*words)
+    assert status == 2
+    assert "holds masks already" in err
+    assert run(*words, "--overwrite")[0] == 0
+    for given in ("frames", "masks"):
+        status, _, err = run(*words[:3], clip / given, "--overwrite")
+        assert status == 2
+        assert "holds what was given" in err
+
+
+MISTAKES = {
+    "no source": ("{tmp}/no.mp4 {clip}/masks", "no such file"),
+    "no mask": ("{clip}/frames {tmp}/no.png", "no such mask file"),
+    "a mask of another size": ("{clip}/frames {tmp}/small.png", "10 x 20 pixels"),
+    "an empty mask": ("{clip}/frames {tmp}/empty.png", "no object in it"),
+    "a folder without masks": ("{clip}/frames {tmp}/nothing", "no PNG files"),
+    "a mask of no frame": ("{clip}/frames {tmp}/stray", "belongs to no frame"),
+    "a frame too late": ("{clip}/frames {clip}/masks/10.png --frame 6", "frames 0 to 5"),
+    "an odd overlay": ("{clip}/frames {clip}/masks --overlay {tmp}/o.gif", "a name in .mp4"),
+    "no weights": ("{clip}/frames {clip}/masks --weights {tmp}/no", "no weights file"),
+    "no such device": ("{clip}/frames {clip}/masks --device abacus", "unknown device"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_found_before_work(
+    name: str, clip: Path, weights: Path, run: Run, tmp_path: Path
+) -> None:
+    write_id_map(tmp_path / "small.png", np.ones((10, 20), np.uint8))
+    write_id_map(tmp_path / "empty.png", np.zeros(SIZE, np.uint8))
+    write_id_map(tmp_path / "stray" / "00000.png", np.ones(SIZE, np.uint8))
+    (tmp_path / "nothing").mkdir()
+    line, said = MISTAKES[name]
+    source, masks, *words = line.format(tmp=tmp_path, clip=clip).split()
+    out = tmp_path / "out"
+    status, _, err = run("propagate", source, masks, out, "--weights", weights, *words)
+    assert status == 2
+    assert said in err
+    assert not out.exists()
