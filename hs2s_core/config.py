@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hs2s_core.errors import InvalidConfig
@@ -20,6 +20,7 @@ ENCODERS = (
 MEMORIES = ("convlstm", "deeprnn", "conv_tt_lstm")
 FUSIONS = ("global_convolution", "cosine", "axial_attention", "matching")
 REFERENCES = ("first", "previous")
+SYSTEMS = ("hs2s", "s2s", "bidirectional", "lite")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class ModelConfig:
     """
 
     system: str = "hs2s"
-    """Which assembly: ``hs2s`` (the paper's) or ``lite`` (shared image trunk, matching)."""
+    """Which assembly: ``hs2s`` (the paper's), ``s2s`` (no references), ``bidirectional``
+    (the memory also runs backwards) or ``lite`` (shared image trunk, matching)."""
     encoder: str = "resnet50"
     memory: str = "convlstm"
     fusion: str = "global_convolution"
@@ -50,6 +52,16 @@ class ModelConfig:
     """Channels of the decoder's first 1 x 1 convolution; each stage halves them."""
     skip_kernel: int = 5
     """Kernel size of the skip memory."""
+    skip_memory_s8: bool = False
+    """A third ConvLSTM (5 x 5) on the stride-8 features, as S2S++ has it."""
+    skips: bool = True
+    """The encoder's own maps join the decoder; S2S and S2S++ do without."""
+    early_reduction: bool = False
+    """The decoder's first 1 x 1 convolution is half as wide (S2S++)."""
+    align_corners: bool = False
+    """How the decoder upsamples: as S2S++ (True) or HS2S (False)."""
+    flow: bool = False
+    """Predict optical flow while training, from shared features (RAFT-HS2S, paper 3.3)."""
     cell: str = "authors"
     """ConvLSTM activations: ``authors`` (sigmoid candidate, ReLU output) or ``standard``."""
     input_size: tuple[int, int] = (256, 448)
@@ -67,7 +79,53 @@ class ModelConfig:
         for reference in self.references:
             _expect("references", reference, REFERENCES)
         _expect("cell", self.cell, ("authors", "standard"))
-        _expect("system", self.system, ("hs2s", "lite"))
+        _expect("system", self.system, SYSTEMS)
+        if self.system != "lite":
+            self._check_paper_parts()
+
+    def _check_paper_parts(self) -> None:
+        """Refuse the combinations that the paper's design excludes."""
+        if self.encoder == "small" or self.fusion == "matching":
+            raise InvalidConfig(
+                f"encoder 'small' and fusion 'matching' belong to system 'lite', not to "
+                f"{self.system!r}: they share one image trunk, the paper's encoders do not"
+            )
+        if self.encoder == "axial_s" and self.backbone_width % 16:
+            raise InvalidConfig(
+                f"encoder 'axial_s' has 8 attention groups of at least 2 channels and needs a "
+                f"backbone_width that 16 divides; found {self.backbone_width}"
+            )
+        if self.fusion == "axial_attention" and self.fusion_width % 8:
+            raise InvalidConfig(
+                f"fusion 'axial_attention' has 8 heads and needs a fusion_width that 8 divides; "
+                f"found {self.fusion_width}"
+            )
+        if self.system == "s2s":
+            if self.references:
+                raise InvalidConfig(
+                    "system 's2s' compares with no reference (that is what HS2S adds, paper 3.1); "
+                    "use references=() or system 'hs2s'"
+                )
+            if self.flow:
+                raise InvalidConfig(
+                    "flow needs the reference encoder for its context (paper 3.3), which system "
+                    "'s2s' lacks; use system 'hs2s'"
+                )
+        elif not self.references:
+            raise InvalidConfig(
+                f"system {self.system!r} fuses the memory with references (paper eq. 10) and needs "
+                "at least one; without any it is system 's2s'"
+            )
+        elif self.flow and "previous" not in self.references:
+            raise InvalidConfig(
+                "flow needs reference 'previous': its context is the reference encoder's view of "
+                "frame t - 1 (paper 3.3)"
+            )
+        elif self.skip_memory_s8 or not self.skips:
+            raise InvalidConfig(
+                "skip_memory_s8 and skips=False belong to system 's2s': HS2S keeps the encoder's "
+                "maps and one skip memory, at stride 16 (paper 3.1)"
+            )
 
     def scaled(self, divisor: int) -> ModelConfig:
         """The same network with every width divided by ``divisor``, for tests and small runs."""
@@ -75,7 +133,7 @@ class ModelConfig:
         widths = {name: getattr(self, name) // divisor for name in names}
         if self.backbone_width % divisor or min(widths.values()) < 1 or divisor < 1:
             raise InvalidConfig(f"cannot divide widths by {divisor}: {widths} would be left")
-        return dataclasses.replace(self, **widths)
+        return replace(self, **widths)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-ready mapping; the inverse of :meth:`from_dict`."""
@@ -115,9 +173,51 @@ def _expect(field: str, value: str, allowed: tuple[str, ...]) -> None:
         raise InvalidConfig(f"{field} is {value!r}; expected one of {', '.join(allowed)}")
 
 
+_HS2S = ModelConfig()
+_S2S = ModelConfig(system="s2s", references=(), skip_memory=False, border=False)
+
 PRESETS: dict[str, ModelConfig] = {
-    # Tables 1, 3 (ResNet-50), 4 (ConvLSTM) and 5 (global convolution) share this row.
-    "hs2s": ModelConfig(),
+    # Table 1. HS2S is also the ResNet-50, ConvLSTM and global-convolution row of tables 3 to 5.
+    "hs2s": _HS2S,
+    "s2s-star": _S2S,
+    "s2s": replace(_S2S, encoder="vgg16", width=512, skips=False),
+    "s2s++": replace(
+        _S2S,
+        encoder="vgg16",
+        width=512,
+        skips=False,
+        skip_memory=True,
+        skip_kernel=3,
+        skip_memory_s8=True,
+        border=True,
+        early_reduction=True,
+        align_corners=True,
+    ),
+    "bi-hs2s": replace(_HS2S, system="bidirectional"),
+    "raft-hs2s": replace(_HS2S, flow=True),
+    # Table 2b.
+    "hs2s-first": replace(_HS2S, references=("first",)),
+    "hs2s-previous": replace(_HS2S, references=("previous",)),
+    # Table 3.
+    "hs2s-vgg16": replace(_HS2S, encoder="vgg16"),
+    "hs2s-resnet101": replace(_HS2S, encoder="resnet101"),
+    "hs2s-deeplab": replace(_HS2S, encoder="deeplab"),
+    "hs2s-deeplab-aspp": replace(_HS2S, encoder="deeplab_aspp"),
+    "hs2s-axial": replace(_HS2S, encoder="axial_s"),
+    # Table 4.
+    "hs2s-deeprnn": replace(_HS2S, memory="deeprnn"),
+    "hs2s-tensor-train": replace(_HS2S, memory="conv_tt_lstm"),
+    # Table 5.
+    "hs2s-cosine": replace(_HS2S, fusion="cosine"),
+    "hs2s-attention": replace(_HS2S, fusion="axial_attention"),
+    # Beyond the paper: what its conclusion points at and nobody measured.
+    "hs2s-best": replace(
+        _HS2S,
+        system="bidirectional",
+        encoder="resnet101",
+        memory="conv_tt_lstm",
+        fusion="axial_attention",
+    ),
     # The plugin's default: small enough to ship and to run on a CPU.
     "hs2s-lite": ModelConfig(
         system="lite",

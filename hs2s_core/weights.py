@@ -247,7 +247,8 @@ def check_tensors(
 
 
 def _widen(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
+    """A copy in memory of its own: the file may be replaced, and its layout is unaligned."""
+    return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
 
 
 def _narrow(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:

@@ -32,6 +32,14 @@ def build_model(
         from hs2s_core.models.lite import HS2SLite
 
         return HS2SLite(config)
+    if config.system == "s2s":
+        from hs2s_core.models.s2s import S2S
+
+        return S2S(config, pretrained_backbone=pretrained_backbone)
+    if config.system == "bidirectional":
+        from hs2s_core.models.bidirectional import BiHS2S
+
+        return BiHS2S(config, pretrained_backbone=pretrained_backbone)
     from hs2s_core.models.hs2s import HS2S
 
     return HS2S(config, pretrained_backbone=pretrained_backbone)

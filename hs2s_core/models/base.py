@@ -27,6 +27,9 @@ class StepOutput(NamedTuple):
     """(B, 42, H, W) float class scores of the border distance, if the model has them."""
     match: Tensor | None = None
     """(B, R, h, w) float in [0, 1]: reference masks as the matching alone transports them."""
+    flow: Tensor | None = None
+    """(K, B, 2, H, W) pixels (x, y) from frame t - 1 to t, K refinements, the best one last;
+    only while training a model with a flow head."""
 
 
 class State(NamedTuple):
@@ -39,15 +42,18 @@ class State(NamedTuple):
 
 
 class VideoSegmenter(nn.Module):
-    """Base of the online networks (all but the bidirectional one).
+    """Base of the networks.
 
     Calls in order, for a clip: ``encode`` frame 0, ``begin`` with its masks, then for each
-    further frame ``encode`` and ``step`` with the masks of the frame before.
+    further frame ``encode`` and ``step`` with the masks of the frame before. A network that
+    is not ``online`` also wants ``look_ahead`` before the steps of a chunk of frames.
     """
 
     config: ModelConfig
     stride: int
     """Height and width of the input must be multiples of this many pixels."""
+    online: bool = True
+    """False for a network that must see frames before it segments them."""
 
     def encode(self, frame: Tensor) -> Any:
         """Image features (a tree of (C, ...) tensors) of ``frame`` (C, 3, H, W).
@@ -69,6 +75,14 @@ class VideoSegmenter(nn.Module):
     ) -> tuple[StepOutput, State]:
         """Segment frame t: ``features`` are of x_t, ``mask`` is y_{t-1} (B, 1, H, W)."""
         raise NotImplementedError
+
+    def look_ahead(self, features: Sequence[Any], state: State, owner: Tensor) -> State:
+        """Take in the frames of the next steps; what an online network has no use for.
+
+        ``features`` are :meth:`encode` of the frames of a chunk, at least one, in order; the
+        steps of exactly these frames must follow. A clip may be one chunk or many.
+        """
+        return state
 
 
 def map_tree(function: Any, *trees: Tree) -> Tree:

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from hs2s_core.models.layers import resize
+from hs2s_core.config import ModelConfig
+from hs2s_core.models.encoders import Encoder
+from hs2s_core.models.layers import resize, size_of
 
 BORDER_CLASSES = 42
 """Distance to the object's border in pixels, 20 bins on either side and their ends (H, R)."""
@@ -102,7 +104,7 @@ class SkipDecoder(nn.Module):
         ``skips`` are k1..k5 (their sizes steer the upsampling even where they do not join),
         ``side`` what joins next to each.
         """
-        sizes = [size, *[(skip.shape[2], skip.shape[3]) for skip in skips]]
+        sizes = [size, *[size_of(skip) for skip in skips]]
         for stage, level in zip(self.stages, range(len(skips) - 1, -1, -1), strict=True):
             parts = [x]
             if self.uses_skips[level]:
@@ -113,3 +115,26 @@ class SkipDecoder(nn.Module):
             x = stage(torch.cat(parts, dim=1), sizes[level], self.align_corners)
         scores: Scores = self.heads(x)
         return scores
+
+
+def build_decoder(
+    config: ModelConfig, encoder: Encoder, in_channels: int, side: Sequence[int]
+) -> SkipDecoder:
+    """The decoder at the widths of ``config``; ``side`` as in :class:`SkipDecoder`.
+
+    At full width 1024, 512, 256, 128, 64 after the 1 x 1 convolutions (the list that the paper
+    prints) and 512, 256, 128, 64, 64 after the 5 x 5 (authors' code).
+    """
+    width = config.decoder_width
+    reduced = [width, width // 2, width // 4, width // 8, width // 16]
+    if config.early_reduction:
+        reduced[0] //= 2
+    return SkipDecoder(
+        in_channels,
+        encoder.channels if config.skips else (0,) * 5,
+        side,
+        reduced=reduced,
+        widths=(width // 2, width // 4, width // 8, width // 16, width // 16),
+        border=config.border,
+        align_corners=config.align_corners,
+    )

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck
 
 from hs2s_core.config import ModelConfig
-from hs2s_core.errors import InvalidConfig
 
 
 class Features(NamedTuple):
@@ -47,12 +46,40 @@ class Encoder(nn.Module):
         raise NotImplementedError
 
 
-class ResNetEncoder(Encoder):
-    """Bottleneck ResNet whose stem takes a mask (authors' code, networks.EncoderExtra).
+class ConvStemEncoder(Encoder):
+    """Shared start of the ResNet and axial encoders (authors' code, networks.EncoderExtra).
 
     Differs from torchvision's: the mask's own 7 x 7 convolution is added before the first
-    batch norm, one more 3 x 3 convolution follows (k1), and the pooling is 2 x 2. Parts that
-    torchvision has too keep its names, so its ImageNet weights fit.
+    batch norm, one more 3 x 3 convolution follows (k1), and the pooling is 2 x 2.
+    """
+
+    def __init__(self, width: int, with_mask: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.mask_conv = nn.Conv2d(1, width, 7, 2, 3, bias=False) if with_mask else None
+        self.bn1 = nn.BatchNorm2d(width)
+        self.added_conv = nn.Conv2d(width, width, 3, padding=1)
+        self.added_bn = nn.BatchNorm2d(width)
+
+    def stem(self, frame: Tensor) -> Tensor:
+        """(C, width, H/2, W/2): first convolution alone."""
+        x: Tensor = self.conv1(frame)
+        return x
+
+    def _finish_stem(self, stem: Tensor, mask: Tensor | None) -> Tensor:
+        """k1 (B, width, H/2, W/2)."""
+        if self.mask_conv is not None:
+            assert mask is not None
+            stem = stem + self.mask_conv(mask)
+        k1: Tensor = self.added_bn(self.added_conv(self.bn1(stem).relu()))
+        return k1.relu()
+
+
+class ResNetEncoder(ConvStemEncoder):
+    """Bottleneck ResNet; parts that torchvision has too keep its names, so its weights fit.
+
+    ``dilated`` gives the last stage stride 1 (DeepLab at output stride 16), ``aspp`` adds
+    spatial pyramid pooling before the bottleneck.
     """
 
     image_layers = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.")
@@ -67,15 +94,10 @@ class ResNetEncoder(Encoder):
         dilated: bool = False,
         aspp: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(width, with_mask)
         self.channels = (width, 4 * width, 8 * width, 16 * width, 32 * width)
         self.strides = (2, 4, 8, 16, 16 if dilated else 32)
         self.out_channels = out_channels
-        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
-        self.mask_conv = nn.Conv2d(1, width, 7, 2, 3, bias=False) if with_mask else None
-        self.bn1 = nn.BatchNorm2d(width)
-        self.added_conv = nn.Conv2d(width, width, 3, padding=1)
-        self.added_bn = nn.BatchNorm2d(width)
         self.layer1 = _residual_stage(width, width, blocks[0], stride=1)
         self.layer2 = _residual_stage(4 * width, 2 * width, blocks[1], stride=2)
         self.layer3 = _residual_stage(8 * width, 4 * width, blocks[2], stride=2)
@@ -87,18 +109,9 @@ class ResNetEncoder(Encoder):
         self.reduce = nn.Conv2d(context, out_channels, 1)
         self.reduce_bn = nn.BatchNorm2d(out_channels)
 
-    def stem(self, frame: Tensor) -> Tensor:
-        """(C, width, H/2, W/2): first convolution alone."""
-        x: Tensor = self.conv1(frame)
-        return x
-
     def forward(self, stem: Tensor, mask: Tensor | None = None) -> Features:
         """See :meth:`Encoder.forward`."""
-        if self.mask_conv is not None:
-            assert mask is not None
-            stem = stem + self.mask_conv(mask)
-        x = self.bn1(stem).relu()
-        k1 = self.added_bn(self.added_conv(x)).relu()
+        k1 = self._finish_stem(stem, mask)
         k2 = self.layer1(F.max_pool2d(k1, 2))
         k3 = self.layer2(k2)
         k4 = self.layer3(k3)
@@ -132,7 +145,8 @@ class AtrousPyramid(nn.Module):
         self.atrous = nn.ModuleList(
             [_conv_bn(in_channels, channels, 3, dilation=rate) for rate in rates]
         )
-        self.pooled = _conv_bn(in_channels, channels, 1)
+        # No norm here: a batch of one has a single value per channel after pooling.
+        self.pooled = nn.Sequential(nn.Conv2d(in_channels, channels, 1), nn.ReLU(inplace=True))
         self.project = _conv_bn((2 + len(rates)) * channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -152,11 +166,64 @@ def _conv_bn(in_channels: int, channels: int, kernel: int, dilation: int = 1) ->
     )
 
 
+class VGGEncoder(Encoder):
+    """VGG-16 without batch norm; the maps after each pooling are the skips (authors' S2S++).
+
+    The mask has a 3 x 3 convolution of its own, added to the first one's output.
+    """
+
+    image_layers = ("features.",)
+    strides = (2, 4, 8, 16, 32)
+
+    def __init__(self, out_channels: int, *, width: int = 64, with_mask: bool = True) -> None:
+        super().__init__()
+        self.channels = (width, 2 * width, 4 * width, 8 * width, 8 * width)
+        self.out_channels = out_channels
+        self.mask_conv = nn.Conv2d(1, width, 3, padding=1, bias=False) if with_mask else None
+        layers: list[nn.Module] = []
+        previous = 3
+        for channels, convolutions in zip(self.channels, (2, 2, 3, 3, 3), strict=True):
+            for _ in range(convolutions):
+                # The first activation must not overwrite the stem, which objects share.
+                layers += [nn.Conv2d(previous, channels, 3, padding=1), nn.ReLU(bool(layers))]
+                previous = channels
+            layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)  # the numbers of its children are torchvision's
+        self.reduce = nn.Conv2d(previous, out_channels, 1)
+
+    def stem(self, frame: Tensor) -> Tensor:
+        """(C, width, H, W): first convolution alone."""
+        x: Tensor = self.features[0](frame)
+        return x
+
+    def forward(self, stem: Tensor, mask: Tensor | None = None) -> Features:
+        """See :meth:`Encoder.forward`."""
+        x = stem
+        if self.mask_conv is not None:
+            assert mask is not None
+            x = x + self.mask_conv(mask)
+        skips = []
+        for layer in list(self.features)[1:]:
+            x = layer(x)
+            if isinstance(layer, nn.MaxPool2d):
+                skips.append(x)
+        return Features(tuple(skips), self.reduce(x).relu())
+
+
 def build_encoder(config: ModelConfig, *, with_mask: bool = True) -> Encoder:
-    """The encoder that ``config`` names, at its widths."""
+    """The encoder that ``config`` names, at its widths (paper Table 3)."""
     name, width, out_channels = config.encoder, config.backbone_width, config.width
-    if name == "resnet50":
-        return ResNetEncoder((3, 4, 6, 3), out_channels, width=width, with_mask=with_mask)
-    raise InvalidConfig(
-        f"encoder {name!r} cannot be used with system {config.system!r}; expected resnet50"
+    if name == "vgg16":
+        return VGGEncoder(out_channels, width=width, with_mask=with_mask)
+    if name == "axial_s":
+        from hs2s_core.models.axial import AxialEncoder
+
+        return AxialEncoder(out_channels, width=width // 2, with_mask=with_mask)
+    return ResNetEncoder(
+        (3, 4, 23, 3) if name == "resnet101" else (3, 4, 6, 3),
+        out_channels,
+        width=width,
+        with_mask=with_mask,
+        dilated=name.startswith("deeplab"),
+        aspp=name == "deeplab_aspp",
     )

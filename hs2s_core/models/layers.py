@@ -21,7 +21,7 @@ def size_of(x: Tensor) -> tuple[int, int]:
 def initialise(module: nn.Module) -> None:
     """Convolutions N(0, 2 / (k^2 C_out)) with bias 0, norms 1 and 0 (authors' code, RGMP)."""
     for part in module.modules():
-        if isinstance(part, (nn.Conv2d, nn.Conv3d)):
+        if isinstance(part, (nn.Conv1d, nn.Conv2d)):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
             if part.bias is not None:
                 nn.init.zeros_(part.bias)

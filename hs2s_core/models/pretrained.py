@@ -16,8 +16,12 @@ from hs2s_core.models.encoders import Encoder
 
 PUBLISHED = {
     "resnet50": "ResNet50_Weights.IMAGENET1K_V1",
+    "resnet101": "ResNet101_Weights.IMAGENET1K_V1",
+    "vgg16": "VGG16_Weights.IMAGENET1K_V1",
+    "deeplab": "DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1",
+    "deeplab_aspp": "DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1",
 }
-"""Encoder -> torchvision weights that fit its image layers."""
+"""Encoder -> torchvision weights that fit its image layers. Axial-50-S has none."""
 
 
 def load_backbone(encoders: Iterable[Encoder], name: str, source: bool | str | Path) -> None:
@@ -27,6 +31,11 @@ def load_backbone(encoders: Iterable[Encoder], name: str, source: bool | str | P
     dict file of the same layout; other layers keep their values. Raises InvalidWeights when
     the weights cannot be fetched, read, or do not fit.
     """
+    if name not in PUBLISHED:
+        raise InvalidConfig(
+            f"no ImageNet weights are published for encoder {name!r}, only for "
+            f"{', '.join(PUBLISHED)}; build it with pretrained_backbone=False"
+        )
     state = _fetch(name) if source is True else _read(Path(str(source)))
     # DeepLab's file holds its ResNet under this prefix.
     state = {key.removeprefix("backbone."): value for key, value in state.items()}
@@ -35,11 +44,6 @@ def load_backbone(encoders: Iterable[Encoder], name: str, source: bool | str | P
 
 
 def _fetch(name: str) -> dict[str, Any]:
-    if name not in PUBLISHED:
-        raise InvalidConfig(
-            f"no ImageNet weights are published for encoder {name!r}, only for "
-            f"{', '.join(PUBLISHED)}; build it with pretrained_backbone=False"
-        )
     weights = get_weight(PUBLISHED[name])
     try:
         state: dict[str, Any] = weights.get_state_dict(progress=False, check_hash=True)

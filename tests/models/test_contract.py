@@ -13,14 +13,16 @@ from hs2s_core.models import State, VideoSegmenter, build_model
 from hs2s_core.models.base import join_states, map_tree, select_objects
 from hs2s_core.weights import load_model, save_weights
 
-FRAMES, SIZE = 4, (96, 128)
+FRAMES, SIZE = 4, (64, 96)
 NAMES = sorted(PRESETS)
 
 
 def tiny(name: str) -> ModelConfig:
-    """The preset's structure at a sixteenth of its widths (lite is small already)."""
+    """The preset's structure at a sixteenth of its widths, where its design allows that."""
     config = PRESETS[name]
-    return config if config.system == "lite" else config.scaled(16)
+    if config.system == "lite":
+        return config
+    return config.scaled(4 if config.encoder == "axial_s" else 16)
 
 
 @pytest.fixture(params=NAMES)
@@ -41,7 +43,7 @@ def clip(objects: int, size: tuple[int, int] = SIZE, clips: int = 1) -> tuple[Te
     frames = torch.randn(FRAMES, clips, 3, *size, generator=generator)
     masks = torch.zeros(objects, 1, *size)
     for i, mask in enumerate(masks):
-        mask[:, 8 + 9 * i : 40 + 9 * i, 10 + 15 * i : 50 + 15 * i] = 1
+        mask[:, 8 + 9 * i : 30 + 9 * i, 10 + 15 * i : 40 + 15 * i] = 1
     return frames, masks
 
 
@@ -54,10 +56,12 @@ def unroll(
     model: VideoSegmenter, frames: Tensor, mask: Tensor, owner: Tensor
 ) -> tuple[list[Tensor], State]:
     """Logits of frames 1.. with the soft mask fed back, and the last state."""
-    state = model.begin(model.encode(frames[0]), mask, owner)
+    features = [model.encode(frame) for frame in frames]
+    state = model.begin(features[0], mask, owner)
+    state = model.look_ahead(features[1:], state, owner)
     logits = []
-    for frame in frames[1:]:
-        output, state = model.step(model.encode(frame), mask, state, owner)
+    for seen in features[1:]:
+        output, state = model.step(seen, mask, state, owner)
         mask = output.logits.sigmoid()
         logits.append(output.logits)
     return logits, state
@@ -69,9 +73,11 @@ def zeros(objects: int) -> Tensor:
 
 def test_outputs_have_the_input_size(model: VideoSegmenter) -> None:
     frames, masks = clip(2)
-    state = model.begin(model.encode(frames[0]), masks, zeros(2))
     with torch.inference_mode():
-        output, _ = model.step(model.encode(frames[1]), masks, state, zeros(2))
+        features = model.encode(frames[1])
+        state = model.begin(model.encode(frames[0]), masks, zeros(2))
+        state = model.look_ahead([features], state, zeros(2))
+        output, _ = model.step(features, masks, state, zeros(2))
     assert output.logits.shape == (2, 1, *SIZE)
     if model.config.border:
         assert output.border is not None
@@ -82,15 +88,21 @@ def test_outputs_have_the_input_size(model: VideoSegmenter) -> None:
 
 def test_gradients_reach_every_parameter(model: VideoSegmenter) -> None:
     model.train()
-    frames, masks = clip(2)
-    state = model.begin(model.encode(frames[0]), masks, zeros(2))
+    size = (128, 128) if model.config.flow else SIZE
+    frames, masks = clip(2, size)
+    features = [model.encode(frame) for frame in frames]
+    state = model.begin(features[0], masks, zeros(2))
+    state = model.look_ahead(features[1:], state, zeros(2))
     loss = torch.zeros(())
-    for frame in frames[1:]:
-        output, state = model.step(model.encode(frame), masks, state, zeros(2))
+    for seen in features[1:]:
+        output, state = model.step(seen, masks, state, zeros(2))
         masks = output.logits.sigmoid()
         loss = loss + output.logits.square().mean()
         if output.border is not None:
             loss = loss + output.border.logsumexp(1).mean()
+        if output.flow is not None:
+            loss = loss + output.flow.square().mean()
+    assert (output.flow is not None) == model.config.flow
     loss.backward()
     untouched = [
         name
@@ -101,10 +113,10 @@ def test_gradients_reach_every_parameter(model: VideoSegmenter) -> None:
 
 
 def test_objects_in_a_batch_equal_objects_one_by_one(exact: VideoSegmenter) -> None:
-    frames, masks = double(clip(3))
+    frames, masks = double(clip(2))
     with torch.inference_mode():
-        together, _ = unroll(exact, frames, masks, zeros(3))
-        for i in range(3):
+        together, _ = unroll(exact, frames, masks, zeros(2))
+        for i in range(2):
             alone, _ = unroll(exact, frames, masks[i : i + 1], zeros(1))
             for a, b in zip(together, alone, strict=True):
                 torch.testing.assert_close(a[i : i + 1], b, rtol=1e-7, atol=1e-7)
@@ -124,30 +136,36 @@ def test_an_object_may_enter_and_leave(exact: VideoSegmenter) -> None:
     frames, masks = double(clip(2))
     with torch.inference_mode():
         alone, _ = unroll(exact, frames, masks[:1], zeros(1))
-        state = exact.begin(exact.encode(frames[0]), masks[:1], zeros(1))
-        output, state = exact.step(exact.encode(frames[1]), masks[:1], state, zeros(1))
-        entering = exact.begin(exact.encode(frames[1]), masks[1:], zeros(1))
+        seen = [exact.encode(frame) for frame in frames]
+        state = exact.begin(seen[0], masks[:1], zeros(1))
+        state = exact.look_ahead(seen[1:], state, zeros(1))
+        output, state = exact.step(seen[1], masks[:1], state, zeros(1))
+        entering = exact.begin(seen[1], masks[1:], zeros(1))
+        entering = exact.look_ahead(seen[2:], entering, zeros(1))
         state = join_states([state, entering])
         both = torch.cat([output.logits.sigmoid(), masks[1:]])
-        output, state = exact.step(exact.encode(frames[2]), both, state, zeros(2))
+        output, state = exact.step(seen[2], both, state, zeros(2))
         torch.testing.assert_close(output.logits[:1], alone[1], rtol=1e-7, atol=1e-7)
         state = select_objects(state, torch.tensor([0]))
         fed_back = output.logits[:1].sigmoid()
-        output, _ = exact.step(exact.encode(frames[3]), fed_back, state, zeros(1))
+        output, _ = exact.step(seen[3], fed_back, state, zeros(1))
         torch.testing.assert_close(output.logits, alone[2], rtol=1e-7, atol=1e-7)
 
 
 def test_step_leaves_the_state_it_is_given(model: VideoSegmenter) -> None:
     frames, masks = clip(1)
     with torch.inference_mode():
-        state = model.begin(model.encode(frames[0]), masks, zeros(1))
-        _, state = model.step(model.encode(frames[1]), masks, state, zeros(1))
+        seen = [model.encode(frame) for frame in frames]
+        state = model.begin(seen[0], masks, zeros(1))
+        state = model.look_ahead(seen[1:], state, zeros(1))
+        _, state = model.step(seen[1], masks, state, zeros(1))
         kept = map_tree(lambda x: x.clone(), state)
-        first, later = model.step(model.encode(frames[2]), masks, state, zeros(1))
-        again, _ = model.step(model.encode(frames[2]), masks, state, zeros(1))
+        first, later = model.step(seen[2], masks, state, zeros(1))
+        again, _ = model.step(seen[2], masks, state, zeros(1))
     map_tree(lambda a, b: torch.testing.assert_close(a, b, rtol=0, atol=0), kept, state)
     torch.testing.assert_close(first.logits, again.logits, rtol=0, atol=0)
-    map_tree(lambda a, b: _same_shape(a, b), state, later)
+    if model.online:
+        map_tree(_same_shape, state, later)
 
 
 def _same_shape(a: Tensor, b: Tensor) -> Tensor:
@@ -174,16 +192,17 @@ def name_of_free(request: pytest.FixtureRequest) -> str:
 
 
 def test_save_and_load_return_the_same_network(model: VideoSegmenter, tmp_path: Path) -> None:
-    frames, masks = clip(1)
+    frames, masks = double(clip(1))
     path = tmp_path / "model.safetensors"
     save_weights(model, path, {"name": "test"})
     loaded = load_model(path, device="cpu")
     assert loaded.config == model.config
+    for name, value in loaded.state_dict().items():
+        torch.testing.assert_close(value, model.state_dict()[name], rtol=0, atol=0)
     with torch.inference_mode():
-        before, _ = unroll(model, frames, masks, zeros(1))
-        after, _ = unroll(loaded, frames, masks, zeros(1))
-    for a, b in zip(before, after, strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=0)
+        before, _ = unroll(model.double(), frames[:2], masks, zeros(1))
+        after, _ = unroll(loaded.double(), frames[:2], masks, zeros(1))
+    torch.testing.assert_close(before, after, rtol=1e-9, atol=1e-9)
 
 
 def test_bfloat16_stays_close(model: VideoSegmenter) -> None:
@@ -192,5 +211,5 @@ def test_bfloat16_stays_close(model: VideoSegmenter) -> None:
         exact, _ = unroll(model, frames[:2], masks, zeros(1))
         with torch.autocast("cpu", torch.bfloat16):
             rough, _ = unroll(model, frames[:2], masks, zeros(1))
-    error = (exact[0] - rough[0]).norm() / exact[0].norm()
-    assert error < 0.1
+    flipped = (exact[0] > 0) != (rough[0] > 0)
+    assert flipped.float().mean() < 0.05
