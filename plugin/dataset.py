@@ -1,7 +1,7 @@
 """YouTube-VOS, DAVIS and plain VOS folders -> FiftyOne video datasets.
 
-:func:`load` is the call for scripts; :func:`plan_load` and :func:`run` are its two halves for an
-operator that shows a form and live progress.
+:func:`load` is the call for scripts; ``load_plan.plan_load`` and :func:`run` are its two halves for
+an operator that shows a form and live progress.
 
 Each video becomes one sample. FiftyOne plays video files, so its frames are encoded once as an
 H.264 MP4 under FiftyOne's own dataset folder, never beside the source; ``frames[].filepath`` keeps
@@ -11,70 +11,31 @@ get it repeated once in the MP4, labels are relative to the MP4, and so every la
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import re
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import fiftyone as fo
-import fiftyone.core.utils as fou
 import numpy as np
 from fiftyone import ViewField
 
-from hs2s_core.data.folders import VosFolder, VosVideo, open_folder
+from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
-from hs2s_core.media.encode import VideoWriter, even_size, find_ffmpeg
+from hs2s_core.media.encode import VideoWriter, even_size
 from hs2s_core.media.frames import FrameSource, VideoFrames, open_frames
+from hs2s_core.media.masks import object_ids
 
-from .labels import TrackedObject, to_detections, write_frame
+from .labels import TrackedObject, to_detections
+from .load_plan import DEFAULT_LABEL_FIELD, INFO_KEY, LoadPlan, plan_load
 from .propagation import Progress
 
 _log = logging.getLogger(__name__)
 
-INFO_KEY = "vos"
-DEFAULT_LABEL_FIELD = "ground_truth"
-_FIELD_NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
-_TAKEN = {"filepath", "frame_name", "frame_number", "id", "created_at", "last_modified_at"}
 # Labels wait in memory until this much has gathered, however long the video is.
 _FLUSH_BYTES = 32 * 2**20
 _FLUSH_FRAMES = 256
-
-
-class InvalidSettings(InvalidDataset):
-    """What stops a load before it starts, by the argument that has to change."""
-
-    def __init__(self, errors: Mapping[str, str]) -> None:
-        self.errors = dict(errors)
-        super().__init__("; ".join(self.errors.values()))
-
-
-@dataclass(frozen=True)
-class LoadPlan:
-    """A load that may start: all settings were checked, nothing was written."""
-
-    folder: VosFolder
-    name: str
-    videos: tuple[str, ...]
-    label_field: str
-    fps: float
-    video_dir: Path
-    persistent: bool
-
-    @property
-    def source(self) -> dict[str, Any]:
-        """What a dataset remembers about where it came from."""
-        seen = self.folder.seen_categories
-        return {
-            "root": str(self.folder.root),
-            "split": self.folder.split,
-            "layout": self.folder.layout,
-            "label_field": self.label_field,
-            "seen_categories": sorted(seen) if seen is not None else None,
-        }
 
 
 @dataclass
@@ -144,60 +105,8 @@ def load(
     return summary.dataset
 
 
-def plan_load(
-    root: str | Path,
-    name: str | None = None,
-    *,
-    split: str | None = None,
-    label_field: str = DEFAULT_LABEL_FIELD,
-    videos: Sequence[str] | None = None,
-    max_samples: int | None = None,
-    fps: float | None = None,
-    video_dir: str | Path | None = None,
-    persistent: bool = False,
-) -> LoadPlan:
-    """Check all settings of :func:`load` without writing; raises InvalidSettings with every error.
-
-    An error of ``root`` or ``split`` hides the others, which depend on the folder.
-    """
-    try:
-        folder = open_folder(root, split)
-    except HS2SError as error:
-        key = "root" if split is None else "split"
-        raise InvalidSettings({key: str(error)}) from error
-    errors: dict[str, str] = {}
-    chosen = _choose(folder, videos, max_samples, errors)
-    label_field = label_field.removeprefix("frames.")
-    if not _FIELD_NAME.fullmatch(label_field) or label_field in _TAKEN:
-        errors["label_field"] = (
-            f"'{label_field}' cannot be a label field; expected letters, digits and _, a letter "
-            f"first, and none of {', '.join(sorted(_TAKEN))}."
-        )
-    rate = folder.fps if fps is None else float(fps)
-    if not 0 < rate <= 240:
-        errors["fps"] = f"{rate:g} frames per second; expected more than 0 and at most 240."
-    name = name or _default_name(folder)
-    plan = LoadPlan(
-        folder=folder,
-        name=name,
-        videos=chosen,
-        label_field=label_field,
-        fps=rate,
-        video_dir=_video_dir(video_dir, name, folder, rate),
-        persistent=persistent,
-    )
-    errors |= _name_errors(plan)
-    try:
-        find_ffmpeg()
-    except HS2SError as error:
-        errors["ffmpeg"] = str(error)
-    if errors:
-        raise InvalidSettings(errors)
-    return plan
-
-
 def run(plan: LoadPlan) -> Generator[Progress, None, LoadSummary]:
-    """Load what is not there yet, video by video; closing the generator undoes the current one.
+    """Load what is not there yet, video by video; closing the generator keeps what is complete.
 
     Raises InvalidDataset if the dataset would stay empty; it is removed then.
     """
@@ -225,73 +134,6 @@ def run(plan: LoadPlan) -> Generator[Progress, None, LoadSummary]:
         raise InvalidDataset(f"{plan.folder.root}: not one video could be loaded:\n{reasons}")
     yield Progress(1.0, "Finished")
     return summary
-
-
-# ---------------------------------------------------------------- settings
-
-
-def _choose(
-    folder: VosFolder,
-    videos: Sequence[str] | None,
-    max_samples: int | None,
-    errors: dict[str, str],
-) -> tuple[str, ...]:
-    names = folder.names
-    if not names:
-        errors["root"] = f"{folder.images}: no videos; expected one folder of frames per video."
-    if videos is not None:
-        wanted = [videos] if isinstance(videos, str) else list(videos)
-        unknown = [name for name in wanted if name not in names]
-        if unknown:
-            errors["videos"] = (
-                f"no video '{unknown[0]}' in {folder.images}; expected names such as "
-                f"{', '.join(names[:3])}."
-            )
-        names = tuple(dict.fromkeys(wanted))
-    if max_samples is not None and max_samples < 1:
-        errors["max_samples"] = f"max_samples is {max_samples}; expected at least 1."
-    return names[:max_samples]
-
-
-def _default_name(folder: VosFolder) -> str:
-    """``YouTube-VOS-valid``, ``DAVIS-2017-val``, ``my-videos``."""
-    parts = [folder.root.name]
-    if folder.split is not None:
-        base = folder.root.parent if folder.layout == "youtube-vos" else folder.root
-        parts = [base.name, folder.split.replace("/", "-")]
-    return "-".join(part for part in parts if part) or "vos"
-
-
-def _name_errors(plan: LoadPlan) -> dict[str, str]:
-    """A dataset of that name may only be one that was loaded from the same place."""
-    if not fo.dataset_exists(plan.name):
-        try:
-            fou.to_slug(plan.name)
-        except ValueError as error:
-            return {"name": f"'{plan.name}' cannot name a dataset ({error}); choose another name."}
-        return {}
-    source = fo.load_dataset(plan.name).info.get(INFO_KEY)
-    if source is None:
-        return {
-            "name": f"a dataset '{plan.name}' exists and was not loaded from a VOS folder; choose "
-            "another name."
-        }
-    for key in ("root", "split", "label_field"):
-        if source.get(key) != plan.source[key]:
-            return {
-                "name": f"a dataset '{plan.name}' exists and was loaded with {key} "
-                f"'{source.get(key)}', not '{plan.source[key]}'; choose another name or delete it."
-            }
-    return {}
-
-
-def _video_dir(given: str | Path | None, name: str, folder: VosFolder, fps: float) -> Path:
-    """Encoded videos of one source; a second source under the same name gets its own folder."""
-    if given is not None:
-        return Path(given).expanduser().absolute()
-    source = hashlib.sha256(f"{folder.images}\n{fps:g}".encode()).hexdigest()[:8]
-    slug = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "vos"
-    return Path(fo.config.default_dataset_dir) / slug / f"videos-{source}"
 
 
 # ---------------------------------------------------------------- the dataset
@@ -398,29 +240,39 @@ def _add_frames(
     sample: fo.Sample, label_field: str, video: VosVideo, size: tuple[int, int]
 ) -> None:
     objects: dict[int, TrackedObject] = {}
-    padding = [(0, side % 2) for side in size]
     waiting = since_save = 0
     for index, file in enumerate(video.frames):
-        sample.frames[index + 1] = fo.Frame(filepath=str(file), frame_name=file.stem)
+        frame = fo.Frame(filepath=str(file), frame_name=file.stem)
+        labels = _read_labels(video, index, size, objects)
+        if labels is not None:
+            frame[label_field] = labels
+            waiting += sum(detection.mask.nbytes for detection in labels.detections)
+        sample.frames[index + 1] = frame
         since_save += 1
-        id_map = video.read_id_map(index)
-        if id_map is not None:
-            if id_map.shape != size:
-                raise InvalidMask(
-                    f"{video.annotations[file.stem]}: the id map is {id_map.shape[1]}x"
-                    f"{id_map.shape[0]} pixels, its frame {size[1]}x{size[0]}; expected the same "
-                    "size. Take frames and annotations of the same resolution."
-                )
-            for object_id in np.unique(id_map[id_map > 0]).tolist():
-                if object_id not in objects:
-                    objects[object_id] = _new_object(video, object_id)
-            detections = to_detections(np.pad(id_map, padding), objects)
-            waiting += write_frame(sample, index + 1, label_field, detections)
         if waiting >= _FLUSH_BYTES or since_save >= _FLUSH_FRAMES:
             sample.save()
             waiting = since_save = 0
     sample["num_objects"] = len(objects.keys() | video.objects.keys())
     sample.save()
+
+
+def _read_labels(
+    video: VosVideo, index: int, size: tuple[int, int], objects: dict[int, TrackedObject]
+) -> fo.Detections | None:
+    """Labels of one frame relative to the encoded video; ``objects`` grows by those it shows."""
+    id_map = video.read_id_map(index)
+    if id_map is None:
+        return None
+    if id_map.shape != size:
+        raise InvalidMask(
+            f"{video.annotations[video.frames[index].stem]}: the id map is {id_map.shape[1]}x"
+            f"{id_map.shape[0]} pixels, its frame {size[1]}x{size[0]}; expected the same size. "
+            "Take frames and annotations of the same resolution."
+        )
+    for object_id in object_ids(id_map):
+        if object_id not in objects:
+            objects[object_id] = _new_object(video, object_id)
+    return to_detections(np.pad(id_map, [(0, side % 2) for side in size]), objects)
 
 
 def _new_object(video: VosVideo, object_id: int) -> TrackedObject:

@@ -13,15 +13,8 @@ from fiftyone.operators import types
 from hs2s_core.data.folders import list_splits
 from hs2s_core.errors import HS2SError
 
-from ..dataset import (
-    DEFAULT_LABEL_FIELD,
-    InvalidSettings,
-    LoadPlan,
-    LoadSummary,
-    load,
-    plan_load,
-    run,
-)
+from ..dataset import LoadSummary, load, run
+from ..load_plan import DEFAULT_LABEL_FIELD, InvalidSettings, LoadPlan, plan_load
 from ..propagation import Progress
 
 _TITLE = "Load a VOS dataset"
@@ -226,7 +219,7 @@ def _live(ctx: foo.ExecutionContext) -> Iterator[Any]:
         yield ctx.ops.notify(str(error), variant="error")
         return
     finally:
-        # The browser tab was closed: undo the current video, keep the finished ones.
+        # The browser tab was closed: the finished videos stay, the next load goes on.
         steps.close()
     if summary.failed:
         yield ctx.ops.notify(f"{_count(len(summary.failed))} not loaded", variant="warning")

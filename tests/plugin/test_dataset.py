@@ -17,8 +17,9 @@ from hs2s_core.data.folders import open_folder
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.media import encode, open_frames
 from hs2s_fiftyone import dataset as dataset_module
-from hs2s_fiftyone.dataset import InvalidSettings, load, plan_load, run
+from hs2s_fiftyone.dataset import load, run
 from hs2s_fiftyone.labels import frame_masks
+from hs2s_fiftyone.load_plan import InvalidSettings, plan_load
 from hs2s_fiftyone.operators import LoadVosDataset
 from hs2s_fiftyone.videos import open_clip
 
@@ -107,9 +108,17 @@ class TestExactness:
 
 
 class TestFields:
-    def test_a_youtube_vos_video(self, tmp_path: Path, encoded: Path) -> None:
-        root = youtube_vos(tmp_path / "data")
-        dataset = load(root, "fields", split="valid", video_dir=encoded)
+    @pytest.fixture(scope="class")
+    def root(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return youtube_vos(tmp_path_factory.mktemp("fields"))
+
+    @pytest.fixture(scope="class")
+    def dataset(self, root: Path) -> Iterator[fo.Dataset]:
+        dataset = load(root, "fields", split="valid", video_dir=root.with_name("fields-encoded"))
+        yield dataset
+        dataset.delete()
+
+    def test_a_youtube_vos_video(self, dataset: fo.Dataset) -> None:
         assert dataset.media_type == "video"
         assert dataset.values("video_id") == ["aaa", "bbb"]
         assert dataset.values("num_frames") == [6, 3]
@@ -121,9 +130,7 @@ class TestFields:
         assert dataset.info["vos"]["seen_categories"] == ["person"]
         assert not dataset.persistent
 
-    def test_frames_keep_source_and_name(self, tmp_path: Path, encoded: Path) -> None:
-        root = youtube_vos(tmp_path / "data")
-        dataset = load(root, "frames", split="valid", video_dir=encoded)
+    def test_frames_keep_source_and_name(self, root: Path, dataset: fo.Dataset) -> None:
         sample = dataset.first()
         source = root / "valid/JPEGImages/aaa"
         assert [frame.filepath for frame in sample.frames.values()] == [
@@ -132,16 +139,13 @@ class TestFields:
         assert [sample.frames[number].frame_name for number in (1, 6)] == ["00005", "00030"]
 
     def test_unannotated_is_none_and_annotated_without_object_is_empty(
-        self, tmp_path: Path, encoded: Path
+        self, dataset: fo.Dataset
     ) -> None:
-        root = youtube_vos(tmp_path / "data")
-        sparse, dense = load(root, "empty", split="valid", video_dir=encoded)
+        sparse, dense = dataset
         assert sparse.frames[2].ground_truth is None
         assert dense.frames[2].ground_truth == fo.Detections(detections=[])
 
-    def test_an_object_is_one_instance(self, tmp_path: Path, encoded: Path) -> None:
-        root = youtube_vos(tmp_path / "data")
-        dataset = load(root, "instances", split="valid", video_dir=encoded)
+    def test_an_object_is_one_instance(self, dataset: fo.Dataset) -> None:
         seen: dict[tuple[str, int], set[str]] = {}
         for sample in dataset:
             for frame in sample.frames.values():
@@ -167,10 +171,11 @@ class TestFields:
         assert dataset.count("frames.truth.detections") == 8
 
     def test_videos_and_max_samples_choose(self, tmp_path: Path, encoded: Path) -> None:
-        root = youtube_vos(tmp_path / "data")
+        root = youtube_vos(tmp_path)
+        chosen = {"videos": ["bbb"], "max_samples": 1}
         settings = {"split": "valid", "video_dir": encoded}
-        assert load(root, "one", videos=["bbb"], **settings).values("video_id") == ["bbb"]
-        assert load(root, "first", max_samples=1, **settings).values("video_id") == ["aaa"]
+        assert load(root, "one", **chosen, **settings).values("video_id") == ["bbb"]
+        assert plan_load(root, "first", max_samples=1, **settings).videos == ("aaa",)
 
 
 class TestVideos:
