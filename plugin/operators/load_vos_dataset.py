@@ -160,7 +160,6 @@ def _add_settings(
     shown["label_field"] = inputs.str(
         "label_field",
         default=DEFAULT_LABEL_FIELD,
-        required=True,
         label="Label field",
         description="Frame field for the annotated masks",
     )
