@@ -1,0 +1,77 @@
+"""What a newcomer reads first is true: commands, extras, versions, pictures."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hs2s_core import cli
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+CI = (ROOT / ".ci" / "run").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def commands() -> list[str]:
+    """The README's two commands."""
+    return re.findall(r"^python3 -m venv .*$", README, flags=re.MULTILINE)
+
+
+def test_there_are_two_commands_and_each_stands_alone() -> None:
+    demo, tests = (command.split(" && ") for command in commands())
+    assert demo[0] == tests[0] == "python3 -m venv .venv"
+    assert demo[1].startswith(".venv/bin/pip install ")
+    assert demo[2:] == [".venv/bin/hs2s demo"]
+    assert tests[2:] == [".venv/bin/pytest"]
+
+
+def test_ci_runs_the_test_command() -> None:
+    _, install, tests = commands()[1].split(" && ")
+    installed = install.removeprefix(".venv/bin/pip install ")
+    assert f'"$environment/bin/pip" install --quiet {installed}\n' in CI
+    assert CI.endswith(f'"$environment/bin/{tests.removeprefix(".venv/bin/")}"\n')
+
+
+def test_extras_exist() -> None:
+    named = re.findall(r"'\.\[([\w,]+)\]'", README + CI)
+    assert named
+    for extras in named:
+        assert set(extras.split(",")) <= set(PROJECT["optional-dependencies"])
+
+
+def test_ci_is_a_sound_program() -> None:
+    path = ROOT / ".ci" / "run"
+    assert os.access(path, os.X_OK)
+    assert "set -euo pipefail" in CI
+    subprocess.run(["bash", "-n", str(path)], check=True)
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_is_in_the_readme(name: str) -> None:
+    assert f"hs2s {name}" in README
+
+
+def test_links_inside_the_repository_lead_somewhere() -> None:
+    targets = re.findall(r"\]\(([^)#]+)\)", README)
+    inside = [target for target in targets if "://" not in target]
+    assert "LICENSE" in inside
+    missing = [target for target in inside if not (ROOT / target).exists()]
+    assert not missing
+
+
+def test_one_version() -> None:
+    manifest = yaml.safe_load((ROOT / "fiftyone.yml").read_text())
+    assert manifest["version"] == PROJECT["version"]
+    assert (ROOT / "LICENSE").read_text().lstrip().startswith("Apache License")
