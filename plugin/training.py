@@ -1,0 +1,85 @@
+"""Training on the labels of a FiftyOne view: videos that ``hs2s_core`` draws clips from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+import numpy.typing as npt
+from fiftyone.core.collections import SampleCollection
+
+from hs2s_core.errors import InvalidDataset
+from hs2s_core.media.frames import FrameSource
+from hs2s_core.media.masks import decode_rle, encode_rle
+
+from .labels import frame_masks, mask_fields
+from .videos import Clip, open_clip
+
+
+class ViewVideo:
+    """One video of a view as :class:`hs2s_core.data.clips.LabelledVideo`.
+
+    Masks are kept as run lengths, so that worker processes need no database, and a video
+    takes kilobytes; frames are read from their files when they are drawn.
+    """
+
+    def __init__(
+        self, name: str, frames: FrameSource, masks: dict[int, dict[int, dict[str, Any]]]
+    ) -> None:
+        self.name = name
+        self._frames = frames
+        self._masks = masks
+        self._indices = sorted(masks)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def frame(self, index: int) -> npt.NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB of a labelled frame."""
+        return self._frames.at(self._indices[index])
+
+    def id_map(self, index: int) -> npt.NDArray[np.uint16]:
+        """(H, W) uint16 ids of a labelled frame; where masks overlap, the higher id wins."""
+        id_map = np.zeros(self._frames.size, np.uint16)
+        for object_id, rle in sorted(self._masks[self._indices[index]].items()):
+            id_map[decode_rle(rle)] = object_id
+        return id_map
+
+
+def labelled_videos(samples: SampleCollection, label_field: str) -> Iterator[ViewVideo]:
+    """Videos of ``samples`` with the masks of frame field ``label_field``, to be trained on.
+
+    A frame without labels in the field counts as not annotated, one with an empty ``Detections``
+    as annotated and empty. Objects are told apart by ``index``; labels without one are left out.
+
+    Raises:
+        InvalidDataset: the field is not a frame-level field of labels with masks.
+        InvalidMask: a mask that does not fit its frame.
+    """
+    fields = mask_fields(samples)
+    name = label_field.removeprefix("frames.")
+    if name not in fields:
+        raise InvalidDataset(
+            f"'{label_field}' is not a frame-level field of labels with masks; "
+            f"expected one of {', '.join(sorted(fields)) or 'such fields, but there is none'}"
+        )
+    for sample in samples:
+        clip = open_clip(sample)
+        masks = _sample_masks(sample, clip, name)
+        if len(masks) >= 2:
+            yield ViewVideo(Path(sample.filepath).stem, clip.frames, masks)
+
+
+def _sample_masks(sample: fo.Sample, clip: Clip, name: str) -> dict[int, dict[int, dict[str, Any]]]:
+    """Run lengths by 0-based frame and object index, for frames that have labels."""
+    masks: dict[int, dict[int, dict[str, Any]]] = {}
+    for number, frame in sample.frames.items():
+        if frame[name] is not None:
+            found = frame_masks(frame[name], clip.video_size)
+            masks[number - 1] = {
+                index: encode_rle(clip.to_frame(mask)) for index, mask in found.items() if index > 0
+            }
+    return masks

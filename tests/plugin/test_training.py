@@ -1,0 +1,62 @@
+"""A FiftyOne view as training data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import fiftyone as fo
+import numpy as np
+import pytest
+
+from hs2s_core.data.clips import ClipSet
+from hs2s_core.errors import InvalidDataset
+from hs2s_fiftyone.training import labelled_videos
+
+from .helpers import SIZE, detection, square, video_sample
+
+
+@pytest.fixture
+def labelled(dataset: fo.Dataset, make_video: Callable[..., str]) -> fo.Dataset:
+    """One video with labels on frames 1, 2, 4 (empty) and 5; another with labels on one frame."""
+    first = {
+        1: fo.Detections(detections=[detection(square(5, 5), label="a", index=3)]),
+        2: fo.Detections(detections=[detection(square(6, 8), label="a", index=3)]),
+        4: fo.Detections(),
+        5: fo.Detections(
+            detections=[
+                detection(square(8, 20), label="a", index=3),
+                detection(square(40, 60), label="b", index=7),
+                detection(square(1, 60), label="c"),
+            ]
+        ),
+    }
+    only = {2: fo.Detections(detections=[detection(square(5, 5), label="a", index=1)])}
+    dataset.add_samples(
+        [
+            video_sample(make_video("one.mp4"), first),
+            video_sample(make_video("two.mp4"), only),
+        ]
+    )
+    return dataset
+
+
+def test_labels_become_id_maps(labelled: fo.Dataset) -> None:
+    (video,) = labelled_videos(labelled, "frames.truth")
+    assert video.name == "one"
+    assert len(video) == 4
+    assert (video.id_map(0) == 3 * square(5, 5)).all()
+    assert not video.id_map(2).any()
+    assert set(np.unique(video.id_map(3))) == {0, 3, 7}
+    assert video.frame(3).shape == (*SIZE, 3)
+
+
+def test_clips_can_be_drawn(labelled: fo.Dataset) -> None:
+    clips = ClipSet(list(labelled_videos(labelled, "truth")))
+    clip = clips.draw(np.random.default_rng(0), (64, 80), 3)
+    assert clip.frames.shape == (3, 64, 80, 3)
+    assert clip.id_maps.shape == (3, 64, 80)
+
+
+def test_other_fields_are_refused(labelled: fo.Dataset) -> None:
+    with pytest.raises(InvalidDataset, match="expected one of truth"):
+        list(labelled_videos(labelled, "frames.nothing"))
