@@ -1,0 +1,212 @@
+"""From evaluation tables to plots: the numbers are hs2s_core's, the amounts are bounded."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from hs2s_core.evaluation import EvaluationTable
+from hs2s_core.evaluation.lengths import curve, early_late, video_lengths
+from hs2s_fiftyone.panels import review_plots as plots
+from hs2s_fiftyone.panels.review_data import (
+    MAX_COLUMNS,
+    ORDERS,
+    Filters,
+    Review,
+    Tracks,
+    length_means,
+    order_videos,
+    review,
+    size_name,
+)
+
+from .review_tables import make_table, make_track, random_table
+
+VIDEOS = [f"video {number}" for number in range(12)]
+
+
+@pytest.fixture(scope="module")
+def table() -> EvaluationTable:
+    return random_table(VIDEOS)
+
+
+@pytest.fixture(scope="module")
+def tracks(table: EvaluationTable) -> Tracks:
+    return Tracks.of(table)
+
+
+def one(tracks: Tracks) -> Review:
+    return review([tracks])[0]
+
+
+def test_dots_are_the_scores_of_videos(table: EvaluationTable, tracks: Tracks) -> None:
+    found = one(tracks)
+    summary = table.summary()
+    lengths = video_lengths(table.rows)
+    assert {dot.video for dot in found.dots} == set(VIDEOS)
+    for dot in found.dots:
+        score = summary.videos[dot.video]
+        assert (dot.j, dot.f) == pytest.approx((score.j.mean, score.f.mean))
+        assert (dot.frames, dot.objects) == (lengths[dot.video], score.objects)
+        parts = early_late(row for row in table.rows if row.video == dot.video)
+        assert dot.drop == (None if parts.drop is None else pytest.approx(parts.drop))
+    assert summary.overall is not None
+    assert found.overall == pytest.approx(summary.overall.jf)
+    assert found.objects == len(summary.objects)
+
+
+def test_bars_are_early_and_late_means(table: EvaluationTable, tracks: Tracks) -> None:
+    expected = early_late(table.rows)
+    found = one(tracks)
+    for bar, part in zip(
+        found.bars, (expected.early, expected.late, expected.late_after_10), strict=True
+    ):
+        assert part is not None
+        assert bar[1:] == pytest.approx(part)
+    assert found.drop == pytest.approx(expected.drop)
+
+
+def test_the_curve_is_the_one_of_the_core_where_bins_are_single_frames() -> None:
+    table = random_table(VIDEOS, longest=MAX_COLUMNS + 1)
+    found = one(Tracks.of(table))
+    assert found.width == 1
+    expected = curve(table.rows)
+    assert [bin_.start for bin_ in found.curve] == [point.t for point in expected]
+    for bin_, point in zip(found.curve, expected, strict=True):
+        assert bin_.objects == point.objects
+        # J and F of these rows are equal, so their quartiles are those of J&F.
+        assert (bin_.j, bin_.f) == pytest.approx((point.j, point.f))
+        assert (bin_.low, bin_.high) == pytest.approx(point.j_quartiles)
+
+
+@pytest.mark.parametrize("frames", [2, 61, 62, 1000])
+def test_time_fits_in_the_columns(frames: int) -> None:
+    values = np.linspace(1, 0, frames).tolist()
+    found = one(Tracks.of(make_table([make_track("a", values)])))
+    columns = found.heat.shape[1]
+    assert columns <= MAX_COLUMNS
+    assert found.times(columns - 1).start <= frames - 1 < found.times(columns - 1).stop
+    for column in range(columns):
+        expected = [values[t] for t in found.times(column) if t < frames]
+        assert found.heat[0, column] == pytest.approx(np.mean(expected))
+
+
+def test_time_is_each_objects_own() -> None:
+    """Two objects, the second prompted at frame 4: at t = 1 it is frame 5 for it."""
+    early = make_track("a", [1, 0.8, 0, 0, 0, 0, 0])
+    late = make_track("a", [0, 0, 0, 0, 1, 0.4, 0], object_id=2, prompt=4)
+    tracks = Tracks.of(make_table([early, late]))
+    assert one(tracks).heat[0, 0] == pytest.approx(0.6)
+    assert tracks.stretch("a", range(1, 2)) == (1, 5)
+    assert tracks.stretch("a", range(6, 7)) == (6, 6)
+    assert tracks.stretch("a", range(7, 8)) is None
+
+
+def test_a_stretch_reaches_to_the_next_annotated_frame() -> None:
+    tracks = Tracks.of(make_table([make_track("a", [1, 0.9, 0.8, 0.7], every=5)]))
+    assert tracks.stretch("a", range(1, 3)) == (5, 14)
+    assert tracks.stretch("a", range(3, 4)) == (15, 15)
+
+
+def test_filters_choose_objects() -> None:
+    table = make_table(
+        [
+            make_track("a", [1] * 30, category="dog", seen=True, area=50),
+            make_track("a", [0.5] * 30, object_id=2, category="cat", seen=False, area=2000),
+            make_track("b", [0.2] * 90, category="dog", seen=False, area=500),
+            make_track("c", [0.9] * 5),
+        ]
+    )
+    tracks = Tracks.of(table)
+    pixels = {"a": 10_000, "b": 10_000}
+
+    def chosen(filters: Filters) -> dict[str, float]:
+        found = one(tracks.filter(filters, pixels))
+        return {dot.video: pytest.approx(dot.jf) for dot in found.dots}
+
+    assert chosen(Filters()) == {"a": 0.75, "b": 0.2, "c": 0.9}
+    assert chosen(Filters(categories=frozenset({"dog"}))) == {"a": 1.0, "b": 0.2}
+    assert chosen(Filters(seen=False)) == {"a": 0.5, "b": 0.2}
+    assert chosen(Filters(sizes=frozenset({"small", "medium"}))) == {"a": 1.0, "b": 0.2}
+    assert chosen(Filters(sizes=frozenset({"large"}))) == {"a": 0.5}
+    assert chosen(Filters(lengths=frozenset({"81-160", "1-20"}))) == {"b": 0.2, "c": 0.9}
+    assert chosen(Filters(frozenset({"cat"}), seen=True)) == {}
+
+
+def test_nothing_left_is_nothing_drawn(tracks: Tracks) -> None:
+    nothing = tracks.filter(Filters(categories=frozenset({"unicorn"})), {})
+    found = one(nothing)
+    assert (found.dots, found.curve, found.bars, found.overall) == ((), (), (), None)
+    assert found.heat.shape[0] == 0
+    assert order_videos([found], "worst") == []
+    assert plots.heat_plot([("a", found)], [], {})[0]["z"] == []
+
+
+def test_sizes_meet_without_a_gap() -> None:
+    names = [size_name(share) for share in (0.0, 0.0099, 0.01, 0.0999, 0.1, 1.0, float("nan"))]
+    assert names == ["small", "small", "medium", "medium", "large", "large", None]
+
+
+def test_orders() -> None:
+    before = make_table(
+        [
+            make_track("long", [0.8] * 40),
+            make_track("worst", [0.3] * 10),
+            make_track("fading", [1.0] * 15 + [0.5] * 20),
+        ]
+    )
+    after = make_table([make_track("long", [0.2] * 40), make_track("fading", [0.9] * 35)])
+    reviews = review([Tracks.of(before), Tracks.of(after)])
+    assert order_videos(reviews, "worst") == ["worst", "fading", "long"]
+    assert order_videos(reviews, "length") == ["long", "fading", "worst"]
+    assert order_videos(reviews, "drop") == ["fading", "long", "worst"]
+    assert order_videos(reviews, "change") == ["long", "fading", "worst"]
+    assert order_videos(reviews[:1], "change") == order_videos(reviews, "worst")
+
+
+def test_two_evaluations_share_their_time() -> None:
+    short = Tracks.of(make_table([make_track("a", [0.5] * 30)]))
+    long = Tracks.of(make_table([make_track("a", [0.5] * 300), make_track("b", [1.0] * 9)]))
+    first, second = review([short, long])
+    assert first.width == second.width == 5
+    assert first.heat.shape[1] == second.heat.shape[1] == 60
+    assert np.isnan(first.rows(["b"])).all()
+    assert first.rows(["b", "a"]).shape == (2, 60)
+
+
+def test_means_by_length_go_from_short_to_long(tracks: Tracks) -> None:
+    found = one(tracks)
+    names = [name for name, _, _ in length_means(found.dots)]
+    assert names == [name for name in ("1-20", "21-40", "41-80", "81-160") if name in names]
+    assert len(names) > 1
+
+
+@pytest.mark.parametrize("compared", [False, True])
+def test_plots_are_small_json(compared: bool, table: EvaluationTable) -> None:
+    """500 videos, however long, must not choke the browser."""
+    videos = [f"{number:03}" for number in range(500)]
+    tables = [random_table(videos, seed, longest=100) for seed in range(1 + compared)]
+    reviews = review([Tracks.of(table) for table in tables])
+    titled = list(zip(("before", "after"), reviews, strict=False))
+    names = dict.fromkeys(videos, "the same long name of a video")
+    labels = plots.row_labels(names)
+    assert len(set(labels.values())) == 500
+    for by in ORDERS:
+        heat = plots.heat_plot(titled, order_videos(reviews, by), labels)
+        assert len(heat[0]["z"]) == 500
+        assert len(heat[0]["z"][0]) <= MAX_COLUMNS
+    drawn = {
+        "scatter": plots.scatter_plot(titled, names, dict(zip(videos, videos, strict=True))),
+        "heat": heat,
+        "curve": plots.curve_plot(titled),
+        "bars": plots.bar_plot(titled),
+    }
+    layouts = [
+        plots.scatter_layout(reviews),
+        plots.heat_layout(titled, 500),
+        plots.curve_layout(reviews),
+        plots.bar_layout(reviews),
+    ]
+    assert len(json.dumps([drawn, layouts], allow_nan=False)) < (1 + compared) * 500_000
