@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -57,6 +59,9 @@ class Propagator:
 
     A prompt for an object that is already tracked is a correction: from there on it is a new
     start for that object. Its pixels, as given, override predictions in its frame.
+
+    A network that is not online (Bi-HS2S) must be shown frames with :meth:`look_ahead` before
+    their steps.
     """
 
     def __init__(self, model: VideoSegmenter, *, merge: str = "argmax") -> None:
@@ -74,6 +79,25 @@ class Propagator:
         self._ids: list[int] = []
         self._state: State | None = None
         self._masks: Tensor | None = None
+        self._ahead: deque[Any] = deque()
+
+    @torch.inference_mode()
+    def look_ahead(self, frames: Sequence[RGBImage]) -> None:
+        """Show the next frames, at least one; exactly these must be stepped through next.
+
+        Memory holds the features of all of them, so a long clip goes in several chunks. An online
+        network needs none of this.
+        """
+        if self._ahead:
+            raise HS2SError(
+                f"{len(self._ahead)} frames looked at are left; step through them first"
+            )
+        size = self._check_frame(frames[0])
+        inner = self._inner(size)
+        self._ahead.extend(self.model.encode(self._to_input(frame, inner)) for frame in frames)
+        if self._state is not None:
+            owner = self._owner(len(self._ids))
+            self._state = self.model.look_ahead(list(self._ahead), self._state, owner)
 
     @torch.inference_mode()
     def step(
@@ -96,11 +120,14 @@ class Propagator:
             )
             for object_id, mask in sorted((prompts or {}).items())
         }
-        inner = network_size(
-            size, self.model.config.input_size, self.model.stride, self.model.config.keep_aspect
-        )
-        features = None
-        if given or self._ids:
+        inner = self._inner(size)
+        features = self._ahead.popleft() if self._ahead else None
+        if features is None and (given or self._ids):
+            if not self.model.online:
+                raise HS2SError(
+                    "this network sees frames before it segments them; call look_ahead() with the "
+                    "next frames first, or use propagate()"
+                )
             features = self.model.encode(self._to_input(frame, inner))
         logits = self._predict(features, size) if self._ids else None
         id_map, scores = self._merge(logits, size)
@@ -134,6 +161,14 @@ class Propagator:
         self._frame_size = size
         return size
 
+    def _inner(self, size: tuple[int, int]) -> tuple[int, int]:
+        config = self.model.config
+        return network_size(size, config.input_size, self.model.stride, config.keep_aspect)
+
+    def _owner(self, objects: int) -> Tensor:
+        """All objects belong to the one clip there is."""
+        return torch.zeros(objects, dtype=torch.int64, device=self.device)
+
     def _to_input(self, frame: RGBImage, inner: tuple[int, int]) -> Tensor:
         small = np.ascontiguousarray(_resize(frame, inner))
         tensor = torch.from_numpy(small).to(self.device).permute(2, 0, 1)[None]
@@ -143,7 +178,7 @@ class Propagator:
         """Logits (B, H, W) at the frame's size; keeps the soft masks for the next step."""
         assert self._state is not None
         assert self._masks is not None
-        owner = torch.zeros(len(self._ids), dtype=torch.int64, device=self.device)
+        owner = self._owner(len(self._ids))
         output, self._state = self.model.step(features, self._masks, self._state, owner)
         self._masks = output.logits.sigmoid()
         logits = F.interpolate(output.logits, size=size, mode="bilinear", align_corners=False)
@@ -176,8 +211,10 @@ class Propagator:
         """Start (or restart) the given objects in one batch and join the others'."""
         small = np.stack([_resize(mask.astype(np.float32), inner) for mask in given.values()])
         masks = torch.from_numpy(small)[:, None].to(self.device)
-        owner = torch.zeros(len(given), dtype=torch.int64, device=self.device)
+        owner = self._owner(len(given))
         state = self.model.begin(features, masks, owner)
+        if self._ahead:
+            state = self.model.look_ahead(list(self._ahead), state, owner)
         stay = [place for place, object_id in enumerate(self._ids) if object_id not in given]
         if self._state is not None and self._masks is not None and stay:
             index = torch.tensor(stay, device=self.device)

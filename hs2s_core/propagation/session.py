@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ def propagate(
     prompts: Prompts,
     *,
     merge: str = "argmax",
+    chunk: int = 16,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Iterator[FrameResult]:
     """Segment every frame of a clip, forwards; yields one result per frame, from frame 0.
@@ -33,6 +35,8 @@ def propagate(
         frames: RGB uint8 (H, W, 3) each, e.g. from :func:`hs2s_core.media.open_frames`.
         prompts: at least one mask; see :data:`Prompts`.
         merge: how objects compete for pixels, see :class:`Propagator`.
+        chunk: frames that a network which is not online (Bi-HS2S) sees at once: more help it,
+            and need memory in proportion. Online networks see one frame at a time.
         progress: called with the frames done and, where known, the frames in all.
 
     Raises:
@@ -44,7 +48,9 @@ def propagate(
         raise HS2SError("no prompt: expected at least one mask on one frame")
     total = len(frames) if isinstance(frames, Sized) else None
     _check_indices(given, total)
-    return _run(Propagator(model, merge=merge), frames, given, total, progress)
+    if chunk < 1:
+        raise HS2SError(f"chunk is {chunk}; expected at least 1 frame")
+    return _run(Propagator(model, merge=merge), frames, given, total, chunk, progress)
 
 
 def _run(
@@ -52,14 +58,20 @@ def _run(
     frames: Iterable[npt.NDArray[np.uint8]],
     prompts: Prompts,
     total: int | None,
+    chunk: int,
     progress: Callable[[int, int | None], None] | None,
 ) -> Iterator[FrameResult]:
     done = 0
-    for frame in frames:
-        yield propagator.step(frame, prompts.get(done))
-        done += 1
-        if progress is not None:
-            progress(done, total)
+    source = iter(frames)
+    size = 1 if propagator.model.online else chunk
+    while block := list(islice(source, size)):
+        if not propagator.model.online:
+            propagator.look_ahead(block)
+        for frame in block:
+            yield propagator.step(frame, prompts.get(done))
+            done += 1
+            if progress is not None:
+                progress(done, total)
     _check_indices(prompts, done)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tracemalloc
 from collections.abc import Iterator
 
@@ -216,3 +217,39 @@ def test_any_frame_size(model: VideoSegmenter, size: tuple[int, int]) -> None:
     mask[10:40, 10:40] = True
     for result in propagate(model, frames, {0: {1: mask}}):
         assert result.id_map.shape == size
+
+
+@pytest.fixture(scope="module")
+def two_way() -> VideoSegmenter:
+    """A narrow Bi-HS2S, which must see frames before it segments them."""
+    torch.manual_seed(0)
+    config = dataclasses.replace(PRESETS["bi-hs2s"].scaled(16), input_size=(64, 96))
+    return build_model(config).eval()
+
+
+def test_a_network_that_looks_ahead_goes_in_chunks(two_way: VideoSegmenter) -> None:
+    """Results come for every frame, with late objects, whatever the chunk; it matters, though."""
+    prompts = {0: {1: box(10, 10)}, 3: {2: box(50, 60)}}
+    frames = [frame(t) for t in range(7)]
+    runs = {c: list(propagate(two_way, frames, prompts, chunk=c)) for c in (1, 3, 7)}
+    for results in runs.values():
+        assert [result.index for result in results] == list(range(7))
+        assert [result.ids for result in results] == [(1,)] * 3 + [(1, 2)] * 4
+    propagators = [Propagator(two_way), Propagator(two_way)]
+    for propagator, chunk in zip(propagators, (1, 7), strict=True):
+        for start in range(0, 7, chunk):
+            propagator.look_ahead(frames[start : start + chunk])
+            for t in range(start, start + chunk):
+                propagator.step(frames[t], prompts.get(t))
+    assert not torch.equal(propagators[0]._masks, propagators[1]._masks)  # type: ignore[arg-type]
+
+
+def test_looking_ahead_is_asked_for_and_kept_to(two_way: VideoSegmenter) -> None:
+    propagator = Propagator(two_way)
+    with pytest.raises(HS2SError, match="look_ahead"):
+        propagator.step(frame(0), {1: box(0, 0)})
+    propagator.look_ahead([frame(0), frame(1)])
+    with pytest.raises(HS2SError, match="2 frames"):
+        propagator.look_ahead([frame(2)])
+    with pytest.raises(HS2SError, match="chunk"):
+        propagate(two_way, [frame(0)], {0: {1: box(0, 0)}}, chunk=0)
