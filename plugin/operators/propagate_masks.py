@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,7 +106,7 @@ class PropagateMasks(foo.Operator):
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
         """How the summary is shown."""
-        return _output()
+        return _output(ctx.results or {})
 
 
 def _steps(ctx: foo.ExecutionContext) -> Generator[Progress, None, Summary]:
@@ -138,7 +138,8 @@ def _live(ctx: foo.ExecutionContext) -> Iterator[Any]:
             f"{count(len(summary.failed))} failed; see the field '{summary.output_field}_error'",
             variant="warning",
         )
-    yield ctx.ops.show_output(_output().to_json(), _result(summary))
+    result = _result(summary)
+    yield ctx.ops.show_output(_output(result).to_json(), result)
 
 
 def _report(ctx: foo.ExecutionContext) -> Generator[Any, None, Summary]:
@@ -174,11 +175,12 @@ def _result(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _output() -> types.Property:
+def _output(result: Mapping[str, Any]) -> types.Property:
     outputs = types.Object()
     outputs.int("done", label="Videos propagated")
     outputs.int("skipped", label="Videos skipped")
     outputs.int("failed", label="Videos failed")
     outputs.str("speed", label="Speed")
-    outputs.str("reasons", label="Why videos failed")
+    if result.get("reasons"):
+        outputs.str("reasons", label="Why videos failed")
     return types.Property(outputs, view=types.View(label=_TITLE))
