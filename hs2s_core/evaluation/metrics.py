@@ -6,15 +6,13 @@ within a disc of radius ``ceil(tolerance * diagonal)``; precision and recall are
 
 Every count equals that of the full frame, at a fraction of the cost, for two reasons. Boundary
 pixels lie at most one pixel outside an object's box, so everything happens within the union box of
-the two masks plus one pixel. And the boundaries of both masks travel as two bits of one byte, so
-one dilation by the disc, made of shifted ORs, serves both directions of the match.
+the two masks plus one pixel. And there the masks are packed, 64 pixels to a word (see ``bits``).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import cv2
@@ -22,15 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hs2s_core.errors import InvalidMask
-from hs2s_core.media.masks import BoolMask, IdMap, object_ids
+from hs2s_core.evaluation import bits
+from hs2s_core.media.masks import IdMap, object_ids
 
 TOLERANCE = 0.008
 """Boundary tolerance of DAVIS and YouTube-VOS, as a share of the image diagonal."""
-
-_Bytes = npt.NDArray[np.uint8]
-_ONE = np.uint8(1)
-_PREDICTION_BIT = np.uint8(1)
-_TRUTH_BIT = np.uint8(2)
+# Up to this id, trying all ids costs less than a histogram of the frame.
+_FEW_IDS = 6
 
 
 class FrameCounts(NamedTuple):
@@ -90,9 +86,8 @@ def count_pixels(
     Raises:
         InvalidMask: the masks differ in size or are not two-dimensional.
     """
-    _check_sizes(prediction, truth)
-    radius = boundary_radius(truth.shape, tolerance)
-    return _count(_as_bytes(prediction), _as_bytes(truth), radius)
+    maps = [array.astype(np.bool_).view(np.uint8) for array in (prediction, truth)]
+    return count_objects(maps[0], maps[1], ids=[1], tolerance=tolerance)[1]
 
 
 def count_objects(
@@ -117,24 +112,13 @@ def count_objects(
     """
     _check_sizes(prediction, truth)
     radius = boundary_radius(truth.shape, tolerance)
-    window = _window((prediction != 0) | (truth != 0))
-    prediction, truth = prediction[window], truth[window]
-    present = {*object_ids(prediction), *object_ids(truth)}
-    return {
-        object_id: _count(_as_bytes(prediction == object_id), _as_bytes(truth == object_id), radius)
-        if object_id in present
-        else FrameCounts()
-        for object_id in sorted(present | set(ids))
-    }
-
-
-def boundary(mask: npt.NDArray[Any]) -> BoolMask:
-    """Return the boundary ``(H, W)`` bool of a mask: pixels unlike an east or south neighbour.
-
-    The neighbours are those to the east, south and south-east that lie inside the image; the
-    south-east corner has none. A full image therefore has no boundary.
-    """
-    return _boundary_bits(_as_bytes(mask)).view(np.bool_)
+    window = _window(prediction, truth)
+    maps = prediction[window], truth[window]
+    counts = {key: _count(maps, key, radius) for key in _present(maps)}
+    # Ids that were only tried are not there.
+    counts = {key: count for key, count in counts.items() if count != FrameCounts()}
+    counts |= {key: FrameCounts() for key in ids if key not in counts}
+    return dict(sorted(counts.items()))
 
 
 def boundary_radius(size: tuple[int, ...], tolerance: float = TOLERANCE) -> int:
@@ -151,86 +135,43 @@ def _check_sizes(prediction: npt.NDArray[Any], truth: npt.NDArray[Any]) -> None:
         )
 
 
-def _as_bytes(mask: npt.NDArray[Any]) -> _Bytes:
-    """View or convert a mask as 0 and 1 in bytes."""
-    return np.ascontiguousarray(mask, dtype=np.bool_).view(np.uint8)
-
-
-def _window(foreground: npt.NDArray[Any]) -> tuple[slice, slice]:
-    """Return the box of the foreground plus one pixel on each side, cut at the image border.
+def _window(*maps: IdMap) -> tuple[slice, slice]:
+    """Return the union box of all foreground plus a pixel on each side, cut at the image border.
 
     One pixel is enough for the boundary (north-west of the box) and leaves an empty last row and
     column unless they are the image's own, so the border rule reads the same in the window.
     """
-    left, top, width, height = cv2.boundingRect(foreground.view(np.uint8))
-    return (
-        slice(max(top - 1, 0), top + height + 1),
-        slice(max(left - 1, 0), left + width + 1),
-    )
+    boxes = [cv2.boundingRect(_as_bytes(array)) for array in maps]
+    found = [box for box in boxes if box[2]] or [(0, 0, 1, 1)]
+    left, top = (min(box[axis] for box in found) for axis in (0, 1))
+    right, bottom = (max(box[axis] + box[axis + 2] for box in found) for axis in (0, 1))
+    return slice(max(top - 1, 0), bottom + 1), slice(max(left - 1, 0), right + 1)
 
 
-def _count(prediction: _Bytes, truth: _Bytes, radius: int) -> FrameCounts:
-    """Count one object from masks of 0 and 1."""
-    window = _window(prediction | truth)
-    prediction, truth = prediction[window], truth[window]
-    edges = _boundary_bits((truth << _ONE) | prediction)
-    reach = _dilate_bits(edges, radius)
-    edge_prediction, edge_truth = edges & _PREDICTION_BIT, edges & _TRUTH_BIT
+def _as_bytes(array: IdMap) -> npt.NDArray[np.uint8]:
+    return array if array.dtype == np.uint8 else (array != 0).view(np.uint8)
+
+
+def _present(maps: tuple[IdMap, IdMap]) -> Iterable[int]:
+    """Return ids worth counting: all that occur and, where cheaper than finding out, some more."""
+    highest = max(int(array.max()) for array in maps)
+    if highest <= _FEW_IDS:
+        return range(1, highest + 1)
+    return {*object_ids(maps[0]), *object_ids(maps[1])}
+
+
+def _count(maps: tuple[IdMap, IdMap], object_id: int, radius: int) -> FrameCounts:
+    """Count one object of prediction and truth."""
+    planes, edges = bits.boundaries(maps, object_id, radius)
+    if not planes.any():
+        return FrameCounts()
+    reach = bits.dilate(edges, radius)
     return FrameCounts(
-        area_prediction=cv2.countNonZero(prediction),
-        area_truth=cv2.countNonZero(truth),
-        intersection=cv2.countNonZero(prediction & truth),
-        boundary_prediction=cv2.countNonZero(edge_prediction),
-        boundary_truth=cv2.countNonZero(edge_truth),
-        matched_prediction=cv2.countNonZero(edge_prediction & (reach >> _ONE)),
-        matched_truth=cv2.countNonZero(edge_truth & (reach << _ONE)),
+        area_prediction=bits.count(planes[0]),
+        area_truth=bits.count(planes[1]),
+        intersection=bits.count(planes[0] & planes[1]),
+        boundary_prediction=bits.count(edges[0]),
+        boundary_truth=bits.count(edges[1]),
+        matched_prediction=bits.count(edges[0] & reach[1]),
+        matched_truth=bits.count(edges[1] & reach[0]),
     )
-
-
-def _boundary_bits(masks: _Bytes) -> _Bytes:
-    """Return the boundary of each bit plane of ``(H, W)``, by the rule of :func:`boundary`."""
-    edges = np.zeros_like(masks)
-    np.bitwise_xor(masks[:, :-1], masks[:, 1:], out=edges[:, :-1])
-    edges[:-1] |= masks[:-1] ^ masks[1:]
-    edges[:-1, :-1] |= masks[:-1, :-1] ^ masks[1:, 1:]
-    return edges
-
-
-def _dilate_bits(edges: _Bytes, radius: int) -> _Bytes:
-    """Dilate each bit plane of ``(H, W)`` by the disc of ``radius`` pixels.
-
-    A disc is a stack of horizontal spans: spread along the row once per span width, then OR into
-    the rows that far up and down. Rows are laid end to end with ``radius`` empty pixels before,
-    between and behind them, so that a shift of the flat array reaches only its own row and the
-    gaps, and what one shift moves outside the row another can bring back.
-    """
-    height, width = edges.shape
-    stride = radius + width
-    padded = np.zeros((height + 1, stride), dtype=np.uint8)
-    padded[:height, radius:] = edges
-    row = padded.reshape(-1)
-    reach = np.zeros_like(row)
-    spread = 0
-    for half_width, offsets in _disc_spans(radius):
-        while spread < half_width:
-            # Shifting a span by more than its own length would leave a gap inside.
-            step = min(half_width - spread, 2 * spread + 1)
-            wider = row.copy()
-            wider[step:] |= row[:-step]
-            wider[:-step] |= row[step:]
-            row, spread = wider, spread + step
-        for offset in offsets:
-            if offset < height:
-                below, above = offset * stride, row.size - offset * stride
-                reach[below:] |= row[:above]
-                reach[:above] |= row[below:]
-    return reach.reshape(height + 1, stride)[:height, radius:]
-
-
-@lru_cache(maxsize=32)
-def _disc_spans(radius: int) -> tuple[tuple[int, tuple[int, ...]], ...]:
-    """Return the rows of a disc as (half width, row offsets >= 0), narrowest first."""
-    spans: dict[int, list[int]] = {}
-    for offset in range(radius, -1, -1):
-        spans.setdefault(math.isqrt(radius * radius - offset * offset), []).append(offset)
-    return tuple((half_width, tuple(offsets)) for half_width, offsets in spans.items())
