@@ -12,6 +12,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import numpy as np
 import numpy.typing as npt
+from fiftyone.core.service import ServiceListenTimeout
 from PIL import Image
 
 from hs2s_core.data.folders import open_folder
@@ -180,8 +181,14 @@ def _frame_scores(table: EvaluationTable) -> Mapping[int, float]:
 
 
 def _show(dataset: fo.Dataset, port: int | None) -> None:
-    session = fo.launch_app(dataset, port=port)
-    print(f"The App is at {session.url}. Ctrl+C ends it.", flush=True)
+    try:
+        session = fo.launch_app(dataset, port=port)
+    except ServiceListenTimeout as error:
+        raise HS2SError(
+            f"the App did not start within a minute ({error}); the machine may be busy, or the "
+            f"port taken: try again with another --port, or `fiftyone app launch {dataset.name}`."
+        ) from error
+    print("Ctrl+C ends the App.", flush=True)
     try:
         session.wait(-1)
     except KeyboardInterrupt:

@@ -23,7 +23,19 @@ FRAMES, OBJECTS = 26, 3
 NAME = "demo-test"
 
 
-def test_demo(run: Run, weights: Path, tmp_path: Path) -> None:
+class FakeSession:
+    """An App whose user presses Ctrl+C."""
+
+    closed = False
+
+    def wait(self, seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_demo(run: Run, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("demo", "--out", tmp_path / "out", "--weights", weights, "--dataset", NAME)
     status, said, _ = run(*words)
     assert status == 0
@@ -41,8 +53,18 @@ def test_demo(run: Run, weights: Path, tmp_path: Path) -> None:
     assert shown == {entry.index: entry.label for entry in given.ground_truth.detections}
 
     check_files(tmp_path / "out")
-    # The demo can be repeated, and replaces what it left.
-    assert run(*words)[0] == 0
+    # The demo can be repeated, and replaces what it left. The App shows the new dataset.
+    opened: list[tuple[str, int]] = []
+    session = FakeSession()
+
+    def launch_app(dataset: fo.Dataset, port: int) -> FakeSession:
+        opened.append((dataset.name, port))
+        return session
+
+    monkeypatch.setattr(fo, "launch_app", launch_app)
+    assert run(*words, "--app", "--port", 5199)[0] == 0
+    assert opened == [(NAME, 5199)]
+    assert session.closed
     assert len(fo.load_dataset(NAME)) == 1
     fo.delete_dataset(NAME)
 
