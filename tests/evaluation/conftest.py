@@ -7,8 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from hs2s_core.media.masks import write_id_map
+
+# A machine busy with other work must not fail a property for being slow.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 Videos = Mapping[str, Mapping[str, np.ndarray]]
 WriteVideos = Callable[[Path, Videos], Path]

@@ -63,7 +63,7 @@ def test_matches_are_pairs_within_the_radius(
     assert counts.matched_truth == pairwise_matches(truth, prediction, radius)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 @example(data=None)
 def test_window_equals_full_frame_at_480p(data: st.DataObject | None) -> None:

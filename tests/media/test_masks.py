@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
@@ -28,6 +28,7 @@ def test_palette_is_the_known_one() -> None:
     assert len(np.unique(palette, axis=0)) == 256
 
 
+@settings(deadline=None)
 @given(hnp.arrays(np.uint8, sizes, elements=st.integers(0, 254)))
 def test_palettised_png_keeps_ids(
     tmp_path_factory: pytest.TempPathFactory, ids: np.ndarray
@@ -137,6 +138,7 @@ def test_only_id_maps_are_written(tmp_path: Path, bad: np.ndarray) -> None:
         masks.write_id_map(tmp_path / "a.png", bad)
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(st.sampled_from([np.uint8, np.uint16, np.int64]), sizes, elements=st.integers(0, 9))
 )
@@ -181,6 +183,7 @@ def test_bad_prompts_are_diagnosed(mask: np.ndarray, message: str) -> None:
         masks.check_prompt(mask, (2, 3), name="object 7 in frame 0")
 
 
+@settings(deadline=None)
 @given(hnp.arrays(np.bool_, st.tuples(st.integers(1, 40), st.integers(1, 40))))
 def test_rle_round_trip_agrees_with_pycocotools(mask: np.ndarray) -> None:
     rle = masks.encode_rle(mask)
