@@ -8,6 +8,7 @@ import json
 import platform
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -28,45 +29,117 @@ _FREE_DATA = {"root", "splits", "workers", "cache"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hs2s train``."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--config", type=Path, metavar="FILE.toml", help="the run, as data")
+    source.add_argument(
+        "--preset", metavar="NAME", help="the paper's recipe for this preset; needs --data"
+    )
     parser.add_argument(
-        "--config", type=Path, required=True, metavar="FILE.toml", help="the run, as data"
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="YouTube-VOS, DAVIS or plain folder to train --preset on",
+    )
+    parser.add_argument(
+        "--split", help="split of --data (YouTube-VOS: train, which is the default)"
+    )
+    parser.add_argument("--epochs", type=int, help="epochs of --preset (default: 750)")
+    parser.add_argument("--batch", type=int, help="clips per step of --preset (default: 16)")
+    parser.add_argument(
+        "--schedule", choices=("stable", "authors"), help="schedule of --preset (default: stable)"
+    )
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16"), help="of --preset (default: float32)"
+    )
+    parser.add_argument(
+        "--backbone",
+        metavar="FILE",
+        help="ImageNet weights of --preset: a state-dict file, 'none', or torchvision's (default)",
     )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
-        help="folder of the run: log.jsonl, last.pt and the weights (default: runs/<config name>)",
+        help="folder of the run: log.jsonl, last.pt and the weights (default: runs/<name>)",
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
     parser.add_argument(
         "--half", action="store_true", help="store the weights as float16: half the size"
     )
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="also log for TensorBoard (extra: tensorboard)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train to the end, or go on from the last checkpoint, and write the averaged model."""
-    config = _read(args.config)
-    out = args.out or Path("runs", args.config.stem)
-    weights = out / f"{args.config.stem}.safetensors"
-    resumed = _claim(out, config)
+    """Train to the end, or go on from the last checkpoint, and write the averaged model.
+
+    Under ``torchrun`` every process trains its share of each batch, and the first one writes.
+    """
+    name = args.preset or args.config.stem
+    config = _from_preset(args) if args.preset else _read(args.config)
+    out = args.out or Path("runs", name)
+    weights = out / f"{name}.safetensors"
 
     import torch
 
     from hs2s_core.devices import pick_device
     from hs2s_core.training.loop import train
+    from hs2s_core.training.processes import process_group, rank
     from hs2s_core.weights import save_weights
 
-    device = pick_device(args.device)
-    state = "going on" if resumed else "starting"
-    print(f"{state}: {config.steps} steps on {device}; every step is a line of {out}/log.jsonl")
-    started = time.perf_counter()
-    model = train(config, out, device=device, report=partial(_show_progress, config.steps))
-    seconds = time.perf_counter() - started
-    card = _card(args.config.stem, config, device)
-    save_weights(model, weights, card, torch.float16 if args.half else None)
-    print(f"trained for {seconds / 60:.1f} min -> {weights}")
-    print(f"use it: hs2s propagate SOURCE MASKS OUT --weights {weights}")
+    with process_group(pick_device(args.device)) as device:
+        main = rank() == 0
+        if main:
+            state = "going on" if _claim(out, config) else "starting"
+            print(f"{state}: {config.steps} steps on {device}; each is a line of {out}/log.jsonl")
+        started = time.perf_counter()
+        report = _reporter(config.steps, out if args.tensorboard and main else None)
+        model = train(config, out, device=device, report=report)
+        seconds = time.perf_counter() - started
+        if main:
+            card = _card(name, config, device)
+            save_weights(model, weights, card, torch.float16 if args.half else None)
+            print(f"trained for {seconds / 60:.1f} min -> {weights}")
+            print(f"use it: hs2s propagate SOURCE MASKS OUT --weights {weights}")
     return 0
+
+
+def _from_preset(args: argparse.Namespace) -> TrainingConfig:
+    from hs2s_core.data.folders import list_splits
+    from hs2s_core.training.recipes import paper_recipe
+
+    if args.data is None:
+        raise InvalidConfig("--preset needs --data FOLDER, the labelled videos to train on")
+    split = args.split or ("train" if "train" in list_splits(args.data) else None)
+    given = {key: getattr(args, key) for key in ("epochs", "batch", "schedule", "precision")}
+    settings = {key: value for key, value in given.items() if value is not None}
+    backbone = {None: True, "none": False}.get(args.backbone, args.backbone)
+    return paper_recipe(
+        args.preset, args.data, split=split, pretrained_backbone=backbone, **settings
+    )
+
+
+def _reporter(steps: int, tensorboard: Path | None) -> Callable[[dict[str, Any]], None]:
+    """Shows progress, and logs numbers for TensorBoard if a folder is given."""
+    if tensorboard is None:
+        return partial(_show_progress, steps)
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise HS2SError(
+            "TensorBoard is not installed; pip install 'hs2s-fiftyone[tensorboard]', or leave "
+            "out --tensorboard"
+        ) from error
+    writer = SummaryWriter(str(tensorboard))
+
+    def report(record: dict[str, Any]) -> None:
+        for key, value in record.items():
+            if key != "step":
+                writer.add_scalar(key, value, record["step"])
+        _show_progress(steps, record)
+
+    return report
 
 
 def _read(path: Path) -> TrainingConfig:

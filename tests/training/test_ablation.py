@@ -1,0 +1,95 @@
+"""Recipes, hold-outs, and tables trained and printed end to end at a tiny scale."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from hs2s_core.commands import ablate
+from hs2s_core.config import PRESETS
+from hs2s_core.data.folders import open_folder
+from hs2s_core.data.holdout import hold_out
+from hs2s_core.errors import HS2SError
+from hs2s_core.training.ablation import format_tables
+from hs2s_core.training.paper_tables import SCORES, TABLES, find_tables
+from hs2s_core.training.recipes import paper_recipe
+
+VALIDATION = """
+[validation]
+folders = [{ path = "data/videos" }]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> object:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_every_row_names_a_preset_and_has_its_columns() -> None:
+    for table in TABLES.values():
+        for row in table.rows:
+            assert row.preset in PRESETS
+            assert len(row.paper) in (0, len(table.columns))
+    # The paper's overall is the mean of its four scores, within its rounding.
+    for name in ("1", "3", "4", "5", "2b"):
+        assert TABLES[name].columns == SCORES
+        for row in TABLES[name].rows:
+            if row.paper:
+                assert sum(row.paper[:4]) / 4 == pytest.approx(row.paper[4], abs=0.11)
+    with pytest.raises(HS2SError, match="no table '7'"):
+        find_tables(["7"])
+
+
+def test_the_papers_recipe(training_folder: Path) -> None:
+    recipe = paper_recipe("hs2s", training_folder / "data/videos", split=None, batch=1)
+    (stage,) = recipe.stages
+    assert (stage.steps, stage.clips, stage.size) == (750, 1, (256, 448))
+    assert (stage.frames_from, stage.frames, stage.grow_every) == (6, 11, 10)
+    assert recipe.schedule.kind == "stable"
+    assert recipe.pretrained_backbone is True
+    small = paper_recipe("hs2s", training_folder / "data/videos", split=None, divisor=16)
+    assert small.model.width == 64
+    assert small.pretrained_backbone is False
+
+
+def test_hold_outs_depend_on_names_alone(training_folder: Path) -> None:
+    videos = list(open_folder(training_folder / "data" / "videos"))
+    assert hold_out(videos, share=1.0) == []
+    assert hold_out(videos, share=1.0, longer_than=5) == ["one"]
+    assert hold_out(videos, share=0.0, longer_than=5) == []
+
+
+def test_tables_are_trained_scored_and_printed(
+    write_config: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Table 2a: S2S* and HS2S at a thirty-second of their width, then again from what is there."""
+    config = write_config(9)
+    config.write_text(config.read_text() + VALIDATION)
+    parser = argparse.ArgumentParser()
+    ablate.add_arguments(parser)
+    given = ["--tables", "2a", "--config", str(config), "--out", str(tmp_path), "--divisor", "32"]
+    assert ablate.run(parser.parse_args([*given, "--device", "cpu"])) == 0
+    printed = capsys.readouterr().out
+    assert "| S2S* | 73.7 | 74.4 | 54.6 | 54.5 |" in printed
+    assert "6 steps" in printed
+    scores = json.loads((tmp_path / "hs2s" / "scores.json").read_text())
+    assert set(scores) >= {"J", "F", "J&F", "J early"}
+    assert all(0 <= value <= 1 for value in scores.values())
+    assert (tmp_path / "tables.md").read_text() in printed + "\n"
+    trained = (tmp_path / "hs2s" / "last.pt").stat().st_mtime_ns
+    assert ablate.run(parser.parse_args([*given, "--device", "cpu"])) == 0
+    assert (tmp_path / "hs2s" / "last.pt").stat().st_mtime_ns == trained
+
+
+def test_missing_scores_are_dashes() -> None:
+    text = format_tables(find_tables(["1"]), {"hs2s": {"J": 0.5, "F": 0.25, "J&F": 0.375}}, "x")
+    assert "| HS2S | 73.6 | 58.5 | 77.4 | 66.0 | 68.9 | 50.0 | 25.0 | 37.5 |" in text
+    assert "| S2S* | - | - | - | - | - | - | - | - |" in text
