@@ -1,1 +1,7 @@
-"""The panels of the plugin."""
+"""The panels of the plugin; each class in ``PANELS`` also has its line in fiftyone.yml."""
+
+from .length_review import LengthReview
+
+PANELS = (LengthReview,)
+
+__all__ = ["PANELS", "LengthReview"]

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from hs2s_core.evaluation import EvaluationTable
+from hs2s_core.evaluation import EvaluationTable, Protocol
 from hs2s_core.evaluation.lengths import EARLY, LATE, length_bin
+
+from ..evaluation.columns import Columns, scores
 
 MAX_COLUMNS = 60
 """Columns of the heat map and points of the curve, at most."""
@@ -34,7 +36,7 @@ class Tracks:
     """An evaluation as columns: one entry per row (R), per object (O) or per video (V)."""
 
     videos: tuple[str, ...]
-    """Names as in the table (V)."""
+    """What each video goes by: id of its sample, or its name in a table of files (V)."""
     lengths: Ints
     """Annotated frames of each video (V,)."""
     object_video: Ints
@@ -62,38 +64,75 @@ class Tracks:
 
     @classmethod
     def of(cls, table: EvaluationTable) -> Tracks:
-        """Turn a table's rows into columns."""
-        videos: dict[str, int] = {}
-        objects: dict[tuple[str, int], int] = {}
-        first: list[int] = []
-        owner = np.empty(len(table.rows), np.int64)
-        for place, row in enumerate(table.rows):
-            key = (row.video, row.object)
-            if key not in objects:
-                objects[key] = len(objects)
-                first.append(place)
-                videos.setdefault(row.video, len(videos))
-            owner[place] = objects[key]
-        heads = [table.rows[place] for place in first]
-        object_video = np.array([videos[row.video] for row in heads], np.int64)
-        frame = np.array([row.frame for row in table.rows], np.int64)
-        area = np.array([row.area_truth for row in table.rows], np.float64)
+        """Turn the row objects of a table into columns; videos go by their names."""
+        rows = table.rows
+        places: dict[str, int] = {}
+        video = [places.setdefault(row.video, len(places)) for row in rows]
+        about = {(places[row.video], row.object): (row.category, row.seen) for row in rows}
+        return cls._assemble(
+            tuple(places),
+            np.array(video, np.int64),
+            np.array([row.object for row in rows], np.int64),
+            about,
+            frame=np.array([row.frame for row in rows], np.int64),
+            t=np.array([row.since_prompt for row in rows], np.int64),
+            j=np.array([row.j for row in rows], np.float64),
+            f=np.array([row.f for row in rows], np.float64),
+            counted=np.array([row.counted for row in rows], np.bool_),
+            area=np.array([row.area_truth for row in rows], np.float64),
+            by_seen=table.protocol.by_seen,
+        )
+
+    @classmethod
+    def of_columns(cls, columns: Columns, protocol: Protocol) -> Tracks:
+        """Take the columns of a FiftyOne evaluation run; videos go by the ids of their samples."""
+        records = columns.records
+        j, f = scores(records)
+        about = {
+            (video, object_id): (category, columns.seen[video].get(object_id))
+            for video, categories in enumerate(columns.categories)
+            for object_id, category in categories.items()
+        }
+        return cls._assemble(
+            tuple(columns.sample_ids),
+            records["video"].astype(np.int64),
+            records["object"].astype(np.int64),
+            about,
+            frame=records["frame"].astype(np.int64),
+            t=records["since_prompt"].astype(np.int64),
+            j=j,
+            f=f,
+            counted=records["counted"],
+            area=records["area_truth"].astype(np.float64),
+            by_seen=protocol.by_seen,
+        )
+
+    @classmethod
+    def _assemble(
+        cls,
+        videos: tuple[str, ...],
+        video: Ints,
+        object_id: Ints,
+        about: Mapping[tuple[int, int], tuple[str | None, bool | None]],
+        *,
+        area: Floats,
+        **columns: Any,
+    ) -> Tracks:
+        """Number the objects; ``about`` has category and seen flag by video and object id."""
+        span = int(object_id.max(initial=0)) + 1
+        keys, owner = np.unique(video * span + object_id, return_inverse=True)
+        known = [about[key // span, key % span] for key in keys.tolist()]
         visible = area > 0
         return cls(
-            videos=tuple(videos),
-            lengths=_lengths(object_video[owner], frame, len(videos)),
-            object_video=object_video,
-            categories=tuple(row.category for row in heads),
-            seen=tuple(row.seen for row in heads),
-            areas=_means(owner[visible], area[visible], len(objects)),
+            videos=videos,
+            lengths=_lengths(video, columns["frame"], len(videos)),
+            object_video=keys // span,
+            categories=tuple(category for category, _ in known),
+            seen=tuple(seen for _, seen in known),
+            areas=_means(owner[visible], area[visible], len(keys)),
             owner=owner,
-            frame=frame,
-            t=np.array([row.since_prompt for row in table.rows], np.int64),
-            j=np.array([row.j for row in table.rows], np.float64),
-            f=np.array([row.f for row in table.rows], np.float64),
-            counted=np.array([row.counted for row in table.rows], np.bool_),
-            by_seen=table.protocol.by_seen,
-            kept=np.ones(len(objects), np.bool_),
+            kept=np.ones(len(keys), np.bool_),
+            **columns,
         )
 
     def filter(self, filters: Filters, pixels: Mapping[str, int]) -> Tracks:
@@ -118,13 +157,15 @@ class Tracks:
         """Return the frames of a video that a cell of the heat map stands for.
 
         Args:
-            video: name as in the table.
+            video: one of ``videos``, or another.
             times: annotated frames since the prompt, of any kept object.
 
         Returns:
             First and last 0-based frame, with the frames up to the next annotated one; None if
             the video has no frame then.
         """
+        if video not in self.videos:
+            return None
         rows = self.object_video[self.owner] == self.videos.index(video)
         inside = rows & self._shown() & (self.t >= times.start) & (self.t < times.stop)
         if not inside.any():

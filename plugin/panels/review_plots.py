@@ -36,15 +36,12 @@ _HEIGHT = 300
 _LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 12}}
 
 
-def scatter_plot(
-    reviews: Sequence[tuple[str, Review]], names: Mapping[str, str], ids: Mapping[str, str]
-) -> list[Trace]:
+def scatter_plot(reviews: Sequence[tuple[str, Review]], names: Mapping[str, str]) -> list[Trace]:
     """J&F against video length: one dot a video, and the means of the length bins as a line.
 
     Args:
-        reviews: title and review, at most two.
-        names: what a video is called.
-        ids: id of a video's sample, which a click hands back.
+        reviews: title and review, at most two; a click hands back the id in ``Tracks.videos``.
+        names: what each video is called.
     """
     traces: list[Trace] = []
     for place, (title, review) in enumerate(reviews):
@@ -56,7 +53,7 @@ def scatter_plot(
                 "name": title,
                 "x": [dot.frames for dot in dots],
                 "y": [_round(dot.jf) for dot in dots],
-                "ids": [ids[dot.video] for dot in dots],
+                "ids": [dot.video for dot in dots],
                 "text": [_describe(dot, names) for dot in dots],
                 "hovertemplate": "%{text}",
                 "marker": {

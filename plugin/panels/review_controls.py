@@ -1,0 +1,139 @@
+"""What the reader of the panel chose: evaluations, order and filters, and how they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from fiftyone.operators import types
+
+from hs2s_core.evaluation.lengths import LENGTH_BINS, length_bin
+
+from .review_data import ORDERS, Filters, Tracks
+
+ALL = "all"
+NONE = "none"
+SEEN = {"seen": True, "unseen": False}
+_ORDER_LABELS = {
+    "worst": "Worst first",
+    "length": "Longest first",
+    "drop": "Largest drop first",
+    "change": "Largest loss first",
+}
+_SIZE_LABELS = {
+    ALL: "All sizes",
+    "small": "Small: below 1 %",
+    "medium": "Medium: 1 to 10 %",
+    "large": "Large: from 10 %",
+}
+_SEEN_LABELS = {ALL: "Seen and unseen", "seen": "Seen", "unseen": "Unseen"}
+
+
+@dataclass(frozen=True)
+class Controls:
+    """One value per control, each as the browser sends it."""
+
+    run: str
+    """Key of the evaluation."""
+    other: str = NONE
+    """Key of the evaluation it is compared with."""
+    order: str = ORDERS[0]
+    categories: tuple[str, ...] = ()
+    seen: str = ALL
+    size: str = ALL
+    length: str = ALL
+
+    @classmethod
+    def read(cls, state: Mapping[str, Any] | None, runs: Sequence[str]) -> Controls:
+        """Values of the panel's state; what does not exist (any more) falls back to the default."""
+        given = {key: value for key, value in (state or {}).items() if value}
+        run = given.get("run")
+        found = cls(run=run if run in runs else runs[0])
+        categories = given.get("categories", ())
+        found = replace(
+            found,
+            other=_one_of(given.get("other"), [key for key in runs if key != found.run], NONE),
+            categories=tuple([categories] if isinstance(categories, str) else categories),
+            seen=_one_of(given.get("seen"), SEEN, ALL),
+            size=_one_of(given.get("size"), _SIZE_LABELS, ALL),
+            length=given.get("length", ALL),
+        )
+        orders = ORDERS if found.other != NONE else ORDERS[:-1]
+        return replace(found, order=_one_of(given.get("order"), orders, ORDERS[0]))
+
+    @property
+    def runs(self) -> list[str]:
+        """The evaluations to look at, one or two."""
+        return [self.run] if self.other == NONE else [self.run, self.other]
+
+    @property
+    def filters(self) -> Filters:
+        """Which objects to look at."""
+        return Filters(
+            categories=frozenset(self.categories),
+            seen=SEEN.get(self.seen),
+            sizes=frozenset() if self.size == ALL else frozenset({self.size}),
+            lengths=frozenset() if self.length == ALL else frozenset({self.length}),
+        )
+
+    def to_state(self) -> dict[str, Any]:
+        """For the panel's state."""
+        return {**asdict(self), "categories": list(self.categories)}
+
+
+def find_options(tracks: Sequence[Tracks]) -> dict[str, Any]:
+    """What there is to filter by in some evaluations; a filter without a choice is not shown."""
+    lengths = {length_bin(int(length)) for track in tracks for length in track.lengths}
+    bins = [length_bin(last) for last in LENGTH_BINS] + [length_bin(LENGTH_BINS[-1] + 1)]
+    return {
+        "categories": sorted({name for track in tracks for name in track.categories if name}),
+        "lengths": [name for name in bins if name in lengths],
+        "seen": any(seen is not None for track in tracks for seen in track.seen),
+    }
+
+
+def add_controls(
+    panel: types.Object,
+    controls: Controls,
+    runs: Sequence[str],
+    options: Mapping[str, Any],
+    on_change: Callable[..., object],
+) -> None:
+    """The row of dropdowns, as the property ``controls``."""
+    row = panel.grid("controls", gap=1, width=100, pad_t=1)
+
+    def add(name: str, label: str, choices: Mapping[str, str], width: int = 20) -> None:
+        view = types.DropdownView(label=label, width=f"{width}%")
+        for value, text in choices.items():
+            view.add_choice(value, label=text)
+        row.enum(
+            name, view.values(), default=getattr(controls, name), view=view, on_change=on_change
+        )
+
+    add("run", "Evaluation", {key: key for key in runs})
+    others = {key: key for key in runs if key != controls.run}
+    if others:
+        add("other", "Compare with", {NONE: "Nothing", **others})
+    orders = ORDERS if controls.other != NONE else ORDERS[:-1]
+    add("order", "Heat map", {order: _ORDER_LABELS[order] for order in orders})
+    if options["lengths"]:
+        add("length", "Video length", {ALL: "All lengths"} | {b: b for b in options["lengths"]})
+    add("size", "Object size (share of the frame)", _SIZE_LABELS)
+    if options["seen"]:
+        add("seen", "Categories of training", _SEEN_LABELS)
+    if len(options["categories"]) > 1:
+        view = types.DropdownView(label="Category", placeholder="All", multiple=True)
+        for category in options["categories"]:
+            view.add_choice(category, label=category)
+        row.list(
+            "categories",
+            types.String(),
+            default=list(controls.categories),
+            view=view,
+            on_change=on_change,
+        )
+
+
+def _one_of(value: Any, choices: Any, default: str) -> str:
+    return value if value in choices else default

@@ -1,0 +1,67 @@
+"""The panel's way to evaluation runs: which there are, and what they say."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+
+import fiftyone as fo
+
+from hs2s_core.evaluation import Protocol
+
+from ..evaluation.backend import METHOD
+from .review_data import Tracks
+
+_KEPT = 4
+"""Runs kept in memory: a table of 500 videos takes a few megabytes."""
+_cache: OrderedDict[tuple[str, str, str], Source] = OrderedDict()
+_lock = Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One evaluation run, ready to be looked at."""
+
+    tracks: Tracks
+    names: Mapping[str, str]
+    """What a video is called, by sample id."""
+    pixels: Mapping[str, int]
+    """Pixels of a frame by sample id, where known."""
+    protocol: Protocol
+
+
+def list_runs(dataset: fo.Dataset) -> list[str]:
+    """Keys of this plugin's evaluation runs, the latest first."""
+    keys = dataset.list_evaluations(method=METHOD)
+    return sorted(keys, key=lambda key: dataset.get_evaluation_info(key).timestamp, reverse=True)
+
+
+def load_run(dataset: fo.Dataset, eval_key: str) -> Source:
+    """Load a run, from memory where it was loaded before and not evaluated again since."""
+    timestamp = dataset.get_evaluation_info(eval_key).timestamp
+    key = (str(dataset._doc.id), eval_key, str(timestamp))
+    with _lock:
+        if key in _cache:
+            _cache.move_to_end(key)
+            return _cache[key]
+    source = _read(dataset, eval_key)
+    with _lock:
+        _cache[key] = source
+        while len(_cache) > _KEPT:
+            _cache.popitem(last=False)
+    return source
+
+
+def _read(dataset: fo.Dataset, eval_key: str) -> Source:
+    results = dataset.load_evaluation_results(eval_key, cache=False, load_view=False)
+    columns = results.columns
+    paths = ["id", "metadata.frame_width", "metadata.frame_height"]
+    sizes = zip(*dataset.values(paths), strict=True)
+    return Source(
+        tracks=Tracks.of_columns(columns, results.protocol),
+        names=dict(zip(columns.sample_ids, columns.videos, strict=True)),
+        pixels={video: width * height for video, width, height in sizes if width and height},
+        protocol=results.protocol,
+    )

@@ -1,0 +1,305 @@
+"""The panel without a browser: what its events send to the App, on a real dataset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import pytest
+from fiftyone.operators.executor import Executor
+
+from hs2s_core.evaluation import EvaluationTable
+from hs2s_fiftyone.evaluation.columns import Columns, to_records
+from hs2s_fiftyone.panels import LengthReview
+from hs2s_fiftyone.panels.length_review import CLIP_FRAMES
+from hs2s_fiftyone.panels.review_data import Tracks
+from hs2s_fiftyone.panels.review_source import list_runs, load_run
+
+from .review_tables import make_table, make_track, random_table, save_run
+
+FRAMES = {"short": 10, "middle": 35, "long": 90}
+
+
+@pytest.fixture
+def table() -> EvaluationTable:
+    """The longer, the worse; "middle" has two objects."""
+    return make_table(
+        [
+            make_track("short", [0.9] * FRAMES["short"], category="dog", seen=True, area=60),
+            make_track("middle", [0.9] * 20 + [0.5] * 15, category="dog", seen=True, area=600),
+            make_track("middle", [0.7] * 35, object_id=2, category="yak", seen=False, area=60),
+            make_track("long", [0.8] * 30 + [0.1] * 60, category="yak", seen=False, area=60),
+        ]
+    )
+
+
+@pytest.fixture
+def videos(dataset: fo.Dataset, table: EvaluationTable) -> fo.Dataset:
+    """Three videos of 100 x 100 pixels, evaluated as "before"; the media are never opened."""
+    dataset.add_samples(
+        [
+            fo.Sample(
+                filepath=f"/videos/{name}.mp4",
+                metadata=fo.VideoMetadata(
+                    frame_width=100, frame_height=100, total_frame_count=count, frame_rate=10
+                ),
+            )
+            for name, count in FRAMES.items()
+        ]
+    )
+    save_run(dataset, "before", table)
+    return dataset
+
+
+class Opened:
+    """An open panel: what the App keeps of it, and what it was told to do."""
+
+    def __init__(self, dataset: fo.Dataset) -> None:
+        self.dataset = dataset
+        self.panel = LengthReview()
+        self.panel.plugin_name = "@hs2s/vos"
+        self.view: fo.DatasetView | None = None
+        self.state: dict[str, Any] = {}
+        self.data: dict[str, Any] = {}
+        self.asked: dict[str, Any] = {}
+        self.shown: dict[str, Any] = {}
+        self.send("on_load")
+
+    def send(self, event: str, **params: Any) -> None:
+        """Fire an event as the App does."""
+        context = foo.ExecutionContext(
+            request_params={
+                "dataset_name": self.dataset.name,
+                "view": None if self.view is None else self.view._serialize(),
+                "params": {
+                    "panel_id": "panel",
+                    "panel_state": self.state,
+                    "__method__": event,
+                    **params,
+                },
+            },
+            executor=Executor(),
+        )
+        self.panel.execute(context)
+        self.asked = {}
+        for request in context.executor._requests:
+            values = request.params
+            if request.operator_uri == "patch_panel_data":
+                self.data |= values["data"]
+            elif request.operator_uri == "show_panel_output":
+                self.shown = values["output"]
+            elif request.operator_uri != "patch_panel_state":  # the context has that already
+                self.asked[request.operator_uri] = values
+
+    def choose(self, **controls: Any) -> None:
+        """Change controls."""
+        self.state["controls"] |= controls
+        self.send("on_setting")
+
+    @property
+    def heat(self) -> list[dict[str, Any]]:
+        return self.data["heat"]
+
+    @property
+    def text(self) -> str:
+        """Everything the panel shows besides plots."""
+        return str(self.shown)
+
+    def asked_view(self) -> fo.DatasetView:
+        return fo.DatasetView._build(self.dataset, self.asked["set_view"]["view"])
+
+
+def ids(dataset: fo.Dataset) -> dict[str, str]:
+    return {name: dataset[f"/videos/{name}.mp4"].id for name in FRAMES}
+
+
+def test_a_run_loads_as_its_table(videos: fo.Dataset, table: EvaluationTable) -> None:
+    assert list_runs(videos) == ["before"]
+    source = load_run(videos, "before")
+    assert set(source.pixels.values()) == {10_000}
+    assert source.names == {id_: name for name, id_ in ids(videos).items()}
+    again = Tracks.of(table)
+    order = [ids(videos)[name] for name in again.videos]
+    assert [source.tracks.videos[v] for v in source.tracks.object_video] == [
+        order[v] for v in again.object_video
+    ]
+    for name in ("owner", "frame", "t", "j", "f", "counted", "areas", "lengths"):
+        assert getattr(source.tracks, name).tolist() == getattr(again, name).tolist(), name
+    assert (source.tracks.categories, source.tracks.seen) == (again.categories, again.seen)
+
+
+def test_a_run_is_read_once(videos: fo.Dataset, table: EvaluationTable) -> None:
+    assert load_run(videos, "before") is load_run(videos, "before")
+    videos.delete_evaluation("before")
+    save_run(videos, "before", random_table(["short"]))
+    assert len(load_run(videos, "before").tracks.videos) == 1
+
+
+def test_it_opens_with_the_latest_run(videos: fo.Dataset) -> None:
+    save_run(videos, "after", make_table([make_track("short", [1] * 10)]))
+    opened = Opened(videos)
+    assert opened.state["controls"]["run"] == "after"
+    assert "after" in opened.text
+    assert "before" in opened.text
+    opened.choose(run="before")
+    assert opened.heat[0]["y"] == ["long", "middle", "short"]
+    scatter = opened.data["upper.scatter"][0]
+    assert dict(zip(scatter["ids"], scatter["x"], strict=True)) == {
+        id_: FRAMES[name] for name, id_ in ids(videos).items()
+    }
+    assert "Protocol youtube_vos" in opened.state["summary"]
+
+
+def test_the_state_stays_small(videos: fo.Dataset) -> None:
+    """It travels with every click; plots do not."""
+    opened = Opened(videos)
+    assert len(str(opened.state)) < 8_000
+
+
+def test_filters_and_order_redraw(videos: fo.Dataset) -> None:
+    opened = Opened(videos)
+    opened.choose(order="length")
+    assert opened.heat[0]["y"] == ["long", "middle", "short"]
+    opened.choose(seen="seen", order="worst")
+    assert opened.heat[0]["y"] == ["middle", "short"]
+    opened.choose(seen="all", categories=["yak"], length="21-40")
+    assert opened.heat[0]["y"] == ["middle"]
+    opened.choose(length="all", size="medium", categories=["dog"])
+    assert opened.heat[0]["y"] == ["middle"]
+    opened.choose(size="large")
+    assert "No object passes" in opened.text
+    assert "controls" in opened.text  # to get out again
+
+
+def test_a_dot_opens_its_video(videos: fo.Dataset) -> None:
+    opened = Opened(videos)
+    long = ids(videos)["long"]
+    opened.send("on_dot", id=long)
+    assert opened.asked == {"open_sample": {"id": long, "group_id": None}}
+    opened.send("on_dot", id=None)  # the line of means
+    assert opened.asked == {}
+
+
+def test_a_dot_leaves_a_view_without_its_video(videos: fo.Dataset) -> None:
+    opened = Opened(videos)
+    long, short = ids(videos)["long"], ids(videos)["short"]
+    opened.view = videos.select(short)
+    opened.send("on_dot", id=long)
+    assert list(opened.asked) == ["clear_view", "open_sample"]
+    opened.send("on_dot", id=short)
+    assert list(opened.asked) == ["open_sample"]
+
+
+def test_a_deleted_video_is_told_of(videos: fo.Dataset) -> None:
+    opened = Opened(videos)
+    long = ids(videos)["long"]
+    videos.delete_samples(long)
+    opened.send("on_dot", id=long)
+    assert "no longer" in opened.asked["notify"]["message"]
+    opened.send("on_cell", idx=[0, 3], trace_idx=0)
+    assert "notify" in opened.asked
+
+
+def test_a_box_of_dots_becomes_the_view(videos: fo.Dataset) -> None:
+    opened = Opened(videos)
+    chosen = [ids(videos)["long"], ids(videos)["short"]]
+    points = [{"id": id_} for id_ in (*chosen, chosen[0], None)]
+    opened.send("on_select", data=points)
+    assert set(opened.asked_view().values("id")) == set(chosen)
+    opened.send("on_select", data=[])
+    assert opened.asked == {}
+
+
+def test_a_cell_becomes_a_clip(videos: fo.Dataset) -> None:
+    """Videos of 90 annotated frames: two of them in each column, from t = 1 on."""
+    opened = Opened(videos)
+    opened.send("on_cell", idx=[0, 20], trace_idx=0)  # long: t = 41 and 42
+    clip = opened.asked_view().first()
+    assert clip.sample_id == ids(videos)["long"]
+    assert clip.support == [42, 42 + CLIP_FRAMES - 1]
+    opened.send("on_cell", idx=[0, 44], trace_idx=0)  # the end: no more than there is
+    assert opened.asked_view().first().support == [90, 90]
+    opened.send("on_cell", idx=[2, 20], trace_idx=0)  # short has no such time
+    assert "notify" in opened.asked
+
+
+def test_a_cell_follows_order_and_filters(videos: fo.Dataset) -> None:
+    opened = Opened(videos)
+    opened.choose(seen="seen", order="length")
+    opened.send("on_cell", idx=[0, 4], trace_idx=0)
+    clip = opened.asked_view().first()
+    assert clip.sample_id == ids(videos)["middle"]
+    assert clip.support[0] == 6
+
+
+def test_two_runs_are_compared(videos: fo.Dataset) -> None:
+    save_run(videos, "after", make_table([make_track("long", [0.7] * 90)]))
+    opened = Opened(videos)
+    opened.choose(run="before", other="after", order="change")
+    assert [trace["name"] for trace in opened.heat] == ["before", "after"]
+    assert opened.heat[1]["xaxis"] == "x2"
+    first, second = opened.heat
+    assert first["y"] == second["y"]
+    missing = second["y"].index("short")
+    assert set(second["z"][missing]) == {None}
+    assert [trace["name"] for trace in opened.data["upper.bars"]] == ["before", "after"]
+    opened.send("on_cell", idx=[first["y"].index("long"), 0], trace_idx=1)
+    assert opened.asked_view().first().support[0] == 2
+    opened.send("on_cell", idx=[missing, 0], trace_idx=1)
+    assert "notify" in opened.asked
+
+
+def test_a_deleted_run_leaves_the_rest(videos: fo.Dataset) -> None:
+    save_run(videos, "after", make_table([make_track("long", [0.7] * 90)]))
+    opened = Opened(videos)
+    opened.choose(run="after", other="before", order="change")
+    videos.delete_evaluation("after")
+    opened.send("on_load")
+    assert opened.state["controls"]["run"] == "before"
+    assert opened.state["controls"]["other"] == "none"
+    assert opened.state["controls"]["order"] == "worst"
+    assert len(opened.heat) == 1
+
+
+def test_without_a_run_it_offers_one(videos: fo.Dataset) -> None:
+    videos.delete_evaluation("before")
+    opened = Opened(videos)
+    assert "Nothing has been evaluated yet" in opened.text
+    opened.send("evaluate")
+    prompt = opened.asked["prompt_user_for_operation"]
+    assert prompt["operator_uri"] == "@hs2s/vos/evaluate_vos"
+    assert prompt["on_success"].endswith("length_review#on_load")
+
+
+def test_other_media_are_explained(dataset: fo.Dataset) -> None:
+    dataset.add_sample(fo.Sample(filepath="/images/a.jpg"))
+    opened = Opened(dataset)
+    assert "No videos here" in opened.text
+
+
+def test_results_that_cannot_be_read_are_told_of(
+    videos: fo.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("the file is gone")
+
+    monkeypatch.setattr("hs2s_fiftyone.panels.length_review.load_run", fail)
+    opened = Opened(videos)
+    assert "the file is gone" in opened.text
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_records_become_the_same_tracks(merge: bool) -> None:
+    """Objects of several videos may share their id, as they all do where a protocol merges them."""
+    table = random_table(["a", "b", "c"], longest=30)
+    rows = [row._replace(object=1) if merge else row for row in table.rows]
+    columns = Columns()
+    for video in "abc":
+        own = [row for row in rows if row.video == video]
+        columns.add(video, video, own, to_records(own))
+    expected = Tracks.of(make_table([rows]))
+    found = Tracks.of_columns(columns, table.protocol)
+    assert found.videos == expected.videos
+    for name in ("owner", "t", "j", "f", "object_video", "areas", "lengths"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name)), name
