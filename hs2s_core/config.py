@@ -129,11 +129,13 @@ class ModelConfig:
 
     def scaled(self, divisor: int) -> ModelConfig:
         """The same network with every width divided by ``divisor``, for tests and small runs."""
+        if self.system == "lite":
+            raise InvalidConfig("the lite network has one width; its parts cannot be scaled")
         names = ("width", "backbone_width", "fusion_width", "decoder_width")
-        widths = {name: getattr(self, name) // divisor for name in names}
-        if self.backbone_width % divisor or min(widths.values()) < 1 or divisor < 1:
-            raise InvalidConfig(f"cannot divide widths by {divisor}: {widths} would be left")
-        return replace(self, **widths)
+        widths = {name: getattr(self, name) for name in names}
+        if divisor < 1 or any(width % divisor for width in widths.values()):
+            raise InvalidConfig(f"cannot divide widths by {divisor}: they are {widths}")
+        return replace(self, **{name: width // divisor for name, width in widths.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-ready mapping; the inverse of :meth:`from_dict`."""
@@ -234,7 +236,14 @@ PRESETS: dict[str, ModelConfig] = {
 
 
 def preset(name: str) -> ModelConfig:
-    """The config called ``name``; an unknown name is answered with the known ones."""
-    if name not in PRESETS:
-        raise InvalidConfig(f"no preset {name!r}; expected one of {', '.join(PRESETS)}")
-    return PRESETS[name]
+    """The config called ``name``; ``"NAME/4"`` is NAME with every width divided by 4.
+
+    An unknown name is answered with the known ones.
+    """
+    base, _, divisor = name.partition("/")
+    if base not in PRESETS or (divisor and not divisor.isdecimal()):
+        raise InvalidConfig(
+            f"no preset {name!r}; expected one of {', '.join(PRESETS)}, "
+            "or NAME/4 for one with all widths divided by 4"
+        )
+    return PRESETS[base].scaled(int(divisor)) if divisor else PRESETS[base]

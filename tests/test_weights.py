@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+import torchvision
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -302,14 +303,42 @@ def test_backbone_starts_from_a_file(tmp_path: Path) -> None:
         assert not (model[f"{part}.added_conv.weight"] == 0.25).any()
 
 
-def test_resnet50_layers_are_those_of_torchvision() -> None:
-    from torchvision.models import resnet50
-
+@pytest.mark.parametrize(
+    ("preset", "published", "prefix"),
+    [
+        ("hs2s", torchvision.models.resnet50, ""),
+        ("hs2s-resnet101", torchvision.models.resnet101, ""),
+        ("hs2s-vgg16", torchvision.models.vgg16, ""),
+        ("hs2s-deeplab", torchvision.models.segmentation.deeplabv3_resnet50, "backbone."),
+        ("hs2s-deeplab-aspp", torchvision.models.segmentation.deeplabv3_resnet50, "backbone."),
+        ("bi-hs2s", torchvision.models.resnet50, ""),
+    ],
+)
+def test_image_layers_are_those_of_torchvision(
+    preset: str, published: Callable[..., torch.nn.Module], prefix: str
+) -> None:
+    options: dict[str, Any] = {"weights_backbone": None} if prefix else {}
     with torch.device("meta"):
-        encoder = build_model("hs2s").get_submodule("encoder")
-        published = {k: v.shape for k, v in resnet50().state_dict().items() if k[:2] != "fc"}
+        encoder = build_model(preset).get_submodule("encoder")
+        theirs = {k: v.shape for k, v in published(**options).state_dict().items()}
+    assert isinstance(encoder, Encoder)
     ours = {k: v.shape for k, v in encoder.state_dict().items()}
-    assert {name: ours[name] for name in published} == published
+    shared = {k: shape for k, shape in ours.items() if k.startswith(encoder.image_layers)}
+    assert shared == {k: theirs[prefix + k] for k in shared}
+    # Nothing of theirs is left over but classifiers.
+    left = {k for k in theirs if k.startswith(prefix) and k.removeprefix(prefix) not in shared}
+    assert all(k.startswith(("fc.", "classifier.")) for k in left)
+
+
+def test_every_encoder_of_a_system_starts_from_the_file(tmp_path: Path) -> None:
+    for name in ("s2s-star", "bi-hs2s"):
+        config = PRESETS[name].scaled(16)
+        path = tmp_path / "backbone.pth"
+        _backbone_file(build_model(config).get_submodule("encoder"), path)  # type: ignore[arg-type]
+        model = build_model(config, pretrained_backbone=path)
+        starts = [v for k, v in model.state_dict().items() if k.endswith("layer4.0.conv1.weight")]
+        assert len(starts) == (3 if name == "bi-hs2s" else 2)
+        assert all((start == 0.25).all() for start in starts)
 
 
 def test_a_backbone_that_cannot_be_had_is_explained(
@@ -334,8 +363,9 @@ def test_a_backbone_that_cannot_be_had_is_explained(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(InvalidWeights, match=r"unreachable.*pretrained_backbone=False"):
         build_model(config, pretrained_backbone=True)
-    with pytest.raises(InvalidConfig, match="no ImageNet weights"):
-        build_model("hs2s-lite", pretrained_backbone=True)
+    for name in ("hs2s-lite", "hs2s-axial/4"):
+        with pytest.raises(InvalidConfig, match="no ImageNet weights"):
+            build_model(name, pretrained_backbone=path)
 
 
 # The command

@@ -6,23 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from hs2s_core.config import PRESETS, ModelConfig
+from hs2s_core.config import PRESETS
 from hs2s_core.models import State, VideoSegmenter, build_model
 from hs2s_core.models.base import join_states, map_tree, select_objects
 from hs2s_core.weights import load_model, save_weights
 
+from .tiny import tiny
+
 FRAMES, SIZE = 4, (64, 96)
 NAMES = sorted(PRESETS)
-
-
-def tiny(name: str) -> ModelConfig:
-    """The preset's structure at a sixteenth of its widths, where its design allows that."""
-    config = PRESETS[name]
-    if config.system == "lite":
-        return config
-    return config.scaled(4 if config.encoder == "axial_s" else 16)
 
 
 @pytest.fixture(params=NAMES)
@@ -213,3 +207,29 @@ def test_bfloat16_stays_close(model: VideoSegmenter) -> None:
             rough, _ = unroll(model, frames[:2], masks, zeros(1))
     flipped = (exact[0] > 0) != (rough[0] > 0)
     assert flipped.float().mean() < 0.05
+
+
+class OneStep(nn.Module):
+    """Image in, logits and state out: what one would deploy."""
+
+    def __init__(self, model: VideoSegmenter) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, frame: Tensor, mask: Tensor, state: State, owner: Tensor
+    ) -> tuple[Tensor, State]:
+        output, state = self.model.step(self.model.encode(frame), mask, state, owner)
+        return output.logits, state
+
+
+@pytest.mark.parametrize("name", ["hs2s", "hs2s-cosine", "s2s++"])
+def test_a_step_can_be_exported(name: str) -> None:
+    torch.manual_seed(0)
+    model = build_model(tiny(name)).eval()
+    frames, masks = clip(1)
+    with torch.no_grad():
+        state = model.begin(model.encode(frames[0]), masks, zeros(1))
+        inputs = (frames[1], masks, state, zeros(1))
+        exported = torch.export.export(OneStep(model), inputs).module()
+        torch.testing.assert_close(exported(*inputs)[0], OneStep(model)(*inputs)[0])

@@ -1,0 +1,67 @@
+"""Logits of each preset at tiny width, stored once: a change of the mathematics shows here.
+
+Weights and inputs come from seeds through NumPy, so PyTorch's generators do not matter. After
+an intended change, ``python -m tests.models.test_golden`` writes the file anew.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from hs2s_core.config import PRESETS
+from hs2s_core.models import build_model
+
+from .tiny import tiny
+
+FILE = Path(__file__).resolve().parents[1] / "data" / "golden.json"
+# Lite is still being developed; its trained weights are tested instead.
+NAMES = [name for name in sorted(PRESETS) if PRESETS[name].system != "lite"]
+
+
+def fill(name: str, like: Tensor) -> Tensor:
+    """A tensor of the shape of ``like`` from a seed that depends on its name alone."""
+    if not like.is_floating_point():
+        return like
+    rng = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
+    if name.endswith("running_var"):
+        values = rng.uniform(0.5, 1.5, like.shape)
+    elif like.ndim < 2:
+        low, high = (-0.1, 0.1) if name.endswith(("bias", "mean")) else (0.5, 1.0)
+        values = rng.uniform(low, high, like.shape)
+    else:
+        values = rng.normal(0, np.sqrt(3 / like[0].numel()), like.shape)
+    return torch.from_numpy(np.asarray(values))
+
+
+def summary(name: str) -> list[float]:
+    """Eight logits, spread over frame 2, of a clip of 3 frames with 2 objects."""
+    model = build_model(tiny(name)).double().eval()
+    model.load_state_dict({key: fill(key, value) for key, value in model.state_dict().items()})
+    rng = np.random.Generator(np.random.PCG64(1))
+    frames = torch.from_numpy(rng.normal(size=(3, 1, 3, 64, 96)))
+    mask = torch.from_numpy(rng.uniform(size=(2, 1, 64, 96)))
+    owner = torch.zeros(2, dtype=torch.int64)
+    with torch.inference_mode():
+        features = [model.encode(frame) for frame in frames]
+        state = model.look_ahead(features[1:], model.begin(features[0], mask, owner), owner)
+        for seen in features[1:]:
+            output, state = model.step(seen, mask, state, owner)
+            mask = output.logits.sigmoid()
+    return [float(value) for value in output.logits.flatten()[::1536]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_logits_are_those_stored(name: str) -> None:
+    stored = json.loads(FILE.read_text())
+    assert summary(name) == pytest.approx(stored[name], rel=1e-6, abs=1e-9)
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps({name: summary(name) for name in NAMES}, indent=1) + "\n")
