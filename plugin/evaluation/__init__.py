@@ -1,0 +1,26 @@
+"""J and F of any model's masks in a FiftyOne dataset, stored as an evaluation run."""
+
+from .backend import METHOD, VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
+from .loading import list_evaluations, load_results, load_table
+from .matching import MATCHES
+from .runner import evaluate, run
+from .settings import DEFAULT_PROTOCOL, Plan, Settings, make_plan, make_settings, settings_errors
+
+__all__ = [
+    "DEFAULT_PROTOCOL",
+    "MATCHES",
+    "METHOD",
+    "Plan",
+    "Settings",
+    "VOSEvaluation",
+    "VOSEvaluationConfig",
+    "VOSEvaluationResults",
+    "evaluate",
+    "list_evaluations",
+    "load_results",
+    "load_table",
+    "make_plan",
+    "make_settings",
+    "run",
+    "settings_errors",
+]

@@ -1,0 +1,236 @@
+"""An evaluation run as FiftyOne knows it: listed, loaded, renamed and deleted with its fields.
+
+FiftyOne stores the import path of these classes with a run and looks up ``<Name>Evaluation`` and
+``<Name>EvaluationResults`` beside ``<Name>EvaluationConfig``, hence the names.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+import numpy.typing as npt
+from bson import ObjectId
+from fiftyone.utils.eval.detection import (
+    DetectionEvaluation,
+    DetectionEvaluationConfig,
+    DetectionResults,
+)
+
+from hs2s_core.evaluation import (
+    EvaluationTable,
+    Protocol,
+    Summary,
+    VideoFailure,
+    format_table,
+)
+
+from . import fields
+from .columns import Columns, Records, scores, table
+from .scoring import Match, matches, metric_values, summarise_columns
+
+METHOD = "vos-jf"
+_MODULE = "hs2s_fiftyone.evaluation.backend"
+SampleCollection = fo.core.collections.SampleCollection
+
+
+class VOSEvaluationConfig(DetectionEvaluationConfig):  # type: ignore[misc]
+    """What was evaluated against what, and how; the two fields start with ``frames.``."""
+
+    def __init__(
+        self,
+        pred_field: str,
+        gt_field: str,
+        protocol: dict[str, Any] | None = None,
+        match: str = "index",
+        iou: float | None = None,
+        classwise: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Of ``iou`` and ``classwise`` FiftyOne's panel shows the values below."""
+        super().__init__(pred_field, gt_field, iou=0.5, classwise=False, **kwargs)
+        self.protocol = protocol
+        self.match = match
+
+    @property
+    def method(self) -> str:
+        """Name of the method, for ``dataset.list_evaluations(method=...)``."""
+        return METHOD
+
+    @property
+    def cls(self) -> str:
+        """Import path; the same however FiftyOne found the plugin."""
+        return f"{_MODULE}.{type(self).__name__}"
+
+
+class VOSEvaluation(DetectionEvaluation):  # type: ignore[misc]
+    """The run: its fields are those of ``fields``; the truth has none."""
+
+    def get_fields(
+        self, samples: SampleCollection, eval_key: str, include_custom_metrics: bool = True
+    ) -> list[str]:
+        """All fields that the run wrote."""
+        names = [path for path, _, _ in fields.sample_paths(eval_key)]
+        below = fields.frame_paths(eval_key, self._items(samples))
+        return names + [f"frames.{path}" for path, _, _ in below]
+
+    def rename(self, samples: SampleCollection, eval_key: str, new_eval_key: str) -> None:
+        """Called by FiftyOne before the run gets its new key."""
+        dataset = samples._dataset
+        fields.rename(dataset, eval_key, new_eval_key, self._items(samples))
+        samples._rename_sidebar_group(eval_key, new_eval_key)
+
+    def cleanup(self, samples: SampleCollection, eval_key: str) -> None:
+        """Called by FiftyOne before the run is deleted or overwritten."""
+        dataset = samples._dataset
+        fields.remove(dataset, eval_key, self._items(samples))
+        samples._delete_empty_sidebar_group(eval_key)
+
+    def validate_run(self, samples: SampleCollection, key: str, overwrite: bool = True) -> None:
+        """FiftyOne's check, which also compares classes: these may have been imported twice."""
+        if key in self.list_runs(samples):
+            existing = self.get_run_info(samples, key).config
+            if getattr(existing, "cls", None) == self.config.cls:
+                return
+        super().validate_run(samples, key, overwrite=overwrite)
+
+    def _items(self, samples: SampleCollection) -> str | None:
+        field = self.config.pred_field.removeprefix("frames.")
+        return fields.prediction_list(samples, field)
+
+
+class VOSEvaluationResults(DetectionResults):  # type: ignore[misc]
+    """What a run found: every row, its scores, and what FiftyOne's evaluation panel shows of it.
+
+    There, an object in a frame is a true positive where J is at least 0.5.
+    """
+
+    def __init__(
+        self,
+        samples: SampleCollection,
+        config: VOSEvaluationConfig,
+        eval_key: str,
+        columns: Columns,
+        *,
+        failures: list[VideoFailure] | None = None,
+        notes: list[str] | None = None,
+        custom_metrics: dict[str, Any] | None = None,
+        backend: VOSEvaluation | None = None,
+    ) -> None:
+        found: list[Match] = matches(columns)
+        super().__init__(
+            samples, config, eval_key, found, custom_metrics=custom_metrics, backend=backend
+        )
+        self._columns = columns
+        self._failures = failures or []
+        self._notes = notes or []
+        self._chosen: npt.NDArray[np.bool_] | None = None
+        self.run_id: ObjectId | None = None
+        """The stored run that these results belong to, once that is known."""
+
+    def __str__(self) -> str:
+        return format_table(self.table)
+
+    @property
+    def cls(self) -> str:
+        """Import path; the same however FiftyOne found the plugin."""
+        return f"{_MODULE}.{type(self).__name__}"
+
+    @property
+    def protocol(self) -> Protocol:
+        """The protocol that every number of these results follows."""
+        return Protocol(**self.config.protocol)
+
+    @property
+    def columns(self) -> Columns:
+        """All rows as a numpy record array (``columns.records``), quick even for large runs."""
+        return self._columns
+
+    @property
+    def sample_ids(self) -> dict[str, str]:
+        """Sample by the name of the video in the table."""
+        return dict(zip(self._columns.videos, self._columns.sample_ids, strict=True))
+
+    @property
+    def failures(self) -> list[VideoFailure]:
+        """Videos that could not be evaluated, and why."""
+        return self._failures
+
+    @property
+    def notes(self) -> list[str]:
+        """What the reader of the numbers should know."""
+        return self._notes
+
+    @cached_property
+    def table(self) -> EvaluationTable:
+        """Every row, as ``hs2s_core`` has them: for its reports, curves and exports."""
+        return table(self._columns, self.protocol, self._failures, self._notes)
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Scores per object, video and group, and overall."""
+        return summarise_columns(self._columns, self.protocol)
+
+    def scores(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """J and F of each of ``columns.records``."""
+        return scores(self._columns.records)
+
+    def metrics(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """FiftyOne's metrics of the matches, and J, F and J&F; of the subset, if one is set."""
+        if self._chosen is None:
+            return {**super().metrics(*args, **kwargs), **metric_values(self.summary)}
+        chosen: Records = self._columns.records[self._chosen]
+        summary = summarise_columns(self._columns, self.protocol, chosen)
+        return {**super().metrics(*args, **kwargs), **metric_values(summary)}
+
+    def use_subset(self, subset_def: Any) -> VOSEvaluationResults:
+        """Restrict these results, J, F and J&F too; for the forms of a subset see FiftyOne.
+
+        Objects stay if the subset leaves one of their truth labels visible.
+        """
+        super().use_subset(subset_def)
+        _, path = self.samples._get_label_field_path(self.config.gt_field, "_id")
+        visible = {label.binary for label in self.samples.values(path, unwind=True)}
+        records = self._columns.records
+        shown = np.array([value.tobytes() in visible for value in records["truth_id"]], np.bool_)
+        kept = {(row["video"], row["object"]) for row in records[shown]}
+        absent = records["area_truth"] == 0
+        pairs = zip(records["video"], records["object"], strict=True)
+        self._chosen = shown | (absent & np.array([pair in kept for pair in pairs], np.bool_))
+        return self
+
+    def clear_subset(self) -> None:
+        """Back to the full results."""
+        super().clear_subset()
+        self._chosen = None
+
+    def serialize(self, reflective: bool = False) -> dict[str, Any]:
+        """For the database; FiftyOne's own lists are rebuilt from the columns.
+
+        They are stored empty, so that the run still opens where this plugin is not installed.
+        """
+        return {
+            "cls": self.cls,
+            **{name: [] for name in ("ytrue", "ypred", "ious")},
+            "custom_metrics": self.custom_metrics,
+            "columns": self._columns.to_text(),
+            "failures": [list(failure) for failure in self._failures],
+            "notes": self._notes,
+        }
+
+    @classmethod
+    def _from_dict(
+        cls, d: dict[str, Any], samples: SampleCollection, config: Any, eval_key: str, **kwargs: Any
+    ) -> VOSEvaluationResults:
+        return cls(
+            samples,
+            config,
+            eval_key,
+            Columns.from_text(d["columns"]),
+            failures=[VideoFailure(*failure) for failure in d["failures"]],
+            notes=d["notes"],
+            custom_metrics=d.get("custom_metrics"),
+            **kwargs,
+        )

@@ -1,0 +1,114 @@
+"""From rows to what a sample, FiftyOne's panel and a reader are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from bson import ObjectId
+
+from hs2s_core.evaluation import GroupScore, ObjectScore, Protocol, Row, Summary
+from hs2s_core.evaluation.lengths import early_late, first_failures, length_bin
+from hs2s_core.evaluation.scores import summarise
+
+from .columns import Columns, Records, scores
+
+TRUE_POSITIVE = 0.5
+"""Least J of a true positive, as FiftyOne's panel counts."""
+_NO_LABEL = "object"
+Match = tuple[str | None, str | None, float | None, float | None, str | None, str | None]
+"""Truth label, predicted label, J, confidence, id of the truth's label and of the predicted one."""
+
+
+def sample_scores(rows: Sequence[Row], protocol: Protocol, frames: int) -> dict[str, Any]:
+    """The sample fields of one video, by suffix; None where there is nothing to average.
+
+    ``frames`` is the number of annotated frames.
+    """
+    video = GroupScore.of(objects) if (objects := summarise(rows, protocol).objects) else None
+    time = early_late(rows)
+    failures = [frame for frame in first_failures(rows).values() if frame is not None]
+    return {
+        "jf": None if video is None else video.jf,
+        "j": None if video is None else video.j.mean,
+        "f": None if video is None else video.f.mean,
+        "early": None if time.early is None else time.early.jf,
+        "late": None if time.late is None else time.late.jf,
+        "drop": time.drop,
+        "first_failure": min(failures) + 1 if failures else None,
+        "num_frames": frames,
+        "length_bin": length_bin(frames),
+    }
+
+
+def summarise_columns(
+    columns: Columns, protocol: Protocol, chosen: Records | None = None
+) -> Summary:
+    """``EvaluationTable.summary`` with the row objects of one video at a time.
+
+    ``chosen`` are the records to use, all by default.
+    """
+    objects: list[ObjectScore] = []
+    videos: dict[str, GroupScore] = {}
+    uncounted: list[tuple[str, int]] = []
+    for _, rows in groupby(columns.rows(chosen), key=lambda row: row.video):
+        part = summarise(rows, protocol)
+        objects += part.objects
+        videos |= part.videos
+        uncounted += part.uncounted
+    groups = _by_seen(objects)
+    parts: Sequence[Any] = list(groups.values()) if protocol.by_seen and groups else objects
+    return Summary(
+        protocol=protocol,
+        objects=tuple(objects),
+        videos=videos,
+        groups=groups,
+        overall=GroupScore.of(parts) if parts else None,
+        uncounted=tuple(uncounted),
+    )
+
+
+def _by_seen(objects: Sequence[ObjectScore]) -> dict[str, GroupScore]:
+    groups = {
+        name: [score for score in objects if score.seen is flag]
+        for name, flag in (("seen", True), ("unseen", False))
+    }
+    return {name: GroupScore.of(scores) for name, scores in groups.items() if scores}
+
+
+def metric_values(summary: Summary) -> dict[str, float]:
+    """J, F and J&F of a run; nothing if no frame counts."""
+    overall = summary.overall
+    if overall is None:
+        return {}
+    return {"j": overall.j.mean, "f": overall.f.mean, "jf": overall.jf}
+
+
+def matches(columns: Columns) -> list[Match]:
+    """What FiftyOne's evaluation of detections makes its precision, recall and matrix of."""
+    records = columns.records
+    found: list[Match] = []
+    for record, j in zip(records, scores(records)[0].tolist(), strict=True):
+        in_truth, predicted = record["area_truth"] > 0, record["area_prediction"] > 0
+        if not record["counted"] or not (in_truth or predicted):
+            continue
+        category = columns.categories[record["video"]].get(int(record["object"]))
+        label = category if category is not None else _NO_LABEL
+        confidence = float(record["confidence"])
+        sure = None if np.isnan(confidence) else confidence
+        truth_id, prediction_id = (_id(record[name]) for name in ("truth_id", "prediction_id"))
+        if in_truth and predicted and j >= TRUE_POSITIVE:
+            found.append((label, label, j, sure, truth_id, prediction_id))
+            continue
+        if in_truth:
+            found.append((label, None, None, None, truth_id, None))
+        if predicted:
+            found.append((None, label, None, sure, None, prediction_id))
+    return found
+
+
+def _id(value: np.void) -> str | None:
+    content = value.tobytes()
+    return str(ObjectId(content)) if any(content) else None

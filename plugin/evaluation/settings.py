@@ -1,0 +1,169 @@
+"""What to evaluate against what, and everything that can be wrong with it before a run starts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import fiftyone as fo
+
+from hs2s_core.errors import HS2SError
+from hs2s_core.evaluation import PROTOCOLS, ObjectInfo, Protocol, find_protocol
+
+from ..checks import Problem
+from ..labels import mask_fields
+from . import fields
+from .matching import MATCHES
+
+SampleCollection = fo.core.collections.SampleCollection
+DEFAULT_PROTOCOL = "davis2017"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """An evaluation; fields are frame-level, without ``frames.``."""
+
+    prediction_field: str
+    truth_field: str
+    eval_key: str
+    protocol: Protocol = PROTOCOLS[DEFAULT_PROTOCOL]
+    match: str = "index"
+    seen_categories: frozenset[str] | None = None
+    """Categories of the training set; None where unknown."""
+    meta: Mapping[str, Mapping[int, ObjectInfo]] | None = None
+    """Category, seen flag and listed frames by video and object id, in place of the labels'."""
+
+
+@dataclass
+class Plan:
+    """Which videos a run would evaluate, and which it could not."""
+
+    todo: list[str] = field(default_factory=list)
+    """Sample ids."""
+    problems: list[Problem] = field(default_factory=list)
+    unchecked: int = 0
+    """How many of ``todo`` were not looked at for lack of time."""
+
+
+def make_settings(
+    samples: SampleCollection,
+    prediction_field: str,
+    truth_field: str,
+    eval_key: str,
+    protocol: str | Protocol = DEFAULT_PROTOCOL,
+    *,
+    match: str = "index",
+    seen_categories: Collection[str] | None = None,
+    meta: str | Path | None = None,
+) -> Settings:
+    """Settings as users give them; raises HS2SError for an unknown protocol or unusable file."""
+    from hs2s_core.evaluation.meta import read_meta
+
+    if seen_categories is None:
+        # A dataset that this plugin loaded knows the categories of the training split.
+        about = samples._dataset.info.get("vos") or {}
+        seen_categories = about.get("seen_categories")
+    seen = None if seen_categories is None else frozenset(seen_categories)
+    return Settings(
+        prediction_field=prediction_field.removeprefix("frames."),
+        truth_field=truth_field.removeprefix("frames."),
+        eval_key=eval_key,
+        protocol=find_protocol(protocol),
+        match=match,
+        seen_categories=seen,
+        meta=None if meta is None else read_meta(meta, seen),
+    )
+
+
+def settings_errors(samples: SampleCollection, settings: Settings) -> dict[str, str]:
+    """What is wrong with the settings themselves: parameter name -> message."""
+    errors = {}
+    known = mask_fields(samples)
+    for parameter in ("prediction_field", "truth_field"):
+        name = getattr(settings, parameter)
+        if name not in known:
+            errors[parameter] = (
+                f"{name!r} is not a frame field that can hold masks; expected one of "
+                f"{', '.join(sorted(known)) or 'none, as there is no such field'}"
+            )
+    if settings.prediction_field == settings.truth_field:
+        errors["prediction_field"] = "the predictions must be in another field than the truth"
+    key_error = _key_error(samples, settings.eval_key)
+    if key_error is not None:
+        errors["eval_key"] = key_error
+    if settings.match not in MATCHES:
+        errors["match"] = f"{settings.match!r} is none of {', '.join(MATCHES)}"
+    return errors
+
+
+def make_plan(
+    samples: SampleCollection, settings: Settings, *, seconds: float | None = None
+) -> Plan:
+    """Look at every video, without decoding masks; nothing is written.
+
+    With ``seconds``, videos beyond that time are taken on trust and counted as unchecked: a form
+    must answer quickly, and the run checks everything again.
+    """
+    from .video import Video
+
+    deadline = None if seconds is None else time.monotonic() + seconds
+    plan = Plan()
+    for sample_id, name in video_names(samples).items():
+        if deadline is not None and time.monotonic() > deadline:
+            plan.unchecked += 1
+            plan.todo.append(sample_id)
+            continue
+        reason = Video(samples, sample_id, name, settings).problem()
+        if reason is None:
+            plan.todo.append(sample_id)
+        else:
+            plan.problems.append(Problem(sample_id, name, reason))
+    return plan
+
+
+def video_names(samples: SampleCollection) -> dict[str, str]:
+    """A unique name for each video, by sample id: its ``video_id``, else its file's stem."""
+    ids, paths = samples.values(["id", "filepath"])
+    stems = [Path(path.replace("\\", "/")).stem for path in paths]
+    if isinstance(samples._dataset.get_field("video_id"), fo.StringField):
+        # Of the dataset, because a view may hide the field.
+        known = samples._dataset.select(ids, ordered=True).values("video_id")
+        stems = [video or stem for video, stem in zip(known, stems, strict=True)]
+    counts: dict[str, int] = {}
+    for stem in stems:
+        counts[stem] = counts.get(stem, 0) + 1
+    return {
+        sample_id: stem if counts[stem] == 1 else f"{stem} ({sample_id})"
+        for sample_id, stem in zip(ids, stems, strict=True)
+    }
+
+
+def _key_error(samples: SampleCollection, eval_key: str) -> str | None:
+    if not isinstance(eval_key, str) or not eval_key.isidentifier() or eval_key.startswith("_"):
+        return f"{eval_key!r} is no key; expected letters, digits and _, a letter first"
+    dataset = samples._dataset
+    if dataset.has_evaluation(eval_key):
+        from .backend import METHOD
+
+        method = dataset.get_evaluation_info(eval_key).config.method
+        if method != METHOD:
+            return (
+                f"an evaluation {eval_key!r} of another kind ({method}) exists; choose another key "
+                "or delete it first"
+            )
+        return None
+    if taken := fields.taken(samples, eval_key):
+        return (
+            f"fields of that name exist ({', '.join(taken[:3])}) and are not from an evaluation; "
+            "choose another key, so that they are not overwritten"
+        )
+    return None
+
+
+def require(samples: SampleCollection, settings: Settings) -> None:
+    """Raise HS2SError with everything that is wrong with the settings."""
+    errors = settings_errors(samples, settings)
+    if errors:
+        raise HS2SError("; ".join(f"{name}: {reason}" for name, reason in errors.items()))
