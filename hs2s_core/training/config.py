@@ -122,6 +122,8 @@ class TrainingConfig:
     """Cut the gradient at fed-back masks; the authors' code lets it through."""
     pretrained_backbone: bool | str = False
     """ImageNet start of the encoders: true (torchvision's), or a state-dict file."""
+    start: str | None = None
+    """Weights to start from instead of random ones: a file, or ``hs2s-lite`` for the bundled."""
     checkpoint_every: int = 250
 
     def __post_init__(self) -> None:
@@ -156,6 +158,8 @@ def read_config(path: Path) -> TrainingConfig:
     values["data"] = _data(values["data"], path.parent)
     values["stages"] = tuple(_build(Stage, stage) for stage in values["stages"])
     values["losses"] = _losses(values.get("losses", "lite"))
+    if values.get("start", "").endswith(".safetensors"):
+        values["start"] = str(_path(values["start"], path.parent))
     if "schedule" in values:
         values["schedule"] = _build(Schedule, values["schedule"])
     if "validation" in values:

@@ -25,6 +25,7 @@ from hs2s_core.training.processes import rank, world_size
 from hs2s_core.training.sources import clip_source
 from hs2s_core.training.unroll import Unroll
 from hs2s_core.training.validation import Validation
+from hs2s_core.weights import load_model
 
 Record = dict[str, Any]
 
@@ -124,6 +125,8 @@ def train(
 def _start(config: TrainingConfig, device: torch.device) -> Run:
     """Model, moving average, optimizer and curriculum of step 0."""
     model = build_model(config.model, pretrained_backbone=config.pretrained_backbone)
+    if config.start is not None:
+        _load_start(model, config.start)
     if world_size() > 1 and device.type == "cuda":
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     model = model.to(device).to(memory_format=torch.channels_last)
@@ -132,6 +135,16 @@ def _start(config: TrainingConfig, device: torch.device) -> Run:
     )
     average = copy.deepcopy(model).requires_grad_(False)
     return Run(model, average, optimizer, Curriculum(config.schedule, config.steps))
+
+
+def _load_start(model: VideoSegmenter, start: str) -> None:
+    weights = load_model(start, device="cpu")
+    if weights.config != model.config:
+        raise InvalidConfig(
+            f"the weights to start from ({start}) are of another model ({weights.config}), "
+            f"expected {model.config}. Set [model] to theirs, or start without them"
+        )
+    model.load_state_dict(weights.state_dict())
 
 
 def freeze_norms(model: nn.Module) -> None:

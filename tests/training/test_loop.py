@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from hs2s_core.training.config import read_config
 from hs2s_core.training.loop import train
 from hs2s_core.training.sources import clip_source
 from hs2s_core.training.unroll import Unroll
+from hs2s_core.weights import save_weights
 
 Write = Callable[..., Path]
 
@@ -53,6 +55,23 @@ def test_seeds_decide_and_workers_do_not(write_config: Write) -> None:
 
     assert torch.equal(first(0, 0), first(0, 1))
     assert not torch.equal(first(0, 0), first(1, 0))
+
+
+def test_starting_from_weights(write_config: Write, training_folder: Path, tmp_path: Path) -> None:
+    """Fine-tuning: step 0 has the given weights; those of another model are refused."""
+    config = read_config(write_config())
+    torch.manual_seed(11)
+    model = build_model(config.model)
+    save_weights(model, tmp_path / "start.safetensors", {"name": "start"})
+    started = dataclasses.replace(
+        config, start=str(tmp_path / "start.safetensors"), learning_rate=1e-12, weight_decay=0.0
+    )
+    tuned = train(started, tmp_path / "run", stop_after=1)
+    for (name, a), b in zip(model.named_parameters(), tuned.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-6), name
+    other = dataclasses.replace(started, model=dataclasses.replace(config.model, width=64))
+    with pytest.raises(InvalidConfig, match="another model"):
+        train(other, tmp_path / "other")
 
 
 def test_batches_follow_the_stages(write_config: Write) -> None:
