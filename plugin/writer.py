@@ -7,7 +7,7 @@ import fiftyone as fo
 from .labels import write_frame
 
 FLUSH_BYTES = 32 * 2**20
-FLUSH_FRAMES = 256
+FLUSH_FRAMES = 64
 
 
 class FrameWriter:
