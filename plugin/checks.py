@@ -12,6 +12,7 @@ import fiftyone as fo
 import fiftyone.core.clips as foc
 import fiftyone.core.media as fom
 from bson import ObjectId
+from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 
@@ -19,7 +20,6 @@ from .labels import mask_fields
 from .prompts import VideoPrompts, read_prompts, visible_labels
 from .videos import Clip, open_clip
 
-SampleCollection = fo.core.collections.SampleCollection
 EXISTING = ("skip", "overwrite", "fail")
 """What to do with a video whose output field already has labels."""
 
@@ -128,8 +128,8 @@ def make_plan(
                 plan.skipped.append(sample_id)
                 continue
             if settings.existing == "fail":
-                reason = f"already has labels in {settings.output_field!r}"
-                plan.problems.append(Problem(sample_id, name, reason))
+                text = f"already has labels in {settings.output_field!r}"
+                plan.problems.append(Problem(sample_id, name, text))
                 continue
         if deadline is not None and time.monotonic() > deadline:
             plan.unchecked += 1

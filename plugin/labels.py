@@ -18,6 +18,7 @@ import cv2
 import fiftyone as fo
 import numpy as np
 import numpy.typing as npt
+from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import InvalidMask
 from hs2s_core.media.masks import check_prompt, object_ids, read_id_map
@@ -45,7 +46,7 @@ class TrackedObject:
     instance: fo.Instance
 
 
-def mask_fields(samples: fo.core.collections.SampleCollection) -> dict[str, type[fo.Label]]:
+def mask_fields(samples: SampleCollection) -> dict[str, type[fo.Label]]:
     """Frame-level fields whose labels can hold masks, with the type of their labels."""
     schema = samples.get_frame_field_schema(ftype=fo.EmbeddedDocumentField) or {}
     return {
@@ -61,11 +62,12 @@ def frame_masks(label: fo.Label | None, size: Size) -> dict[int, BoolMask]:
     Labels without an index or a mask are left out. Raises InvalidMask if a mask is unreadable or
     was made for another frame size.
     """
-    masks = {}
+    masks: dict[int, BoolMask] = {}
     for key, parts in group_parts(label).items():
-        mask = render(parts, size, key_name(key)) if isinstance(key, int) else None
-        if mask is not None:
-            masks[key] = mask
+        if isinstance(key, int):
+            mask = render(parts, size, key_name(key))
+            if mask is not None:
+                masks[key] = mask
     return masks
 
 

@@ -10,6 +10,7 @@ import fiftyone as fo
 import fiftyone.core.stages as fos
 import numpy as np
 from bson import ObjectId
+from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import InvalidMask
 from hs2s_core.media.masks import check_prompt
@@ -63,7 +64,7 @@ class VideoPrompts:
 
 
 def visible_labels(
-    samples: fo.core.collections.SampleCollection, sample_id: str, prompt_field: str
+    samples: SampleCollection, sample_id: str, prompt_field: str
 ) -> set[ObjectId] | None:
     """Ids of the prompt labels that a view leaves visible in a sample; None means all of them.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
+from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 
@@ -23,7 +24,6 @@ from .checks import (
     RUNNING,
     Plan,
     Problem,
-    SampleCollection,
     Settings,
     describe,
     make_plan,
@@ -137,7 +137,7 @@ def run(
     yield Progress(0.0, "Checking the videos")
     samples = videos_of(samples)
     plan = checked_plan(samples, settings, skip_invalid=skip_invalid)
-    network = None
+    network: VideoSegmenter | None = None
     if plan.todo:
         yield Progress(0.0, "Loading the model")
         network = _load(model, device)
@@ -146,6 +146,7 @@ def run(
     for problem in plan.problems:
         _set_status(samples._dataset[problem.sample_id], settings, FAILED, problem.reason)
     for place, sample_id in enumerate(plan.todo):
+        assert network is not None
         for step in _run_video(samples, sample_id, settings, network, summary):
             fraction = (place + step.fraction) / len(plan.todo)
             yield Progress(fraction, f"{place + 1}/{len(plan.todo)} {step.label}")
