@@ -3,7 +3,7 @@
 from .backend import METHOD, VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
 from .loading import list_evaluations, load_results, load_table
 from .matching import MATCHES
-from .runner import evaluate, run
+from .runner import evaluate, run, score
 from .settings import DEFAULT_PROTOCOL, Plan, Settings, make_plan, make_settings, settings_errors
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "make_plan",
     "make_settings",
     "run",
+    "score",
     "settings_errors",
 ]

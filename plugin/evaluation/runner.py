@@ -6,6 +6,7 @@ progress, for an operator that shows it live.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -15,7 +16,7 @@ import fiftyone as fo
 import numpy as np
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.evaluation import Protocol, Row, VideoFailure
+from hs2s_core.evaluation import Protocol, Row, Summary, VideoFailure
 
 from ..checks import describe, videos_of
 from ..propagation import Progress
@@ -23,10 +24,12 @@ from . import fields
 from .backend import SampleCollection, VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
 from .columns import Columns, Records, to_records
 from .metrics import panel_metrics
-from .scoring import sample_scores
+from .scoring import sample_scores, summarise_columns
 from .settings import DEFAULT_PROTOCOL, Settings, make_settings, require, video_names
 from .video import FrameLabels, Video, VideoResult
 from .writing import write_scores
+
+_log = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -100,6 +103,36 @@ def evaluate(
                 progress(step)
             else:
                 bar.set_iteration(int(100 * step.fraction))
+
+
+def score(
+    samples: SampleCollection,
+    prediction_field: str,
+    truth_field: str,
+    protocol: str | Protocol = DEFAULT_PROTOCOL,
+    *,
+    match: str = "index",
+) -> Summary:
+    """Only the scores, for the arguments of :func:`evaluate`; nothing is written.
+
+    Videos that cannot be evaluated are logged and left out. Raises HS2SError if none can.
+    """
+    samples = videos_of(samples)
+    settings = make_settings(
+        samples, prediction_field, truth_field, "unused", protocol, match=match
+    )
+    require(samples, settings, written=False)
+    columns = Columns()
+    for sample_id, name in video_names(samples).items():
+        try:
+            rows = Video(samples, sample_id, name, settings).evaluate().table.rows
+        except Exception as error:  # the other videos must not suffer
+            _log.warning("video '%s' was not evaluated: %s", name, describe(error))
+        else:
+            columns.add(sample_id, name, rows, to_records(rows))
+    if not columns.videos:
+        raise HS2SError("not one video could be evaluated; the log says why.")
+    return summarise_columns(columns, settings.protocol)
 
 
 @dataclass

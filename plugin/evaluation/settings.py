@@ -162,8 +162,13 @@ def _key_error(samples: SampleCollection, eval_key: str) -> str | None:
     return None
 
 
-def require(samples: SampleCollection, settings: Settings) -> None:
-    """Raise HS2SError with everything that is wrong with the settings."""
+def require(samples: SampleCollection, settings: Settings, *, written: bool = True) -> None:
+    """Raise HS2SError with everything that is wrong with the settings.
+
+    Without ``written`` the key does not matter, because nothing will be stored.
+    """
     errors = settings_errors(samples, settings)
+    if not written:
+        errors.pop("eval_key", None)
     if errors:
         raise HS2SError("; ".join(f"{name}: {reason}" for name, reason in errors.items()))

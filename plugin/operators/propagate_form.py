@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import fiftyone.operators as foo
+from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
@@ -13,7 +14,6 @@ from hs2s_core.errors import HS2SError
 from ..checks import (
     EXISTING,
     Plan,
-    SampleCollection,
     Settings,
     make_plan,
     settings_errors,
@@ -21,6 +21,7 @@ from ..checks import (
 )
 from ..labels import mask_fields
 from ..propagation import DEFAULT_OUTPUT
+from .form_parts import count, dropdown, mark, refuse
 
 _FROM_FILE = "file"
 _DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -41,11 +42,11 @@ def build_form(ctx: foo.ExecutionContext) -> types.Object:
     try:
         samples = videos_of(ctx.target_view())
     except HS2SError as error:
-        _refuse(inputs, "no_video", "No video here", str(error))
+        refuse(inputs, "no_video", "No video here", str(error))
         return inputs
     if not mask_fields(samples):
         text = settings_errors(samples, Settings("", ""))["prompt_field"]
-        _refuse(inputs, "no_field", "No masks to start from", text)
+        refuse(inputs, "no_field", "No masks to start from", text)
         return inputs
     settings = read_settings(ctx, samples)
     errors = settings_errors(samples, settings)
@@ -96,11 +97,6 @@ def model_params(model: Any) -> dict[str, str]:
     return {"model": _FROM_FILE, "weights": str(Path(model).absolute())}
 
 
-def count(number: int) -> str:
-    """ "1 video", "2 videos"."""
-    return f"{number} video{'' if number == 1 else 's'}"
-
-
 def _add_fields(
     inputs: types.Object, fields: list[str], settings: Settings, errors: dict[str, str]
 ) -> None:
@@ -111,7 +107,7 @@ def _add_fields(
         required=True,
         label="Prompt field",
         description="Frame field with masks; each object is followed from its first one",
-        view=_dropdown({name: f"frames.{name}" for name in fields}),
+        view=dropdown({name: f"frames.{name}" for name in fields}),
     )
     output = inputs.str(
         "output_field",
@@ -125,11 +121,11 @@ def _add_fields(
         list(EXISTING),
         default=EXISTING[0],
         label="Videos that have masks there already",
-        view=_dropdown(_EXISTING_LABELS),
+        view=dropdown(_EXISTING_LABELS),
     )
     shown = {"prompt_field": prompt, "output_field": output, "existing": existing}
     for name, message in errors.items():
-        _mark(shown[name], message)
+        mark(shown[name], message)
 
 
 def _add_model(inputs: types.Object, ctx: foo.ExecutionContext) -> None:
@@ -142,7 +138,7 @@ def _add_model(inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         default=shipped[0],
         required=True,
         label="Model",
-        view=_dropdown({**{name: name for name in shipped}, _FROM_FILE: "A weights file ..."}),
+        view=dropdown({**{name: name for name in shipped}, _FROM_FILE: "A weights file ..."}),
     )
     if ctx.params.get("model") == _FROM_FILE:
         shown = inputs.str(
@@ -156,7 +152,7 @@ def _add_model(inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         try:
             read_header(find_weights(model))
         except HS2SError as error:
-            _mark(shown, str(error))
+            mark(shown, str(error))
 
 
 def _add_device(inputs: types.Object, ctx: foo.ExecutionContext) -> None:
@@ -167,12 +163,12 @@ def _add_device(inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         list(_DEVICES),
         default=_DEVICES[0],
         label="Device",
-        view=_dropdown({name: name for name in _DEVICES}),
+        view=dropdown({name: name for name in _DEVICES}),
     )
     try:
         kind = pick_device(ctx.params.get("device") or _DEVICES[0]).type
     except HS2SError as error:
-        _mark(shown, str(error))
+        mark(shown, str(error))
         return
     if kind == "cpu":
         text = "It is several times slower; consider scheduling long runs."
@@ -190,7 +186,7 @@ def _add_verdict(
         inputs.view("plan", types.Notice(label=_plan_text(plan)))
     elif not plan.problems:
         hint = "Choose overwriting to do them again." if plan.skipped else "The target is empty."
-        _refuse(inputs, "nothing", "Nothing to do", f"{_plan_text(plan)}. {hint}")
+        refuse(inputs, "nothing", "Nothing to do", f"{_plan_text(plan)}. {hint}")
 
 
 def _add_problems(inputs: types.Object, plan: Plan, leave_out: bool) -> None:
@@ -209,7 +205,7 @@ def _add_problems(inputs: types.Object, plan: Plan, leave_out: bool) -> None:
     if leave_out and plan.todo:
         inputs.view("problems", types.Warning(label=title, description=text))
     else:
-        _refuse(inputs, "problems", title, text)
+        refuse(inputs, "problems", title, text)
 
 
 def _plan_text(plan: Plan) -> str:
@@ -219,21 +215,3 @@ def _plan_text(plan: Plan) -> str:
     if plan.unchecked:
         text += f"; {plan.unchecked} of them will be checked when the run starts"
     return text
-
-
-def _dropdown(choices: dict[str, str]) -> types.DropdownView:
-    view = types.DropdownView()
-    for value, label in choices.items():
-        view.add_choice(value, label=label)
-    return view
-
-
-def _mark(shown: types.Property, message: str) -> None:
-    shown.invalid = True
-    shown.error_message = message
-
-
-def _refuse(inputs: types.Object, name: str, title: str, text: str) -> None:
-    """A notice that also disables the form's button."""
-    shown = inputs.view(name, types.Error(label=title, description=text))
-    _mark(shown, f"{title}: {text}")

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import fiftyone.operators as foo
+from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
 
-from ..checks import SampleCollection, describe, videos_of
+from ..checks import describe, videos_of
 from ..propagation import DEFAULT_OUTPUT, Progress, Summary, propagate, run
-from .propagate_form import build_form, count, model_params, read_model, read_settings
+from .form_parts import count
+from .propagate_form import build_form, model_params, read_model, read_settings
 
 if TYPE_CHECKING:
     from hs2s_core.models import VideoSegmenter

@@ -1,0 +1,32 @@
+"""Small pieces that the forms of several operators are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fiftyone.operators import types
+
+
+def dropdown(choices: Mapping[str, str]) -> types.DropdownView:
+    """Choices by value, each with what is shown for it."""
+    view = types.DropdownView()
+    for value, label in choices.items():
+        view.add_choice(value, label=label)
+    return view
+
+
+def mark(shown: types.Property, message: str) -> None:
+    """Show a message at an input and disable the form's button."""
+    shown.invalid = True
+    shown.error_message = message
+
+
+def refuse(inputs: types.Object, name: str, title: str, text: str) -> None:
+    """A notice that also disables the form's button."""
+    shown = inputs.view(name, types.Error(label=title, description=text))
+    mark(shown, f"{title}: {text}")
+
+
+def count(number: int) -> str:
+    """ "1 video", "2 videos"."""
+    return f"{number} video{'' if number == 1 else 's'}"
