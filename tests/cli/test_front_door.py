@@ -51,11 +51,46 @@ def test_extras_exist() -> None:
         assert set(extras.split(",")) <= set(PROJECT["optional-dependencies"])
 
 
-def test_ci_is_a_sound_program() -> None:
-    path = ROOT / ".ci" / "run"
-    assert os.access(path, os.X_OK)
-    assert "set -euo pipefail" in CI
-    subprocess.run(["bash", "-n", str(path)], check=True)
+# Stands for Python and all programs: notes its call; `-m venv DIR` puts itself into DIR/bin.
+STAND_IN = """#!/usr/bin/env bash
+echo "$(basename "$0") $*" >> "$CALLS"
+case "$(basename "$0") $*" in
+    "python3 -m venv "*)
+        mkdir -p "$3/bin"
+        for name in pip ruff mypy pytest; do cp "$0" "$3/bin/$name"; done ;;
+    "ldconfig -p") echo "libcurl.so.4" ;;
+    "$FAILING"*) exit 7 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("failing", "status", "last"), [("-", 0, "pytest "), ("mypy", 7, "mypy "), ("pip", 7, "pip")]
+)
+def test_ci_run(failing: str, status: int, last: str, tmp_path: Path) -> None:
+    """All steps in their order, the first failure ends it, and no environment is left."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "tmp").mkdir()
+    for name in ("python3", "ffmpeg", "chromium", "ldconfig"):
+        program = tmp_path / "bin" / name
+        program.write_text(STAND_IN)
+        program.chmod(0o755)
+    calls = tmp_path / "calls"
+    environment = {
+        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+        "TMPDIR": str(tmp_path / "tmp"),
+        "CALLS": str(calls),
+        "FAILING": failing,
+        "CI": "true",
+    }
+    done = subprocess.run([str(ROOT / ".ci" / "run")], env=environment, cwd=tmp_path)
+    assert done.returncode == status
+    steps = calls.read_text().splitlines()
+    assert steps[-1].startswith(last)
+    if not status:
+        names = [step.split()[0] for step in steps if not step.startswith(("python3", "ldconfig"))]
+        assert names == ["pip", "ruff", "ruff", "mypy", "pytest"]
+    assert not list((tmp_path / "tmp").iterdir())
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
