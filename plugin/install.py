@@ -21,6 +21,7 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.resources import asset
 
 from .operators import OPERATORS
+from .panels import PANELS
 
 NAME = "@hs2s/vos"
 PACKAGE = "hs2s-fiftyone"
@@ -44,6 +45,7 @@ def manifest() -> dict[str, object]:
         "fiftyone": {"version": ">=1.14,<2"},
         "py_entry": "plugin/__init__.py",
         "operators": [operator().config.name for operator in OPERATORS],
+        "panels": [panel().config.name for panel in PANELS],
     }
 
 

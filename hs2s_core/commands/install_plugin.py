@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         module = importlib.import_module("hs2s_fiftyone.install")
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("hs2s_fiftyone", "fiftyone"):
+        if error.name not in ("hs2s_fiftyone", "fiftyone"):
             raise
         raise HS2SError(
             f"the package {error.name!r} is not installed; install this project with "

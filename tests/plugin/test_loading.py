@@ -25,6 +25,12 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.weights import save_weights
 from hs2s_fiftyone.install import install, manifest
 from hs2s_fiftyone.operators import OPERATORS
+from hs2s_fiftyone.panels import PANELS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 from .helpers import SIZE, detection, square, tiny_network, video_sample
 
@@ -39,9 +45,9 @@ import sys
 import fiftyone as fo, fiftyone.operators as foo
 from fiftyone.operators.registry import OperatorRegistry
 
-errors = OperatorRegistry().list_errors()
-assert errors == [], errors
-listed = [operator.name for operator in foo.list_operators(builtin=False)]
+registry = OperatorRegistry()
+assert registry.list_errors() == [], registry.list_errors()
+listed = [found.name for found in registry.list_operators(builtin=False)]
 import hs2s_core
 operator = foo.get_operator("@hs2s/vos/propagate_masks")
 summary = operator(fo.load_dataset({dataset!r}), "truth", {output!r}, model={weights!r})
@@ -102,8 +108,8 @@ def use(
 
 
 def check(said: dict[str, list[str]], core: Path) -> None:
-    """All operators are there, the work was done, and by the expected ``hs2s_core``."""
-    assert sorted(said["LISTED"]) == sorted(operator().config.name for operator in OPERATORS)
+    """All operators and panels are there, the work was done, and by the expected ``hs2s_core``."""
+    assert sorted(said["LISTED"]) == sorted(part().config.name for part in (*OPERATORS, *PANELS))
     assert said["DONE"] == ["clip.mp4"]
     assert Path(said["CORE"][0]).is_relative_to(core)
 
@@ -158,6 +164,19 @@ def test_an_installed_wheel(scene: dict[str, str], tmp_path: Path) -> None:
     assert (plugins / "@hs2s" / "vos" / "assets" / "icon.svg").is_file()
 
 
+def test_no_package_is_left_out_of_the_wheel() -> None:
+    """Code that is missing from the wheel works everywhere else."""
+    names = {"hs2s_core": "hs2s_core", "plugin": "hs2s_fiftyone"}
+    present = {
+        ".".join([names[folder], *path.parent.relative_to(ROOT / folder).parts])
+        for folder in names
+        for path in (ROOT / folder).rglob("__init__.py")
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    declared = set(project["tool"]["setuptools"]["packages"])
+    assert declared - {"hs2s_core.assets"} == present
+
+
 def test_the_manifest_of_a_clone_says_the_same() -> None:
     """FiftyOne silently ignores operators that the manifest does not list."""
     assert yaml.safe_load((ROOT / "fiftyone.yml").read_text()) == manifest()
@@ -193,9 +212,9 @@ def test_plugin_requirements_agree_with_the_package() -> None:
     """FiftyOne reads requirements.txt; the package declares the same, and torch and FiftyOne."""
     lines = [line.strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
     wanted = [line for line in lines if line and not line.startswith("#")]
-    project = (ROOT / "pyproject.toml").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert wanted
-    assert all(f'"{line}"' in project for line in wanted)
+    assert set(wanted) <= {line.replace('"', "'") for line in project["dependencies"]}
 
 
 def repository_files() -> list[Path]:
