@@ -83,7 +83,7 @@ def videos_of(samples: SampleCollection) -> SampleCollection:
     if samples.media_type != fom.VIDEO:
         raise HS2SError(
             f"no video: the samples are of type {samples.media_type!r}, expected 'video'. For "
-            "folders of frames, load them with the operator 'Load VOS dataset'."
+            "folders of frames, load them with the operator 'Load a VOS dataset'."
         )
     return samples
 
