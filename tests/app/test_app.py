@@ -24,8 +24,8 @@ from hs2s_core.resources import asset
 from hs2s_fiftyone import dataset as vos
 
 ROOT = Path(__file__).resolve().parents[2]
-SHOT = "HS2S_SCREENSHOTS"
-"""Environment variable with a folder for the pictures; the README's are made with `assets`."""
+SHOT = "HS2S_KEEP_SCREENSHOTS"
+"""Environment variable with the folder for the README's picture."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
     "--no-sandbox",
@@ -142,7 +142,7 @@ def test_masks_are_propagated_by_the_form(app: str, page: Page, tmp_path: Path) 
     output.fill("masks")
     expect(form.get_by_text("must differ from the prompt field")).to_have_count(0)
     expect(execute).to_be_enabled()
-    keep(page, tmp_path, "app-form.png")
+    page.screenshot(path=str(tmp_path / "app-form.png"))
     execute.click()
 
     expect(page.get_by_text("Videos propagated")).to_be_visible()
