@@ -9,10 +9,12 @@ that never import it (all of ``hs2s_core``) pay nothing.
 from __future__ import annotations
 
 import atexit
+import ctypes
 import importlib.abc
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +26,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+_LINUX = sys.platform == "linux"
+_LIBC = ctypes.CDLL(None) if _LINUX else None
+_PR_SET_PDEATHSIG = 1
 
 # Settings of the developer's own FiftyOne must not leak into the tests.
 for _name in [name for name in os.environ if name.startswith("FIFTYONE_")]:
@@ -101,7 +107,12 @@ def _start_server(root: Path) -> tuple[subprocess.Popen[bytes], str]:
         *("--setParameter", "diagnosticDataCollectionEnabled=false"),
     ]
     with log.open("wb") as out:
-        server = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(
+            command,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            preexec_fn=_end_with_parent if _LINUX else None,
+        )
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and server.poll() is None:
         try:
@@ -112,6 +123,12 @@ def _start_server(root: Path) -> tuple[subprocess.Popen[bytes], str]:
             return server, f"mongodb://127.0.0.1:{port}"
     server.kill()
     raise RuntimeError(f"mongod did not start; the end of its log:\n{log.read_text()[-2000:]}")
+
+
+def _end_with_parent() -> None:
+    """Runs in the server's process: a test run that is killed must not leave it behind."""
+    assert _LIBC is not None
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _find_mongod() -> str:
