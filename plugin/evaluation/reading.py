@@ -71,7 +71,7 @@ class LabelField:
         self, document: Mapping[str, Any], visible: Collection[ObjectId] | None = None
     ) -> Iterator[tuple[int | None, object | None]]:
         """Index and instance id of each label of a frame, without decoding masks."""
-        for raw in self._raw(document):
+        for raw in self.labels(document):
             if visible is None or raw["_id"] in visible:
                 yield raw.get("index"), (raw.get("instance") or {}).get("_id")
 
@@ -93,7 +93,7 @@ class LabelField:
         if issubclass(self.kind, fo.Segmentation):
             return self._values(content, visible)
         found = []
-        for place, raw in enumerate(self._raw(document)):
+        for place, raw in enumerate(self.labels(document)):
             if visible is not None and raw["_id"] not in visible:
                 continue
             index, instance = raw.get("index"), (raw.get("instance") or {}).get("_id")
@@ -111,7 +111,8 @@ class LabelField:
             )
         return found
 
-    def _raw(self, document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def labels(self, document: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The labels of a frame as the database has them; none of a Segmentation."""
         content = document.get(self.name) or {}
         return content.get(getattr(self.kind, "_LABEL_LIST_FIELD", ""), None) or []
 
@@ -165,7 +166,8 @@ def paint(parts: Iterable[tuple[int, LabelPart]], size: Size) -> tuple[IdMap, bo
     """
     found = sorted(parts, key=lambda entry: entry[1].confidence or 0.0)
     largest = max((object_id for object_id, _ in found), default=0)
-    id_map: IdMap = np.zeros(size, np.uint8 if largest <= 255 else np.uint16)
+    # In files of 8 bits, 255 means void.
+    id_map: IdMap = np.zeros(size, np.uint8 if largest < 255 else np.uint16)
     overlap = False
     for object_id, part in found:
         if part.mask is None:

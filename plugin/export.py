@@ -1,0 +1,290 @@
+"""Predictions as the files that the benchmarks' servers take.
+
+One palettised PNG a frame, at the size of the source frames, under the source frames' names.
+:func:`export` writes them; ``predictions.read_predictions`` reads such a folder back.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+
+from hs2s_core.data.videos import safe_name
+from hs2s_core.errors import HS2SError, InvalidDataset
+from hs2s_core.media.masks import write_id_map
+
+from .checks import Problem, SampleCollection, describe, videos_of
+from .evaluation.matching import Identities
+from .evaluation.reading import LabelField, paint, read_documents
+from .evaluation.settings import video_names
+from .labels import mask_fields
+from .prompts import visible_labels
+from .propagation import Progress
+from .sizes import mask_sizes
+
+LAYOUTS = {
+    "youtube_vos": "YouTube-VOS: Annotations/<video>/<frame>.png",
+    "davis": "DAVIS: <video>/<frame>.png",
+}
+"""Layout -> what it looks like. The DAVIS server refuses a zip with a folder above the videos."""
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass
+class ExportSummary:
+    """What an export wrote."""
+
+    folder: Path
+    zip_file: Path | None = None
+    videos: list[str] = field(default_factory=list)
+    frames: int = 0
+    failed: list[Problem] = field(default_factory=list)
+    """Each video that could not be written, and why; nothing of it is left."""
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.videos)} videos, {self.frames} frames -> {self.folder}"]
+        if self.zip_file is not None:
+            lines.append(f"zip for the server: {self.zip_file}")
+        return "\n".join(lines + [f"  not written: {problem}" for problem in self.failed])
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What to write where."""
+
+    field: str
+    """Frame-level, without ``frames.``."""
+    out_dir: Path
+    layout: str = "youtube_vos"
+    zip_file: Path | None = None
+    annotated_in: str | None = None
+    overwrite: bool = False
+
+
+def export(
+    samples: SampleCollection,
+    field: str,
+    out_dir: str | Path,
+    *,
+    layout: str = "youtube_vos",
+    zip: bool | str | Path = False,  # the word that users of zips look for
+    annotated_in: str | None = None,
+    overwrite: bool = False,
+    progress: bool | Callable[[Progress], object] | None = None,
+) -> ExportSummary:
+    """Write the masks of a frame field as id maps, exactly and at the size of the source frames.
+
+    Pixel values are the labels' ``index``; a frame without labels becomes an empty map. Where masks
+    overlap, the more confident label wins, as in the evaluation. Frames are named by
+    ``frame_name``, as far as the dataset has it, else by their number from 00000.
+
+    Args:
+        samples: a dataset or view of videos; labels that a view hides are left out.
+        field: frame field with Detections, Polylines or a Segmentation.
+        out_dir: folder to write to; made if missing.
+        layout: ``youtube_vos`` (``Annotations/<video>/<frame>.png``) or ``davis``
+            (``<video>/<frame>.png``).
+        zip: True also writes ``<out_dir>.zip`` with this layout at its top, as the layout's server
+            takes it; or the path of the zip file.
+        annotated_in: only frames in which this frame field is set, for datasets whose videos have
+            more frames than the server asks for.
+        overwrite: replace the folders of videos that exist in ``out_dir``.
+        progress: True or False for a progress bar, or a function that is called with Progress.
+
+    Raises:
+        HS2SError: before anything is written, if the settings cannot work.
+    """
+    out_dir = Path(out_dir).expanduser().absolute()
+    zip_file = out_dir.with_name(f"{out_dir.name}.zip") if zip is True else None
+    settings = ExportSettings(
+        field=field.removeprefix("frames."),
+        out_dir=out_dir,
+        layout=layout,
+        zip_file=Path(zip).expanduser().absolute() if zip and zip is not True else zip_file,
+        annotated_in=None if annotated_in is None else annotated_in.removeprefix("frames."),
+        overwrite=overwrite,
+    )
+    with ExitStack() as stack:
+        steps = stack.enter_context(closing(run(samples, settings)))
+        shown = False if callable(progress) else progress
+        bar = stack.enter_context(fo.ProgressBar(total=100, progress=shown))
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as stop:
+                summary: ExportSummary = stop.value
+                return summary
+            if callable(progress):
+                progress(step)
+            else:
+                bar.set_iteration(int(100 * step.fraction))
+
+
+def run(
+    samples: SampleCollection, settings: ExportSettings
+) -> Generator[Progress, None, ExportSummary]:
+    """Like :func:`export`, step by step; closing the generator undoes the current video."""
+    samples = videos_of(samples)
+    errors = settings_errors(samples, settings)
+    if errors:
+        raise HS2SError("; ".join(f"{name}: {reason}" for name, reason in errors.items()))
+    names = video_names(samples)
+    summary = ExportSummary(settings.out_dir)
+    for place, (sample_id, name) in enumerate(names.items()):
+        yield Progress(place / len(names), f"{place + 1}/{len(names)} {name}")
+        try:
+            summary.frames += _write_video(samples, sample_id, name, settings)
+        except Exception as error:  # the other videos must not suffer
+            summary.failed.append(Problem(sample_id, name, describe(error)))
+        else:
+            summary.videos.append(name)
+    if settings.zip_file is not None and summary.videos:
+        yield Progress(1.0, f"Writing {settings.zip_file.name}")
+        _write_zip(settings, summary.videos)
+        summary.zip_file = settings.zip_file
+    yield Progress(1.0, "Finished")
+    return summary
+
+
+def settings_errors(samples: SampleCollection, settings: ExportSettings) -> dict[str, str]:
+    """What is wrong with the settings: parameter name -> message."""
+    errors = {}
+    known = mask_fields(samples)
+    if settings.field not in known:
+        errors["field"] = (
+            f"{settings.field!r} is not a frame field that can hold masks; expected one of "
+            f"{', '.join(sorted(known)) or 'none, as there is no such field'}"
+        )
+    if settings.annotated_in is not None and not samples._dataset.has_frame_field(
+        settings.annotated_in
+    ):
+        errors["annotated_in"] = f"there is no frame field {settings.annotated_in!r}"
+    if settings.layout not in LAYOUTS:
+        errors["layout"] = f"{settings.layout!r} is none of {', '.join(LAYOUTS)}"
+    elif settings.out_dir.exists() and not settings.out_dir.is_dir():
+        errors["out_dir"] = f"{settings.out_dir} is a file; expected a folder"
+    else:
+        there = [_root(settings) / name for name in video_names(samples).values()]
+        there = [folder for folder in there if folder.exists()]
+        if there and not settings.overwrite:
+            errors["out_dir"] = (
+                f"{there[0].parent} has folders of {len(there)} of these videos (such as "
+                f"{there[0].name}); choose an empty folder, or overwrite them"
+            )
+        elif mixed := [folder for folder in there if not _holds_only_masks(folder)]:
+            errors["out_dir"] = (
+                f"{mixed[0]} holds more than PNG files, which overwriting would delete; choose "
+                "another folder"
+            )
+    return errors
+
+
+def _holds_only_masks(folder: Path) -> bool:
+    return folder.is_dir() and all(
+        file.suffix.lower() == ".png" and file.is_file() for file in folder.iterdir()
+    )
+
+
+def _root(settings: ExportSettings) -> Path:
+    """The folder whose folders are videos."""
+    below = "Annotations" if settings.layout == "youtube_vos" else ""
+    return settings.out_dir / below
+
+
+def _write_video(
+    samples: SampleCollection, sample_id: str, name: str, settings: ExportSettings
+) -> int:
+    """Write one video, all or nothing; returns the number of its frames."""
+    folder = _root(settings) / safe_name(name, "the dataset")
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    known = LabelField.of(samples, settings.field)
+    video_size, (height, width) = mask_sizes(samples, sample_id)
+    visible = visible_labels(samples, sample_id, settings.field)
+    identities = Identities.of(_keys(samples, sample_id, known))
+    written = 0
+    try:
+        for document in _documents(samples, sample_id, settings):
+            number = document["frame_number"]
+            parts = known.parts(document, video_size, f"frame {number}", visible)
+            masks = [(identities.add(entry.index, entry.instance), entry) for entry in parts]
+            id_map, _ = paint(masks, video_size)
+            stem = safe_name(document.get("frame_name") or f"{number - 1:05d}", f"frame {number}")
+            write_id_map(part / f"{stem}.png", id_map[:height, :width])
+            written += 1
+        if not written:
+            raise InvalidDataset("the video has no frames in the dataset; nothing was written")
+        _replace(part, folder)
+    finally:
+        _remove(part)
+    return written
+
+
+def _keys(
+    samples: SampleCollection, sample_id: str, known: LabelField
+) -> Iterator[tuple[int | None, object | None]]:
+    if known.items is not None:
+        shown = [f"{known.items}.{part}" for part in ("_id", "index", "instance._id")]
+        for document in read_documents(samples, sample_id, [], shown=shown):
+            yield from known.keys(document)
+
+
+def _documents(
+    samples: SampleCollection, sample_id: str, settings: ExportSettings
+) -> Iterator[dict[str, Any]]:
+    """Every frame to write, in order; those that the database lacks have nothing but a number."""
+    names = [settings.field, "frame_name"]
+    found = read_documents(samples, sample_id, names, annotated=settings.annotated_in)
+    if settings.annotated_in is not None:
+        yield from found
+        return
+    expected = 1
+    for document in found:
+        yield from ({"frame_number": n} for n in range(expected, document["frame_number"]))
+        yield document
+        expected = document["frame_number"] + 1
+    (total,) = samples._dataset.select(sample_id).values("metadata.total_frame_count")
+    yield from ({"frame_number": n} for n in range(expected, (total or 0) + 1))
+
+
+def _replace(part: Path, folder: Path) -> None:
+    """Put a finished folder of frames in its place."""
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    if folder.exists():
+        folder.rename(old)
+    part.rename(folder)
+    _remove(old)
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder that this export made or replaced; it holds nothing but frames."""
+    if folder.is_dir():
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+
+
+def _write_zip(settings: ExportSettings, videos: Sequence[str]) -> None:
+    """The exported videos in one file, complete or not at all, the same for the same masks."""
+    target = settings.zip_file
+    assert target is not None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with zipfile.ZipFile(part, "w") as archive:
+            for video in sorted(videos):
+                for file in sorted((_root(settings) / video).glob("*.png")):
+                    name = file.relative_to(settings.out_dir).as_posix()
+                    entry = zipfile.ZipInfo(name, _EPOCH)
+                    entry.external_attr = 0o644 << 16
+                    archive.writestr(entry, file.read_bytes())  # PNGs are compressed already
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)

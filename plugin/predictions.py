@@ -1,0 +1,237 @@
+"""Folders of palettised masks -> predictions in a dataset: the inverse of :mod:`.export`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import fiftyone as fo
+import numpy as np
+from bson import ObjectId
+
+from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
+from hs2s_core.evaluation.folders import find_videos
+from hs2s_core.media.images import natural_key
+from hs2s_core.media.masks import object_ids, read_id_map
+
+from .checks import Problem, SampleCollection, describe, videos_of
+from .evaluation.reading import LabelField, read_documents
+from .evaluation.settings import video_names
+from .labels import Size, TrackedObject, mask_fields, to_detections
+from .propagation import Progress
+from .sizes import mask_sizes
+from .writer import FrameWriter
+
+_NO_LABEL = "object"
+
+
+@dataclass
+class ReadSummary:
+    """What was read into a dataset."""
+
+    field: str
+    videos: list[str] = field(default_factory=list)
+    frames: int = 0
+    failed: list[Problem] = field(default_factory=list)
+    """Each video that could not be read, and why; it has no labels in the field."""
+    unknown: list[str] = field(default_factory=list)
+    """Videos of the folder that the dataset does not have."""
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.videos)} videos, {self.frames} frames -> frames.{self.field}"]
+        if self.unknown:
+            lines.append(f"  not in the dataset: {', '.join(self.unknown)}")
+        return "\n".join(lines + [f"  not read: {problem}" for problem in self.failed])
+
+
+def read_predictions(
+    dataset: SampleCollection,
+    folder: str | Path,
+    field: str,
+    *,
+    truth_field: str | None = None,
+    overwrite: bool = False,
+    progress: bool | Callable[[Progress], object] | None = None,
+) -> ReadSummary:
+    """Read masks of any method into a frame field, as labels with ``index`` and ``instance``.
+
+    Videos are found by ``video_id``, else by the stem of their file; frames by ``frame_name``,
+    else by their number from 0. Videos without a folder, and frames without a file, are left alone.
+
+    Args:
+        dataset: a dataset or view of videos.
+        folder: ``<video>/<frame>.png``, ``Annotations/<video>/<frame>.png`` or DAVIS's
+            ``Annotations/480p``: one id map a frame, of the size of the source frames.
+        field: frame field to write.
+        truth_field: frame field whose labels lend class and instance to the objects of the same
+            ``index``; without it, or where it lacks an object, the class is "object".
+        overwrite: replace what the field holds.
+        progress: True or False for a progress bar, or a function that is called with Progress.
+
+    Raises:
+        HS2SError: before anything is written, if folder or fields cannot be used.
+    """
+    shown = False if callable(progress) else progress
+    steps = run(dataset, folder, field, truth_field=truth_field, overwrite=overwrite)
+    with closing(steps), fo.ProgressBar(total=100, progress=shown) as bar:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as stop:
+                summary: ReadSummary = stop.value
+                return summary
+            if callable(progress):
+                progress(step)
+            else:
+                bar.set_iteration(int(100 * step.fraction))
+
+
+def run(
+    samples: SampleCollection,
+    folder: str | Path,
+    field: str,
+    *,
+    truth_field: str | None = None,
+    overwrite: bool = False,
+) -> Generator[Progress, None, ReadSummary]:
+    """Like :func:`read_predictions`, step by step."""
+    samples = videos_of(samples)
+    field = field.removeprefix("frames.")
+    truth = None if truth_field is None else truth_field.removeprefix("frames.")
+    _check_fields(samples, field, truth, overwrite)
+    folders = find_videos(Path(folder).expanduser())
+    names = video_names(samples)
+    todo = {sample_id: name for sample_id, name in names.items() if name in folders}
+    if not todo:
+        raise InvalidDataset(
+            f"{folder}: none of its {len(folders)} videos (such as {next(iter(folders))}) is in "
+            f"the dataset, whose videos are called like {next(iter(names.values()), 'nothing')}."
+        )
+    dataset = samples._dataset
+    if not dataset.has_frame_field(field):
+        dataset.add_frame_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    summary = ReadSummary(field, unknown=sorted(set(folders) - set(names.values())))
+    for place, (sample_id, name) in enumerate(todo.items()):
+        yield Progress(place / len(todo), f"{place + 1}/{len(todo)} {name}")
+        view = dataset.select(sample_id)
+        view.clear_frame_field(field)
+        try:
+            summary.frames += _read_video(samples, sample_id, folders[name], field, truth)
+        except Exception as error:  # the other videos must not suffer
+            dataset[sample_id].reload()
+            view.clear_frame_field(field)
+            summary.failed.append(Problem(sample_id, name, describe(error)))
+        else:
+            summary.videos.append(name)
+    yield Progress(1.0, "Finished")
+    return summary
+
+
+def _check_fields(
+    samples: SampleCollection, field: str, truth: str | None, overwrite: bool
+) -> None:
+    dataset = samples._dataset
+    known = mask_fields(dataset)
+    if truth is not None and truth not in known:
+        raise HS2SError(
+            f"truth_field: {truth!r} is not a frame field that can hold masks; expected one of "
+            f"{', '.join(sorted(known)) or 'none, as there is no such field'}."
+        )
+    if not field.isidentifier() or field.startswith("_"):
+        raise HS2SError(f"{field!r} is no field name; expected letters, digits and _.")
+    if field == truth:
+        raise HS2SError("the predictions must go to another field than the truth.")
+    if not dataset.has_frame_field(field):
+        return
+    if known.get(field) is not fo.Detections:
+        raise HS2SError(f"the frame field {field!r} does not hold Detections; choose another.")
+    ids = [ObjectId(sample_id) for sample_id in samples.values("id")]
+    query = {"_sample_id": {"$in": ids}, field: {"$ne": None}}
+    if not overwrite and dataset._frame_collection.find_one(query, {"_id": 1}) is not None:
+        raise HS2SError(
+            f"the frame field {field!r} holds labels already; choose another field, or overwrite."
+        )
+
+
+def _read_video(
+    samples: SampleCollection, sample_id: str, folder: Path, field: str, truth: str | None
+) -> int:
+    """Read one video; returns the number of frames."""
+    sample = samples._dataset[sample_id]
+    video_size, source_size = mask_sizes(samples, sample_id)
+    numbers = _frame_numbers(samples, sample_id)
+    known = {} if truth is None else _known_objects(samples, sample_id, truth)
+    writer = FrameWriter(sample, field)
+    objects: dict[int, TrackedObject] = {}
+    files = [file for file in folder.iterdir() if file.suffix.lower() == ".png"]
+    files = [file for file in files if not file.name.startswith(".")]
+    for file in sorted(files, key=lambda entry: natural_key(entry.name)):
+        number = _frame_number(file, numbers)
+        id_map = _fit(read_id_map(file), file, video_size, source_size)
+        for object_id in object_ids(id_map):
+            if object_id not in objects:
+                new = TrackedObject(object_id, object_id, _NO_LABEL, fo.Instance())
+                objects[object_id] = known.get(object_id, new)
+        writer.add(number, to_detections(id_map, objects))
+    writer.flush()
+    return len(files)
+
+
+def _frame_numbers(samples: SampleCollection, sample_id: str) -> dict[str, int]:
+    """Number of each frame that has a name, by that name."""
+    documents = read_documents(samples, sample_id, ["frame_name"])
+    named = ((entry.get("frame_name"), entry["frame_number"]) for entry in documents)
+    return {name: number for name, number in named if name}
+
+
+def _frame_number(file: Path, numbers: Mapping[str, int]) -> int:
+    if file.stem in numbers:
+        return numbers[file.stem]
+    if numbers or not (file.stem.isascii() and file.stem.isdigit()):
+        expected = "the names in `frame_name`" if numbers else "numbers from 00000"
+        raise InvalidDataset(
+            f"{file}: the video has no frame of this name; expected {expected}. Name the masks "
+            "like the frames they belong to."
+        )
+    return int(file.stem) + 1
+
+
+def _fit(id_map: np.ndarray, file: Path, video_size: Size, source_size: Size) -> np.ndarray:
+    """Extend an id map of the source frames to the video, which may have a row or column more."""
+    if id_map.shape not in (source_size, video_size):
+        raise InvalidMask(
+            f"{file}: the mask is {id_map.shape[1]}x{id_map.shape[0]} pixels (width x height), the "
+            f"frames are {source_size[1]}x{source_size[0]}; expected the same. Save the masks at "
+            "the size of the frames."
+        )
+    return np.pad(
+        id_map, [(0, want - have) for want, have in zip(video_size, id_map.shape, strict=True)]
+    )
+
+
+def _known_objects(
+    samples: SampleCollection, sample_id: str, truth: str
+) -> dict[int, TrackedObject]:
+    """Class and instance of the objects that a field has labels of, by index."""
+    known = LabelField.of(samples, truth)
+    if known.items is None:
+        return {
+            index: TrackedObject(index, index, label, fo.Instance())
+            for index, label in known.targets.items()
+        }
+    found: dict[int, TrackedObject] = {}
+    shown = [f"{known.items}.{part}" for part in ("index", "label", "instance")]
+    for document in read_documents(samples, sample_id, [], annotated=truth, shown=shown):
+        for raw in known.labels(document):
+            index = raw.get("index")
+            if index is not None and 0 < index < 2**16 and index not in found:
+                instance = raw.get("instance")
+                found[index] = TrackedObject(
+                    index,
+                    index,
+                    raw.get("label"),
+                    fo.Instance.from_dict(instance) if instance else fo.Instance(),
+                )
+    return found
