@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +11,16 @@ import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
-from hs2s_core.errors import HS2SError
-
-from ..checks import describe, videos_of
+from ..checks import videos_of
 from ..propagation import DEFAULT_OUTPUT, Progress, Summary, propagate, run
 from .form_parts import count
+from .live import run_delegated, run_live
 from .propagate_form import build_form, model_params, read_model, read_settings
 
 if TYPE_CHECKING:
     from hs2s_core.models import VideoSegmenter
 
 _TITLE = "Propagate masks"
-
-_log = logging.getLogger(__name__)
 
 
 class PropagateMasks(foo.Operator):
@@ -104,7 +99,9 @@ class PropagateMasks(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Progress messages for the App; the summary when the run is delegated."""
-        return _in_background(ctx) if ctx.delegated else _live(ctx)
+        if ctx.delegated:
+            return _result(run_delegated(ctx, _steps(ctx)))
+        return run_live(ctx, lambda: _steps(ctx), lambda summary: _finish(ctx, summary))
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
         """How the summary is shown."""
@@ -122,18 +119,7 @@ def _steps(ctx: foo.ExecutionContext) -> Generator[Progress, None, Summary]:
     )
 
 
-def _live(ctx: foo.ExecutionContext) -> Iterator[Any]:
-    """Messages for the App while the run goes on.
-
-    An error that leaves this generator would freeze the App's dialog without a word.
-    """
-    try:
-        summary = yield from _report(ctx)
-    except Exception as error:
-        if not isinstance(error, HS2SError):
-            _log.exception("%s failed", _TITLE)
-        yield ctx.ops.notify(describe(error), variant="error")
-        return
+def _finish(ctx: foo.ExecutionContext, summary: Summary) -> Iterator[Any]:
     yield ctx.ops.reload_dataset()
     if summary.failed:
         yield ctx.ops.notify(
@@ -142,28 +128,6 @@ def _live(ctx: foo.ExecutionContext) -> Iterator[Any]:
         )
     result = _result(summary)
     yield ctx.ops.show_output(_output(result).to_json(), result)
-
-
-def _report(ctx: foo.ExecutionContext) -> Generator[Any, None, Summary]:
-    # Closed with this generator when the browser tab is: undoes the current video.
-    with closing(_steps(ctx)) as steps:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as stop:
-                summary: Summary = stop.value
-                return summary
-            yield ctx.ops.set_progress(progress=step.fraction, label=step.label)
-
-
-def _in_background(ctx: foo.ExecutionContext) -> dict[str, Any]:
-    steps = _steps(ctx)
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as stop:
-            return _result(stop.value)
-        ctx.set_progress(progress=step.fraction, label=step.label)
 
 
 def _result(summary: Summary) -> dict[str, Any]:
