@@ -52,6 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fps", type=float, help=f"speed of the overlay (default: the video's, else {_FPS:g})"
     )
+    parser.add_argument(
+        "--online-steps",
+        type=int,
+        default=0,
+        metavar="N",
+        help="first train the network for N steps on the first masks (slow; default: 0)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace files of an earlier run")
 
 
@@ -135,7 +142,14 @@ def _results(
     from hs2s_core.propagation.propagator import Propagator
     from hs2s_core.weights import load_model
 
-    propagator = Propagator(load_model(args.weights, device=args.device))
+    model = load_model(args.weights, device=args.device)
+    if args.online_steps:
+        from hs2s_core.training.online import adapt
+
+        first = min(prompts)
+        print(f"adapting to the masks of frame {first}: {args.online_steps} steps", file=sys.stderr)
+        model = adapt(model, frames.at(first), prompts[first], args.online_steps)
+    propagator = Propagator(model)
     done = 0
     for frame in frames:
         yield frame, propagator.step(frame, prompts.get(done))

@@ -64,7 +64,9 @@ class Synthesizer:
         rgb, regions = self.stills.draw(rng)
         pace = 3.0 if rng.random() < 0.1 else rng.uniform(0.1, 1.3)
         own = rng.random() < config.own_region
-        frames, id_maps = self._background(rng, rgb, regions if own else None, size, length, pace)
+        objects = _some_regions(rng, regions) if own else np.zeros(rgb.shape[:2], np.uint8)
+        zoom = rng.uniform(1.05, 1.7)
+        frames, id_maps = move(rng, config, rgb, objects, size, length, 0.4 * pace, zoom)
         next_id = int(id_maps.max()) + 1
         for _ in range(int(rng.integers(config.layers[0], config.layers[1] + 1))):
             cutout = self._cutout(rng)
@@ -72,7 +74,10 @@ class Synthesizer:
                 continue
             copies = 2 if rng.random() < config.twin else 1
             for _ in range(copies):
-                self._paste(rng, frames, id_maps, cutout, next_id, pace)
+                unit = np.sqrt(size[0] * size[1])
+                target = float(np.exp(rng.uniform(*np.log(config.size))) * unit)
+                home = np.array([rng.uniform(0.1, 0.9) * size[1], rng.uniform(0.1, 0.9) * size[0]])
+                paste(rng, config, frames, id_maps, cutout, next_id, pace, home, target)
                 next_id += 1
         return _photometry(rng, Clip(np.stack(frames), id_maps), config.blur)
 
@@ -83,69 +88,74 @@ class Synthesizer:
                 return _jitter_colours(rng, cutout)
         return None
 
-    def _background(
-        self,
-        rng: np.random.Generator,
-        rgb: Picture,
-        regions: NDArray[Any] | None,
-        size: tuple[int, int],
-        length: int,
-        pace: float,
-    ) -> tuple[list[NDArray[np.uint8]], NDArray[np.uint8]]:
-        height, width = size
-        cover = max(height / rgb.shape[0], width / rgb.shape[1])
-        path = _path(rng, size, length, self.config, 0.4 * pace)
-        path[:, 0] = np.exp(path[:, 0] - path[0, 0]) * cover * rng.uniform(1.05, 1.7)
-        objects = np.zeros(rgb.shape[:2], np.uint8)
-        if regions is not None:
-            objects = _some_regions(rng, regions)
-        centre = np.array([rgb.shape[1] / 2, rgb.shape[0] / 2])
-        frames, id_maps = [], np.zeros((length, height, width), np.uint8)
-        for t in range(length):
-            matrix = _affine(path[t], centre, np.array([width / 2, height / 2]))
-            frames.append(
-                cv2.warpAffine(
-                    rgb, matrix, (width, height), flags=1, borderMode=cv2.BORDER_REFLECT_101
-                ).astype(np.uint8)
-            )
-            if regions is not None:
-                id_maps[t] = cv2.warpAffine(objects, matrix, (width, height), flags=0)
-        return frames, id_maps
 
-    def _paste(
-        self,
-        rng: np.random.Generator,
-        frames: list[NDArray[np.uint8]],
-        id_maps: NDArray[np.uint8],
-        cutout: Cutout,
-        object_id: int,
-        pace: float,
-    ) -> None:
-        """Move ``cutout`` over the frames, in place, in front of what is there."""
-        length, height, width = id_maps.shape
-        unit = float(np.sqrt(height * width))
-        area = float(np.sqrt((cutout.alpha > 127).sum()))
-        target = np.exp(rng.uniform(*np.log(self.config.size))) * unit
-        path = _path(rng, (height, width), length, self.config, pace)
-        path[:, 0] = np.exp(path[:, 0] - path[0, 0]) * target / area
-        home = np.array([rng.uniform(0.1, 0.9) * width, rng.uniform(0.1, 0.9) * height])
-        centre = np.array([cutout.alpha.shape[1] / 2, cutout.alpha.shape[0] / 2])
-        bend = _bend(rng, length, self.config.bend * target)
-        for t in range(length):
-            matrix = _affine(path[t], centre, home)
-            box = _box(matrix, cutout.alpha.shape, (height, width), margin=3 + 0.3 * target)
-            if box is None:
-                continue
-            rows, columns = box
-            map_x, map_y = _source_maps(matrix, None if bend is None else bend[t], box)
-            alpha = cv2.remap(cutout.alpha, map_x, map_y, cv2.INTER_LINEAR)
-            layer = cv2.remap(
-                cutout.rgb, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-            )
-            soft = cv2.blur(alpha, (3, 3)).astype(np.float32)[..., None] / 255
-            below = frames[t][rows, columns]
-            frames[t][rows, columns] = (below * (1 - soft) + layer * soft).astype(np.uint8)
-            id_maps[t][rows, columns][alpha > 127] = object_id
+def move(
+    rng: np.random.Generator,
+    config: SynthesisConfig,
+    rgb: Picture,
+    objects: NDArray[np.uint8],
+    size: tuple[int, int],
+    length: int,
+    pace: float,
+    zoom: float,
+) -> tuple[list[NDArray[np.uint8]], NDArray[np.uint8]]:
+    """A camera moving over a still: frames, and where the still's ``objects`` (H, W) are in them.
+
+    ``zoom`` is relative to the scale at which the still just covers the frame.
+    """
+    height, width = size
+    cover = max(height / rgb.shape[0], width / rgb.shape[1])
+    path = _path(rng, size, length, config, pace)
+    path[:, 0] = np.exp(path[:, 0] - path[0, 0]) * cover * zoom
+    centre = np.array([rgb.shape[1] / 2, rgb.shape[0] / 2])
+    frames, id_maps = [], np.zeros((length, height, width), np.uint8)
+    for t in range(length):
+        matrix = _affine(path[t], centre, np.array([width / 2, height / 2]))
+        frame = cv2.warpAffine(
+            rgb, matrix, (width, height), flags=1, borderMode=cv2.BORDER_REFLECT_101
+        )
+        frames.append(np.asarray(frame, np.uint8))
+        if objects.any():
+            id_maps[t] = cv2.warpAffine(objects, matrix, (width, height), flags=0)
+    return frames, id_maps
+
+
+def paste(
+    rng: np.random.Generator,
+    config: SynthesisConfig,
+    frames: list[NDArray[np.uint8]],
+    id_maps: NDArray[np.uint8],
+    cutout: Cutout,
+    object_id: int,
+    pace: float,
+    home: NDArray[Any],
+    target: float,
+) -> None:
+    """Move ``cutout`` over the frames, in place, in front of what is there.
+
+    It starts near ``home`` (x, y) with the square root of its area at ``target`` pixels.
+    """
+    length, height, width = id_maps.shape
+    area = float(np.sqrt((cutout.alpha > 127).sum()))
+    path = _path(rng, (height, width), length, config, pace)
+    path[:, 0] = np.exp(path[:, 0] - path[0, 0]) * target / area
+    centre = np.array([cutout.alpha.shape[1] / 2, cutout.alpha.shape[0] / 2])
+    bend = _bend(rng, length, config.bend * target)
+    for t in range(length):
+        matrix = _affine(path[t], centre, home)
+        box = _box(matrix, cutout.alpha.shape, (height, width), margin=3 + 0.3 * target)
+        if box is None:
+            continue
+        rows, columns = box
+        map_x, map_y = _source_maps(matrix, None if bend is None else bend[t], box)
+        alpha = cv2.remap(cutout.alpha, map_x, map_y, cv2.INTER_LINEAR)
+        layer = cv2.remap(
+            cutout.rgb, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        soft = cv2.blur(alpha, (3, 3)).astype(np.float32)[..., None] / 255
+        below = frames[t][rows, columns]
+        frames[t][rows, columns] = (below * (1 - soft) + layer * soft).astype(np.uint8)
+        id_maps[t][rows, columns][alpha > 127] = object_id
 
 
 def _path(

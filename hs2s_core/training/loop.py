@@ -21,6 +21,7 @@ from hs2s_core.training.batches import ClipItems, batches
 from hs2s_core.training.checkpoint import Run, load_run, save_run
 from hs2s_core.training.config import TrainingConfig
 from hs2s_core.training.curriculum import Curriculum
+from hs2s_core.training.norms import freeze_norms
 from hs2s_core.training.processes import rank, world_size
 from hs2s_core.training.sources import clip_source
 from hs2s_core.training.unroll import Unroll
@@ -145,13 +146,6 @@ def _load_start(model: VideoSegmenter, start: str) -> None:
             f"expected {model.config}. Set [model] to theirs, or start without them"
         )
     model.load_state_dict(weights.state_dict())
-
-
-def freeze_norms(model: nn.Module) -> None:
-    """Batch norms use their running statistics from here on."""
-    for module in model.modules():
-        if isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm)):
-            module.eval()
 
 
 @torch.no_grad()
