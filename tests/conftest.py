@@ -26,10 +26,15 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
 
 _LINUX = sys.platform == "linux"
 _LIBC = ctypes.CDLL(None) if _LINUX else None
 _PR_SET_PDEATHSIG = 1
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("hs2s", deadline=None)
+settings.load_profile("hs2s")
 
 # Settings of the developer's own FiftyOne must not leak into the tests.
 for _name in [name for name in os.environ if name.startswith("FIFTYONE_")]:
