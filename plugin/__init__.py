@@ -9,9 +9,10 @@ from ._bootstrap import ensure_core
 ensure_core()
 
 from .operators import OPERATORS  # noqa: E402  (needs hs2s_core on the path)
+from .panels import PANELS  # noqa: E402
 
 
 def register(plugin: Any) -> None:
     """Called by FiftyOne when it loads the plugin."""
-    for operator in OPERATORS:
+    for operator in (*OPERATORS, *PANELS):
         plugin.register(operator)

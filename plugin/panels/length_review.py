@@ -35,6 +35,8 @@ _NOT_EVALUATED = (
     "It needs an evaluation of one frame field with masks (*Propagate masks* makes one, any other "
     "model's masks will do) against another with the true masks."
 )
+_PLOTS = ("upper", "heat", "curve")
+"""Where plots are in the panel's data."""
 _NO_OBJECT = "No object passes the filters, or the protocol counts none of its frames."
 
 _log = logging.getLogger(__name__)
@@ -67,7 +69,13 @@ class LengthReview(foo.Panel):
         self._refresh(ctx)
 
     def on_setting(self, ctx: foo.ExecutionContext) -> None:
-        """A control was changed; its value is in the panel's state already."""
+        """A control was changed; its value is in the panel's state already.
+
+        All but lists: the App merges those item by item, so that none ever gets shorter.
+        """
+        path, value = ctx.params.get("path"), ctx.params.get("value")
+        if path == "controls.categories":
+            ctx.panel.set_state(path, value or [])
         self._refresh(ctx)
 
     def on_dot(self, ctx: foo.ExecutionContext) -> None:
@@ -102,7 +110,9 @@ class LengthReview(foo.Panel):
         if stretch is None or not _has(ctx.dataset, video):
             _warn(ctx, "This video has no frames there")
             return
-        ctx.ops.set_view(make_clip(ctx.dataset, video, *stretch))
+        clip = make_clip(ctx.dataset, video, *stretch)
+        ctx.ops.set_view(clip)
+        ctx.ops.open_sample(id=clip.first().id)
 
     def show_all(self, ctx: foo.ExecutionContext) -> None:
         """Back from a clip or a selection to the whole dataset."""
@@ -116,6 +126,9 @@ class LengthReview(foo.Panel):
 
     def _refresh(self, ctx: foo.ExecutionContext) -> None:
         state = ctx.panel.state
+        # A changed control makes the App copy the plots into the state, from where they would
+        # travel with every click and get merged into the next ones.
+        ctx.panel.set_state(dict.fromkeys(_PLOTS))
         state.video = ctx.dataset.media_type == fo.core.media.VIDEO
         state.runs = list_runs(ctx.dataset)
         state.problem = None
@@ -140,7 +153,7 @@ class LengthReview(foo.Panel):
             panel.btn("again", label="Try again", on_click=self.on_load)
         else:
             self._render_review(ctx, panel)
-        return types.Property(panel, view=types.GridView(orientation="vertical", gap=1, pad=2))
+        return types.Property(panel, view=types.GridView(orientation="vertical", gap=1))
 
     def _render_review(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
         state = ctx.panel.state

@@ -23,9 +23,9 @@ _ORDER_LABELS = {
 }
 _SIZE_LABELS = {
     ALL: "All sizes",
-    "small": "Small: below 1 %",
-    "medium": "Medium: 1 to 10 %",
-    "large": "Large: from 10 %",
+    "small": "Small (below 1 % of the frame)",
+    "medium": "Medium (1 to 10 %)",
+    "large": "Large (from 10 %)",
 }
 _SEEN_LABELS = {ALL: "Seen and unseen", "seen": "Seen", "unseen": "Unseen"}
 
@@ -101,10 +101,10 @@ def add_controls(
     on_change: Callable[..., object],
 ) -> None:
     """The row of dropdowns, as the property ``controls``."""
-    row = panel.grid("controls", gap=1, width=100, pad_t=1)
+    row = panel.grid("controls", gap=1)
 
-    def add(name: str, label: str, choices: Mapping[str, str], width: int = 20) -> None:
-        view = types.DropdownView(label=label, width=f"{width}%")
+    def add(name: str, label: str, choices: Mapping[str, str]) -> None:
+        view = types.DropdownView(label=label, width="23%")
         for value, text in choices.items():
             view.add_choice(value, label=text)
         row.enum(
@@ -119,11 +119,13 @@ def add_controls(
     add("order", "Heat map", {order: _ORDER_LABELS[order] for order in orders})
     if options["lengths"]:
         add("length", "Video length", {ALL: "All lengths"} | {b: b for b in options["lengths"]})
-    add("size", "Object size (share of the frame)", _SIZE_LABELS)
+    add("size", "Object size", _SIZE_LABELS)
     if options["seen"]:
-        add("seen", "Categories of training", _SEEN_LABELS)
+        add("seen", "In training", _SEEN_LABELS)
     if len(options["categories"]) > 1:
-        view = types.DropdownView(label="Category", placeholder="All", multiple=True)
+        view = types.DropdownView(
+            label="Category", placeholder="All categories", multiple=True, width="47%"
+        )
         for category in options["categories"]:
             view.add_choice(category, label=category)
         row.list(

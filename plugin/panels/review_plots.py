@@ -114,7 +114,7 @@ def heat_plot(
                 "name": title,
                 "x": [time.start + (review.width - 1) / 2 for time in times],
                 "y": [labels[video] for video in shown],
-                "z": [[_round(value) for value in row] for row in rows],
+                "z": np.where(np.isnan(rows), None, np.round(rows, 3)).tolist(),
                 "hovertemplate": "%{y}<br>t = %{x}<br>J&F %{z:.3f}<extra>" + title + "</extra>",
                 "hoverongaps": False,
                 "colorscale": SCALE,

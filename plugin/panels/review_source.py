@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ import fiftyone as fo
 
 from hs2s_core.evaluation import Protocol
 
-from ..evaluation.backend import METHOD
+from ..evaluation import list_evaluations
+from ..evaluation.columns import Columns
 from .review_data import Tracks
 
 _KEPT = 4
@@ -33,8 +35,8 @@ class Source:
 
 
 def list_runs(dataset: fo.Dataset) -> list[str]:
-    """Keys of this plugin's evaluation runs, the latest first."""
-    keys = dataset.list_evaluations(method=METHOD)
+    """Keys of this plugin's finished evaluation runs, the latest first."""
+    keys = list_evaluations(dataset)
     return sorted(keys, key=lambda key: dataset.get_evaluation_info(key).timestamp, reverse=True)
 
 
@@ -55,13 +57,20 @@ def load_run(dataset: fo.Dataset, eval_key: str) -> Source:
 
 
 def _read(dataset: fo.Dataset, eval_key: str) -> Source:
-    results = dataset.load_evaluation_results(eval_key, cache=False, load_view=False)
-    columns = results.columns
+    protocol = Protocol(**dataset.get_evaluation_info(eval_key).config.protocol)
+    columns = _read_columns(dataset, eval_key)
     paths = ["id", "metadata.frame_width", "metadata.frame_height"]
     sizes = zip(*dataset.values(paths), strict=True)
     return Source(
-        tracks=Tracks.of_columns(columns, results.protocol),
+        tracks=Tracks.of_columns(columns, protocol),
         names=dict(zip(columns.sample_ids, columns.videos, strict=True)),
         pixels={video: width * height for video, width, height in sizes if width and height},
-        protocol=results.protocol,
+        protocol=protocol,
     )
+
+
+def _read_columns(dataset: fo.Dataset, eval_key: str) -> Columns:
+    """The stored columns alone: FiftyOne's results object takes twenty times as long to build."""
+    stored = dataset._root_dataset._doc.evaluations[eval_key].results
+    stored.seek(0)
+    return Columns.from_text(json.loads(stored.read())["columns"])

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import fiftyone as fo
-import fiftyone.operators as foo
 import pytest
-from fiftyone.operators.executor import Executor
 
 from hs2s_core.evaluation import EvaluationTable
 from hs2s_fiftyone.evaluation.columns import Columns, to_records
-from hs2s_fiftyone.panels import LengthReview
 from hs2s_fiftyone.panels.length_review import CLIP_FRAMES
 from hs2s_fiftyone.panels.review_data import Tracks
 from hs2s_fiftyone.panels.review_source import list_runs, load_run
 
+from .opened_panel import OpenedPanel
 from .review_tables import make_table, make_track, random_table, save_run
 
 FRAMES = {"short": 10, "middle": 35, "long": 90}
@@ -52,64 +48,6 @@ def videos(dataset: fo.Dataset, table: EvaluationTable) -> fo.Dataset:
     return dataset
 
 
-class Opened:
-    """An open panel: what the App keeps of it, and what it was told to do."""
-
-    def __init__(self, dataset: fo.Dataset) -> None:
-        self.dataset = dataset
-        self.panel = LengthReview()
-        self.panel.plugin_name = "@hs2s/vos"
-        self.view: fo.DatasetView | None = None
-        self.state: dict[str, Any] = {}
-        self.data: dict[str, Any] = {}
-        self.asked: dict[str, Any] = {}
-        self.shown: dict[str, Any] = {}
-        self.send("on_load")
-
-    def send(self, event: str, **params: Any) -> None:
-        """Fire an event as the App does."""
-        context = foo.ExecutionContext(
-            request_params={
-                "dataset_name": self.dataset.name,
-                "view": None if self.view is None else self.view._serialize(),
-                "params": {
-                    "panel_id": "panel",
-                    "panel_state": self.state,
-                    "__method__": event,
-                    **params,
-                },
-            },
-            executor=Executor(),
-        )
-        self.panel.execute(context)
-        self.asked = {}
-        for request in context.executor._requests:
-            values = request.params
-            if request.operator_uri == "patch_panel_data":
-                self.data |= values["data"]
-            elif request.operator_uri == "show_panel_output":
-                self.shown = values["output"]
-            elif request.operator_uri != "patch_panel_state":  # the context has that already
-                self.asked[request.operator_uri] = values
-
-    def choose(self, **controls: Any) -> None:
-        """Change controls."""
-        self.state["controls"] |= controls
-        self.send("on_setting")
-
-    @property
-    def heat(self) -> list[dict[str, Any]]:
-        return self.data["heat"]
-
-    @property
-    def text(self) -> str:
-        """Everything the panel shows besides plots."""
-        return str(self.shown)
-
-    def asked_view(self) -> fo.DatasetView:
-        return fo.DatasetView._build(self.dataset, self.asked["set_view"]["view"])
-
-
 def ids(dataset: fo.Dataset) -> dict[str, str]:
     return {name: dataset[f"/videos/{name}.mp4"].id for name in FRAMES}
 
@@ -138,7 +76,7 @@ def test_a_run_is_read_once(videos: fo.Dataset, table: EvaluationTable) -> None:
 
 def test_it_opens_with_the_latest_run(videos: fo.Dataset) -> None:
     save_run(videos, "after", make_table([make_track("short", [1] * 10)]))
-    opened = Opened(videos)
+    opened = OpenedPanel(videos)
     assert opened.state["controls"]["run"] == "after"
     assert "after" in opened.text
     assert "before" in opened.text
@@ -153,12 +91,12 @@ def test_it_opens_with_the_latest_run(videos: fo.Dataset) -> None:
 
 def test_the_state_stays_small(videos: fo.Dataset) -> None:
     """It travels with every click; plots do not."""
-    opened = Opened(videos)
+    opened = OpenedPanel(videos)
     assert len(str(opened.state)) < 8_000
 
 
 def test_filters_and_order_redraw(videos: fo.Dataset) -> None:
-    opened = Opened(videos)
+    opened = OpenedPanel(videos)
     opened.choose(order="length")
     assert opened.heat[0]["y"] == ["long", "middle", "short"]
     opened.choose(seen="seen", order="worst")
@@ -173,7 +111,7 @@ def test_filters_and_order_redraw(videos: fo.Dataset) -> None:
 
 
 def test_a_dot_opens_its_video(videos: fo.Dataset) -> None:
-    opened = Opened(videos)
+    opened = OpenedPanel(videos)
     long = ids(videos)["long"]
     opened.send("on_dot", id=long)
     assert opened.asked == {"open_sample": {"id": long, "group_id": None}}
@@ -182,7 +120,7 @@ def test_a_dot_opens_its_video(videos: fo.Dataset) -> None:
 
 
 def test_a_dot_leaves_a_view_without_its_video(videos: fo.Dataset) -> None:
-    opened = Opened(videos)
+    opened = OpenedPanel(videos)
     long, short = ids(videos)["long"], ids(videos)["short"]
     opened.view = videos.select(short)
     opened.send("on_dot", id=long)
@@ -192,7 +130,7 @@ def test_a_dot_leaves_a_view_without_its_video(videos: fo.Dataset) -> None:
 
 
 def test_a_deleted_video_is_told_of(videos: fo.Dataset) -> None:
-    opened = Opened(videos)
+    opened = OpenedPanel(videos)
     long = ids(videos)["long"]
     videos.delete_samples(long)
     opened.send("on_dot", id=long)
@@ -202,7 +140,7 @@ def test_a_deleted_video_is_told_of(videos: fo.Dataset) -> None:
 
 
 def test_a_box_of_dots_becomes_the_view(videos: fo.Dataset) -> None:
-    opened = Opened(videos)
+    opened = OpenedPanel(videos)
     chosen = [ids(videos)["long"], ids(videos)["short"]]
     points = [{"id": id_} for id_ in (*chosen, chosen[0], None)]
     opened.send("on_select", data=points)
@@ -213,7 +151,7 @@ def test_a_box_of_dots_becomes_the_view(videos: fo.Dataset) -> None:
 
 def test_a_cell_becomes_a_clip(videos: fo.Dataset) -> None:
     """Videos of 90 annotated frames: two of them in each column, from t = 1 on."""
-    opened = Opened(videos)
+    opened = OpenedPanel(videos)
     opened.send("on_cell", idx=[0, 20], trace_idx=0)  # long: t = 41 and 42
     clip = opened.asked_view().first()
     assert clip.sample_id == ids(videos)["long"]
@@ -225,7 +163,7 @@ def test_a_cell_becomes_a_clip(videos: fo.Dataset) -> None:
 
 
 def test_a_cell_follows_order_and_filters(videos: fo.Dataset) -> None:
-    opened = Opened(videos)
+    opened = OpenedPanel(videos)
     opened.choose(seen="seen", order="length")
     opened.send("on_cell", idx=[0, 4], trace_idx=0)
     clip = opened.asked_view().first()
@@ -235,7 +173,7 @@ def test_a_cell_follows_order_and_filters(videos: fo.Dataset) -> None:
 
 def test_two_runs_are_compared(videos: fo.Dataset) -> None:
     save_run(videos, "after", make_table([make_track("long", [0.7] * 90)]))
-    opened = Opened(videos)
+    opened = OpenedPanel(videos)
     opened.choose(run="before", other="after", order="change")
     assert [trace["name"] for trace in opened.heat] == ["before", "after"]
     assert opened.heat[1]["xaxis"] == "x2"
@@ -252,7 +190,7 @@ def test_two_runs_are_compared(videos: fo.Dataset) -> None:
 
 def test_a_deleted_run_leaves_the_rest(videos: fo.Dataset) -> None:
     save_run(videos, "after", make_table([make_track("long", [0.7] * 90)]))
-    opened = Opened(videos)
+    opened = OpenedPanel(videos)
     opened.choose(run="after", other="before", order="change")
     videos.delete_evaluation("after")
     opened.send("on_load")
@@ -264,7 +202,7 @@ def test_a_deleted_run_leaves_the_rest(videos: fo.Dataset) -> None:
 
 def test_without_a_run_it_offers_one(videos: fo.Dataset) -> None:
     videos.delete_evaluation("before")
-    opened = Opened(videos)
+    opened = OpenedPanel(videos)
     assert "Nothing has been evaluated yet" in opened.text
     opened.send("evaluate")
     prompt = opened.asked["prompt_user_for_operation"]
@@ -274,7 +212,7 @@ def test_without_a_run_it_offers_one(videos: fo.Dataset) -> None:
 
 def test_other_media_are_explained(dataset: fo.Dataset) -> None:
     dataset.add_sample(fo.Sample(filepath="/images/a.jpg"))
-    opened = Opened(dataset)
+    opened = OpenedPanel(dataset)
     assert "No videos here" in opened.text
 
 
@@ -285,7 +223,7 @@ def test_results_that_cannot_be_read_are_told_of(
         raise OSError("the file is gone")
 
     monkeypatch.setattr("hs2s_fiftyone.panels.length_review.load_run", fail)
-    opened = Opened(videos)
+    opened = OpenedPanel(videos)
     assert "the file is gone" in opened.text
 
 

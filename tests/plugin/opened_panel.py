@@ -1,0 +1,69 @@
+"""The panel "Review by length" as the App has it open, without an App."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+from fiftyone.operators.executor import Executor
+
+from hs2s_fiftyone.panels import LengthReview
+
+
+class OpenedPanel:
+    """An open panel: what the App keeps of it, and what it was told to do."""
+
+    def __init__(self, dataset: fo.Dataset) -> None:
+        self.dataset = dataset
+        self.panel = LengthReview()
+        self.panel.plugin_name = "@hs2s/vos"
+        self.view: fo.DatasetView | None = None
+        self.state: dict[str, Any] = {}
+        self.data: dict[str, Any] = {}
+        self.asked: dict[str, Any] = {}
+        self.shown: dict[str, Any] = {}
+        self.send("on_load")
+
+    def send(self, event: str, **params: Any) -> None:
+        """Fire an event as the App does."""
+        context = foo.ExecutionContext(
+            request_params={
+                "dataset_name": self.dataset.name,
+                "view": None if self.view is None else self.view._serialize(),
+                "params": {
+                    "panel_id": "panel",
+                    "panel_state": self.state,
+                    "__method__": event,
+                    **params,
+                },
+            },
+            executor=Executor(),
+        )
+        self.panel.execute(context)
+        self.asked = {}
+        for request in context.executor._requests:
+            values = request.params
+            if request.operator_uri == "patch_panel_data":
+                self.data |= values["data"]
+            elif request.operator_uri == "show_panel_output":
+                self.shown = values["output"]
+            elif request.operator_uri != "patch_panel_state":  # the context has that already
+                self.asked[request.operator_uri] = values
+
+    def choose(self, **controls: Any) -> None:
+        """Change controls."""
+        self.state["controls"] |= controls
+        self.send("on_setting")
+
+    @property
+    def heat(self) -> list[dict[str, Any]]:
+        return self.data["heat"]
+
+    @property
+    def text(self) -> str:
+        """Everything the panel shows besides plots."""
+        return str(self.shown)
+
+    def asked_view(self) -> fo.DatasetView:
+        return fo.DatasetView._build(self.dataset, self.asked["set_view"]["view"])
