@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
+from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.data.videos import safe_name
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.media.masks import write_id_map
 
-from .checks import Problem, SampleCollection, describe, videos_of
+from .checks import Problem, describe, videos_of
 from .evaluation.matching import Identities
 from .evaluation.reading import LabelField, paint, read_documents
 from .evaluation.settings import video_names

@@ -10,13 +10,14 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 from bson import ObjectId
+from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.evaluation.folders import find_videos
 from hs2s_core.media.images import natural_key
 from hs2s_core.media.masks import object_ids, read_id_map
 
-from .checks import Problem, SampleCollection, describe, videos_of
+from .checks import Problem, describe, videos_of
 from .evaluation.reading import LabelField, read_documents
 from .evaluation.settings import video_names
 from .labels import Size, TrackedObject, mask_fields, to_detections
@@ -31,7 +32,7 @@ _NO_LABEL = "object"
 class ReadSummary:
     """What was read into a dataset."""
 
-    field: str
+    output_field: str
     videos: list[str] = field(default_factory=list)
     frames: int = 0
     failed: list[Problem] = field(default_factory=list)
@@ -40,7 +41,7 @@ class ReadSummary:
     """Videos of the folder that the dataset does not have."""
 
     def __str__(self) -> str:
-        lines = [f"{len(self.videos)} videos, {self.frames} frames -> frames.{self.field}"]
+        lines = [f"{len(self.videos)} videos, {self.frames} frames -> frames.{self.output_field}"]
         if self.unknown:
             lines.append(f"  not in the dataset: {', '.join(self.unknown)}")
         return "\n".join(lines + [f"  not read: {problem}" for problem in self.failed])

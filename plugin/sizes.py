@@ -6,6 +6,7 @@ from pathlib import Path
 
 import fiftyone as fo
 from bson import ObjectId
+from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import InvalidMedia
 from hs2s_core.media.frames import open_frames
@@ -14,7 +15,7 @@ from hs2s_core.media.images import image_size
 from .labels import Size
 
 
-def mask_sizes(samples: fo.core.collections.SampleCollection, sample_id: str) -> tuple[Size, Size]:
+def mask_sizes(samples: SampleCollection, sample_id: str) -> tuple[Size, Size]:
     """(H, W) of a video, to which its labels are relative, and of its source frames.
 
     The two differ by a row or column where an encoder made an odd size even. Raises InvalidMedia if

@@ -9,10 +9,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-import fiftyone as fo
 import numpy as np
 import numpy.typing as npt
 from bson import ObjectId
+from fiftyone.core.collections import SampleCollection
 from fiftyone.utils.eval.detection import (
     DetectionEvaluation,
     DetectionEvaluationConfig,
@@ -29,14 +29,14 @@ from hs2s_core.evaluation import (
 
 from . import fields
 from .columns import Columns, Records, scores, table
+from .saved_views import delete_views, rename_views
 from .scoring import Match, matches, metric_values, summarise_columns
 
 METHOD = "vos-jf"
 _MODULE = "hs2s_fiftyone.evaluation.backend"
-SampleCollection = fo.core.collections.SampleCollection
 
 
-class VOSEvaluationConfig(DetectionEvaluationConfig):  # type: ignore[misc]
+class VOSEvaluationConfig(DetectionEvaluationConfig):
     """What was evaluated against what, and how; the two fields start with ``frames.``."""
 
     def __init__(
@@ -65,7 +65,7 @@ class VOSEvaluationConfig(DetectionEvaluationConfig):  # type: ignore[misc]
         return f"{_MODULE}.{type(self).__name__}"
 
 
-class VOSEvaluation(DetectionEvaluation):  # type: ignore[misc]
+class VOSEvaluation(DetectionEvaluation):
     """The run: its fields are those of ``fields``; the truth has none."""
 
     def get_fields(
@@ -80,12 +80,14 @@ class VOSEvaluation(DetectionEvaluation):  # type: ignore[misc]
         """Called by FiftyOne before the run gets its new key."""
         dataset = samples._dataset
         fields.rename(dataset, eval_key, new_eval_key, self._items(samples))
+        rename_views(dataset, eval_key, new_eval_key)
         samples._rename_sidebar_group(eval_key, new_eval_key)
 
     def cleanup(self, samples: SampleCollection, eval_key: str) -> None:
         """Called by FiftyOne before the run is deleted or overwritten."""
         dataset = samples._dataset
         fields.remove(dataset, eval_key, self._items(samples))
+        delete_views(dataset, eval_key)
         samples._delete_empty_sidebar_group(eval_key)
 
     def validate_run(self, samples: SampleCollection, key: str, overwrite: bool = True) -> None:
@@ -101,7 +103,7 @@ class VOSEvaluation(DetectionEvaluation):  # type: ignore[misc]
         return fields.prediction_list(samples, field)
 
 
-class VOSEvaluationResults(DetectionResults):  # type: ignore[misc]
+class VOSEvaluationResults(DetectionResults):
     """What a run found: every row, its scores, and what FiftyOne's evaluation panel shows of it.
 
     There, an object in a frame is a true positive where J is at least 0.5.

@@ -112,9 +112,11 @@ class Columns:
         return cls(
             videos,
             sample_ids,
-            *([_by_number(entry) for entry in part] for part in (categories, seen, names)),
+            categories=_by_number(categories),
+            seen=_by_number(seen),
+            frame_names=_by_number(names),
             # A copy, because an array over bytes cannot be written.
-            [np.frombuffer(zlib.decompress(content[end:]), RECORD).copy()],
+            parts=[np.frombuffer(zlib.decompress(content[end:]), RECORD).copy()],
         )
 
 
@@ -162,5 +164,6 @@ def protocol_to_dict(protocol: Protocol) -> dict[str, Any]:
     return asdict(protocol)
 
 
-def _by_number(entries: dict[str, Any]) -> dict[int, Any]:
-    return {int(key): value for key, value in entries.items()}
+def _by_number(entries: list[dict[str, Any]]) -> list[dict[int, Any]]:
+    """JSON turns the numbers that are keys into text."""
+    return [{int(key): value for key, value in entry.items()} for entry in entries]

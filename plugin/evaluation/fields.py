@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import fiftyone as fo
+from fiftyone.core.collections import SampleCollection
 
 SAMPLE_FIELDS: dict[str, tuple[type[fo.Field], str]] = {
     "jf": (fo.FloatField, "J&F: mean of J and F"),
@@ -31,7 +32,7 @@ FRAME_FIELDS = {
 LABEL_FIELDS = {"jf": "J&F of this object", "j": "J of this object", "f": "F of this object"}
 
 
-def prediction_list(samples: fo.core.collections.SampleCollection, field: str) -> str | None:
+def prediction_list(samples: SampleCollection, field: str) -> str | None:
     """Path below a frame of the labels in a field; None for a Segmentation, which has no list."""
     entry = samples._dataset.get_frame_field_schema().get(field)
     label_type = getattr(entry, "document_type", None)
@@ -55,7 +56,7 @@ def sample_paths(eval_key: str) -> Iterator[tuple[str, type[fo.Field], str]]:
         yield f"{eval_key}_{suffix}", kind, text
 
 
-def taken(samples: fo.core.collections.SampleCollection, eval_key: str) -> list[str]:
+def taken(samples: SampleCollection, eval_key: str) -> list[str]:
     """Existing sample and frame fields that a new run of this key would write."""
     dataset = samples._dataset
     found = [path for path, _, _ in sample_paths(eval_key) if dataset.has_sample_field(path)]
@@ -68,10 +69,13 @@ def taken(samples: fo.core.collections.SampleCollection, eval_key: str) -> list[
 
 def declare(dataset: fo.Dataset, eval_key: str, items: str | None) -> None:
     """Add all fields of a run, each with a description that the App shows."""
-    for path, kind, text in sample_paths(eval_key):
-        dataset.add_sample_field(path, kind, description=text)
-    for path, kind, text in frame_paths(eval_key, items):
-        dataset.add_frame_field(path, kind, description=text)
+    # In two steps, because FiftyOne reads and writes the whole schema at each of them.
+    dataset._merge_sample_field_schema(
+        {path: kind(description=text) for path, kind, text in sample_paths(eval_key)}
+    )
+    dataset._merge_frame_field_schema(
+        {path: kind(description=text) for path, kind, text in frame_paths(eval_key, items)}
+    )
 
 
 def rename(dataset: fo.Dataset, eval_key: str, new_key: str, items: str | None) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from fiftyone.core.collections import SampleCollection
+
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import EvaluationTable
 
-from .backend import METHOD, SampleCollection, VOSEvaluationResults
+from .backend import METHOD, VOSEvaluationResults
 
 
 def list_evaluations(dataset: SampleCollection) -> list[str]:

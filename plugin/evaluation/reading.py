@@ -17,6 +17,7 @@ import fiftyone.core.utils as fou
 import numpy as np
 import numpy.typing as npt
 from bson import ObjectId
+from fiftyone.core.collections import SampleCollection
 
 from ..labels import BoolMask, Size, group_parts, mask_fields, render
 
@@ -55,7 +56,7 @@ class LabelField:
     """Class names of a Segmentation's values."""
 
     @classmethod
-    def of(cls, samples: fo.core.collections.SampleCollection, name: str) -> LabelField:
+    def of(cls, samples: SampleCollection, name: str) -> LabelField:
         """The field ``frames.<name>`` of a collection."""
         dataset = samples._dataset
         targets = dataset.mask_targets.get(f"frames.{name}") or dataset.default_mask_targets
@@ -138,7 +139,7 @@ class LabelField:
 
 
 def read_documents(
-    samples: fo.core.collections.SampleCollection,
+    samples: SampleCollection,
     sample_id: str,
     names: Iterable[str],
     *,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
+from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import Protocol, Row, Summary, VideoFailure
@@ -21,7 +22,7 @@ from hs2s_core.evaluation import Protocol, Row, Summary, VideoFailure
 from ..checks import describe, videos_of
 from ..propagation import Progress
 from . import fields
-from .backend import SampleCollection, VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
+from .backend import VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
 from .columns import Columns, Records, to_records
 from .metrics import panel_metrics
 from .scoring import sample_scores, summarise_columns

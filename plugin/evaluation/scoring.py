@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
-
-import numpy as np
-from bson import ObjectId
 
 from hs2s_core.evaluation import GroupScore, ObjectScore, Protocol, Row, Summary
 from hs2s_core.evaluation.lengths import early_late, first_failures, length_bin
@@ -89,26 +87,35 @@ def metric_values(summary: Summary) -> dict[str, float]:
 def matches(columns: Columns) -> list[Match]:
     """What FiftyOne's evaluation of detections makes its precision, recall and matrix of."""
     records = columns.records
+    records = records[
+        records["counted"] & ((records["area_truth"] > 0) | (records["area_prediction"] > 0))
+    ]
     found: list[Match] = []
-    for record, j in zip(records, scores(records)[0].tolist(), strict=True):
-        in_truth, predicted = record["area_truth"] > 0, record["area_prediction"] > 0
-        if not record["counted"] or not (in_truth or predicted):
-            continue
-        category = columns.categories[record["video"]].get(int(record["object"]))
-        label = category if category is not None else _NO_LABEL
-        confidence = float(record["confidence"])
-        sure = None if np.isnan(confidence) else confidence
-        truth_id, prediction_id = (_id(record[name]) for name in ("truth_id", "prediction_id"))
+    for video, object_id, in_truth, predicted, j, sure, truth_id, prediction_id in zip(
+        records["video"].tolist(),
+        records["object"].tolist(),
+        (records["area_truth"] > 0).tolist(),
+        (records["area_prediction"] > 0).tolist(),
+        scores(records)[0].tolist(),
+        records["confidence"].tolist(),
+        _ids(records["truth_id"]),
+        _ids(records["prediction_id"]),
+        strict=True,
+    ):
+        label = columns.categories[video].get(object_id) or _NO_LABEL
+        confidence = None if math.isnan(sure) else sure
         if in_truth and predicted and j >= TRUE_POSITIVE:
-            found.append((label, label, j, sure, truth_id, prediction_id))
+            found.append((label, label, j, confidence, truth_id, prediction_id))
             continue
         if in_truth:
             found.append((label, None, None, None, truth_id, None))
         if predicted:
-            found.append((None, label, None, sure, None, prediction_id))
+            found.append((None, label, None, confidence, None, prediction_id))
     return found
 
 
-def _id(value: np.void) -> str | None:
-    content = value.tobytes()
-    return str(ObjectId(content)) if any(content) else None
+def _ids(values: Records) -> list[str | None]:
+    """Label ids as FiftyOne writes them; None where there is no label."""
+    text, none = values.tobytes().hex(), "0" * 24
+    ids = (text[start : start + 24] for start in range(0, len(text), 24))
+    return [None if value == none else value for value in ids]

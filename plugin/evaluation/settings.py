@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import fiftyone as fo
+from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import PROTOCOLS, ObjectInfo, Protocol, find_protocol
@@ -17,7 +18,6 @@ from ..labels import mask_fields
 from . import fields
 from .matching import MATCHES
 
-SampleCollection = fo.core.collections.SampleCollection
 DEFAULT_PROTOCOL = "davis2017"
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import fiftyone as fo
 from bson import ObjectId
+from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.evaluation import EvaluationTable, FramePair, ObjectInfo, evaluate_sequence
@@ -19,8 +19,6 @@ from ..sizes import mask_sizes
 from .matching import Identities, Key, Overlaps
 from .reading import IdMap, LabelField, LabelPart, paint, read_documents
 from .settings import Settings
-
-SampleCollection = fo.core.collections.SampleCollection
 
 
 @dataclass(frozen=True)
@@ -261,7 +259,7 @@ class Video:
             self._overlaps.setdefault(kind, []).append(number)
         return id_map
 
-    def _listed(self) -> dict[int, ObjectInfo]:
+    def _listed(self) -> Mapping[int, ObjectInfo]:
         """The objects that the metadata file lists for this video."""
         assert self.settings.meta is not None
         if self.name not in self.settings.meta:

@@ -1,18 +1,34 @@
 """The operators of the plugin; each class in ``OPERATORS`` also has its line in fiftyone.yml."""
 
 from .evaluate_vos import EvaluateVos
+from .export_vos import ExportVos
 from .load_vos_dataset import LoadVosDataset
 from .metrics import MetricF, MetricJ, MetricJF
 from .propagate_masks import PropagateMasks
+from .read_vos_predictions import ReadVosPredictions
+from .review_views import ReviewViews
 
-OPERATORS = (PropagateMasks, LoadVosDataset, EvaluateVos, MetricJF, MetricJ, MetricF)
+OPERATORS = (
+    PropagateMasks,
+    LoadVosDataset,
+    EvaluateVos,
+    ReviewViews,
+    ExportVos,
+    ReadVosPredictions,
+    MetricJF,
+    MetricJ,
+    MetricF,
+)
 
 __all__ = [
     "OPERATORS",
     "EvaluateVos",
+    "ExportVos",
     "LoadVosDataset",
     "MetricF",
     "MetricJ",
     "MetricJF",
     "PropagateMasks",
+    "ReadVosPredictions",
+    "ReviewViews",
 ]

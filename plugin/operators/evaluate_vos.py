@@ -8,12 +8,13 @@ from typing import Any
 
 import fiftyone as fo
 import fiftyone.operators as foo
+from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import PROTOCOLS, Protocol
 
-from ..checks import SampleCollection, videos_of
+from ..checks import videos_of
 from ..evaluation import (
     DEFAULT_PROTOCOL,
     MATCHES,
@@ -28,7 +29,7 @@ from ..evaluation import (
 )
 from ..labels import mask_fields
 from ..propagation import Progress
-from .form_parts import count, dropdown, mark, refuse
+from .form_parts import count, dropdown, mark, refuse, target_videos
 from .live import run_delegated, run_live
 
 _TITLE = "Evaluate masks (J&F)"
@@ -137,11 +138,8 @@ class EvaluateVos(foo.Operator):
 
 def _form(ctx: foo.ExecutionContext) -> types.Object:
     inputs = types.Object()
-    inputs.view_target(ctx, action_description="Evaluate masks in")
-    try:
-        samples = videos_of(ctx.target_view())
-    except HS2SError as error:
-        refuse(inputs, "no_video", "No video here", str(error))
+    samples = target_videos(ctx, inputs, "Evaluate masks in")
+    if samples is None:
         return inputs
     names = sorted(mask_fields(samples))
     if len(names) < 2:

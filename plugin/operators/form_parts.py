@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import fiftyone.operators as foo
+from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
+
+from hs2s_core.errors import HS2SError
+
+from ..checks import videos_of
 
 
 def dropdown(choices: Mapping[str, str]) -> types.DropdownView:
@@ -30,3 +36,15 @@ def refuse(inputs: types.Object, name: str, title: str, text: str) -> None:
 def count(number: int) -> str:
     """ "1 video", "2 videos"."""
     return f"{number} video{'' if number == 1 else 's'}"
+
+
+def target_videos(
+    ctx: foo.ExecutionContext, inputs: types.Object, action: str
+) -> SampleCollection | None:
+    """Let the user choose what to work on; None, and a notice, if that has no videos."""
+    inputs.view_target(ctx, action_description=action)
+    try:
+        return videos_of(ctx.target_view())
+    except HS2SError as error:
+        refuse(inputs, "no_video", "No video here", str(error))
+        return None

@@ -14,18 +14,18 @@ from __future__ import annotations
 from typing import Any
 
 import fiftyone.operators as foo
+from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from hs2s_core.evaluation import PROTOCOLS, Summary
 
-from ..checks import SampleCollection
 from ..evaluation import DEFAULT_PROTOCOL, score
 from ..evaluation.metrics import METRICS, metric_operator
 from ..evaluation.scoring import metric_values
 from .form_parts import dropdown
 
 
-class _Metric(foo.EvaluationMetric):  # type: ignore[misc]
+class _Metric(foo.EvaluationMetric):
     """One of the three numbers of an evaluation of frame-level masks."""
 
     key: str
