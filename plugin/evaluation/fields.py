@@ -45,7 +45,11 @@ def frame_paths(eval_key: str, items: str | None) -> Iterator[tuple[str, type[fo
     for suffix, text in FRAME_FIELDS.items():
         yield f"{eval_key}_{suffix}", fo.FloatField, text
     if items is not None:
-        yield f"{items}.{eval_key}", fo.StringField, "tp where J is at least 0.5, else fp"
+        yield (
+            f"{items}.{eval_key}",
+            fo.StringField,
+            "tp where J is at least 0.5, else fp; only in frames that count",
+        )
         for suffix, text in LABEL_FIELDS.items():
             yield f"{items}.{eval_key}_{suffix}", fo.FloatField, text
 

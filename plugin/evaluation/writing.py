@@ -65,7 +65,9 @@ def _frame_update(
         # Labels may have been edited meanwhile: the place must still hold the label that was read.
         query[f"{path}._id"] = label_id
         values |= _values(f"{path}.{eval_key}", row.j, row.f)
-        values[f"{path}.{eval_key}"] = "tp" if row.in_truth and row.j >= TRUE_POSITIVE else "fp"
+        if row.counted:
+            hit = row.in_truth and row.j >= TRUE_POSITIVE
+            values[f"{path}.{eval_key}"] = "tp" if hit else "fp"
     return UpdateOne(query, {"$set": values})
 
 
