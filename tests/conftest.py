@@ -32,6 +32,9 @@ _LINUX = sys.platform == "linux"
 _LIBC = ctypes.CDLL(None) if _LINUX else None
 _PR_SET_PDEATHSIG = 1
 
+# Tests run in several processes; threads beside them only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("hs2s", deadline=None)
 settings.load_profile("hs2s")
