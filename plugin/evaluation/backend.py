@@ -30,10 +30,11 @@ from hs2s_core.evaluation import (
 from . import fields
 from .columns import Columns, Records, scores, table
 from .saved_views import delete_views, rename_views
-from .scoring import Match, matches, metric_values, summarise_columns
+from .scoring import matches, metric_values, summarise_columns
 
 METHOD = "vos-jf"
 _MODULE = "hs2s_fiftyone.evaluation.backend"
+_OF_MATCHES = ("ytrue", "ypred", "ious", "confs", "ytrue_ids", "ypred_ids", "classes")
 
 
 class VOSEvaluationConfig(DetectionEvaluationConfig):
@@ -121,10 +122,11 @@ class VOSEvaluationResults(DetectionResults):
         custom_metrics: dict[str, Any] | None = None,
         backend: VOSEvaluation | None = None,
     ) -> None:
-        found: list[Match] = matches(columns)
         super().__init__(
-            samples, config, eval_key, found, custom_metrics=custom_metrics, backend=backend
+            samples, config, eval_key, [], custom_metrics=custom_metrics, backend=backend
         )
+        for name in _OF_MATCHES:
+            del self.__dict__[name]
         self._columns = columns
         self._failures = failures or []
         self._notes = notes or []
@@ -134,6 +136,16 @@ class VOSEvaluationResults(DetectionResults):
 
     def __str__(self) -> str:
         return format_table(self.table)
+
+    def __getattr__(self, name: str) -> Any:
+        """FiftyOne's lists of matches, made when they are first asked for: they are large."""
+        if name not in _OF_MATCHES:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        made = DetectionResults(
+            self._samples, self._config, self._key, matches(self._columns), backend=self._backend
+        )
+        self.__dict__.update({each: getattr(made, each) for each in _OF_MATCHES})
+        return self.__dict__[name]
 
     @property
     def cls(self) -> str:

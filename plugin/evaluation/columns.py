@@ -1,6 +1,6 @@
 """The evaluation table in memory and in the database: columns of counts instead of row objects.
 
-A row object takes about 700 bytes, a record here 64; J and F are not stored, because they follow
+A row object takes about 500 bytes, a record here 73; J and F are not stored, because they follow
 exactly from the counts.
 """
 

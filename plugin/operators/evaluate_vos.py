@@ -27,6 +27,7 @@ from ..evaluation import (
     run,
     settings_errors,
 )
+from ..evaluation.scoring import metric_values
 from ..labels import mask_fields
 from ..propagation import Progress
 from .form_parts import count, dropdown, mark, refuse, target_videos
@@ -303,7 +304,7 @@ def _finish(ctx: foo.ExecutionContext, results: VOSEvaluationResults) -> Iterato
 
 
 def _shown(results: VOSEvaluationResults) -> dict[str, Any]:
-    values = results.metrics()
+    values = metric_values(results.summary)
     reasons = [f"{video}: {reason}" for video, reason in results.failures]
     return {
         **{key: f"{100 * values[key]:.1f}" for key in ("jf", "j", "f") if key in values},

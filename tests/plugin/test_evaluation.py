@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
 import pytest
+from bson import ObjectId
+from fiftyone.utils.eval.detection import DetectionEvaluationConfig, DetectionResults
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import evaluate_folders
@@ -459,3 +462,31 @@ def test_an_alias_gives_the_same_modules() -> None:
     config = backend.VOSEvaluationConfig("frames.pred", "frames.truth")
     assert config.cls == "hs2s_fiftyone.evaluation.backend.VOSEvaluationConfig"
     assert config.run_cls is backend.VOSEvaluation
+
+
+def test_a_run_opens_without_the_plugin(dataset: fo.Dataset, videos: object) -> None:
+    """FiftyOne falls back to its own classes, which find what they need."""
+    results = evaluate(dataset, "pred", "truth", "scores", progress=False)
+    stored = json.loads(json.dumps(results.serialize()))
+    config = DetectionEvaluationConfig.from_dict({**results.config.serialize(), "cls": "no.Such"})
+    assert type(config) is DetectionEvaluationConfig
+    plain = DetectionResults._from_dict(stored, dataset, config, "scores")
+    assert plain.metrics()["jf"] == results.summary.overall.jf
+
+
+def test_results_of_an_earlier_run_are_not_taken_for_new_ones(
+    dataset: fo.Dataset, videos: object
+) -> None:
+    made = evaluate(dataset, "pred", "truth", "scores", progress=False)
+    assert load_results(dataset, "scores") is made
+    made.run_id = ObjectId()  # as if another process had run it again
+    assert load_results(dataset, "scores") is not made
+    assert load_results(dataset, "scores").table == made.table
+
+
+def test_results_print_as_a_report(dataset: fo.Dataset, videos: object) -> None:
+    results = evaluate(dataset, "pred", "truth", "scores", progress=False)
+    assert str(results).startswith("Protocol davis2017: ")
+    assert "overall" in str(results)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = results.nothing
