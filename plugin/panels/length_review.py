@@ -1,22 +1,27 @@
 """The panel "Review by length": where scores drop as videos get longer, one click from the frames.
 
 The numbers come from :mod:`.review_data`, the drawings from :mod:`.review_plots`; this file is what
-happens on a click. Plots are panel data, which the browser never sends back; the panel's state,
-which travels with every click, holds the controls and a few sentences only.
+happens on a click. Plots and texts are panel data, which the browser need not send back. The
+panel's state, which travels with every click, has little more than the controls, and everything
+else is made from them again: the App may write an older state over a newer one.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import fiftyone as fo
 import fiftyone.operators as foo
+from fiftyone.core.clips import ClipsView
 from fiftyone.operators import types
 
 from . import review_plots as plots
 from .review_controls import Controls, add_controls, find_options
-from .review_data import PARTS, Review, Tracks, order_videos, review
+from .review_data import PARTS, Filters, Review, Tracks, order_videos, review
 from .review_source import Source, list_runs, load_run
 
 CLIP_FRAMES = 12
@@ -35,8 +40,8 @@ _NOT_EVALUATED = (
     "It needs an evaluation of one frame field with masks (*Propagate masks* makes one, any other "
     "model's masks will do) against another with the true masks."
 )
-_PLOTS = ("upper", "heat", "curve")
-"""Where plots are in the panel's data."""
+_DATA = ("upper", "heat", "curve", "summary")
+"""What the panel's data has."""
 _NO_OBJECT = "No object passes the filters, or the protocol counts none of its frames."
 
 _log = logging.getLogger(__name__)
@@ -85,11 +90,20 @@ class LengthReview(foo.Panel):
             return
         if not _has(ctx.dataset, video):
             _warn(ctx, "This video is no longer in the dataset")
-            return
-        if ctx.view._is_generated or not _has(ctx.view, video):
-            # The App opens only what its current view has.
+        elif isinstance(ctx.view, ClipsView) or not _has(ctx.view, video):
+            ctx.panel.state.opening = video
             ctx.ops.clear_view()
-        ctx.ops.open_sample(id=video)
+        else:
+            ctx.ops.open_sample(id=video)
+
+    def on_change_view(self, ctx: foo.ExecutionContext) -> None:
+        """Open what a click asked for: the App finds samples of its present view only."""
+        opening = ctx.panel.state.opening
+        if not opening:
+            return
+        clip = ctx.view.first() if isinstance(ctx.view, ClipsView) else None
+        ctx.panel.state.opening = None
+        ctx.ops.open_sample(id=opening if clip is None else clip.id)
 
     def on_select(self, ctx: foo.ExecutionContext) -> None:
         """Make the dots inside a box or a lasso the view."""
@@ -101,18 +115,20 @@ class LengthReview(foo.Panel):
     def on_cell(self, ctx: foo.ExecutionContext) -> None:
         """Make the stretch of a cell the view, as a clip."""
         row, column = ctx.params["idx"]
-        controls = _controls(ctx)
-        tracks, found = _look(ctx.dataset, controls)
-        video = order_videos(found, controls.order)[row]
+        shown = _Shown.of(ctx)
+        video = shown.order[row]
         # The second heat map is that of the second evaluation.
         place = int(ctx.params.get("trace_idx") or 0)
-        stretch = tracks[place].stretch(video, found[place].times(column))
+        stretch = shown.tracks[place].stretch(video, shown.reviews[place].times(column))
         if stretch is None or not _has(ctx.dataset, video):
             _warn(ctx, "This video has no frames there")
             return
         clip = make_clip(ctx.dataset, video, *stretch)
+        if _is_shown(ctx.view, clip):
+            ctx.ops.open_sample(id=ctx.view.first().id)
+            return
+        ctx.panel.state.opening = video
         ctx.ops.set_view(clip)
-        ctx.ops.open_sample(id=clip.first().id)
 
     def show_all(self, ctx: foo.ExecutionContext) -> None:
         """Back from a clip or a selection to the whole dataset."""
@@ -125,58 +141,114 @@ class LengthReview(foo.Panel):
     # ------------------------------------------------------------ what is shown
 
     def _refresh(self, ctx: foo.ExecutionContext) -> None:
-        state = ctx.panel.state
-        # A changed control makes the App copy the plots into the state, from where they would
-        # travel with every click and get merged into the next ones.
-        ctx.panel.set_state(dict.fromkeys(_PLOTS))
-        state.video = ctx.dataset.media_type == fo.core.media.VIDEO
-        state.runs = list_runs(ctx.dataset)
-        state.problem = None
-        if not state.runs:
+        # A changed control makes the App copy the data into the state, from where it would travel
+        # with every click and get merged into the next data.
+        ctx.panel.set_state(dict.fromkeys(_DATA))
+        if not list_runs(ctx.dataset):
             return
         try:
-            _draw(ctx)
-        except Exception as error:  # or the panel would keep its old plots without a word
-            _log.exception("the evaluation cannot be shown")
-            state.problem = f"{type(error).__name__}: {error}"
+            shown = _Shown.of(ctx)
+        except Exception:
+            _log.exception("the evaluation cannot be shown")  # and render says so
+            return
+        ctx.panel.set_state("controls", shown.controls.to_state())
+        ctx.panel.set_data(shown.data())
 
     def render(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The panel, from its state alone."""
+        """The panel; the App calls this after every event."""
         panel = types.Object()
-        state = ctx.panel.state
-        if not state.runs:
-            panel.md(_NOT_EVALUATED if state.video else _NOT_VIDEO, name="nothing")
-            if state.video:
-                panel.btn("evaluate", label="Evaluate masks", on_click=self.evaluate)
-        elif state.problem:
-            panel.view("problem", types.Error(label="Not shown", description=state.problem))
-            panel.btn("again", label="Try again", on_click=self.on_load)
-        else:
+        if list_runs(ctx.dataset):
             self._render_review(ctx, panel)
+        elif ctx.dataset.media_type == fo.core.media.VIDEO:
+            panel.md(_NOT_EVALUATED, name="not_evaluated")
+            panel.btn("evaluate", label="Evaluate masks", on_click=self.evaluate)
+        else:
+            panel.md(_NOT_VIDEO, name="not_video")
         return types.Property(panel, view=types.GridView(orientation="vertical", gap=1))
 
     def _render_review(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
-        state = ctx.panel.state
-        add_controls(panel, _controls(ctx), state.runs, state.options, self.on_setting)
-        if not state.found:
-            panel.md(_NO_OBJECT, name="nothing")
+        try:
+            shown = _Shown.of(ctx)
+        except Exception as error:  # or the panel would stay as it was without a word
+            text = f"{type(error).__name__}: {error}"
+            panel.view("problem", types.Error(label="Cannot be shown", description=text))
+            panel.btn("again", label="Try again", on_click=self.on_load)
             return
-        panel.md(state.summary, name="summary")
-        upper = panel.grid("upper", columns=2, gap=1, orientation="horizontal")
-        upper.plot(
-            "scatter",
-            layout=state.layouts["scatter"],
-            on_click=self.on_dot,
-            on_selected=self.on_select,
-            config={"modeBarButtonsToAdd": ["lasso2d", "select2d"]},
-        )
-        upper.plot("bars", layout=state.layouts["bars"])
-        panel.plot("heat", layout=state.layouts["heat"], on_click=self.on_cell)
-        panel.plot("curve", layout=state.layouts["curve"])
+        options = find_options([source.tracks for source in shown.sources])
+        add_controls(panel, shown.controls, shown.runs, options, self.on_setting)
+        if shown.order:
+            self._render_plots(panel, shown)
+        else:
+            panel.md(_NO_OBJECT, name="no_object")
         buttons = panel.h_stack("buttons", gap=1)
         buttons.btn("all", label="Show all videos", on_click=self.show_all)
         buttons.btn("reload", label="Reload", on_click=self.on_load)
         buttons.btn("evaluate", label="Evaluate masks", on_click=self.evaluate)
+
+    def _render_plots(self, panel: types.Object, shown: _Shown) -> None:
+        panel.md("", name="summary")
+        upper = panel.grid("upper", columns=2, gap=1, orientation="horizontal")
+        upper.plot(
+            "scatter",
+            layout=plots.scatter_layout(shown.reviews),
+            config={"modeBarButtonsToAdd": ["lasso2d", "select2d"]},
+            on_click=self.on_dot,
+            on_selected=self.on_select,
+        )
+        upper.plot("bars", layout=plots.bar_layout(shown.reviews))
+        panel.plot(
+            "heat",
+            layout=plots.heat_layout(shown.titled, len(shown.order)),
+            on_click=self.on_cell,
+        )
+        panel.plot("curve", layout=plots.curve_layout(shown.reviews))
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """What the controls ask for; the first of each list is the evaluation, then the other."""
+
+    runs: list[str]
+    """All evaluations there are."""
+    controls: Controls
+    sources: tuple[Source, ...]
+    tracks: list[Tracks]
+    """Filtered."""
+    reviews: list[Review]
+    order: list[str]
+    """Videos of the heat map, from the top."""
+
+    @classmethod
+    def of(cls, ctx: foo.ExecutionContext) -> _Shown:
+        """By the panel's state; quick where the runs are in memory."""
+        runs = list_runs(ctx.dataset)
+        controls = Controls.read(ctx.panel.state.controls, runs)
+        sources = tuple(load_run(ctx.dataset, key) for key in controls.runs)
+        tracks, reviews = _review(sources, controls.filters)
+        order = order_videos(reviews, controls.order)
+        return cls(runs, controls, sources, tracks, reviews, order)
+
+    @property
+    def titled(self) -> list[tuple[str, Review]]:
+        return list(zip(self.controls.runs, self.reviews, strict=True))
+
+    def data(self) -> dict[str, Any]:
+        """Everything of ``_DATA``, by path."""
+        names = {video: name for source in self.sources for video, name in source.names.items()}
+        return {
+            "summary": _summary(self.titled, self.sources),
+            "upper.scatter": plots.scatter_plot(self.titled, names),
+            "upper.bars": plots.bar_plot(self.titled),
+            "heat": plots.heat_plot(self.titled, self.order, plots.row_labels(names)),
+            "curve": plots.curve_plot(self.titled),
+        }
+
+
+@lru_cache(maxsize=8)
+def _review(sources: tuple[Source, ...], filters: Filters) -> tuple[list[Tracks], list[Review]]:
+    """Kept for the next event, which mostly asks for the same."""
+    tracks = [source.tracks.filter(filters, source.pixels) for source in sources]
+    return tracks, review(tracks)
 
 
 def make_clip(dataset: fo.Dataset, video: str, first: int, last: int) -> fo.DatasetView:
@@ -185,50 +257,6 @@ def make_clip(dataset: fo.Dataset, video: str, first: int, last: int) -> fo.Data
     count = view.values("metadata.total_frame_count")[0] or view.count("frames")
     end = max(last + 1, min(first + CLIP_FRAMES, count))
     return view.to_clips([[(first + 1, end)]])
-
-
-def _controls(ctx: foo.ExecutionContext) -> Controls:
-    return Controls.read(ctx.panel.state.controls, ctx.panel.state.runs)
-
-
-def _look(dataset: fo.Dataset, controls: Controls) -> tuple[list[Tracks], list[Review]]:
-    """The chosen evaluations, filtered, and what is drawn of them."""
-    sources = [load_run(dataset, key) for key in controls.runs]
-    tracks = [source.tracks.filter(controls.filters, source.pixels) for source in sources]
-    return tracks, review(tracks)
-
-
-def _draw(ctx: foo.ExecutionContext) -> None:
-    """Send plots as data, and everything else as state."""
-    controls = _controls(ctx)
-    sources = [load_run(ctx.dataset, key) for key in controls.runs]
-    found = _look(ctx.dataset, controls)[1]
-    titled = list(zip(controls.runs, found, strict=True))
-    names = {video: name for source in sources for video, name in source.names.items()}
-    order = order_videos(found, controls.order)
-    ctx.panel.set_data(
-        {
-            "upper.scatter": plots.scatter_plot(titled, names),
-            "upper.bars": plots.bar_plot(titled),
-            "heat": plots.heat_plot(titled, order, plots.row_labels(names)),
-            "curve": plots.curve_plot(titled),
-        }
-    )
-    layouts = {
-        "scatter": plots.scatter_layout(found),
-        "bars": plots.bar_layout(found),
-        "heat": plots.heat_layout(titled, len(order)),
-        "curve": plots.curve_layout(found),
-    }
-    ctx.panel.set_state(
-        {
-            "controls": controls.to_state(),
-            "options": find_options([source.tracks for source in sources]),
-            "summary": _summary(titled, sources),
-            "layouts": layouts,
-            "found": bool(order),
-        }
-    )
 
 
 def _summary(titled: Sequence[tuple[str, Review]], sources: Sequence[Source]) -> str:
@@ -255,6 +283,14 @@ def _percent(value: float | None) -> str:
 
 def _has(samples: fo.core.collections.SampleCollection, sample_id: str) -> bool:
     return len(samples.select(sample_id)) > 0
+
+
+def _is_shown(view: fo.DatasetView, clip: fo.DatasetView) -> bool:
+    """Whether a view is this clip already; setting it again would not change the view."""
+    if not isinstance(view, ClipsView) or len(view) != 1:
+        return False
+    present, wanted = view.first(), clip.first()
+    return (present.sample_id, present.support) == (wanted.sample_id, wanted.support)
 
 
 def _warn(ctx: foo.ExecutionContext, text: str) -> None:

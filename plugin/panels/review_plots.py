@@ -137,7 +137,7 @@ def heat_layout(reviews: Sequence[tuple[str, Review]], rows: int) -> Layout:
         {"type": "category", "autorange": "reversed", "showgrid": False, "tickfont": {"size": 11}},
         legend=False,
     )
-    layout["height"] = int(np.clip(90 + 22 * shown, 200, 720))
+    layout["height"] = int(np.clip(90 + 18 * shown, 180, 720))
     if len(reviews) > 1:
         layout["margin"]["t"] = 28
         layout["xaxis"] |= {"domain": [0, 0.485]}
@@ -149,6 +149,7 @@ def heat_layout(reviews: Sequence[tuple[str, Review]], rows: int) -> Layout:
                 "y": 1,
                 "xref": "paper",
                 "yref": "paper",
+                "xanchor": "center",
                 "yanchor": "bottom",
                 "showarrow": False,
                 "font": {"color": COLORS[place], "size": 13},
@@ -220,6 +221,8 @@ def bar_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
                 "y": [_round(value) for *_, value, _ in bars],
                 "text": [f"{100 * value:.1f}" for *_, value, _ in bars],
                 "textposition": "outside",
+                "textangle": 0 if len(reviews) == 1 else -90,
+                "cliponaxis": False,
                 "customdata": [objects for *_, objects in bars],
                 "hovertemplate": "%{x}: %{y:.3f}, %{customdata} objects",
                 "marker": {"color": COLORS[place]},
@@ -232,7 +235,7 @@ def bar_layout(reviews: Sequence[Review]) -> Layout:
     """Groups beside each other."""
     layout = _layout(
         {"type": "multicategory", "showgrid": False},
-        {"title": _text("mean over objects"), "range": [0, 1.12]},
+        {"title": _text("mean over objects"), "range": [0, 1.12 if len(reviews) == 1 else 1.3]},
         len(reviews) > 1,
     )
     return {**layout, "barmode": "group", "bargap": 0.25}

@@ -86,13 +86,24 @@ def test_it_opens_with_the_latest_run(videos: fo.Dataset) -> None:
     assert dict(zip(scatter["ids"], scatter["x"], strict=True)) == {
         id_: FRAMES[name] for name, id_ in ids(videos).items()
     }
-    assert "Protocol youtube_vos" in opened.state["summary"]
+    assert "Protocol youtube_vos" in opened.data["summary"]
 
 
 def test_the_state_stays_small(videos: fo.Dataset) -> None:
     """It travels with every click; plots do not."""
     opened = OpenedPanel(videos)
-    assert len(str(opened.state)) < 8_000
+    assert len(str(opened.state)) < 1_000
+
+
+def test_the_app_may_merge_lists_and_copy_data(videos: fo.Dataset) -> None:
+    """What FiftyOne 1.22 does with the state when a control changes."""
+    opened = OpenedPanel(videos)
+    opened.state |= {"heat": opened.heat, "summary": "old"}
+    opened.state["controls"]["categories"] = ["dog", "yak"]
+    opened.send("on_setting", path="controls.categories", value=["dog"])
+    assert opened.state["heat"] is None
+    assert opened.state["summary"] is None
+    assert opened.heat[0]["y"] == ["middle", "short"]
 
 
 def test_filters_and_order_redraw(videos: fo.Dataset) -> None:
@@ -123,10 +134,15 @@ def test_a_dot_leaves_a_view_without_its_video(videos: fo.Dataset) -> None:
     opened = OpenedPanel(videos)
     long, short = ids(videos)["long"], ids(videos)["short"]
     opened.view = videos.select(short)
-    opened.send("on_dot", id=long)
-    assert list(opened.asked) == ["clear_view", "open_sample"]
     opened.send("on_dot", id=short)
     assert list(opened.asked) == ["open_sample"]
+    opened.send("on_dot", id=long)
+    assert list(opened.asked) == ["clear_view"]
+    opened.view = videos.view()
+    opened.send("on_change_view")
+    assert opened.asked["open_sample"]["id"] == long
+    opened.send("on_change_view")  # the user's own doing
+    assert opened.asked == {}
 
 
 def test_a_deleted_video_is_told_of(videos: fo.Dataset) -> None:
@@ -156,6 +172,12 @@ def test_a_cell_becomes_a_clip(videos: fo.Dataset) -> None:
     clip = opened.asked_view().first()
     assert clip.sample_id == ids(videos)["long"]
     assert clip.support == [42, 42 + CLIP_FRAMES - 1]
+    opened.view = opened.asked_view()
+    opened.send("on_change_view")  # now the App can find it
+    assert opened.asked["open_sample"]["id"] == clip.id
+    opened.send("on_cell", idx=[0, 20], trace_idx=0)  # again: the view stays
+    assert list(opened.asked) == ["open_sample"]
+    assert opened.asked["open_sample"]["id"] == clip.id
     opened.send("on_cell", idx=[0, 44], trace_idx=0)  # the end: no more than there is
     assert opened.asked_view().first().support == [90, 90]
     opened.send("on_cell", idx=[2, 20], trace_idx=0)  # short has no such time
