@@ -52,7 +52,9 @@ def _clips(view: fo.DatasetView) -> list[tuple[str, tuple[int, int]]]:
 
 
 def test_worst_come_first(scored: fo.Dataset) -> None:
-    scores = {Path(p).stem: v for p, v in zip(*scored.values(["filepath", "scores_jf"]), strict=True)}
+    scores = {
+        Path(p).stem: v for p, v in zip(*scored.values(["filepath", "scores_jf"]), strict=True)
+    }
     assert _names(views.worst_sequences(scored, "scores")) == sorted(scores, key=scores.get)
     assert len(views.worst_sequences(scored, "scores", limit=2)) == 2
 
