@@ -2,8 +2,8 @@
 
 The numbers come from :mod:`.review_data`, the drawings from :mod:`.review_plots`; this file is what
 happens on a click. Plots and texts are panel data, which the browser need not send back. The
-panel's state, which travels with every click, has little more than the controls, and everything
-else is made from them again: the App may write an older state over a newer one.
+panel's state, which travels with every click, has the controls alone, and everything else is made
+from them again: the App may write an older state over a newer one.
 """
 
 from __future__ import annotations
@@ -16,16 +16,14 @@ from typing import Any
 
 import fiftyone as fo
 import fiftyone.operators as foo
-from fiftyone.core.clips import ClipsView
 from fiftyone.operators import types
 
 from . import review_plots as plots
+from .review_clips import Target, clip_view, has_sample, stretch_of, take, want
 from .review_controls import Controls, add_controls, find_options
 from .review_data import PARTS, Filters, Review, Tracks, order_videos, review
 from .review_source import Source, list_runs, load_run
 
-CLIP_FRAMES = 12
-"""Frames of a clip, at least: less can hardly be watched."""
 _HELP = (
     "A dot is a video, and so is a row of the heat map. Click a dot to open the video; click a "
     "cell to get that stretch as a clip. Draw a box or a lasso around dots to make them the view."
@@ -88,22 +86,21 @@ class LengthReview(foo.Panel):
         video = ctx.params.get("id")
         if not video:
             return
-        if not _has(ctx.dataset, video):
+        if not has_sample(ctx.dataset, video):
             _warn(ctx, "This video is no longer in the dataset")
-        elif isinstance(ctx.view, ClipsView) or not _has(ctx.view, video):
-            ctx.panel.state.opening = video
-            ctx.ops.clear_view()
-        else:
+            return
+        target = Target(video)
+        if target.find(ctx.view) is not None:
             ctx.ops.open_sample(id=video)
+            return
+        want(ctx.panel_id, target)
+        ctx.ops.clear_view()
 
     def on_change_view(self, ctx: foo.ExecutionContext) -> None:
-        """Open what a click asked for: the App finds samples of its present view only."""
-        opening = ctx.panel.state.opening
-        if not opening:
-            return
-        clip = ctx.view.first() if isinstance(ctx.view, ClipsView) else None
-        ctx.panel.state.opening = None
-        ctx.ops.open_sample(id=opening if clip is None else clip.id)
+        """Open what a click asked for, if this is the view that has it."""
+        found = take(ctx.panel_id, ctx.view)
+        if found is not None:
+            ctx.ops.open_sample(id=found)
 
     def on_select(self, ctx: foo.ExecutionContext) -> None:
         """Make the dots inside a box or a lasso the view."""
@@ -120,15 +117,16 @@ class LengthReview(foo.Panel):
         # The second heat map is that of the second evaluation.
         place = int(ctx.params.get("trace_idx") or 0)
         stretch = shown.tracks[place].stretch(video, shown.reviews[place].times(column))
-        if stretch is None or not _has(ctx.dataset, video):
+        if stretch is None or not has_sample(ctx.dataset, video):
             _warn(ctx, "This video has no frames there")
             return
-        clip = make_clip(ctx.dataset, video, *stretch)
-        if _is_shown(ctx.view, clip):
-            ctx.ops.open_sample(id=ctx.view.first().id)
+        target = stretch_of(ctx.dataset, video, *stretch)
+        found = target.find(ctx.view)
+        if found is not None:
+            ctx.ops.open_sample(id=found)
             return
-        ctx.panel.state.opening = video
-        ctx.ops.set_view(clip)
+        want(ctx.panel_id, target)
+        ctx.ops.set_view(clip_view(ctx.dataset, target))
 
     def show_all(self, ctx: foo.ExecutionContext) -> None:
         """Back from a clip or a selection to the whole dataset."""
@@ -141,9 +139,6 @@ class LengthReview(foo.Panel):
     # ------------------------------------------------------------ what is shown
 
     def _refresh(self, ctx: foo.ExecutionContext) -> None:
-        # A changed control makes the App copy the data into the state, from where it would travel
-        # with every click and get merged into the next data.
-        ctx.panel.set_state(dict.fromkeys(_DATA))
         if not list_runs(ctx.dataset):
             return
         try:
@@ -155,7 +150,10 @@ class LengthReview(foo.Panel):
         ctx.panel.set_data(shown.data())
 
     def render(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The panel; the App calls this after every event."""
+        """The panel; FiftyOne calls this after every event."""
+        # The App copies data into the state when it likes. From there it would travel with every
+        # click and, item by item, get merged into the next data.
+        ctx.panel.set_state(dict.fromkeys(_DATA))
         panel = types.Object()
         if list_runs(ctx.dataset):
             self._render_review(ctx, panel)
@@ -251,14 +249,6 @@ def _review(sources: tuple[Source, ...], filters: Filters) -> tuple[list[Tracks]
     return tracks, review(tracks)
 
 
-def make_clip(dataset: fo.Dataset, video: str, first: int, last: int) -> fo.DatasetView:
-    """A clips view of frames ``first`` to ``last`` (0-based) of a video, or a little longer."""
-    view = dataset.select(video)
-    count = view.values("metadata.total_frame_count")[0] or view.count("frames")
-    end = max(last + 1, min(first + CLIP_FRAMES, count))
-    return view.to_clips([[(first + 1, end)]])
-
-
 def _summary(titled: Sequence[tuple[str, Review]], sources: Sequence[Source]) -> str:
     """A table of the main numbers, and the protocol they follow."""
     head = "| | J&F | early | late | drop | videos | objects |\n|---|---|---|---|---|---|---|"
@@ -279,18 +269,6 @@ def _summary(titled: Sequence[tuple[str, Review]], sources: Sequence[Source]) ->
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
-
-
-def _has(samples: fo.core.collections.SampleCollection, sample_id: str) -> bool:
-    return len(samples.select(sample_id)) > 0
-
-
-def _is_shown(view: fo.DatasetView, clip: fo.DatasetView) -> bool:
-    """Whether a view is this clip already; setting it again would not change the view."""
-    if not isinstance(view, ClipsView) or len(view) != 1:
-        return False
-    present, wanted = view.first(), clip.first()
-    return (present.sample_id, present.support) == (wanted.sample_id, wanted.support)
 
 
 def _warn(ctx: foo.ExecutionContext, text: str) -> None:
