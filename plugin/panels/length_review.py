@@ -60,6 +60,16 @@ class LengthReview(foo.Panel):
             allow_multiple=False,
         )
 
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        """Handle an event, then render; but not for the view, which is not shown here.
+
+        The App tells of the view again and again, also when a panel's state changes: an answer that
+        changed it would be the beginning of a loop.
+        """
+        if ctx.params.get("__method__") == "on_change_view":
+            return self.on_change_view(ctx)
+        return super().execute(ctx)
+
     # ------------------------------------------------------------ what happens
 
     def on_load(self, ctx: foo.ExecutionContext) -> None:
@@ -139,6 +149,9 @@ class LengthReview(foo.Panel):
     # ------------------------------------------------------------ what is shown
 
     def _refresh(self, ctx: foo.ExecutionContext) -> None:
+        # The App copies data into the state when a control changes; from there it would be merged
+        # into the next data, item by item.
+        ctx.panel.set_state(dict.fromkeys(_DATA))
         if not list_runs(ctx.dataset):
             return
         try:
@@ -151,9 +164,6 @@ class LengthReview(foo.Panel):
 
     def render(self, ctx: foo.ExecutionContext) -> types.Property:
         """The panel; FiftyOne calls this after every event."""
-        # The App copies data into the state when it likes. From there it would travel with every
-        # click and, item by item, get merged into the next data.
-        ctx.panel.set_state(dict.fromkeys(_DATA))
         panel = types.Object()
         if list_runs(ctx.dataset):
             self._render_review(ctx, panel)
