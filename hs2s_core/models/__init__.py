@@ -29,6 +29,10 @@ def build_model(
                 "the lite encoder is our own and has no ImageNet weights; "
                 "build it with pretrained_backbone=False"
             )
+        if not config.references:
+            from hs2s_core.models.s2s_lite import S2SLite
+
+            return S2SLite(config)
         from hs2s_core.models.lite import HS2SLite
 
         return HS2SLite(config)

@@ -33,7 +33,7 @@ class ImageFeatures(NamedTuple):
     """(C, 80, H/8, W/8)"""
     s16: Tensor
     """(C, 128, H/16, W/16)"""
-    key: Tensor
+    key: Tensor | None
     """(C, K, H/8, W/8) unit vectors over channels, compared between frames."""
 
 
@@ -91,9 +91,12 @@ class ResidualBlock(nn.Module):
 
 
 class Trunk(nn.Module):
-    """Image encoder shared by the current frame and both references."""
+    """Image encoder shared by the current frame and both references.
 
-    def __init__(self, key_channels: int) -> None:
+    Without ``key_channels`` it makes no keys, for a network that compares no frames.
+    """
+
+    def __init__(self, key_channels: int | None) -> None:
         super().__init__()
         self.s2 = ConvBlock(3, 24, stride=2)
         self.s4 = nn.Sequential(ConvBlock(24, 40, stride=2), ResidualBlock(40))
@@ -101,8 +104,10 @@ class Trunk(nn.Module):
         self.s16 = nn.Sequential(
             ConvBlock(80, 128, stride=2), ResidualBlock(128), ResidualBlock(128)
         )
-        self.key_s8 = nn.Conv2d(80, key_channels, 3, padding=1)
-        self.key_s16 = nn.Conv2d(128, key_channels, 1)
+        self.keys = key_channels is not None
+        if key_channels is not None:
+            self.key_s8 = nn.Conv2d(80, key_channels, 3, padding=1)
+            self.key_s16 = nn.Conv2d(128, key_channels, 1)
 
     def forward(self, frame: Tensor) -> ImageFeatures:
         """Features of ``frame`` (C, 3, H, W), H and W multiples of 16."""
@@ -110,6 +115,8 @@ class Trunk(nn.Module):
         s4 = self.s4(s2)
         s8 = self.s8(s4)
         s16 = self.s16(s8)
+        if not self.keys:
+            return ImageFeatures(s2, s4, s8, s16, None)
         key = self.key_s8(s8) + _resize(self.key_s16(s16), s8)
         return ImageFeatures(s2, s4, s8, s16, F.normalize(key, dim=1))
 
@@ -163,24 +170,33 @@ class PositionMatching(nn.Module):
 class LiteDecoder(nn.Module):
     """Skip decoder from stride 8 to logits at stride 2, upsampled to the input size."""
 
-    def __init__(self, memory_channels: int, read_channels: int) -> None:
+    def __init__(self, memory_channels: int, read_channels: int, mask_channels: int = 16) -> None:
         super().__init__()
         self.memory = nn.Conv2d(memory_channels, 64, 1)
         self.merge_s8 = nn.Conv2d(64 + 80 + read_channels, 80, 1)
         self.conv_s8a = nn.Conv2d(80, 80, 3, padding=1)
         self.conv_s8b = nn.Conv2d(80, 80, 3, padding=1)
-        self.merge_s4 = nn.Conv2d(80 + 40 + 16, 48, 1)
+        self.merge_s4 = nn.Conv2d(80 + 40 + mask_channels, 48, 1)
         self.conv_s4 = nn.Conv2d(48, 48, 3, padding=1)
         self.merge_s2 = nn.Conv2d(48 + 24, 24, 1)
         self.conv_s2 = nn.Conv2d(24, 16, 3, padding=1)
         self.logits = nn.Conv2d(16, 1, 3, padding=1)
+        # Most pixels are background.
+        nn.init.constant_(self.logits.bias, -1.0)  # type: ignore[arg-type]
 
-    def forward(self, h: Tensor, read: Tensor, image: ImageFeatures, mask: MaskFeatures) -> Tensor:
-        """Logits (B, 1, H, W) from memory ``h`` at stride 16 and ``read`` at stride 8."""
-        x = torch.cat([_resize(self.memory(h), read), image.s8, read], dim=1)
+    def forward(
+        self, h: Tensor, read: Tensor | None, image: ImageFeatures, mask: MaskFeatures | None
+    ) -> Tensor:
+        """Logits (B, 1, H, W) from memory ``h`` at stride 16 and ``read`` at stride 8.
+
+        ``read`` and ``mask`` are None in a decoder built with no channels for them.
+        """
+        reads = [] if read is None else [read]
+        x = torch.cat([_resize(self.memory(h), image.s8), image.s8, *reads], dim=1)
         x = self.merge_s8(x).relu()
         x = (x + self.conv_s8b(self.conv_s8a(x).relu())).relu()
-        x = torch.cat([_resize(x, image.s4), image.s4, mask.s4], dim=1)
+        masks = [] if mask is None else [mask.s4]
+        x = torch.cat([_resize(x, image.s4), image.s4, *masks], dim=1)
         x = self.merge_s4(x).relu()
         x = (x + self.conv_s4(x)).relu()
         x = torch.cat([_resize(x, image.s2), image.s2], dim=1)
@@ -218,7 +234,6 @@ class HS2SLite(VideoSegmenter):
         )
         read_channels = value_channels * len(config.references)
         self.decoder = LiteDecoder(config.width, read_channels)
-        nn.init.constant_(self.decoder.logits.bias, -1.0)  # type: ignore[arg-type]
 
     def encode(self, frame: Tensor) -> ImageFeatures:
         """See :meth:`VideoSegmenter.encode`; H and W must be multiples of 16."""
@@ -227,7 +242,7 @@ class HS2SLite(VideoSegmenter):
 
     def begin(self, features: ImageFeatures, mask: Tensor, owner: Tensor) -> State:
         """See :meth:`VideoSegmenter.begin`. The memory has already seen (x_0, y_0)."""
-        image = _per_object(features, owner)
+        image = per_object(features, owner)
         stem: MaskFeatures = self.mask_stem(mask)
         x = self._encode_object(image, stem)
         _, memory = self.memory.step(x, self.memory.initial_state(x))
@@ -238,12 +253,12 @@ class HS2SLite(VideoSegmenter):
     ) -> tuple[StepOutput, State]:
         """See :meth:`VideoSegmenter.step`."""
         objects: ObjectState = state.objects
-        image = _per_object(features, owner)
+        image = per_object(features, owner)
         stem: MaskFeatures = self.mask_stem(mask)
         h, memory = self.memory.step(self._encode_object(image, stem), objects.memory)
         references = {"first": objects.first}
         if "previous" in self.matching:
-            references["previous"] = self._reference(_per_object(state.previous, owner), stem, mask)
+            references["previous"] = self._reference(per_object(state.previous, owner), stem, mask)
         reads = [matching(image.key, references[name]) for name, matching in self.matching.items()]
         match = torch.cat([read[:, -1:] for read in reads], dim=1)
         logits = self.decoder(h, torch.cat(reads, dim=1), image, stem)
@@ -255,11 +270,13 @@ class HS2SLite(VideoSegmenter):
         return x
 
     def _reference(self, image: ImageFeatures, stem: MaskFeatures, mask: Tensor) -> Reference:
+        assert image.key is not None, "this trunk makes keys"
         value = self.encoder_ref(torch.cat([image.s8, stem.s8], dim=1))
         return Reference(image.key, torch.cat([value, F.avg_pool2d(mask, 8)], dim=1))
 
 
-def _per_object(features: ImageFeatures, owner: Tensor) -> ImageFeatures:
+def per_object(features: ImageFeatures, owner: Tensor) -> ImageFeatures:
+    """Each object's own copy (B, ...) of the features (C, ...) of the clip it belongs to."""
     return map_tree(lambda x: x[owner], features)
 
 

@@ -1,0 +1,63 @@
+"""S2S-lite: HS2S-lite without what HS2S adds to S2S (paper section 3, eq. 1 to 3).
+
+The same trunk, memory and decoder, trained the same way, so that the two differ only in the
+paper's idea: no reference is compared with, and the mask reaches the memory once, through an
+initializer on (x_0, y_0). From then on the network sees images alone.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hs2s_core.config import ModelConfig
+from hs2s_core.models.base import State, StepOutput, VideoSegmenter
+from hs2s_core.models.lite import (
+    ConvBlock,
+    ImageFeatures,
+    LiteDecoder,
+    MaskStem,
+    Trunk,
+    per_object,
+)
+from hs2s_core.models.memory import ConvLSTM, LSTMState
+
+
+class S2SLite(VideoSegmenter):
+    """The baseline of HS2S-lite; see the module's docstring for what it lacks."""
+
+    stride = 16
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = Trunk(None)
+        self.encoder = ConvBlock(128, 96)
+        self.memory = ConvLSTM(96, config.width, cell=config.cell)
+        # Initializer: shares the trunk, as HS2S-lite's two encoders do.
+        self.mask_stem = MaskStem()
+        self.mask_s16 = ConvBlock(32, 48, stride=2)
+        self.initializer = nn.Sequential(
+            ConvBlock(128 + 48, 96), nn.Conv2d(96, 2 * config.width, 3, padding=1)
+        )
+        self.decoder = LiteDecoder(config.width, read_channels=0, mask_channels=0)
+
+    def encode(self, frame: Tensor) -> ImageFeatures:
+        """See :meth:`VideoSegmenter.encode`; H and W must be multiples of 16."""
+        features: ImageFeatures = self.trunk(frame)
+        return features
+
+    def begin(self, features: ImageFeatures, mask: Tensor, owner: Tensor) -> State:
+        """See :meth:`VideoSegmenter.begin` (paper eq. 1)."""
+        stem = self.mask_stem(mask)
+        seen = torch.cat([features.s16[owner], self.mask_s16(stem.s8)], dim=1)
+        h, c = self.initializer(seen).tanh().chunk(2, dim=1)
+        return State(None, LSTMState(h, c))
+
+    def step(
+        self, features: ImageFeatures, mask: Tensor, state: State, owner: Tensor
+    ) -> tuple[StepOutput, State]:
+        """See :meth:`VideoSegmenter.step`; ``mask`` is not looked at (paper eq. 2, 3)."""
+        image = per_object(features, owner)
+        h, memory = self.memory.step(self.encoder(image.s16), state.objects)
+        return StepOutput(self.decoder(h, None, image, None)), State(None, memory)
