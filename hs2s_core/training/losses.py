@@ -19,6 +19,9 @@ from hs2s_core.training.processes import pooled
 EPS = 1e-6
 """Keeps the logarithm of an IoU finite: an empty target costs 14 instead of 34."""
 
+HARD_SHARE = 0.15
+"""Share of an object's pixels that :func:`hard_bce` looks at."""
+
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -28,6 +31,7 @@ class LossWeights:
     log_iou: float = 0.0
     border: float = 0.0
     bce: float = 0.0
+    hard_bce: float = 0.0
     iou: float = 0.0
     match: float = 0.0
     flow: float = 0.0
@@ -56,6 +60,17 @@ def balanced_bce(logits: Tensor, target: Tensor) -> Tensor:
 def bce(logits: Tensor, target: Tensor) -> Tensor:
     """Plain cross entropy, averaged over pixels."""
     return pooled_mean(F.binary_cross_entropy_with_logits(logits, target, reduction="none"))
+
+
+def hard_bce(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross entropy of each object's hardest ``HARD_SHARE`` of pixels, averaged.
+
+    Mines the pixels that are still wrong (the bootstrapped loss of segmentation networks), and
+    counts a small object as much as a large one.
+    """
+    losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten(1)
+    hardest = losses.topk(max(1, round(HARD_SHARE * losses.shape[1])), dim=1, sorted=False)
+    return pooled_mean(hardest.values)
 
 
 def log_iou_loss(logits: Tensor, target: Tensor) -> Tensor:
@@ -118,6 +133,8 @@ def step_loss(
         terms["log_iou"] = log_iou_loss(logits, target)
     if weights.bce:
         terms["bce"] = bce(logits, target)
+    if weights.hard_bce:
+        terms["hard_bce"] = hard_bce(logits, target)
     if weights.iou:
         terms["iou"] = iou_loss(logits, target)
     if weights.border and output.border is not None and border is not None:

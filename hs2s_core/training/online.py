@@ -16,8 +16,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from hs2s_core.data.layers import move, paste
+from hs2s_core.data.motion import Motion
 from hs2s_core.data.stills import Cutout
-from hs2s_core.data.synthesis import Clip, SynthesisConfig, move, paste
+from hs2s_core.data.synthesis import Clip
 from hs2s_core.errors import HS2SError
 from hs2s_core.media.masks import check_prompt
 from hs2s_core.models.base import VideoSegmenter
@@ -31,7 +33,7 @@ from hs2s_core.training.unroll import Unroll
 FRAMES = 3
 MOST_OBJECTS = 3
 """Objects per step; with more, each step takes some of them."""
-MOTION = SynthesisConfig(speed=0.04, zoom=0.03, rotation=4.0, bend=0.04)
+MOTION = Motion(speed=0.04, zoom=0.03, rotation=4.0, bend=0.04)
 WIDEST_HOLE = 5
 """Reach, pixels, of the filling of the background around a removed object."""
 

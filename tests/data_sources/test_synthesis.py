@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from hs2s_core.data.stills import StillSet, cut_region
+from hs2s_core.data.layers import paste
+from hs2s_core.data.motion import Motion, place
+from hs2s_core.data.photometry import Camera, film
+from hs2s_core.data.stills import Cutout, StillSet, cut_region
 from hs2s_core.data.synthesis import SynthesisConfig, Synthesizer
 from hs2s_core.errors import InvalidDataset
+
+CLEAR = Camera(blur=0.0, grey=0.0, shade=0.0, low_resolution=0.0, compression=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +36,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_masks_follow_their_layers(folder: Path) -> None:
-    synthesizer = Synthesizer(StillSet(folder, ["set"]), SynthesisConfig(own_region=1.0, blur=0.0))
+    synthesizer = Synthesizer(
+        StillSet(folder, ["set"]), SynthesisConfig(own_region=1.0, camera=CLEAR)
+    )
     agreement = []
     for seed in range(12):
         clip = synthesizer.draw(np.random.default_rng(seed), (96, 128), 4)
@@ -74,3 +82,64 @@ def test_cut_regions_have_their_box(folder: Path) -> None:
 def test_missing_stills_are_named(folder: Path) -> None:
     with pytest.raises(InvalidDataset, match="no stills in"):
         StillSet(folder, ["nothing"])
+
+
+def test_a_leaning_layer_keeps_its_middle() -> None:
+    pose, tilt = np.array([2.0, 0.3, 5.0, -4.0]), np.array([0.3, -0.2])
+    matrix = place(pose, tilt, (40, 60), np.array([100.0, 50.0]))
+    middle = matrix @ [30, 20, 1]
+    assert middle[:2] / middle[2] == pytest.approx([105.0, 46.0])
+    right, left = matrix @ [60, 20, 1], matrix @ [0, 20, 1]
+    # The side that leans towards the camera is drawn larger, hence further from the middle.
+    far = [np.hypot(*(side[:2] / side[2] - [105.0, 46.0])) for side in (right, left)]
+    assert far[0] / far[1] == pytest.approx(1.3 / 0.7)
+
+
+@pytest.mark.parametrize("jointed", [False, True])
+def test_layers_are_filmed_where_their_mask_says(jointed: bool) -> None:
+    red = np.zeros((50, 40, 3), np.uint8)
+    red[..., 0] = 255
+    cutout = Cutout(red, np.full((50, 40), 255, np.uint8))
+    frames = [np.zeros((90, 120, 3), np.uint8) for _ in range(6)]
+    id_maps = np.zeros((6, 90, 120), np.uint8)
+    home = np.array([60.0, 45.0])
+    rng = np.random.default_rng(3)
+    paste(rng, Motion(), frames, id_maps, cutout, 7, 1.0, home, 30.0, jointed=jointed)
+    assert set(np.unique(id_maps)) == {0, 7}
+    for frame, id_map in zip(frames, id_maps, strict=True):
+        assert ((frame[..., 0] > 127) == (id_map == 7)).mean() > 0.98
+    areas = (id_maps == 7).sum(axis=(1, 2))
+    assert areas[0] == pytest.approx(30.0**2, rel=0.25)
+    if jointed:  # a part swings over the other, so less of the layer is seen
+        assert areas.min() < 0.9 * areas.max()
+
+
+def test_a_layer_blurs_along_its_own_motion() -> None:
+    red = np.full((40, 40, 3), 255, np.uint8)
+    cutout = Cutout(red, np.full((40, 40), 255, np.uint8))
+    films = []
+    for smear in (False, True):
+        frames = [np.zeros((120, 160, 3), np.uint8) for _ in range(4)]
+        id_maps = np.zeros((4, 120, 160), np.uint8)
+        fast = Motion(speed=0.2, perspective=0.0, bend=0.0)
+        rng = np.random.default_rng(1)
+        paste(rng, fast, frames, id_maps, cutout, 1, 1.0, np.array([80.0, 60.0]), 40.0, smear=smear)
+        films.append((np.stack(frames), id_maps))
+    (sharp, sharp_ids), (blurred, blurred_ids) = films
+    assert (sharp_ids == blurred_ids).all()
+    soft = [((film > 20) & (film < 235)).sum() for film in (sharp, blurred)]
+    assert soft[1] > 1.5 * soft[0]
+
+
+@pytest.mark.parametrize("effect", ["blur", "grey", "shade", "low_resolution", "compression"])
+def test_each_effect_of_the_camera_shows(effect: str) -> None:
+    scene = np.random.default_rng(0).integers(0, 256, (3, 48, 64, 3), dtype=np.uint8)
+    plain = film(np.random.default_rng(2), scene.copy(), CLEAR)
+    changed = film(
+        np.random.default_rng(2), scene.copy(), dataclasses.replace(CLEAR, **{effect: 1})
+    )
+    assert changed.shape == scene.shape
+    assert changed.dtype == np.uint8
+    assert np.abs(changed.astype(int) - plain.astype(int)).mean() > 2
+    if effect == "grey":
+        assert np.ptp(changed.astype(int), axis=3).mean() < 8  # sensor noise has colour

@@ -14,7 +14,7 @@ from hs2s_core.models.base import StepOutput
 from hs2s_core.training import losses
 from hs2s_core.training.losses import LOSS_PRESETS, LossWeights, step_loss
 
-LOSSES = [losses.balanced_bce, losses.log_iou_loss, losses.iou_loss]
+LOSSES = [losses.balanced_bce, losses.log_iou_loss, losses.iou_loss, losses.hard_bce]
 
 
 @pytest.fixture
@@ -55,6 +55,15 @@ def test_balanced_bce_weighs_the_rarer_class() -> None:
     zeros = torch.zeros(1, 1, 2, 2)
     expected = math.log(2) * (0.75 + 3 * 0.25) / 4
     assert losses.balanced_bce(zeros, target).item() == pytest.approx(expected)
+
+
+def test_hard_pixels_are_mined_object_by_object() -> None:
+    target = torch.zeros(2, 1, 10, 10)
+    logits = torch.full_like(target, -9.0)
+    logits[0, 0, 0, :3] = 4.0  # three wrong pixels of a hundred, all in one object
+    wrong, right = math.log1p(math.exp(4.0)), math.log1p(math.exp(-9.0))
+    expected = (3 * wrong + 27 * right) / 30
+    assert losses.hard_bce(logits, target).item() == pytest.approx(expected)
 
 
 def test_an_empty_target_costs_at_most_14() -> None:

@@ -1,0 +1,195 @@
+"""Films the parts of a synthetic clip: a camera over a still, and layers in front of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hs2s_core.data.motion import (
+    FloatArray,
+    Matrix,
+    Motion,
+    draw_bend,
+    draw_path,
+    draw_tilt,
+    place,
+    turn_about,
+)
+from hs2s_core.data.stills import Cutout, Picture
+
+Frames = list[NDArray[np.uint8]]
+
+
+def move(
+    rng: np.random.Generator,
+    motion: Motion,
+    rgb: Picture,
+    objects: NDArray[np.uint8],
+    size: tuple[int, int],
+    length: int,
+    pace: float,
+    zoom: float,
+    shake: FloatArray | None = None,
+) -> tuple[Frames, NDArray[np.uint8]]:
+    """A camera moving over a still: frames, and where the still's ``objects`` (H, W) are in them.
+
+    ``zoom`` is relative to the scale at which the still just covers the frame; ``shake``
+    (length, 2) is added to the path, in pixels.
+    """
+    height, width = size
+    cover = max(height / rgb.shape[0], width / rgb.shape[1])
+    path = draw_path(rng, size, length, motion, pace)
+    path[:, 0] = np.exp(path[:, 0] - path[0, 0]) * cover * zoom
+    if shake is not None:
+        path[:, 2:] += shake
+    tilt = draw_tilt(rng, length, motion)
+    home = np.array([width / 2, height / 2])
+    frames, id_maps = [], np.zeros((length, height, width), np.uint8)
+    for t in range(length):
+        matrix = place(path[t], tilt[t], rgb.shape, home)
+        frame = cv2.warpPerspective(
+            rgb, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        )
+        frames.append(np.asarray(frame, np.uint8))
+        if objects.any():
+            id_maps[t] = cv2.warpPerspective(
+                objects, matrix, (width, height), flags=cv2.INTER_NEAREST
+            )
+    return frames, id_maps
+
+
+def paste(
+    rng: np.random.Generator,
+    motion: Motion,
+    frames: Frames,
+    id_maps: NDArray[np.uint8],
+    cutout: Cutout,
+    object_id: int,
+    pace: float,
+    home: NDArray[Any],
+    target: float,
+    *,
+    shake: FloatArray | None = None,
+    jointed: bool = False,
+    smear: bool = False,
+) -> None:
+    """Move ``cutout`` over the frames, in place, in front of what is there.
+
+    It starts near ``home`` (x, y) with the square root of its area at ``target`` pixels. A
+    ``jointed`` layer folds at a line through it, so that one part swings over the other; a
+    ``smear``ed one is blurred along its own motion.
+    """
+    length, height, width = id_maps.shape
+    area = float(np.sqrt((cutout.alpha > 127).sum()))
+    path = draw_path(rng, (height, width), length, motion, pace)
+    path[:, 0] = np.exp(path[:, 0] - path[0, 0]) * target / area
+    if shake is not None:
+        path[:, 2:] += shake
+    tilt = draw_tilt(rng, length, motion)
+    bend = draw_bend(rng, length, motion.bend * target)
+    parts = _fold(rng, cutout.alpha, length) if jointed else [(cutout.alpha, None)]
+    for t in range(length):
+        pose = place(path[t], tilt[t], cutout.alpha.shape, home)
+        step = path[t, 2:] - path[max(t - 1, 0), 2:]
+        for alpha, turns in parts:
+            matrix = pose if turns is None else pose @ turns[t]
+            box = _box(matrix, alpha.shape, (height, width), margin=3 + 0.3 * target)
+            if box is None:
+                continue
+            map_x, map_y = _source_maps(matrix, None if bend is None else bend[t], box)
+            layer = cv2.remap(
+                cutout.rgb, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
+            seen = cv2.remap(alpha, map_x, map_y, cv2.INTER_LINEAR)
+            _blend(frames[t], id_maps[t], box, layer, seen, object_id, step if smear else None)
+
+
+def _blend(
+    frame: NDArray[np.uint8],
+    id_map: NDArray[np.uint8],
+    box: tuple[slice, slice],
+    layer: NDArray[Any],
+    alpha: NDArray[Any],
+    object_id: int,
+    step: FloatArray | None,
+) -> None:
+    """Put one layer into one frame; ``step`` (x, y) is its motion in pixels, to be seen as blur."""
+    soft = cv2.blur(alpha, (3, 3)).astype(np.float32)[..., None] / 255
+    below = frame[box]
+    kernel = None if step is None else _streak(0.5 * step)
+    if kernel is not None:
+        soft = cv2.filter2D(soft, -1, kernel)[..., None]
+        layer = cv2.filter2D(layer, -1, kernel)
+    frame[box] = (below * (1 - soft) + layer * soft).astype(np.uint8)
+    id_map[box][alpha > 127] = object_id
+
+
+def _streak(step: FloatArray) -> FloatArray | None:
+    """A line as long as ``step``, summing to 1; None if it is shorter than two pixels."""
+    reach = int(min(np.ceil(np.abs(step).max() / 2), 9))
+    if reach < 1:
+        return None
+    kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
+    half = np.clip(step / 2, -reach, reach)
+    start, stop = np.rint(reach - half).astype(int), np.rint(reach + half).astype(int)
+    cv2.line(kernel, start.tolist(), stop.tolist(), 1.0)
+    return np.asarray(kernel / kernel.sum(), np.float32)
+
+
+def _fold(
+    rng: np.random.Generator, alpha: NDArray[np.uint8], length: int
+) -> list[tuple[NDArray[np.uint8], list[Matrix] | None]]:
+    """Two parts of a region: one that stays, and one that swings about a joint before it."""
+    ys, xs = np.nonzero(alpha > 127)
+    low, high = np.quantile(np.stack([xs, ys]), [0.3, 0.7], axis=1)
+    joint = rng.uniform(low, high + 1e-6)
+    direction = rng.uniform(0, 2 * np.pi)
+    y, x = np.mgrid[: alpha.shape[0], : alpha.shape[1]]
+    beyond = (x - joint[0]) * np.cos(direction) + (y - joint[1]) * np.sin(direction)
+    # The parts overlap a little, so that no gap opens at the joint.
+    overlap = 0.08 * np.sqrt(len(xs))
+    stays = np.where(beyond < overlap, alpha, 0).astype(np.uint8)
+    swings = np.where(beyond >= -overlap, alpha, 0).astype(np.uint8)
+    reach, rate, phase = rng.uniform(0.4, 1.4), rng.uniform(0.2, 0.9), rng.uniform(0, 2 * np.pi)
+    angles = reach * (np.sin(phase + rate * np.arange(length)) - np.sin(phase))
+    return [(stays, None), (swings, [turn_about(joint, float(angle)) for angle in angles])]
+
+
+def _box(
+    matrix: Matrix, source: tuple[int, ...], size: tuple[int, int], margin: float
+) -> tuple[slice, slice] | None:
+    """Rows and columns of the frame that the moved layer can touch; None if outside."""
+    height, width = source[:2]
+    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]]) @ matrix.T
+    if (corners[:, 2] < 0.2).any():  # too near to be filmed
+        return None
+    corners = corners[:, :2] / corners[:, 2:]
+    low = np.floor(corners.min(0) - margin).astype(int).clip(0)
+    high = np.minimum(np.ceil(corners.max(0) + margin).astype(int), (size[1], size[0]))
+    if (high <= low).any():
+        return None
+    return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
+
+
+def _source_maps(
+    matrix: Matrix, bend: FloatArray | None, box: tuple[slice, slice]
+) -> tuple[FloatArray, FloatArray]:
+    """Where each pixel of ``box`` comes from in the layer, for :func:`cv2.remap`."""
+    rows, columns = box
+    x, y = np.meshgrid(
+        np.arange(columns.start, columns.stop, dtype=np.float32),
+        np.arange(rows.start, rows.stop, dtype=np.float32),
+    )
+    if bend is not None:
+        x += cv2.resize(bend[0], x.shape[::-1], interpolation=cv2.INTER_CUBIC)
+        y += cv2.resize(bend[1], y.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    inverse = np.linalg.inv(matrix).astype(np.float32)
+    depth = inverse[2, 0] * x + inverse[2, 1] * y + inverse[2, 2]
+    # Points behind the camera come from nowhere.
+    depth = np.where(depth > 1e-3, depth, np.float32(np.nan)).astype(np.float32)
+    map_x = (inverse[0, 0] * x + inverse[0, 1] * y + inverse[0, 2]) / depth
+    map_y = (inverse[1, 0] * x + inverse[1, 1] * y + inverse[1, 2]) / depth
+    return np.nan_to_num(map_x, nan=-1e4), np.nan_to_num(map_y, nan=-1e4)
