@@ -11,6 +11,7 @@ positions at stride 8, where a prior on distance is learned per reference.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -18,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hs2s_core.config import ModelConfig
-from hs2s_core.models.base import State, StepOutput, VideoSegmenter, map_tree
+from hs2s_core.models.base import State, StepOutput, VideoSegmenter
 from hs2s_core.models.memory import ConvLSTM, LSTMState
 
 
@@ -72,6 +73,51 @@ class ConvBlock(nn.Sequential):
             nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
         )
+
+
+class JoinedConv(nn.Conv2d):
+    """A convolution over the concatenation of several maps, computed map by map.
+
+    The sum is the same, and each map is convolved where that is cheapest: the image's once per
+    clip, not once per object, and a coarse one (if the kernel is 1 x 1) before it is enlarged.
+    """
+
+    def __init__(
+        self, channels: Sequence[int], out_channels: int, kernel_size: int, *, image: int
+    ) -> None:
+        padding = kernel_size // 2
+        super().__init__(sum(channels), out_channels, kernel_size, padding=padding)
+        self.image = image
+        """Which of the maps is the image's; it has the size of the result."""
+
+    def forward(self, maps: Sequence[Tensor], owner: Tensor) -> Tensor:  # type: ignore[override]
+        """(B, out, H, W) from maps of B objects, but for the image's, of C clips.
+
+        ``owner`` (B,) int64 is the clip of each object.
+        """
+        parts = torch.split(self.weight, [x.shape[1] for x in maps], dim=1)
+        image = F.conv2d(maps[self.image], parts[self.image], self.bias, padding=self.padding)
+        total = per_object(image, owner)
+        for place, (x, part) in enumerate(zip(maps, parts, strict=True)):
+            if place != self.image:
+                x = F.conv2d(x, part, padding=self.padding)
+                total = total + (x if x.shape[2:] == total.shape[2:] else _resize(x, total))
+        return total
+
+
+class JoinedBlock(nn.Sequential):
+    """:class:`JoinedConv` over an image's map and each object's, batch norm, ReLU."""
+
+    def __init__(self, image_channels: int, object_channels: int, channels: int) -> None:
+        conv = JoinedConv([image_channels, object_channels], channels, 3, image=0)
+        conv.register_parameter("bias", None)
+        super().__init__(conv, nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+
+    def forward(self, image: Tensor, of_objects: Tensor, owner: Tensor) -> Tensor:  # type: ignore[override]
+        """(C, ., H, W) and (B, ., H, W) to (B, channels, H, W)."""
+        conv, norm, relu = self
+        joined: Tensor = relu(norm(conv([image, of_objects], owner)))
+        return joined
 
 
 class ResidualBlock(nn.Module):
@@ -170,37 +216,45 @@ class PositionMatching(nn.Module):
 class LiteDecoder(nn.Module):
     """Skip decoder from stride 8 to logits at stride 2, upsampled to the input size."""
 
-    def __init__(self, memory_channels: int, read_channels: int, mask_channels: int = 16) -> None:
+    def __init__(
+        self, memory_channels: int, reads: Sequence[int] = (), masks: Sequence[int] = ()
+    ) -> None:
         super().__init__()
         self.memory = nn.Conv2d(memory_channels, 64, 1)
-        self.merge_s8 = nn.Conv2d(64 + 80 + read_channels, 80, 1)
+        self.merge_s8 = JoinedConv([64, 80, *reads], 80, 1, image=1)
         self.conv_s8a = nn.Conv2d(80, 80, 3, padding=1)
         self.conv_s8b = nn.Conv2d(80, 80, 3, padding=1)
-        self.merge_s4 = nn.Conv2d(80 + 40 + mask_channels, 48, 1)
+        self.merge_s4 = JoinedConv([80, 40, *masks], 48, 1, image=1)
         self.conv_s4 = nn.Conv2d(48, 48, 3, padding=1)
-        self.merge_s2 = nn.Conv2d(48 + 24, 24, 1)
+        self.merge_s2 = JoinedConv([48, 24], 24, 1, image=1)
         self.conv_s2 = nn.Conv2d(24, 16, 3, padding=1)
         self.logits = nn.Conv2d(16, 1, 3, padding=1)
         # Most pixels are background.
         nn.init.constant_(self.logits.bias, -1.0)  # type: ignore[arg-type]
 
     def forward(
-        self, h: Tensor, read: Tensor | None, image: ImageFeatures, mask: MaskFeatures | None
+        self,
+        h: Tensor,
+        reads: Sequence[Tensor],
+        image: ImageFeatures,
+        masks: Sequence[Tensor],
+        owner: Tensor,
     ) -> Tensor:
-        """Logits (B, 1, H, W) from memory ``h`` at stride 16 and ``read`` at stride 8.
+        """Logits (B, 1, H, W).
 
-        ``read`` and ``mask`` are None in a decoder built with no channels for them.
+        Args:
+            h: (B, width, H/16, W/16), from the memory.
+            reads: (B, ., H/8, W/8), from the references.
+            image: features of C clips.
+            masks: (B, ., H/4, W/4), from the mask stem.
+            owner: (B,) int64, the clip of each object.
         """
-        reads = [] if read is None else [read]
-        x = torch.cat([_resize(self.memory(h), image.s8), image.s8, *reads], dim=1)
-        x = self.merge_s8(x).relu()
+        x = self.merge_s8([self.memory(h), image.s8, *reads], owner).relu()
         x = (x + self.conv_s8b(self.conv_s8a(x).relu())).relu()
-        masks = [] if mask is None else [mask.s4]
-        x = torch.cat([_resize(x, image.s4), image.s4, *masks], dim=1)
-        x = self.merge_s4(x).relu()
+        x = self.merge_s4([x, image.s4, *masks], owner).relu()
         x = (x + self.conv_s4(x)).relu()
-        x = torch.cat([_resize(x, image.s2), image.s2], dim=1)
-        x = self.conv_s2(self.merge_s2(x).relu()).relu()
+        x = self.merge_s2([x, image.s2], owner).relu()
+        x = self.conv_s2(x).relu()
         logits: Tensor = self.logits(x)
         return F.interpolate(logits, scale_factor=2.0, mode="bilinear", align_corners=False)
 
@@ -219,12 +273,11 @@ class HS2SLite(VideoSegmenter):
         self.mask_stem = MaskStem()
         # Encoder (x_t, y_{t-1}): the trunk's last stage joined by the mask.
         self.mask_s16 = ConvBlock(32, 48, stride=2)
-        self.encoder = ConvBlock(128 + 48, 96)
+        self.encoder = JoinedBlock(128, 48, 96)
         self.memory = ConvLSTM(96, config.width, cell=config.cell)
         # Reference encoder (x_r, y_r): its output is what the attention reads.
-        self.encoder_ref = nn.Sequential(
-            ConvBlock(80 + 32, 64), nn.Conv2d(64, value_channels - 1, 3, padding=1)
-        )
+        self.encoder_ref = JoinedBlock(80, 32, 64)
+        self.value_ref = nn.Conv2d(64, value_channels - 1, 3, padding=1)
         self.matching = nn.ModuleDict(
             {
                 # The first frame may be anywhere by now, the previous one is close.
@@ -232,8 +285,8 @@ class HS2SLite(VideoSegmenter):
                 for reference in config.references
             }
         )
-        read_channels = value_channels * len(config.references)
-        self.decoder = LiteDecoder(config.width, read_channels)
+        reads = [value_channels] * len(config.references)
+        self.decoder = LiteDecoder(config.width, reads, masks=[16])
 
     def encode(self, frame: Tensor) -> ImageFeatures:
         """See :meth:`VideoSegmenter.encode`; H and W must be multiples of 16."""
@@ -242,42 +295,47 @@ class HS2SLite(VideoSegmenter):
 
     def begin(self, features: ImageFeatures, mask: Tensor, owner: Tensor) -> State:
         """See :meth:`VideoSegmenter.begin`. The memory has already seen (x_0, y_0)."""
-        image = per_object(features, owner)
         stem: MaskFeatures = self.mask_stem(mask)
-        x = self._encode_object(image, stem)
+        x = self._encode_object(features, stem, owner)
         _, memory = self.memory.step(x, self.memory.initial_state(x))
-        return State(features, ObjectState(memory, self._reference(image, stem, mask)))
+        return State(features, ObjectState(memory, self._reference(features, stem, mask, owner)))
 
     def step(
         self, features: ImageFeatures, mask: Tensor, state: State, owner: Tensor
     ) -> tuple[StepOutput, State]:
         """See :meth:`VideoSegmenter.step`."""
         objects: ObjectState = state.objects
-        image = per_object(features, owner)
         stem: MaskFeatures = self.mask_stem(mask)
-        h, memory = self.memory.step(self._encode_object(image, stem), objects.memory)
+        x = self._encode_object(features, stem, owner)
+        h, memory = self.memory.step(x, objects.memory)
         references = {"first": objects.first}
         if "previous" in self.matching:
-            references["previous"] = self._reference(per_object(state.previous, owner), stem, mask)
-        reads = [matching(image.key, references[name]) for name, matching in self.matching.items()]
+            references["previous"] = self._reference(state.previous, stem, mask, owner)
+        assert features.key is not None, "this trunk makes keys"
+        query = per_object(features.key, owner)
+        reads = [matching(query, references[name]) for name, matching in self.matching.items()]
         match = torch.cat([read[:, -1:] for read in reads], dim=1)
-        logits = self.decoder(h, torch.cat(reads, dim=1), image, stem)
+        logits = self.decoder(h, reads, features, [stem.s4], owner)
         state = State(features, ObjectState(memory, objects.first))
         return StepOutput(logits, match=match), state
 
-    def _encode_object(self, image: ImageFeatures, mask: MaskFeatures) -> Tensor:
-        x: Tensor = self.encoder(torch.cat([image.s16, self.mask_s16(mask.s8)], dim=1))
+    def _encode_object(self, image: ImageFeatures, mask: MaskFeatures, owner: Tensor) -> Tensor:
+        x: Tensor = self.encoder(image.s16, self.mask_s16(mask.s8), owner)
         return x
 
-    def _reference(self, image: ImageFeatures, stem: MaskFeatures, mask: Tensor) -> Reference:
+    def _reference(
+        self, image: ImageFeatures, stem: MaskFeatures, mask: Tensor, owner: Tensor
+    ) -> Reference:
         assert image.key is not None, "this trunk makes keys"
-        value = self.encoder_ref(torch.cat([image.s8, stem.s8], dim=1))
-        return Reference(image.key, torch.cat([value, F.avg_pool2d(mask, 8)], dim=1))
+        value = self.value_ref(self.encoder_ref(image.s8, stem.s8, owner))
+        value = torch.cat([value, F.avg_pool2d(mask, 8)], dim=1)
+        return Reference(per_object(image.key, owner), value)
 
 
-def per_object(features: ImageFeatures, owner: Tensor) -> ImageFeatures:
-    """Each object's own copy (B, ...) of the features (C, ...) of the clip it belongs to."""
-    return map_tree(lambda x: x[owner], features)
+def per_object(of_clips: Tensor, owner: Tensor) -> Tensor:
+    """Each object's own (B, ...) of what is computed per clip (C, ...)."""
+    # A single clip, as in propagation, needs no copies.
+    return of_clips.expand(len(owner), -1, -1, -1) if len(of_clips) == 1 else of_clips[owner]
 
 
 def _resize(x: Tensor, like: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ initializer on (x_0, y_0). From then on the network sees images alone.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from hs2s_core.config import ModelConfig
@@ -15,6 +14,7 @@ from hs2s_core.models.base import State, StepOutput, VideoSegmenter
 from hs2s_core.models.lite import (
     ConvBlock,
     ImageFeatures,
+    JoinedBlock,
     LiteDecoder,
     MaskStem,
     Trunk,
@@ -37,10 +37,9 @@ class S2SLite(VideoSegmenter):
         # Initializer: shares the trunk, as HS2S-lite's two encoders do.
         self.mask_stem = MaskStem()
         self.mask_s16 = ConvBlock(32, 48, stride=2)
-        self.initializer = nn.Sequential(
-            ConvBlock(128 + 48, 96), nn.Conv2d(96, 2 * config.width, 3, padding=1)
-        )
-        self.decoder = LiteDecoder(config.width, read_channels=0, mask_channels=0)
+        self.initializer = JoinedBlock(128, 48, 96)
+        self.initial_state = nn.Conv2d(96, 2 * config.width, 3, padding=1)
+        self.decoder = LiteDecoder(config.width)
 
     def encode(self, frame: Tensor) -> ImageFeatures:
         """See :meth:`VideoSegmenter.encode`; H and W must be multiples of 16."""
@@ -50,14 +49,14 @@ class S2SLite(VideoSegmenter):
     def begin(self, features: ImageFeatures, mask: Tensor, owner: Tensor) -> State:
         """See :meth:`VideoSegmenter.begin` (paper eq. 1)."""
         stem = self.mask_stem(mask)
-        seen = torch.cat([features.s16[owner], self.mask_s16(stem.s8)], dim=1)
-        h, c = self.initializer(seen).tanh().chunk(2, dim=1)
+        seen = self.initializer(features.s16, self.mask_s16(stem.s8), owner)
+        h, c = self.initial_state(seen).tanh().chunk(2, dim=1)
         return State(None, LSTMState(h, c))
 
     def step(
         self, features: ImageFeatures, mask: Tensor, state: State, owner: Tensor
     ) -> tuple[StepOutput, State]:
         """See :meth:`VideoSegmenter.step`; ``mask`` is not looked at (paper eq. 2, 3)."""
-        image = per_object(features, owner)
-        h, memory = self.memory.step(self.encoder(image.s16), state.objects)
-        return StepOutput(self.decoder(h, None, image, None)), State(None, memory)
+        x = per_object(self.encoder(features.s16), owner)
+        h, memory = self.memory.step(x, state.objects)
+        return StepOutput(self.decoder(h, [], features, [], owner)), State(None, memory)

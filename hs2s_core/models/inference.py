@@ -1,0 +1,85 @@
+"""A network as it runs fastest: batch norms folded into convolutions, channels last.
+
+Only propagation uses it; training and files keep the network as it is defined.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from hs2s_core.models.base import VideoSegmenter
+
+SIDE = 4
+"""Side of the frames of the trial run, in strides of the network."""
+
+
+@torch.no_grad()
+def for_inference(model: VideoSegmenter) -> VideoSegmenter:
+    """A copy of ``model``, in evaluation mode, that says the same sooner.
+
+    A batch norm that follows a convolution is folded into it: equal up to rounding, about 1e-6 of
+    the logits. Weights are kept in channels-last order, as frames are. The copy shares no memory
+    with ``model`` and cannot be trained.
+    """
+    fast = copy.deepcopy(model).eval().requires_grad_(False)
+    names = {module: name for name, module in fast.named_modules()}
+    for norm, conv in _norms_after_convolutions(fast).items():
+        _replace(fast, names[conv], fuse_conv_bn_eval(conv, norm))
+        _replace(fast, names[norm], nn.Identity())
+    return fast.to(memory_format=torch.channels_last)
+
+
+def _norms_after_convolutions(model: VideoSegmenter) -> dict[nn.BatchNorm2d, nn.Conv2d]:
+    """Batch norms whose one input is one convolution's output, seen on a trial run.
+
+    Networks here are plain Python, where what feeds what shows only when they run.
+    """
+    # Kept alive: the identity of a tensor is only its own as long as it lives.
+    outputs: dict[int, tuple[Tensor, nn.Conv2d]] = {}
+    sources: dict[nn.BatchNorm2d, set[nn.Conv2d | None]] = {}
+
+    def note_output(conv: nn.Module, _: Any, output: Tensor) -> None:
+        assert isinstance(conv, nn.Conv2d)
+        outputs[id(output)] = output, conv
+
+    def note_input(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(norm, nn.BatchNorm2d)
+        _, conv = outputs.get(id(inputs[0]), (None, None))
+        sources.setdefault(norm, set()).add(conv)
+
+    hooks: list[Any] = []
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            hooks.append(module.register_forward_hook(note_output))
+        elif isinstance(module, nn.BatchNorm2d):
+            hooks.append(module.register_forward_pre_hook(note_input))
+    try:
+        _try_out(model)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    pairs = {norm: conv for norm, (conv, *others) in sources.items() if conv and not others}
+    used = list(pairs.values())
+    return {norm: conv for norm, conv in pairs.items() if used.count(conv) == 1}
+
+
+def _try_out(model: VideoSegmenter) -> None:
+    """Segment the second frame of a black clip."""
+    parameter = next(model.parameters())
+    side = SIDE * model.stride
+    frame = parameter.new_zeros(1, 3, side, side)
+    mask = parameter.new_ones(1, 1, side, side)
+    owner = torch.zeros(1, dtype=torch.int64, device=parameter.device)
+    features = model.encode(frame)
+    state = model.look_ahead([features], model.begin(features, mask, owner), owner)
+    model.step(features, mask, state, owner)
+
+
+def _replace(model: nn.Module, name: str, part: nn.Module) -> None:
+    parent, _, last = name.rpartition(".")
+    setattr(model.get_submodule(parent), last, part)

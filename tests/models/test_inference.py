@@ -1,0 +1,55 @@
+"""The network as propagation runs it says what the network as defined says."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from hs2s_core.config import PRESETS
+from hs2s_core.models import VideoSegmenter, build_model
+from hs2s_core.models.inference import for_inference
+
+from .test_contract import clip, unroll, zeros
+from .tiny import tiny
+
+
+def trained_like(name: str) -> VideoSegmenter:
+    """A tiny preset in double precision whose batch norms are not the identity."""
+    torch.manual_seed(0)
+    model = build_model(tiny(name)).double().eval()
+    for part in model.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            assert part.running_mean is not None
+            assert part.running_var is not None
+            for values in (part.bias, part.running_mean):
+                nn.init.uniform_(values, -0.1, 0.1)
+            # Small, or the deep attention of the axial encoder amplifies rounding without end.
+            nn.init.uniform_(part.weight, 0.2, 0.5)
+            nn.init.uniform_(part.running_var, 0.5, 2.0)
+    return model
+
+
+def norms(model: nn.Module) -> int:
+    return sum(isinstance(part, nn.BatchNorm2d) for part in model.modules())
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_folded_norms_change_nothing(name: str) -> None:
+    model = trained_like(name)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    fast = for_inference(model)
+    frames, masks = clip(2, (128, 128))
+    with torch.inference_mode():
+        expected, _ = unroll(model, frames.double(), masks.double(), zeros(2))
+        found, _ = unroll(fast, frames.double(), masks.double(), zeros(2))
+    for one, two in zip(expected, found, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-6, atol=1e-8)
+    assert norms(fast) < norms(model) or norms(model) == 0
+    after = model.state_dict()
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+
+
+@pytest.mark.parametrize("name", ["hs2s-lite", "s2s-lite"])
+def test_lite_networks_run_without_norms(name: str) -> None:
+    assert norms(for_inference(trained_like(name))) == 0
