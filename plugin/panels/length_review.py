@@ -21,8 +21,9 @@ from fiftyone.operators import types
 from . import review_plots as plots
 from .review_clips import Target, clip_view, has_sample, stretch_of, take, want
 from .review_controls import Controls, add_controls, find_options
-from .review_data import PARTS, Filters, Review, Tracks, order_videos, review
+from .review_data import PARTS, Review, order_videos, review
 from .review_source import Source, list_runs, load_run
+from .review_tracks import Filters, Tracks
 
 _HELP = (
     "A dot is a video, and so is a row of the heat map. Click a dot to open the video; click a "

@@ -10,7 +10,8 @@ from fiftyone.operators import types
 
 from hs2s_core.evaluation.lengths import LENGTH_BINS, length_bin
 
-from .review_data import ORDERS, Filters, Tracks
+from .review_data import ORDERS
+from .review_tracks import Filters, Tracks
 
 ALL = "all"
 NONE = "none"

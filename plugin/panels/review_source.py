@@ -14,7 +14,7 @@ from hs2s_core.evaluation import Protocol
 
 from ..evaluation import list_evaluations
 from ..evaluation.columns import Columns
-from .review_data import Tracks
+from .review_tracks import Tracks
 
 _KEPT = 4
 """Runs kept in memory: a table of 500 videos takes a few megabytes."""

@@ -8,8 +8,8 @@ import pytest
 from hs2s_core.evaluation import EvaluationTable
 from hs2s_fiftyone.evaluation.columns import Columns, to_records
 from hs2s_fiftyone.panels.review_clips import CLIP_FRAMES
-from hs2s_fiftyone.panels.review_data import Tracks
 from hs2s_fiftyone.panels.review_source import list_runs, load_run
+from hs2s_fiftyone.panels.review_tracks import Tracks
 
 from .opened_panel import OpenedPanel
 from .review_tables import make_table, make_track, random_table, save_run

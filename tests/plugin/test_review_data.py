@@ -13,14 +13,12 @@ from hs2s_fiftyone.panels import review_plots as plots
 from hs2s_fiftyone.panels.review_data import (
     MAX_COLUMNS,
     ORDERS,
-    Filters,
     Review,
-    Tracks,
     length_means,
     order_videos,
     review,
-    size_name,
 )
+from hs2s_fiftyone.panels.review_tracks import Filters, Tracks, size_name
 
 from .review_tables import make_table, make_track, random_table
 
