@@ -21,6 +21,8 @@ MEMORIES = ("convlstm", "deeprnn", "conv_tt_lstm")
 FUSIONS = ("global_convolution", "cosine", "axial_attention", "matching")
 REFERENCES = ("first", "previous")
 SYSTEMS = ("hs2s", "s2s", "bidirectional", "lite")
+AXIAL_STEP = 16
+"""The axial encoder's ``backbone_width`` is a multiple of this: 8 groups of 2 channels."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,13 @@ class ModelConfig:
     """How the decoder upsamples: as S2S++ (True) or HS2S (False)."""
     flow: bool = False
     """Predict optical flow while training, from shared features (RAFT-HS2S, paper 3.3)."""
+    flow_width: int = 256
+    """Channels of the flow head's feature maps; its other parts follow (RAFT's own is 256)."""
     cell: str = "authors"
     """ConvLSTM activations: ``authors`` (sigmoid candidate, ReLU output) or ``standard``."""
+    init: str = "fan_out"
+    """Spread of the paper networks' random weights: ``fan_out`` (authors' code) or ``fan_in``,
+    which keeps the logits of narrow networks small and lets them learn from scratch."""
     input_size: tuple[int, int] = (256, 448)
     """Size at which frames enter the network."""
     keep_aspect: bool = False
@@ -79,6 +86,7 @@ class ModelConfig:
         for reference in self.references:
             _expect("references", reference, REFERENCES)
         _expect("cell", self.cell, ("authors", "standard"))
+        _expect("init", self.init, ("fan_out", "fan_in"))
         _expect("system", self.system, SYSTEMS)
         if self.system != "lite":
             self._check_paper_parts()
@@ -90,7 +98,7 @@ class ModelConfig:
                 f"encoder 'small' and fusion 'matching' belong to system 'lite', not to "
                 f"{self.system!r}: they share one image trunk, the paper's encoders do not"
             )
-        if self.encoder == "axial_s" and self.backbone_width % 16:
+        if self.encoder == "axial_s" and self.backbone_width % AXIAL_STEP:
             raise InvalidConfig(
                 f"encoder 'axial_s' has 8 attention groups of at least 2 channels and needs a "
                 f"backbone_width that 16 divides; found {self.backbone_width}"
@@ -128,14 +136,20 @@ class ModelConfig:
             )
 
     def scaled(self, divisor: int) -> ModelConfig:
-        """The same network with every width divided by ``divisor``, for tests and small runs."""
+        """The same network with every width divided by ``divisor``, for tests and small runs.
+
+        The axial encoder stops at the ``backbone_width`` that its eight groups need, 16.
+        """
         if self.system == "lite":
             raise InvalidConfig("the lite network has one width; its parts cannot be scaled")
-        names = ("width", "backbone_width", "fusion_width", "decoder_width")
+        names = ("width", "backbone_width", "fusion_width", "decoder_width", "flow_width")
         widths = {name: getattr(self, name) for name in names}
         if divisor < 1 or any(width % divisor for width in widths.values()):
             raise InvalidConfig(f"cannot divide widths by {divisor}: they are {widths}")
-        return replace(self, **{name: width // divisor for name, width in widths.items()})
+        scaled = {name: width // divisor for name, width in widths.items()}
+        if self.encoder == "axial_s":
+            scaled["backbone_width"] = max(scaled["backbone_width"], AXIAL_STEP)
+        return replace(self, **scaled)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-ready mapping; the inverse of :meth:`from_dict`."""

@@ -44,36 +44,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--frames", type=int, help="score the first so many frames of each video")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--report", action="store_true", help="train nothing: print the rows that are done so far"
+    )
     parser.add_argument("--device", default="auto")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train what is not trained yet, score, and write ``tables.md`` in the output folder."""
+    import torch
+
     from hs2s_core.devices import pick_device
-    from hs2s_core.training.ablation import format_tables, run_ablation
+    from hs2s_core.training.ablation import (
+        format_tables,
+        run_ablation,
+        stored_scores,
+        training_minutes,
+    )
     from hs2s_core.training.paper_tables import find_tables
 
+    # Numbers too small to matter slow a CPU down several times.
+    torch.set_flush_denormal(True)
     tables = find_tables(args.tables)
     device = pick_device(args.device)
     recipe, videos = _from_config(args) if args.config else _from_data(args)
     args.out.mkdir(parents=True, exist_ok=True)
     names = [video.name for video in videos]
     (args.out / "validation.json").write_text(json.dumps(names, indent=2) + "\n")
-    scores = run_ablation(
-        tables,
-        recipe,
-        videos,
-        args.out,
-        divisor=args.divisor,
-        frames=args.frames,
-        device=device,
-    )
+    if args.report:
+        scores = stored_scores(tables, args.out)
+    else:
+        scores = run_ablation(
+            tables,
+            recipe,
+            videos,
+            args.out,
+            divisor=args.divisor,
+            frames=args.frames,
+            device=device,
+        )
     last = recipe.stages[-1]
     budget = (
         f"{recipe.steps} steps of {last.clips} clips of {last.frames} frames at "
         f"{last.size[0]}x{last.size[1]}, widths divided by {args.divisor}, seed {recipe.seed}, "
         f"one recipe for all rows, scored on {len(videos)} videos on {device}."
     )
+    taken = [training_minutes(args.out, name) for name in scores]
+    minutes = [value for value in taken if value is not None]
+    if minutes:
+        budget += f" Training took {min(minutes):.1f} to {max(minutes):.1f} min per row."
     text = format_tables(tables, scores, budget)
     (args.out / "tables.md").write_text(text)
     print(text)

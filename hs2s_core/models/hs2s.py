@@ -82,9 +82,11 @@ class HS2S(VideoSegmenter):
             skip_channels = config.fusion_width
         side = (0, 0, 0, skip_channels, 0)
         self.decoder = build_decoder(config, self.encoder, config.fusion_width, side)
-        self.flow_head = RAFTHead(self.encoder.channels[2]) if config.flow else None
+        self.flow_head = (
+            RAFTHead(self.encoder.channels[2], config.flow_width) if config.flow else None
+        )
         self._add_parts()
-        initialise(self)
+        initialise(self, "fan_in" if config.init == "fan_in" else "fan_out")
         if pretrained_backbone:
             encoders = [part for part in self.modules() if isinstance(part, Encoder)]
             load_backbone(encoders, config.encoder, pretrained_backbone)

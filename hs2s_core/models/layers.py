@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -18,11 +20,15 @@ def size_of(x: Tensor) -> tuple[int, int]:
     return x.shape[-2], x.shape[-1]
 
 
-def initialise(module: nn.Module) -> None:
-    """Convolutions N(0, 2 / (k^2 C_out)) with bias 0, norms 1 and 0 (authors' code, RGMP)."""
+def initialise(module: nn.Module, mode: Literal["fan_out", "fan_in"] = "fan_out") -> None:
+    """Convolutions N(0, 2 / (k^2 C)) with bias 0, norms 1 and 0 (authors' code, RGMP).
+
+    C is the number of output channels (``fan_out``, the authors') or of input channels
+    (``fan_in``, ours for narrow networks: a layer then keeps the scale of its input).
+    """
     for part in module.modules():
         if isinstance(part, (nn.Conv1d, nn.Conv2d)):
-            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.kaiming_normal_(part.weight, mode=mode, nonlinearity="relu")
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
         elif isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d)):

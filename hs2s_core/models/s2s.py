@@ -63,7 +63,7 @@ class S2S(VideoSegmenter):
         self.initializer = Initializer(config, self._memories())
         side = (0, 0, k3 if "k3" in memories else 0, k4 if "k4" in memories else 0, 0)
         self.decoder = build_decoder(config, self.encoder, config.width, side)
-        initialise(self)
+        initialise(self, "fan_in" if config.init == "fan_in" else "fan_out")
         if pretrained_backbone:
             encoders = (self.encoder, self.initializer.encoder)
             load_backbone(encoders, config.encoder, pretrained_backbone)

@@ -7,17 +7,16 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from hs2s_core.config import preset
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.evaluation.lengths import early_late
-from hs2s_core.evaluation.methods import UNGROUPED, score_video
+from hs2s_core.evaluation.methods import UNGROUPED, Method, score_video
 from hs2s_core.evaluation.table import EvaluationTable
-from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.propagation import propagate
+from hs2s_core.propagation.baselines import copy_first, warp_with_flow
 from hs2s_core.training.config import TrainingConfig
 from hs2s_core.training.loop import train
 from hs2s_core.training.losses import LOSS_PRESETS
@@ -25,6 +24,8 @@ from hs2s_core.training.paper_tables import EARLY_LATE, PaperTable
 
 OURS = ("J", "F", "J&F")
 """Columns of ours where seen and unseen categories are not known."""
+BASELINES: dict[str, Method] = {"copy-first": copy_first, "optical-flow": warp_with_flow}
+"""What needs no training: the first mask held still, and moved by OpenCV's DIS flow."""
 
 
 def run_ablation(
@@ -40,32 +41,37 @@ def run_ablation(
 ) -> dict[str, dict[str, float]]:
     """Train and score every preset of ``tables`` once; scores by preset and column, in [0, 1].
 
-    All presets share ``recipe`` but for the model: seed, data, steps, sizes, losses. Widths are
-    divided by ``divisor`` (HS2S-lite keeps its own). Rows already scored in ``out`` are kept, and
-    runs that were interrupted go on.
+    All presets share ``recipe`` but for the model's parts: seed, data, steps, sizes, losses, random
+    start. Widths are divided by ``divisor`` (the lite networks keep their own, and train with
+    their own losses). Rows already scored in ``out`` are kept, and runs that were interrupted go
+    on. What needs no training, :data:`BASELINES`, is scored too.
     """
     scores: dict[str, dict[str, float]] = {}
-    for name in _presets(tables):
-        folder = out / name
-        done = folder / "scores.json"
+    for name in [*BASELINES, *_presets(tables)]:
+        done = out / name / "scores.json"
         if not done.exists():
-            say(f"{name}: training {recipe.steps} steps")
-            model = train(_row_config(recipe, name, divisor), folder, device=device)
-            folder.mkdir(parents=True, exist_ok=True)
-            done.write_text(json.dumps(score(model, videos, frames), indent=2) + "\n")
+            method = BASELINES.get(name)
+            if method is None:
+                say(f"{name}: training {recipe.steps} steps")
+                model = train(_row_config(recipe, name, divisor), done.parent, device=device)
+                method = partial(propagate, model.eval())
+            found = score(method, videos, frames)
+            done.parent.mkdir(parents=True, exist_ok=True)
+            done.write_text(json.dumps(found, indent=2) + "\n")
         scores[name] = json.loads(done.read_text())
-        say(f"{name}: " + "  ".join(f"{k} {100 * v:.1f}" for k, v in scores[name].items()))
+        say(f"{name}: {_words(scores[name])}")
     return scores
 
 
-def score(
-    model: VideoSegmenter, videos: list[VosVideo], frames: int | None = None
-) -> dict[str, float]:
+def stored_scores(tables: dict[str, PaperTable], out: Path) -> dict[str, dict[str, float]]:
+    """Scores of the rows that :func:`run_ablation` has finished in ``out`` so far."""
+    found = {name: out / name / "scores.json" for name in [*BASELINES, *_presets(tables)]}
+    return {name: json.loads(path.read_text()) for name, path in found.items() if path.exists()}
+
+
+def score(method: Method, videos: list[VosVideo], frames: int | None = None) -> dict[str, float]:
     """Means over objects: J, F, J&F, and early (t < 10) and late (t > 20) J and F."""
-    tables = [
-        score_video(partial(propagate, model.eval()), video, frames=frames) for video in videos
-    ]
-    table = EvaluationTable.join(tables)
+    table = EvaluationTable.join([score_video(method, video, frames=frames) for video in videos])
     overall = table.summary().overall
     parts = early_late(table.rows)
     scores: dict[str, float] = {}
@@ -95,7 +101,25 @@ def format_tables(
             measured = [f"{100 * found[c]:.1f}" if c in found else "-" for c in ours]
             lines.append(_row([row.label, *printed, *measured]))
         parts.append("\n".join(lines))
+    known = [*OURS, *EARLY_LATE]
+    lines = ["### Without training", "", _row(["row", *known]), _row(["---"] * (1 + len(known)))]
+    for name in BASELINES:
+        found = scores.get(name, {})
+        lines.append(_row([name, *(f"{100 * found[c]:.1f}" if c in found else "-" for c in known)]))
+    parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
+
+
+def training_minutes(out: Path, name: str) -> float | None:
+    """Minutes that the training of a preset took, from its log; None without one."""
+    log = out / name / "log.jsonl"
+    if not log.exists():
+        return None
+    return sum(float(json.loads(line)["seconds"]) for line in log.read_text().splitlines()) / 60
+
+
+def _words(scores: dict[str, float]) -> str:
+    return "  ".join(f"{key} {100 * value:.1f}" for key, value in scores.items())
 
 
 def _row(cells: list[str]) -> str:
@@ -110,10 +134,11 @@ def _presets(tables: dict[str, PaperTable]) -> list[str]:
 
 def _row_config(recipe: TrainingConfig, name: str, divisor: int) -> TrainingConfig:
     model = preset(name)
-    changes: dict[str, Any] = {"model": model}
+    size = recipe.stages[-1].size
     if model.system == "lite":
-        changes["losses"] = LOSS_PRESETS["lite"]
-    else:
-        sizes: dict[str, Any] = {"input_size": recipe.stages[-1].size, "keep_aspect": False}
-        changes["model"] = dataclasses.replace(model.scaled(divisor), **sizes)
-    return dataclasses.replace(recipe, **changes)
+        model = dataclasses.replace(model, input_size=size)
+        return dataclasses.replace(recipe, model=model, losses=LOSS_PRESETS["lite"])
+    model = dataclasses.replace(
+        model.scaled(divisor), init=recipe.model.init, input_size=size, keep_aspect=False
+    )
+    return dataclasses.replace(recipe, model=model)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from hs2s_core.config import ModelConfig
 from hs2s_core.errors import InvalidConfig
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.training.config import TrainingConfig
@@ -51,7 +52,7 @@ def load_run(path: Path, run: Run, config: TrainingConfig) -> None:
         InvalidConfig: the checkpoint is of another model.
     """
     state = torch.load(path, map_location="cpu", weights_only=True)
-    if state["config"] != config.model.to_dict():
+    if ModelConfig.from_dict(state["config"]) != config.model:
         raise InvalidConfig(
             f"{path} is a checkpoint of another model ({state['config']}); "
             "choose another output folder, or delete it to start anew"

@@ -35,6 +35,9 @@ class LossWeights:
     iou: float = 0.0
     match: float = 0.0
     flow: float = 0.0
+    """Photometric loss of the predicted flow (paper eq. 13)."""
+    flow_smooth: float = 0.0
+    """Smoothness of the predicted flow, which the paper does not have."""
 
 
 LOSS_PRESETS: dict[str, LossWeights] = {

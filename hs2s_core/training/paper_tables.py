@@ -49,6 +49,7 @@ TABLES: dict[str, PaperTable] = {
             PaperRow("Bi-HS2S", "bi-hs2s", (74.9, 59.6, 78.0, 66.7, 69.8)),
             PaperRow("RAFT-HS2S", "raft-hs2s", (73.2, 58.7, 77.3, 66.1, 68.8)),
             PaperRow("HS2S-best (ours)", "hs2s-best", ()),
+            PaperRow("S2S-lite (ours)", "s2s-lite", ()),
             PaperRow("HS2S-lite (ours)", "hs2s-lite", ()),
         ),
     ),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from hs2s_core.models.base import StepOutput, VideoSegmenter, map_tree
-from hs2s_core.models.flow import photometric_loss
+from hs2s_core.models.flow import photometric_loss, smoothness_loss
 from hs2s_core.models.inputs import denormalise
 from hs2s_core.training.batches import Batch
 from hs2s_core.training.losses import LossWeights, step_loss
@@ -58,10 +58,10 @@ class Unroll(nn.Module):
             output, state = self._step(features[t], mask, state, batch.owner)
             border = None if batch.borders is None else batch.borders[t]
             loss, terms = step_loss(output, batch.masks[t], self.weights, border)
-            if output.flow is not None and self.weights.flow:
-                flow = self._flow_loss(output.flow, batch, t)
-                loss = loss + self.weights.flow * flow
-                terms["flow"] = flow.detach()
+            if output.flow is not None:
+                for name, term in self._flow_losses(output.flow.float(), batch, t).items():
+                    loss = loss + getattr(self.weights, name) * term
+                    terms[name] = term.detach()
             losses.append(loss)
             for name, term in terms.items():
                 sums[name] = sums.get(name, term.new_zeros(())) + term / (length - 1)
@@ -95,8 +95,13 @@ class Unroll(nn.Module):
             prediction = prediction.detach()
         return torch.where(own.view(-1, 1, 1, 1), prediction, truth)
 
-    def _flow_loss(self, flows: Tensor, batch: Batch, t: int) -> Tensor:
-        """Photometric loss between frames t - 1 and t, each clip's image once per object."""
+    def _flow_losses(self, flows: Tensor, batch: Batch, t: int) -> dict[str, Tensor]:
+        """Terms on the flow from frame t - 1 to t, each clip's image once per object."""
         previous = denormalise(batch.frames[t - 1])[batch.owner]
-        current = denormalise(batch.frames[t])[batch.owner]
-        return photometric_loss(flows.float(), previous, current)
+        terms = {}
+        if self.weights.flow:
+            current = denormalise(batch.frames[t])[batch.owner]
+            terms["flow"] = photometric_loss(flows, previous, current)
+        if self.weights.flow_smooth:
+            terms["flow_smooth"] = smoothness_loss(flows, previous)
+        return terms

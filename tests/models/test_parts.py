@@ -14,7 +14,7 @@ from hs2s_core.errors import HS2SError, InvalidConfig
 from hs2s_core.models import build_model
 from hs2s_core.models.axial import PositionSensitiveAttention
 from hs2s_core.models.encoders import build_encoder
-from hs2s_core.models.flow import photometric_loss, warp
+from hs2s_core.models.flow import RAFTHead, photometric_loss, smoothness_loss, warp
 from hs2s_core.models.fusion import AxialAttention, CosineSimilarity
 
 from .tiny import tiny
@@ -107,6 +107,7 @@ def test_s2s_takes_every_memory(memory: str) -> None:
         ("hs2s", {"encoder": "resnet18"}, "resnet50"),
         ("hs2s-axial", {"backbone_width": 8}, "16 divides"),
         ("hs2s-attention", {"fusion_width": 12}, "8 divides"),
+        ("hs2s", {"init": "zeros"}, "fan_out, fan_in"),
         ("hs2s", {"width": 0}, "above 0"),
         ("hs2s", {"width": "1024"}, "type int"),
         ("hs2s", {"border": 1}, "type bool"),
@@ -128,6 +129,8 @@ def test_presets_scale_by_name() -> None:
     small = preset("hs2s/16")
     assert (small.width, small.backbone_width, small.fusion_width) == (64, 4, 32)
     assert small.decoder_width == 64
+    assert preset("hs2s-axial/16").backbone_width == 16
+    assert preset("raft-hs2s/16").flow_width == 16
     for name, why in [
         ("hs2s/3", "cannot divide"),
         ("hs2s/0", "cannot divide"),
@@ -137,6 +140,20 @@ def test_presets_scale_by_name() -> None:
     ]:
         with pytest.raises(InvalidConfig, match=why):
             preset(name)
+
+
+def test_fan_in_keeps_narrow_networks_quiet() -> None:
+    """At an eighth of the width the authors' spread makes each layer louder than the last."""
+    loudness = {}
+    for init in ("fan_out", "fan_in"):
+        torch.manual_seed(0)
+        model = build_model(dataclasses.replace(preset("hs2s/16"), init=init)).eval()
+        owner, mask = torch.zeros(1, dtype=torch.int64), torch.rand(1, 1, 64, 96)
+        with torch.inference_mode():
+            features = model.encode(torch.randn(1, 3, 64, 96))
+            output, _ = model.step(features, mask, model.begin(features, mask, owner), owner)
+        loudness[init] = output.logits.abs().max().item()
+    assert loudness["fan_in"] < 0.2 * loudness["fan_out"]
 
 
 def test_cosine_reads_the_reference_where_it_is_alike() -> None:
@@ -209,13 +226,63 @@ def test_photometric_loss_has_the_gradient_it_claims() -> None:
     assert torch.autograd.gradcheck(lambda f: photometric_loss(f, previous, current), flow)
 
 
-def test_flow_is_trained_at_128_pixels_or_more() -> None:
+def test_smoothness_lets_even_motion_and_image_edges_pass() -> None:
+    """Zero but for rounding where flow changes evenly, or where the image has an edge."""
+    y, x = torch.meshgrid(torch.arange(10.0), torch.arange(12.0), indexing="ij")
+    zoom = torch.stack([0.3 * x - 0.1 * y, 0.2 * y])[None, None]
+    plain = torch.full((1, 3, 10, 12), 0.5)
+    assert smoothness_loss(zoom, plain) == pytest.approx(1e-3, rel=1e-2)
+    two_motions = torch.where(x < 6, 0.0, 4.0).expand(1, 1, 2, 10, 12)
+    bent = smoothness_loss(two_motions, plain)
+    # Two columns of ten inner ones bend by 4 along x, none along y.
+    assert bent == pytest.approx(0.5 * 4 * 2 / 10, abs=2e-3)
+    edge = torch.where(x < 6, 0.2, 0.8).expand(1, 3, 10, 12)
+    assert smoothness_loss(two_motions, edge) < 2e-3
+    twice = torch.cat([two_motions, zoom])
+    expected = 0.8 * bent + smoothness_loss(zoom, plain)
+    torch.testing.assert_close(smoothness_loss(twice, plain), expected)
+
+
+def test_smoothness_has_the_gradient_it_claims() -> None:
+    generator = torch.Generator().manual_seed(0)
+    flow = torch.rand(2, 1, 2, 5, 6, generator=generator, dtype=torch.float64).requires_grad_()
+    image = torch.rand(1, 3, 5, 6, generator=generator, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda f: smoothness_loss(f, image, edge=5.0), flow)
+
+
+def test_flow_is_trained_at_64_pixels_or_more() -> None:
     model = build_model(tiny("raft-hs2s")).train()
     owner = torch.zeros(1, dtype=torch.int64)
-    features = model.encode(torch.randn(1, 3, 96, 160))
-    mask = torch.rand(1, 1, 96, 160)
-    with pytest.raises(HS2SError, match="at least 128 pixels"):
-        model.step(features, mask, model.begin(features, mask, owner), owner)
+    for size, fits in (((64, 96), True), ((63, 160), False)):
+        features = model.encode(torch.randn(1, 3, *size))
+        mask = torch.rand(1, 1, *size)
+        state = model.begin(features, mask, owner)
+        if fits:
+            output, _ = model.step(features, mask, state, owner)
+            assert output.flow is not None
+            assert output.flow.isfinite().all()
+        else:
+            with pytest.raises(HS2SError, match="at least 64 pixels"):
+                model.step(features, mask, state, owner)
+
+
+def test_levels_that_small_frames_lack_are_zero() -> None:
+    """At 128 pixels and more the head is RAFT's; below, the same weights see fewer levels."""
+    torch.manual_seed(0)
+    head = RAFTHead(8, 32, updates=2).eval()
+    seen: list[torch.Tensor] = []
+    head.update.motion_encoder.convcorr1.register_forward_pre_hook(
+        lambda _, inputs: seen.append(inputs[0])
+    )
+    with torch.inference_mode():
+        for side in (64, 128):
+            maps = torch.randn(3, 1, 8, side // 8, side // 8).unbind()
+            head(*maps, size=(side, side))
+    small, large = seen[0], seen[2]
+    assert small.shape[1] == large.shape[1] == 4 * 81
+    assert not small[:, 3 * 81 :].any()
+    assert small[:, 2 * 81 : 3 * 81].any()
+    assert large[:, 3 * 81 :].any()
 
 
 def test_flow_has_the_size_of_the_frame() -> None:

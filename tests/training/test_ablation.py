@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 import torch
 
 from hs2s_core.commands import ablate
-from hs2s_core.config import PRESETS
+from hs2s_core.config import PRESETS, preset
 from hs2s_core.data.folders import open_folder
 from hs2s_core.data.holdout import hold_out
 from hs2s_core.errors import HS2SError
-from hs2s_core.training.ablation import format_tables
+from hs2s_core.training.ablation import _row_config, format_tables
+from hs2s_core.training.config import read_config
 from hs2s_core.training.paper_tables import SCORES, TABLES, find_tables
 from hs2s_core.training.recipes import paper_recipe
 
@@ -80,13 +82,34 @@ def test_tables_are_trained_scored_and_printed(
     printed = capsys.readouterr().out
     assert "| S2S* | 73.7 | 74.4 | 54.6 | 54.5 |" in printed
     assert "6 steps" in printed
+    assert "Training took " in printed
+    held = next(line for line in printed.splitlines() if line.startswith("| copy-first |"))
+    assert "-" not in held.split("|")[2:5]
     scores = json.loads((tmp_path / "hs2s" / "scores.json").read_text())
     assert set(scores) >= {"J", "F", "J&F", "J early"}
     assert all(0 <= value <= 1 for value in scores.values())
     assert (tmp_path / "tables.md").read_text() in printed + "\n"
+    (tmp_path / "s2s-star" / "scores.json").rename(tmp_path / "elsewhere.json")
+    assert ablate.run(parser.parse_args([*given, "--device", "cpu", "--report"])) == 0
+    assert "| S2S* | 73.7 | 74.4 | 54.6 | 54.5 | - | - | - | - |" in capsys.readouterr().out
+    (tmp_path / "elsewhere.json").rename(tmp_path / "s2s-star" / "scores.json")
     trained = (tmp_path / "hs2s" / "last.pt").stat().st_mtime_ns
     assert ablate.run(parser.parse_args([*given, "--device", "cpu"])) == 0
     assert (tmp_path / "hs2s" / "last.pt").stat().st_mtime_ns == trained
+
+
+def test_rows_share_all_but_their_parts(write_config: Callable[..., Path]) -> None:
+    recipe = read_config(write_config(8))
+    recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, init="fan_in"))
+    size = recipe.stages[-1].size
+    for name in PRESETS:
+        row = _row_config(recipe, name, 8)
+        assert row.model.input_size == size
+        if row.model.system != "lite":
+            assert row.model == dataclasses.replace(
+                preset(f"{name}/8"), init="fan_in", input_size=size
+            )
+        assert dataclasses.replace(row, model=recipe.model, losses=recipe.losses) == recipe
 
 
 def test_missing_scores_are_dashes() -> None:

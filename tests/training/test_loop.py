@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from hs2s_core.config import PRESETS
 from hs2s_core.errors import InvalidConfig
 from hs2s_core.models import build_model
 from hs2s_core.training.batches import ClipItems, batches, collate
 from hs2s_core.training.config import read_config
 from hs2s_core.training.loop import train
+from hs2s_core.training.losses import LOSS_PRESETS
 from hs2s_core.training.sources import clip_source
 from hs2s_core.training.unroll import Unroll
 from hs2s_core.weights import save_weights
@@ -125,3 +127,20 @@ def test_bad_configs_say_what_is_wrong(
         clip_source(read_config(path).data)
     if "stills" not in old:
         assert isinstance(caught.value, InvalidConfig)
+
+
+def test_flow_terms_are_optional(write_config: Write) -> None:
+    """RAFT-HS2S: the photometric loss by itself, and with smoothness beside it."""
+    config = read_config(write_config())
+    model = build_model(dataclasses.replace(PRESETS["raft-hs2s"].scaled(16), init="fan_in"))
+    items = ClipItems(clip_source(config.data), config.stages, 1, 0)
+    batch = collate([items[0]])
+    losses = LOSS_PRESETS["authors"]
+    plain, terms = Unroll(model, losses)(batch, 0.0)
+    assert "flow" in terms
+    assert "flow_smooth" not in terms
+    smooth = dataclasses.replace(losses, flow_smooth=2.0)
+    loss, terms = Unroll(model, smooth)(batch, 0.0)
+    assert loss.item() == pytest.approx(plain.item() + 2 * terms["flow_smooth"].item(), rel=1e-4)
+    _, without = Unroll(model, dataclasses.replace(losses, flow=0.0))(batch, 0.0)
+    assert "flow" not in without

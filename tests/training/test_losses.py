@@ -14,7 +14,13 @@ from hs2s_core.models.base import StepOutput
 from hs2s_core.training import losses
 from hs2s_core.training.losses import LOSS_PRESETS, LossWeights, step_loss
 
-LOSSES = [losses.balanced_bce, losses.log_iou_loss, losses.iou_loss, losses.hard_bce]
+LOSSES = [
+    losses.balanced_bce,
+    losses.bce,
+    losses.log_iou_loss,
+    losses.iou_loss,
+    losses.hard_bce,
+]
 
 
 @pytest.fixture

@@ -1,0 +1,29 @@
+"""``hs2s curve``: draw the learning curve of a training run from its log."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``hs2s curve``."""
+    parser.add_argument(
+        "run", type=Path, metavar="RUN", help="folder of a training run, or its log.jsonl"
+    )
+    parser.add_argument(
+        "out", type=Path, metavar="OUT.png", help="picture to write (PNG, SVG or PDF)"
+    )
+    parser.add_argument(
+        "--smooth", type=int, default=50, metavar="STEPS", help="steps averaged (default: 50)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw loss, its terms, learning rate, sampling and, where it was measured, J&F."""
+    from hs2s_core.training.curve import draw_curve, read_log
+
+    records = read_log(args.run / "log.jsonl" if args.run.is_dir() else args.run)
+    draw_curve(records, args.out, smooth=args.smooth)
+    print(f"{len(records)} steps -> {args.out}")
+    return 0
