@@ -1,119 +1,126 @@
-"""J and F of the default weights and of two baselines, on labelled videos nobody trained on.
+"""J and F of weights and of baselines, on labelled videos and synthetic clips nobody trained on.
 
-    python benchmarks/quality.py FOLDER [FOLDER ...] [--weights FILE] [--frames 60]
+    python benchmarks/quality.py FOLDER [FOLDER ...] [--methods copy flow hs2s-lite]
+    python benchmarks/quality.py --synthetic STILLS --splits splits.json
 
-Each FOLDER holds ``JPEGImages/<video>`` and ``Annotations/<video>``; ``FOLDER:a,b`` takes some
-of its videos. Every object is given in the first frame that shows it; that frame is not
-scored. An object's score is the mean over its later annotated frames, a video's the mean over
-its objects; totals are given as means over videos and over objects.
+Each FOLDER holds ``JPEGImages/<video>`` and ``Annotations/<video>``; ``FOLDER:a,b`` takes some of
+its videos. ``--synthetic`` draws 60 clips of 30 frames, with fixed seeds, from the stills that
+``splits.json`` lists under ``dev_stills``. A method is ``copy`` (of the first mask), ``flow``
+(DIS), ``mil`` or ``camshift`` (OpenCV's box trackers), ``hs2s-lite`` or a weights file.
+
+Every object is given in the first frame that shows it; that frame is not scored. An object's
+score is the mean over its later annotated frames, a video's the mean over its objects; early is
+less than 10 frames after the prompt, late more than 20. Totals are means over videos and over
+objects.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-import numpy.typing as npt
 
-from hs2s_core.evaluation.metrics import count_objects
-from hs2s_core.media import open_frames
-from hs2s_core.media.masks import read_id_map
+from hs2s_core.data.folders import open_folder
+from hs2s_core.data.stills import StillSet
+from hs2s_core.data.synthesis import Clip, Synthesizer
+from hs2s_core.evaluation.lengths import EARLY, LATE
+from hs2s_core.evaluation.methods import UNGROUPED, Method, score_video
+from hs2s_core.evaluation.rows import Row, by_object
+from hs2s_core.evaluation.table import EvaluationTable, FramePair, evaluate_sequence
+from hs2s_core.propagation import propagate
 from hs2s_core.propagation.baselines import copy_first, warp_with_flow
-from hs2s_core.propagation.propagator import FrameResult
-from hs2s_core.propagation.session import Prompts, propagate
+from hs2s_core.propagation.box_trackers import track_camshift, track_mil
+from hs2s_core.weights import load_model
 
-Method = Callable[[Iterable[npt.NDArray[np.uint8]], Prompts], Iterator[FrameResult]]
+BASELINES: dict[str, Method] = {
+    "copy": copy_first,
+    "flow": warp_with_flow,
+    "mil": track_mil,
+    "camshift": track_camshift,
+}
+SYNTHETIC_CLIPS, SYNTHETIC_FRAMES, SYNTHETIC_SIZE = 60, 30, (240, 432)
 Scores = dict[str, float | None]
 KEYS = ("j", "f", "early", "late")
-LATE = 20
-EARLY = 10
+Scorer = Callable[[Method], EvaluationTable]
 
 
 def main() -> None:
     """Print one line per video and method, then the means."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folders", nargs="+")
-    parser.add_argument("--weights", help="a weights file; the bundled one if not given")
+    parser.add_argument("folders", nargs="*")
+    parser.add_argument("--methods", nargs="+", default=["copy", "flow", "hs2s-lite"])
     parser.add_argument("--frames", type=int, default=60, help="first frames of each video")
     parser.add_argument("--merge", default="argmax")
-    parser.add_argument(
-        "--only", nargs="*", default=["copy", "flow", "hs2s"], choices=["copy", "flow", "hs2s"]
-    )
+    parser.add_argument("--synthetic", type=Path, metavar="STILLS")
+    parser.add_argument("--splits", type=Path)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    methods: dict[str, Method] = {"copy": copy_first, "flow": warp_with_flow}
-    if "hs2s" in arguments.only:
-        from hs2s_core.weights import load_model
-
-        model = load_model(arguments.weights)
-        methods["hs2s"] = lambda frames, prompts: propagate(
-            model, frames, prompts, merge=arguments.merge
-        )
     report = {}
-    for name in arguments.only:
+    for name in arguments.methods:
+        method = BASELINES.get(name) or partial(
+            propagate, load_model(name, device="cpu"), merge=arguments.merge
+        )
+        label = Path(name).stem[:12]
         objects: list[Scores] = []
         videos: list[Scores] = []
-        for images, labels in _videos(arguments.folders):
-            scores = _score(methods[name], images, labels, arguments.frames)
-            means = [_means(rows) for rows in scores.values() if rows]
+        for video, score in _scorers(arguments):
+            tracks = by_object(row for row in score(method).rows if row.counted)
+            means = [_means(rows) for rows in tracks.values()]
+            if not means:
+                continue
             objects += means
             videos.append({key: _mean(means, key) for key in KEYS})
-            print(f"{name:6} {f'{images.parts[-3]}/{images.name}':30} {_line(means)}", flush=True)
+            print(f"{label:12} {video:30} {_line(means)}", flush=True)
         for unit, parts in (("objects", objects), ("videos", videos)):
-            print(f"{name:6} {f'MEAN OVER {len(parts)} {unit}':30} {_line(parts)}")
+            print(f"{label:12} {f'MEAN OVER {len(parts)} {unit}':30} {_line(parts)}", flush=True)
             report[f"{name}, mean over {unit}"] = {key: _mean(parts, key) for key in KEYS}
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
-def _videos(folders: list[str]) -> Iterator[tuple[Path, Path]]:
-    for entry in folders:
-        folder, _, names = entry.partition(":")
-        images = Path(folder) / "JPEGImages"
-        wanted = names.split(",") if names else sorted(p.name for p in images.iterdir())
-        for name in wanted:
-            yield images / name, Path(folder) / "Annotations" / name
+def _scorers(arguments: argparse.Namespace) -> Iterator[tuple[str, Scorer]]:
+    """Name of each video, and what scores a method on it."""
+    for entry in arguments.folders:
+        path, _, names = entry.partition(":")
+        folder = open_folder(Path(path), None)
+        for name in names.split(",") if names else folder.names:
+            yield (
+                f"{Path(path).name}/{name}",
+                partial(score_video, video=folder.video(name), frames=arguments.frames),
+            )
+    if arguments.synthetic:
+        splits = json.loads(arguments.splits.read_text())["dev_stills"]
+        # The rest of the draws depend on the order of the sets.
+        synthesizer = Synthesizer(StillSet(arguments.synthetic, sorted(splits), splits))
+        for seed in range(SYNTHETIC_CLIPS):
+            rng = np.random.default_rng(seed)
+            clip = synthesizer.draw(rng, SYNTHETIC_SIZE, SYNTHETIC_FRAMES)
+            yield f"synthetic/{seed:02}", partial(_score_clip, clip=clip, name=f"synthetic/{seed}")
 
 
-def _score(
-    method: Method, images: Path, annotations: Path, limit: int
-) -> dict[int, list[tuple[int, float, float]]]:
-    """(frames since the prompt, J, F) of each scored frame, by object."""
-    files = sorted(images.glob("*.jpg"))[:limit]
-    truth = {
-        index: read_id_map(annotations / f"{file.stem}.png")
-        for index, file in enumerate(files)
-        if (annotations / f"{file.stem}.png").exists()
-    }
-    start: dict[int, int] = {}
-    prompts: dict[int, dict[int, npt.NDArray[np.bool_]]] = {}
-    for index, id_map in truth.items():
-        for object_id in map(int, np.unique(id_map[id_map > 0])):
-            if object_id not in start:
-                start[object_id] = index
-                prompts.setdefault(index, {})[object_id] = id_map == object_id
-    rows: dict[int, list[tuple[int, float, float]]] = {object_id: [] for object_id in start}
-    for result in method(open_frames(files), prompts):
-        if result.index not in truth:
-            continue
-        counts = count_objects(result.id_map, truth[result.index], start)
-        for object_id, first in start.items():
-            if result.index > first:
-                count = counts[object_id]
-                rows[object_id].append((result.index - first, count.j, count.f))
-    return rows
+def _score_clip(method: Method, *, clip: Clip, name: str) -> EvaluationTable:
+    prompts: dict[int, dict[int, np.ndarray]] = {}
+    for object_id in map(int, np.unique(clip.id_maps[clip.id_maps > 0])):
+        start = int((clip.id_maps == object_id).any(axis=(1, 2)).argmax())
+        prompts.setdefault(start, {})[object_id] = clip.id_maps[start] == object_id
+    pairs = (
+        FramePair(result.id_map, clip.id_maps[result.index], result.index)
+        for result in method(clip.frames, prompts)
+    )
+    return evaluate_sequence(name, pairs, UNGROUPED)
 
 
-def _means(rows: list[tuple[int, float, float]]) -> Scores:
-    early = [(j + f) / 2 for t, j, f in rows if t < EARLY]
-    late = [(j + f) / 2 for t, j, f in rows if t > LATE]
+def _means(rows: list[Row]) -> Scores:
+    early = [(row.j + row.f) / 2 for row in rows if row.since_prompt < EARLY]
+    late = [(row.j + row.f) / 2 for row in rows if row.since_prompt > LATE[0]]
     return {
-        "j": fmean(j for _, j, _ in rows),
-        "f": fmean(f for _, _, f in rows),
+        "j": fmean(row.j for row in rows),
+        "f": fmean(row.f for row in rows),
         "early": fmean(early) if early else None,
         "late": fmean(late) if late else None,
     }

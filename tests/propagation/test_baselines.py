@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from hs2s_core.evaluation.methods import Method
 from hs2s_core.propagation.baselines import copy_first, warp_with_flow
+from hs2s_core.propagation.box_trackers import track_camshift, track_mil
 
 
 def shifting_clip(shift: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -42,3 +45,32 @@ def test_late_objects_are_given_in_their_frame() -> None:
     frames, masks = shifting_clip(0)
     results = list(copy_first(frames, {1: {2: masks[0]}}))
     assert [result.ids for result in results] == [(), (2,), (2,), (2,)]
+
+
+@pytest.mark.parametrize("track", [track_mil, track_camshift])
+def test_box_trackers_follow(track: Method) -> None:
+    frames, masks = shifting_clip(4)
+    results = list(track(frames, {0: {3: masks[0]}}))
+    last = results[-1].mask(3)
+    assert (results[0].mask(3) == masks[0]).all()
+    overlap = (last & masks[-1]).sum() / (last | masks[-1]).sum()
+    still = (masks[0] & masks[-1]).sum() / (masks[0] | masks[-1]).sum()
+    assert overlap > still + 0.05
+
+
+@pytest.mark.parametrize("track", [track_mil, track_camshift])
+def test_box_trackers_stay_inside_the_frame(track: Method) -> None:
+    frames, masks = shifting_clip(30)
+    results = list(track(frames, {0: {3: masks[0]}, 2: {9: masks[2]}}))
+    assert [result.ids for result in results] == [(3,), (3,), (3, 9), (3, 9)]
+    assert all(result.id_map.shape == (96, 160) for result in results)
+    assert (results[2].mask(9) == masks[2]).all()
+
+
+def test_mil_refuses_no_small_box() -> None:
+    frames, _ = shifting_clip(4)
+    dot = np.zeros((96, 160), bool)
+    dot[50:52, 60:62] = True
+    results = list(track_mil(frames, {0: {1: dot}}))
+    assert len(results) == 4
+    assert (results[0].mask(1) == dot).all()
