@@ -17,6 +17,8 @@ Mask = npt.NDArray[np.bool_]
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels."""
 
+SMALLEST_MIL_BOX = 8
+"""Shorter side, pixels."""
 HUE_BINS, SATURATION_BINS = 30, 32
 
 
@@ -41,18 +43,20 @@ def track_camshift(frames: Iterable[Image], prompts: Prompts) -> Iterator[FrameR
 class _Mil:
     """Multiple-instance learning of the box's appearance; the box keeps its size.
 
-    A box that the tracker refuses as too small stays where it was given.
+    A box that is too small for the tracker stays where it was given.
     """
 
     def __init__(self, frame: Image, mask: Mask, box: Box) -> None:
         cv2.setRNGSeed(0)  # the tracker draws samples
         self._box = box
         self._tracker = cv2.TrackerMIL.create()
-        try:
-            self._tracker.init(frame, box)
-            self._stays = False
-        except cv2.error:
-            self._stays = True
+        # The tracker never comes back from the smallest boxes, and refuses somewhat larger ones.
+        self._stays = min(box[2:]) < SMALLEST_MIL_BOX
+        if not self._stays:
+            try:
+                self._tracker.init(frame, box)
+            except cv2.error:
+                self._stays = True
 
     def update(self, frame: Image) -> Box | None:
         if self._stays:
