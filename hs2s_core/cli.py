@@ -20,6 +20,7 @@ COMMANDS = {
     "propagate": "segment every frame of a video or a folder of frames, from masks as PNG",
     "evaluate": "score predicted masks against true ones: J and F",
     "check": "say everything that is wrong with a YouTube-VOS, DAVIS or plain folder",
+    "synthesize": "make labelled clips from stills with region masks",
     "train": "train a network, or go on with an interrupted run",
     "curve": "draw the learning curve of a training run",
     "ablate": "train and score the rows of the paper's tables",

@@ -1,0 +1,101 @@
+"""``hs2s synthesize``: labelled clips made from stills, to look at or to train and validate on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hs2s_core.errors import HS2SError, InvalidConfig
+
+if TYPE_CHECKING:
+    from hs2s_core.data.stills import StillSet
+
+QUALITY = 95
+"""Of the JPEG frames."""
+SHEET_CLIPS, SHEET_FRAMES, SHEET_WIDTH = 6, 6, 240
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``hs2s synthesize``."""
+    parser.add_argument(
+        "stills",
+        type=Path,
+        metavar="STILLS",
+        help="a folder of sets, each with images/*.jpg and masks/<same name>.png (region ids)",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder to make; must not exist")
+    parser.add_argument("--sets", nargs="+", help="sets to use (default: all)")
+    parser.add_argument(
+        "--splits",
+        nargs=2,
+        metavar=("FILE", "KEY"),
+        help="JSON file and the key in it that lists the stills to use: {set: [names]}",
+    )
+    parser.add_argument("--clips", type=int, default=60, help="default: 60")
+    parser.add_argument("--frames", type=int, default=8, help="per clip (default: 8)")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(240, 432), metavar=("H", "W"), help="in pixels"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="equal seeds make equal clips")
+    parser.add_argument(
+        "--sheet", type=Path, metavar="PICTURE", help="also draw a contact sheet of the first clips"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write JPEGImages and Annotations of every clip."""
+    import numpy as np
+    from PIL import Image
+
+    from hs2s_core.data.synthesis import Synthesizer
+    from hs2s_core.media.masks import write_id_map
+
+    if args.out.exists():
+        raise HS2SError(f"{args.out} exists; name a folder that does not, or remove it")
+    if min(args.clips, args.frames, *args.size) < 1:
+        raise InvalidConfig("clips, frames and size must be at least 1")
+    synthesizer = Synthesizer(_stills(args))
+    sheet = []
+    for number in range(args.clips):
+        rng = np.random.default_rng([args.seed, number])
+        clip = synthesizer.draw(rng, tuple(args.size), args.frames)
+        for kind in ("JPEGImages", "Annotations"):
+            (args.out / kind / f"{number:05}").mkdir(parents=True)
+        for t, (frame, id_map) in enumerate(zip(clip.frames, clip.id_maps, strict=True)):
+            path = args.out / "JPEGImages" / f"{number:05}" / f"{t:05}.jpg"
+            Image.fromarray(frame).save(path, quality=QUALITY)
+            write_id_map(args.out / "Annotations" / f"{number:05}" / f"{t:05}.png", id_map)
+        if args.sheet and number < SHEET_CLIPS:
+            sheet.append(clip)
+        if sys.stderr.isatty():
+            print(f"\rclip {number + 1} of {args.clips}", end="", file=sys.stderr, flush=True)
+    if args.sheet:
+        from hs2s_core.data.preview import clip_sheet
+
+        picture = clip_sheet(sheet, frames=SHEET_FRAMES, width=SHEET_WIDTH)
+        Image.fromarray(picture).save(args.sheet)
+    print(f"{args.clips} clips of {args.frames} frames -> {args.out}")
+    return 0
+
+
+def _stills(args: argparse.Namespace) -> StillSet:
+    from hs2s_core.data.stills import StillSet
+
+    names = None
+    if args.splits:
+        file, key = args.splits
+        splits = json.loads(Path(file).read_text())
+        if key not in splits:
+            raise InvalidConfig(f"{file} has no {key!r}; it has {', '.join(splits)}")
+        names = splits[key]
+    found = sorted(folder.parent.name for folder in args.stills.glob("*/images"))
+    sets = args.sets or (found if names is None else sorted(names))
+    if not sets:
+        raise HS2SError(
+            f"{args.stills} holds no set of stills; expected folders with images/*.jpg and "
+            "masks/<same name>.png"
+        )
+    return StillSet(args.stills, sets, names)

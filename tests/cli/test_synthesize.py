@@ -1,0 +1,71 @@
+"""``hs2s synthesize``: clips on disk that the readers take, and a contact sheet."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hs2s_core.data.folders import open_folder
+
+from .conftest import Run
+
+
+@pytest.fixture
+def stills(tmp_path: Path) -> Path:
+    root = tmp_path / "stills"
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        for kind in ("images", "masks"):
+            (root / "shapes" / kind).mkdir(parents=True, exist_ok=True)
+        ids = np.zeros((80, 120), np.uint8)
+        ids[20:60, 30:80] = 1
+        rgb = rng.integers(0, 256, (80, 120, 3), dtype=np.uint8)
+        Image.fromarray(rgb).save(root / f"shapes/images/{name}.jpg")
+        Image.fromarray(ids).save(root / f"shapes/masks/{name}.png")
+    return root
+
+
+def test_clips_are_a_folder_of_videos(run: Run, stills: Path, tmp_path: Path) -> None:
+    out, sheet = tmp_path / "clips", tmp_path / "sheet.png"
+    options = ["--clips", 3, "--frames", 4, "--size", 64, 96, "--sheet", sheet]
+    status, said, _ = run("synthesize", stills, "--out", out, *options)
+    assert (status, said) == (0, f"3 clips of 4 frames -> {out}\n")
+    folder = open_folder(out, None)
+    assert folder.names == ("00000", "00001", "00002")
+    assert all(len(video.frames) == 4 for video in folder)
+    maps = [folder.video("00001").read_id_map(t) for t in range(4)]
+    assert all(id_map is not None and id_map.shape == (64, 96) for id_map in maps)
+    picture = np.asarray(Image.open(sheet))
+    assert picture.shape[1] > 4 * 200
+    again = tmp_path / "again"
+    run("synthesize", stills, "--out", again, *options)
+    file = Path("Annotations/00002/00003.png")
+    assert (out / file).read_bytes() == (again / file).read_bytes()
+
+
+def test_splits_limit_the_stills(run: Run, stills: Path, tmp_path: Path) -> None:
+    splits = tmp_path / "splits.json"
+    splits.write_text(json.dumps({"dev": {"shapes": ["b"]}}))
+    out = tmp_path / "clips"
+    options = ["--clips", 1, "--frames", 2, "--size", 64, 96]
+    status, _, _ = run("synthesize", stills, "--out", out, "--splits", splits, "dev", *options)
+    assert status == 0
+    other = tmp_path / "other"
+    status, _, error = run("synthesize", stills, "--out", other, "--splits", splits, "train")
+    assert status == 2
+    assert "has no 'train'; it has dev" in error
+
+
+def test_refusals(run: Run, stills: Path, tmp_path: Path) -> None:
+    status, _, error = run("synthesize", stills, "--out", tmp_path)
+    assert status == 2
+    assert "exists" in error
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    status, _, error = run("synthesize", empty, "--out", tmp_path / "x")
+    assert status == 2
+    assert "holds no set of stills" in error
