@@ -1,9 +1,9 @@
 """Cost of J and F: our counts against the plain full-frame definition, and the share of decoding.
 
-    python benchmarks/jf.py [--repeat 5]
+    python benchmarks/jf.py [--repeat 5] [--annotations FOLDER]
 
-Everything is measured in one process on one core in processor time, the two sides frame by
-frame in turn, so the ratios hold on a noisy machine where the times do not. Needs a clone: the
+Everything is measured in one process on one core in processor time, the two sides in turn, so the
+ratios hold on a noisy machine where the times do not. Needs a clone: the
 plain definition and the 480p sequences are those of the tests.
 """
 
@@ -45,13 +45,17 @@ def main() -> None:
     """Print both comparisons."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeat", type=int, default=5, help="rounds")
-    repeat = parser.parse_args().repeat
+    parser.add_argument("--annotations", type=Path, help="folder of videos with id maps, if any")
+    arguments = parser.parse_args()
+    repeat = arguments.repeat
     cv2.setNumThreads(1)
     sequences = {name: read_sequence(ROOT / "tests" / "data" / "jf", name) for name in SEQUENCES}
     print(f"{SIZE[0]} x {SIZE[1]}, one core, processor time, {repeat} rounds")
     compare_metric(
         "parity sequences, 3 objects", [p for s in sequences.values() for p in s], repeat
     )
+    if arguments.annotations:
+        compare_metric("annotations", read_annotations(arguments.annotations), repeat)
     for share in BOX_SHARES:
         compare_metric(f"one object, box {share:.0%} of the frame", blobs(share, 6), repeat)
     compare_decoding(list(sequences.values()), repeat)
@@ -61,11 +65,14 @@ def compare_metric(title: str, pairs: list[Pair], repeat: int) -> None:
     """Time both metrics on the same frames, check that they agree, print frames per second."""
     seconds = np.zeros((2, repeat, len(pairs)))
     for turn in range(repeat):
-        for index, pair in enumerate(pairs):
-            seconds[0, turn, index], ours = timed(lambda pair=pair: count_objects(*pair))
-            seconds[1, turn, index], plain = timed(lambda pair=pair: plain_objects(*pair))
-            if ours != plain:
-                raise AssertionError("the fast counts differ from the plain ones")
+        # All frames by one, then all by the other: each finds the caches as it leaves them.
+        results = []
+        for side, count in enumerate((count_objects, plain_objects)):
+            timings = [timed(lambda pair=pair, count=count: count(*pair)) for pair in pairs]
+            seconds[side, turn] = [taken for taken, _ in timings]
+            results.append([found for _, found in timings])
+        if results[0] != results[1]:
+            raise AssertionError("the fast counts differ from the plain ones")
     # The fastest turn of a frame is the one least disturbed by other work on the machine.
     fast, slow = seconds.min(axis=1).sum(axis=1)
     frames = len(pairs)
@@ -104,6 +111,30 @@ def read_sequence(data: Path, name: str) -> list[Pair]:
     return [
         (read_id_map(data / "predictions" / name / file.name), read_id_map(file)) for file in files
     ]
+
+
+def read_annotations(folder: Path, frames: int = 4) -> list[Pair]:
+    """Read some frames of each video of a folder, enlarged; an earlier frame is the prediction."""
+    pairs = []
+    for video in sorted(path for path in folder.iterdir() if path.is_dir()):
+        files = sorted(video.glob("*.png"))
+        for place in np.linspace(1, len(files) - 1, frames).astype(int):
+            ids = [read_id_map(files[index]) for index in (place - 1, place)]
+            size = (SIZE[1], SIZE[0])
+            first, second = (cv2.resize(i, size, interpolation=cv2.INTER_NEAREST) for i in ids)
+            pairs.append((first, second))
+    areas = sorted(share for _, truth in pairs for share in box_shares(truth))
+    print(
+        f"boxes of the annotated objects: {areas[0]:.1%} to {areas[-1]:.0%} of the frame, "
+        f"median {median(areas):.0%}; {len(areas) / len(pairs):.1f} objects a frame"
+    )
+    return pairs
+
+
+def box_shares(ids: np.ndarray) -> list[float]:
+    """Return what share of the frame each object's box covers."""
+    boxes = [cv2.boundingRect((ids == key).astype(np.uint8)) for key in object_ids(ids)]
+    return [box[2] * box[3] / ids.size for box in boxes]
 
 
 def blobs(share: float, count: int) -> list[Pair]:

@@ -25,7 +25,7 @@ _WORD = 64
 _ONE, _CARRY = np.uint64(1), np.uint64(_WORD - 1)
 # Comparing and packing bit by bit keeps the temporaries in the processor's cache, and below the
 # size from which the allocator returns memory to the system after every use.
-_BLOCK_PIXELS = 1 << 16
+_BLOCK_PIXELS = 100_000
 
 
 def pack(maps: Sequence[npt.NDArray[Any]], value: int, radius: int) -> Words:
@@ -56,15 +56,24 @@ def boundaries(maps: Sequence[npt.NDArray[Any]], value: int, radius: int) -> tup
     """
     planes, columns = _trim(pack(maps, value, radius), radius)
     flat = planes.reshape(-1)
+    # One scratch array: fresh ones cost more than what is computed in them.
+    scratch = np.empty_like(planes)
     east = flat >> _ONE
-    east[:-1] |= flat[1:] << _CARRY
+    _or_into(east[:-1], np.left_shift, flat[1:], _CARRY, scratch.reshape(-1)[:-1])
     east = east.reshape(planes.shape)
     edges: Words = planes ^ east
-    edges[:, :-2] |= planes[:, :-2] ^ east[:, 1:-1]
+    above, below, spare = planes[:, :-2], slice(1, -1), scratch[:, :-2]
+    _or_into(edges[:, :-2], np.bitwise_xor, above, east[:, below], spare)
     # The last column has no neighbour to the east; what follows it would pass for one.
     edges &= _all_but_last_column(maps[0].shape[1], radius)[columns]
-    edges[:, :-2] |= planes[:, :-2] ^ planes[:, 1:-1]
+    _or_into(edges[:, :-2], np.bitwise_xor, above, planes[:, below], spare)
     return planes, edges
+
+
+def _or_into(target: Words, operation: np.ufunc, left: Words, right: Any, scratch: Words) -> None:
+    """Add the bits of ``operation(left, right)`` to ``target``."""
+    operation(left, right, out=scratch)
+    np.bitwise_or(target, scratch, out=target)
 
 
 def _trim(planes: Words, radius: int) -> tuple[Words, slice]:
@@ -73,13 +82,13 @@ def _trim(planes: Words, radius: int) -> tuple[Words, slice]:
     Kept around the pixels are a row above, two below (or the added one, if the pixels reach the
     image's last row) and G words before, which are empty and take the part of the gap.
     """
-    rows = np.flatnonzero(planes.any(axis=(0, 2)))
-    words = np.flatnonzero(planes.any(axis=(0, 1)))
-    if not rows.size:
+    words = np.flatnonzero(np.bitwise_or.reduce(planes, axis=(0, 1)))
+    if not words.size:
         return planes[:, :2, : _gap(radius) + 1].copy(), slice(0, _gap(radius) + 1)
     columns = slice(words[0] - _gap(radius), words[-1] + 1)
-    kept = planes[:, max(rows[0] - 1, 0) : rows[-1] + 3, columns]
-    return np.ascontiguousarray(kept), columns
+    kept = planes[:, :, columns]
+    rows = np.flatnonzero(kept.any(axis=(0, 2)))
+    return np.ascontiguousarray(kept[:, max(rows[0] - 1, 0) : rows[-1] + 3]), columns
 
 
 @lru_cache(maxsize=256)
@@ -99,12 +108,15 @@ def dilate(planes: Words, radius: int) -> Words:
     rows = planes.shape[1]
     spread, done = planes, 0
     reach = np.zeros_like(planes)
+    buffers = [np.empty_like(planes) for _ in range(2)]
+    scratch = np.empty_like(planes)
     for half_width, offsets in _disc_spans(radius, rows):
         while done < half_width:
             # Shifting a span by more than its own length would leave a hole inside.
             step = min(half_width - done, 2 * done + 1, _WORD - 1)
-            spread = _spread(spread, step)
-            done += step
+            _spread(spread, step, buffers[0], scratch)
+            spread, done = buffers[0], done + step
+            buffers.reverse()
         for offset in offsets:
             above, below = reach[:, : rows - offset], reach[:, offset:]
             np.bitwise_or(above, spread[:, offset:], out=above)
@@ -121,18 +133,16 @@ def _disc_spans(radius: int, rows: int) -> tuple[tuple[int, tuple[int, ...]], ..
     return tuple((half_width, tuple(offsets)) for half_width, offsets in spans.items())
 
 
-def _spread(planes: Words, step: int) -> Words:
-    """Add to all pixels those ``step`` columns to either side, 1 to 63."""
-    flat = planes.reshape(-1)
+def _spread(planes: Words, step: int, wider: Words, scratch: Words) -> None:
+    """Write pixels and those ``step`` columns to either side, 1 to 63, to ``wider``."""
+    flat, out, spare = (array.reshape(-1) for array in (planes, wider, scratch))
     here, over = np.uint64(step), np.uint64(_WORD - step)
-    wider: Words = flat << here
-    wider |= flat
-    wider |= flat >> here
+    np.left_shift(flat, here, out=out)
+    np.bitwise_or(out, flat, out=out)
+    _or_into(out, np.right_shift, flat, here, spare)
     # Bits that leave a word go on in its neighbour.
-    after, before = wider[1:], wider[:-1]
-    np.bitwise_or(after, flat[:-1] >> over, out=after)
-    np.bitwise_or(before, flat[1:] << over, out=before)
-    return wider.reshape(planes.shape)
+    _or_into(out[1:], np.right_shift, flat[:-1], over, spare[1:])
+    _or_into(out[:-1], np.left_shift, flat[1:], over, spare[:-1])
 
 
 def count(words: npt.NDArray[Any]) -> int:

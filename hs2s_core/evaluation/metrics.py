@@ -112,9 +112,9 @@ def count_objects(
     """
     _check_sizes(prediction, truth)
     radius = boundary_radius(truth.shape, tolerance)
-    window = _window(prediction, truth)
+    window, highest = _window(prediction, truth)
     maps = prediction[window], truth[window]
-    counts = {key: _count(maps, key, radius) for key in _present(maps)}
+    counts = {key: _count(maps, key, radius) for key in _present(maps, highest)}
     # Ids that were only tried are not there.
     counts = {key: count for key, count in counts.items() if count != FrameCounts()}
     counts |= {key: FrameCounts() for key in ids if key not in counts}
@@ -135,26 +135,30 @@ def _check_sizes(prediction: npt.NDArray[Any], truth: npt.NDArray[Any]) -> None:
         )
 
 
-def _window(*maps: IdMap) -> tuple[slice, slice]:
-    """Return the union box of all foreground plus a pixel on each side, cut at the image border.
+def _window(*maps: IdMap) -> tuple[tuple[slice, slice], int]:
+    """Find the union box of all foreground plus a pixel on each side, cut at the image border.
 
     One pixel is enough for the boundary (north-west of the box) and leaves an empty last row and
     column unless they are the image's own, so the border rule reads the same in the window.
+
+    Returns:
+        Rows and columns of the window, and the highest id.
     """
-    boxes = [cv2.boundingRect(_as_bytes(array)) for array in maps]
-    found = [box for box in boxes if box[2]] or [(0, 0, 1, 1)]
-    left, top = (min(box[axis] for box in found) for axis in (0, 1))
-    right, bottom = (max(box[axis] + box[axis + 2] for box in found) for axis in (0, 1))
-    return slice(max(top - 1, 0), bottom + 1), slice(max(left - 1, 0), right + 1)
+    # Rows first, which cost little; columns then of these rows only.
+    highest = np.maximum(*(cv2.reduce(array, 1, cv2.REDUCE_MAX)[:, 0] for array in maps))
+    rows = _span(highest)
+    columns = _span(np.maximum(*(array[rows].max(axis=0) for array in maps)))
+    return (rows, columns), int(highest.max())
 
 
-def _as_bytes(array: IdMap) -> npt.NDArray[np.uint8]:
-    return array if array.dtype == np.uint8 else (array != 0).view(np.uint8)
+def _span(line: npt.NDArray[Any]) -> slice:
+    """Return the stretch from one before the first to one behind the last that is not 0."""
+    found = np.flatnonzero(line)
+    return slice(max(found[0] - 1, 0), found[-1] + 2) if found.size else slice(0, 1)
 
 
-def _present(maps: tuple[IdMap, IdMap]) -> Iterable[int]:
+def _present(maps: tuple[IdMap, IdMap], highest: int) -> Iterable[int]:
     """Return ids worth counting: all that occur and, where cheaper than finding out, some more."""
-    highest = max(int(array.max()) for array in maps)
     if highest <= _FEW_IDS:
         return range(1, highest + 1)
     return {*object_ids(maps[0]), *object_ids(maps[1])}
