@@ -62,6 +62,8 @@ class ModelConfig:
     """The decoder's first 1 x 1 convolution is half as wide (S2S++)."""
     align_corners: bool = False
     """How the decoder upsamples: as S2S++ (True) or HS2S (False)."""
+    match_stride: int = 8
+    """``lite``: stride of the positions that are matched, 8 or 16."""
     flow: bool = False
     """Predict optical flow while training, from shared features (RAFT-HS2S, paper 3.3)."""
     flow_width: int = 256
@@ -88,6 +90,8 @@ class ModelConfig:
         _expect("cell", self.cell, ("authors", "standard"))
         _expect("init", self.init, ("fan_out", "fan_in"))
         _expect("system", self.system, SYSTEMS)
+        if self.match_stride not in (8, 16):
+            raise InvalidConfig(f"match_stride is {self.match_stride}; expected 8 or 16")
         if self.system != "lite":
             self._check_paper_parts()
 

@@ -5,14 +5,14 @@ Kept from HS2S (section 3.1): the recurrent memory over (x_t, y_{t-1}), the two 
 Changed, all our decisions: the image trunk is shared by the encoder and the reference
 encoder, so a frame is encoded once for all objects and once as a reference; masks enter
 through a small stem of their own; the references are fused by attention over their
-positions at stride 8, where a prior on distance is learned per reference.
+positions (at stride 8, or 16), where a prior on distance is learned per reference.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from hs2s_core.config import ModelConfig
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
-from hs2s_core.models.memory import ConvLSTM, LSTMState
+from hs2s_core.models.memory import build_memory
 
 
 class ImageFeatures(NamedTuple):
@@ -51,16 +51,16 @@ class Reference(NamedTuple):
     """A frame that later ones are compared with, per object."""
 
     key: Tensor
-    """(B, K, H/8, W/8)"""
+    """(B, K, H/s, W/s) with s the stride of the matching."""
     value: Tensor
-    """(B, V, H/8, W/8); the last channel is the mask, averaged over its 8 x 8 pixels."""
+    """(B, V, H/s, W/s); the last channel is the mask, averaged over its s x s pixels."""
 
 
 class ObjectState(NamedTuple):
     """Per-object part of the state."""
 
-    memory: LSTMState
-    """Both (B, width, H/16, W/16)."""
+    memory: Any
+    """Maps (B, width, H/16, W/16), as the memory has them."""
     first: Reference
 
 
@@ -244,7 +244,7 @@ class LiteDecoder(nn.Module):
 
         Args:
             h: (B, width, H/16, W/16), from the memory.
-            reads: (B, ., H/8, W/8), from the references.
+            reads: (B, ., H/8 or H/16, ...), from the references.
             image: features of C clips.
             masks: (B, ., H/4, W/4), from the mask stem.
             owner: (B,) int64, the clip of each object.
@@ -273,8 +273,9 @@ class HS2SLite(VideoSegmenter):
         self.mask_stem = MaskStem()
         # Encoder (x_t, y_{t-1}): the trunk's last stage joined by the mask.
         self.mask_s16 = ConvBlock(32, 48, stride=2)
-        self.encoder = JoinedBlock(128, 48, 96)
-        self.memory = ConvLSTM(96, config.width, cell=config.cell)
+        channels = encoder_channels(config)
+        self.encoder = JoinedBlock(128, 48, channels)
+        self.memory = build_memory(config, channels)
         # Reference encoder (x_r, y_r): its output is what the attention reads.
         self.encoder_ref = JoinedBlock(80, 32, 64)
         self.value_ref = nn.Conv2d(64, value_channels - 1, 3, padding=1)
@@ -312,7 +313,7 @@ class HS2SLite(VideoSegmenter):
         if "previous" in self.matching:
             references["previous"] = self._reference(state.previous, stem, mask, owner)
         assert features.key is not None, "this trunk makes keys"
-        query = per_object(features.key, owner)
+        query = per_object(self._coarse(features.key), owner)
         reads = [matching(query, references[name]) for name, matching in self.matching.items()]
         match = torch.cat([read[:, -1:] for read in reads], dim=1)
         logits = self.decoder(h, reads, features, [stem.s4], owner)
@@ -329,7 +330,17 @@ class HS2SLite(VideoSegmenter):
         assert image.key is not None, "this trunk makes keys"
         value = self.value_ref(self.encoder_ref(image.s8, stem.s8, owner))
         value = torch.cat([value, F.avg_pool2d(mask, 8)], dim=1)
-        return Reference(per_object(image.key, owner), value)
+        return Reference(per_object(self._coarse(image.key), owner), self._coarse(value))
+
+    def _coarse(self, x: Tensor) -> Tensor:
+        """A stride-8 map at the stride of the matching; means of unit keys are fine as keys."""
+        factor = self.config.match_stride // 8
+        return x if factor == 1 else F.avg_pool2d(x, factor)
+
+
+def encoder_channels(config: ModelConfig) -> int:
+    """Channels that the memory reads."""
+    return config.width if config.memory == "deeprnn" else 96
 
 
 def per_object(of_clips: Tensor, owner: Tensor) -> Tensor:

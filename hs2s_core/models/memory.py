@@ -195,10 +195,15 @@ class ConvTTLSTM(Memory):
         return h, TensorTrainState((*state.past[1:], h), c)
 
 
-def build_memory(config: ModelConfig) -> Memory:
-    """The bottleneck memory that ``config`` names (Table 4 swaps this one only)."""
+def build_memory(config: ModelConfig, in_channels: int | None = None) -> Memory:
+    """The bottleneck memory that ``config`` names (Table 4 swaps this one only).
+
+    It reads ``in_channels`` channels, ``config.width`` if not given; a DeepRNN's layers are all of
+    one width, so it reads that many in any case.
+    """
+    channels = in_channels or config.width
     if config.memory == "deeprnn":
         return DeepRNN(config.width)
     if config.memory == "conv_tt_lstm":
-        return ConvTTLSTM(config.width, config.width)
-    return ConvLSTM(config.width, config.width, cell=config.cell)
+        return ConvTTLSTM(channels, config.width)
+    return ConvLSTM(channels, config.width, cell=config.cell)

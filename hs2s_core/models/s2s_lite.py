@@ -18,9 +18,10 @@ from hs2s_core.models.lite import (
     LiteDecoder,
     MaskStem,
     Trunk,
+    encoder_channels,
     per_object,
 )
-from hs2s_core.models.memory import ConvLSTM, LSTMState
+from hs2s_core.models.memory import build_memory
 
 
 class S2SLite(VideoSegmenter):
@@ -32,13 +33,15 @@ class S2SLite(VideoSegmenter):
         super().__init__()
         self.config = config
         self.trunk = Trunk(None)
-        self.encoder = ConvBlock(128, 96)
-        self.memory = ConvLSTM(96, config.width, cell=config.cell)
+        channels = encoder_channels(config)
+        self.encoder = ConvBlock(128, channels)
+        self.memory = build_memory(config, channels)
         # Initializer: shares the trunk, as HS2S-lite's two encoders do.
         self.mask_stem = MaskStem()
         self.mask_s16 = ConvBlock(32, 48, stride=2)
         self.initializer = JoinedBlock(128, 48, 96)
-        self.initial_state = nn.Conv2d(96, 2 * config.width, 3, padding=1)
+        maps = self.memory.state_maps
+        self.initial_state = nn.Conv2d(96, maps * config.width, 3, padding=1)
         self.decoder = LiteDecoder(config.width)
 
     def encode(self, frame: Tensor) -> ImageFeatures:
@@ -50,8 +53,8 @@ class S2SLite(VideoSegmenter):
         """See :meth:`VideoSegmenter.begin` (paper eq. 1)."""
         stem = self.mask_stem(mask)
         seen = self.initializer(features.s16, self.mask_s16(stem.s8), owner)
-        h, c = self.initial_state(seen).tanh().chunk(2, dim=1)
-        return State(None, LSTMState(h, c))
+        maps = self.initial_state(seen).tanh().chunk(self.memory.state_maps, dim=1)
+        return State(None, self.memory.state_from(maps))
 
     def step(
         self, features: ImageFeatures, mask: Tensor, state: State, owner: Tensor
