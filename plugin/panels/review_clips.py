@@ -15,7 +15,7 @@ from fiftyone.core.clips import ClipsView
 SampleCollection = fo.core.collections.SampleCollection
 CLIP_FRAMES = 12
 """Frames of a clip, at least: less can hardly be watched."""
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds after which nobody expects anything to open any more."""
 
 
