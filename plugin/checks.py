@@ -34,6 +34,8 @@ class Settings:
     prompt_field: str
     output_field: str
     existing: str = "skip"
+    online_steps: int = 0
+    """Training steps on each video's first masks before it is propagated; 0 for none."""
 
     @property
     def status_field(self) -> str:
@@ -107,6 +109,10 @@ def settings_errors(samples: SampleCollection, settings: Settings) -> dict[str, 
         errors["output_field"] = output
     if settings.existing not in EXISTING:
         errors["existing"] = f"{settings.existing!r} is none of {', '.join(EXISTING)}"
+    if settings.online_steps < 0:
+        errors["online_steps"] = (
+            f"{settings.online_steps} is no number of steps; expected 0 or more"
+        )
     return errors
 
 

@@ -35,7 +35,9 @@ from .labels import to_detections
 from .writer import FrameWriter
 
 if TYPE_CHECKING:
+    from hs2s_core.media import FrameSource
     from hs2s_core.models import VideoSegmenter
+    from hs2s_core.propagation.session import Prompts
 
 DEFAULT_OUTPUT = "hs2s"
 _REPORT_SECONDS = 0.25
@@ -87,6 +89,7 @@ def propagate(
     model: VideoSegmenter | str | Path | None = None,
     device: str = "auto",
     existing: str = "skip",
+    online_steps: int = 0,
     skip_invalid: bool = False,
     progress: bool | Callable[[Progress], object] | None = None,
 ) -> Summary:
@@ -105,6 +108,8 @@ def propagate(
         model: a loaded network, a ``.safetensors`` file or the name of shipped weights.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         existing: ``skip`` videos that are done, ``overwrite`` them, or ``fail`` if there are any.
+        online_steps: training steps on the first masks of each video before it is propagated, with
+            a copy of the model (the paper's online training); 0 for none.
         skip_invalid: go on without videos that cannot be propagated, instead of refusing all.
         progress: True or False for a progress bar, or a function that is called with Progress;
             None follows FiftyOne's settings.
@@ -112,7 +117,7 @@ def propagate(
     Raises:
         HS2SError: before anything is written, naming each video that cannot be propagated.
     """
-    settings = Settings(_bare(prompt_field), _bare(output_field), existing)
+    settings = Settings(_bare(prompt_field), _bare(output_field), existing, online_steps)
     steps = run(samples, settings, model=model, device=device, skip_invalid=skip_invalid)
     with ExitStack() as stack:
         report = progress if callable(progress) else _progress_bar(stack, progress)
@@ -212,6 +217,9 @@ def _write_video(
         index: {object_id: clip.to_frame(mask) for object_id, mask in frame.items()}
         for index, frame in prompts.by_index().items()
     }
+    if settings.online_steps:
+        yield Progress(0.0, f"{name}: learning its first masks")
+        model = _adapt(model, clip.frames, masks, settings.online_steps)
     writer = FrameWriter(sample, settings.output_field)
     total, frames, told = len(clip.frames), 0, 0.0
     for result in propagate_clip(model, clip.frames, masks):
@@ -224,6 +232,15 @@ def _write_video(
             yield Progress(frames / max(total, frames), f"{name}: frame {frames} of {total}")
     writer.flush()
     return frames, len(prompts.objects)
+
+
+def _adapt(
+    model: VideoSegmenter, frames: FrameSource, masks: Prompts, steps: int
+) -> VideoSegmenter:
+    from hs2s_core.training.online import adapt
+
+    first = min(masks)
+    return adapt(model, frames.at(first), masks[first], steps)
 
 
 def _load(model: VideoSegmenter | str | Path | None, device: str) -> VideoSegmenter:

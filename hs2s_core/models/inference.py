@@ -27,6 +27,8 @@ def for_inference(model: VideoSegmenter) -> VideoSegmenter:
     with ``model`` and cannot be trained.
     """
     fast = copy.deepcopy(model).eval().requires_grad_(False)
+    if not any(isinstance(part, nn.BatchNorm2d) for part in fast.modules()):
+        return fast.to(memory_format=torch.channels_last)
     names = {module: name for name, module in fast.named_modules()}
     for norm, conv in _norms_after_convolutions(fast).items():
         _replace(fast, names[conv], fuse_conv_bn_eval(conv, norm))

@@ -72,6 +72,7 @@ def read_settings(ctx: foo.ExecutionContext, samples: SampleCollection) -> Setti
         prompt_field=(ctx.params.get("prompt_field") or default).removeprefix("frames."),
         output_field=output.removeprefix("frames."),
         existing=ctx.params.get("existing") or EXISTING[0],
+        online_steps=ctx.params.get("online_steps") or 0,
     )
 
 
@@ -123,7 +124,19 @@ def _add_fields(
         label="Videos that have masks there already",
         view=dropdown(_EXISTING_LABELS),
     )
-    shown = {"prompt_field": prompt, "output_field": output, "existing": existing}
+    steps = inputs.int(
+        "online_steps",
+        default=0,
+        min=0,
+        label="Online training steps",
+        description="Adapt a copy of the model to the first masks of each video; 0 for none",
+    )
+    shown = {
+        "prompt_field": prompt,
+        "output_field": output,
+        "existing": existing,
+        "online_steps": steps,
+    }
     for name, message in errors.items():
         mark(shown[name], message)
 

@@ -49,6 +49,7 @@ class PropagateMasks(foo.Operator):
         model: VideoSegmenter | str | Path | None = None,
         device: str = "auto",
         existing: str = "skip",
+        online_steps: int = 0,
         skip_invalid: bool = False,
         progress: bool | Callable[[Progress], object] | None = None,
         delegate: bool = False,
@@ -67,6 +68,7 @@ class PropagateMasks(foo.Operator):
                 model=model,
                 device=device,
                 existing=existing,
+                online_steps=online_steps,
                 skip_invalid=skip_invalid,
                 progress=progress,
             )
@@ -76,6 +78,7 @@ class PropagateMasks(foo.Operator):
             **model_params(model),
             "device": device,
             "existing": existing,
+            "online_steps": online_steps,
             "skip_invalid": skip_invalid,
         }
         target = {"view" if isinstance(samples, fo.DatasetView) else "dataset": samples}

@@ -9,9 +9,11 @@ import cv2
 import fiftyone as fo
 import numpy as np
 import pytest
+import torch
 
 import hs2s_fiftyone.writer
 from hs2s_core.errors import HS2SError
+from hs2s_core.weights import load_model
 from hs2s_fiftyone.checks import Settings
 from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.propagation import Progress, propagate, run
@@ -124,6 +126,33 @@ def test_overwriting_leaves_nothing_of_the_old_labels(
     assert summary.done == ["clip.mp4"]
     found = [frame.found for frame in dataset.first().frames.values()]
     assert [label is None for label in found] == [True, True, False, False, False]
+
+
+def test_online_training_is_for_one_video_only(dataset: fo.Dataset, make_video: MakeVideo) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        video = make_video(name, frames=3)
+        dataset.add_sample(video_sample(video, {1: start(square(8, 8))}))
+    model = load_model(device="cpu")
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+
+    told: list[str] = []
+    summary = propagate(
+        dataset,
+        "truth",
+        "adapted",
+        model=model,
+        online_steps=1,
+        progress=lambda step: told.append(step.label),
+    )
+
+    assert summary.done == ["a.mp4", "b.mp4"]
+    assert [label for label in told if "learning its first masks" in label] == [
+        "1/2 a.mp4: learning its first masks",
+        "2/2 b.mp4: learning its first masks",
+    ]
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    with pytest.raises(HS2SError, match="online_steps: -1 is no number of steps"):
+        propagate(dataset, "truth", "other", online_steps=-1)
 
 
 def test_existing_results_can_be_refused(videos: fo.Dataset, network: CopyNetwork) -> None:
