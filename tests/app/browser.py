@@ -1,0 +1,60 @@
+"""What tests of the App share: where things are on the page, and waiting for them."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+SHOT = "HS2S_KEEP_SCREENSHOTS"
+"""Environment variable with the folder for the README's pictures."""
+PATIENCE = 120.0
+"""Seconds: the first form imports PyTorch in the server, and the machine may be busy."""
+
+
+def open_dataset(page: Page, app: str, name: str) -> None:
+    """Go to a dataset of the App at address ``app``."""
+    page.goto(f"{app}/datasets/{name}", wait_until="domcontentloaded")
+    page.wait_for_selector("[data-cy=entry-counts]")
+
+
+def wait_until(condition: Callable[[], bool], failure: str) -> None:
+    """Ask until it is so; in between, the machine is the browser's and the server's."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, failure
+        time.sleep(0.2)
+
+
+def evaluate_in_form(page: Page, field: str) -> None:
+    """Run the open form of *Evaluate masks* on the frame field it proposes."""
+    form = page.locator("[data-cy=operators-prompt-modal]")
+    form.wait_for()
+    expect(form.get_by_text(f"frames.{field}").first).to_be_visible()
+    execute = form.get_by_role("button", name="Execute")
+    expect(execute).to_be_enabled()
+    execute.click()
+    expect(page.get_by_text("Videos evaluated")).to_be_visible()
+    page.get_by_role("button", name="Done").last.click()
+
+
+def picture(page: Page) -> np.ndarray:
+    """The modal's video with its overlays, (H, W, 3)."""
+    shot = page.locator("#modal canvas[canvas-loaded=true]").first.screenshot()
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(np.int16)
+
+
+def keep(page: Page, folder: Path, name: str) -> None:
+    """Save a picture: for a look at a failure, or for the README when asked to."""
+    page.screenshot(path=str(Path(os.environ.get(SHOT) or folder) / name))
+
+
+def picture_wanted() -> bool:
+    """Whether the README's pictures are to be taken, which are larger than a test needs."""
+    return SHOT in os.environ
