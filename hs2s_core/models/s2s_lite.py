@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from hs2s_core.config import ModelConfig
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
-from hs2s_core.models.lite import (
+from hs2s_core.models.lite import encoder_channels
+from hs2s_core.models.lite_parts import (
     ConvBlock,
     ImageFeatures,
     JoinedBlock,
     LiteDecoder,
     MaskStem,
     Trunk,
-    encoder_channels,
     per_object,
 )
 from hs2s_core.models.memory import build_memory
