@@ -37,6 +37,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "memory of 64 channels": {"width": 64},
     "memory of 192 channels": {"width": 192},
     "matching at stride 16": {"match_stride": 16},
+    "cosine fusion (no distance)": {"fusion": "cosine"},
 }
 COLUMNS = ("J", "F", "J&F", "J early", "J late")
 

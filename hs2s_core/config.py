@@ -94,6 +94,11 @@ class ModelConfig:
             raise InvalidConfig(f"match_stride is {self.match_stride}; expected 8 or 16")
         if self.system != "lite":
             self._check_paper_parts()
+        elif self.fusion not in ("matching", "cosine"):
+            raise InvalidConfig(
+                f"system 'lite' compares positions; fusion is {self.fusion!r}, expected 'matching' "
+                "(likeness and distance) or 'cosine' (likeness alone)"
+            )
 
     def _check_paper_parts(self) -> None:
         """Refuse the combinations that the paper's design excludes."""

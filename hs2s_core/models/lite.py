@@ -61,10 +61,11 @@ class HS2SLite(VideoSegmenter):
         # Reference encoder (x_r, y_r): its output is what the attention reads.
         self.encoder_ref = JoinedBlock(80, 32, 64)
         self.value_ref = nn.Conv2d(64, value_channels - 1, 3, padding=1)
+        # The first frame may be anywhere by now, the previous one is close.
+        closeness = {"first": 0.5, "previous": 20.0} if config.fusion == "matching" else {}
         self.matching = nn.ModuleDict(
             {
-                # The first frame may be anywhere by now, the previous one is close.
-                reference: PositionMatching(12.0, 0.5 if reference == "first" else 20.0)
+                reference: PositionMatching(12.0, closeness.get(reference))
                 for reference in config.references
             }
         )

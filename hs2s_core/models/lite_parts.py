@@ -170,16 +170,19 @@ class PositionMatching(nn.Module):
     the fused attention kernels apply.
     """
 
-    def __init__(self, temperature: float, closeness: float) -> None:
+    def __init__(self, temperature: float, closeness: float | None) -> None:
         super().__init__()
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
-        self.log_closeness = nn.Parameter(torch.tensor(math.log(closeness)))
+        # Without it, likeness alone counts: the paper's cosine fusion (section 4.5).
+        self.log_closeness = (
+            None if closeness is None else nn.Parameter(torch.tensor(math.log(closeness)))
+        )
 
     def forward(self, query: Tensor, reference: Reference) -> Tensor:
         """Read ``reference.value`` at each position of ``query`` (B, K, h, w): (B, V, h, w)."""
         height, width = query.shape[2:]
         temperature = self.log_temperature.clamp(max=4.6).exp()
-        closeness = self.log_closeness.exp()
+        closeness = 0.0 if self.log_closeness is None else self.log_closeness.exp()
         y, x = _positions(height, width, query)
         ones = torch.ones_like(y)
         near_query = closeness * torch.stack([2 * y, 2 * x, ones])

@@ -104,6 +104,8 @@ def test_s2s_takes_every_memory(memory: str) -> None:
         ("hs2s", {"skip_memory_s8": True}, "belong to system 's2s'"),
         ("bi-hs2s", {"skips": False}, "belong to system 's2s'"),
         ("hs2s", {"encoder": "small"}, "belong to system 'lite'"),
+        ("hs2s-lite", {"fusion": "axial_attention"}, "expected 'matching'"),
+        ("hs2s-lite", {"match_stride": 4}, "expected 8 or 16"),
         ("hs2s", {"encoder": "resnet18"}, "resnet50"),
         ("hs2s-axial", {"backbone_width": 8}, "16 divides"),
         ("hs2s-attention", {"fusion_width": 12}, "8 divides"),
