@@ -149,6 +149,9 @@ def dilate(planes: Words, radius: int) -> Words:
             spread, done = buffers[0], done + step
             buffers.reverse()
         for offset in offsets:
+            if not offset:
+                np.bitwise_or(reach, spread, out=reach)
+                continue
             words = offset * row
             above, below = reach[: reach.size - words], reach[words:]
             np.bitwise_or(above, spread[words:], out=above)
