@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -25,10 +26,22 @@ def pooled(values: Tensor) -> Tensor:
     """Sum of ``values`` over all processes, with a gradient; the values themselves if alone."""
     if world_size() == 1:
         return values
-    import torch.distributed.nn.functional as collective
-
-    result: Tensor = collective.all_reduce(values)  # type: ignore[no-untyped-call]
+    result: Tensor = _Sum.apply(values)
     return result
+
+
+class _Sum(torch.autograd.Function):
+    """Sum over all processes; each one's loss depends on it, so its gradient is theirs in sum."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return _Sum.forward(ctx, gradients[0])
 
 
 @contextmanager
