@@ -59,7 +59,7 @@ class Item(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """C clips with B objects in all, cut to the shortest clip's T frames."""
+    """C clips with B objects in all, of T frames each."""
 
     frames: Tensor
     """(T, C, 3, H, W) float32, ImageNet-normalised"""
@@ -84,7 +84,11 @@ class Batch(NamedTuple):
 
 
 class ClipItems(Dataset[Item]):
-    """Item ``i`` is drawn with a generator seeded by ``(seed, i)``."""
+    """Item ``i`` is drawn with a generator seeded by ``(seed, i)``.
+
+    Each clip draws a length; all of a step's are cut to their shortest (authors' code). That one
+    follows from the seed alone, so processes that share a step's clips do equally many steps.
+    """
 
     def __init__(
         self,
@@ -101,22 +105,29 @@ class ClipItems(Dataset[Item]):
         self.borders = borders
 
     def __getitem__(self, index: int) -> Item:
-        stage, step = self._place(index)
-        rng = np.random.default_rng([self.seed, index])
-        length = stage.length(step, rng)
-        clip, chosen = self._draw(rng, stage.size, length)
-        masks = np.stack([clip.id_maps == object_id for object_id in chosen], axis=1)
+        stage, step, first = self._place(index)
+        rng = self._generator(index)
+        own = stage.length(step, rng)
+        clip, chosen = self._draw(rng, stage.size, own)
+        draws = rng.random((own, len(chosen)), np.float32)
+        clips = range(first, first + stage.clips)
+        length = min(stage.length(step, self._generator(i)) for i in clips)
+        id_maps = clip.id_maps[:length]
+        masks = np.stack([id_maps == object_id for object_id in chosen], axis=1)
         borders = None
         if self.borders:
             borders = torch.from_numpy(
                 np.stack([[border_classes(mask) for mask in masks_t] for masks_t in masks])
             ).to(torch.uint8)
         return Item(
-            torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2))),
+            torch.from_numpy(np.ascontiguousarray(clip.frames[:length].transpose(0, 3, 1, 2))),
             torch.from_numpy(masks[:, :, None]),
-            torch.from_numpy(rng.random(masks.shape[:2], np.float32)),
+            torch.from_numpy(draws[:length]),
             borders,
         )
+
+    def _generator(self, index: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, index])
 
     def _draw(
         self, rng: np.random.Generator, size: tuple[int, int], length: int
@@ -131,12 +142,14 @@ class ClipItems(Dataset[Item]):
             "check that the masks are palettised ids and that videos are long enough"
         )
 
-    def _place(self, index: int) -> tuple[Stage, int]:
-        """The stage of an item and its step within that stage."""
+    def _place(self, index: int) -> tuple[Stage, int, int]:
+        """The stage of an item, its step within that stage, and that step's first item."""
+        start = 0
         for stage in self.stages:
-            if index < stage.steps * stage.clips:
-                return stage, index // stage.clips
-            index -= stage.steps * stage.clips
+            step = (index - start) // stage.clips
+            if step < stage.steps:
+                return stage, step, start + step * stage.clips
+            start += stage.steps * stage.clips
         raise IndexError(index)
 
 
@@ -162,16 +175,14 @@ def batches(
 
 
 def collate(items: Sequence[Item]) -> Batch:
-    """Join clips of equal size, cut to the shortest; all objects share one batch axis."""
-    length = min(len(item.frames) for item in items)
-    frames = torch.stack([item.frames[:length] for item in items], dim=1)
+    """Join clips of equal size and length; all objects share one batch axis."""
     counts = torch.tensor([item.masks.shape[1] for item in items])
-    planes = [item.borders[:length] for item in items if item.borders is not None]
+    planes = [item.borders for item in items if item.borders is not None]
     return Batch(
-        normalise(frames),
-        torch.cat([item.masks[:length] for item in items], dim=1).float(),
+        normalise(torch.stack([item.frames for item in items], dim=1)),
+        torch.cat([item.masks for item in items], dim=1).float(),
         torch.arange(len(items)).repeat_interleave(counts),
-        torch.cat([item.draws[:length] for item in items], dim=1),
+        torch.cat([item.draws for item in items], dim=1),
         torch.cat(planes, dim=1).long() if planes else None,
     )
 
