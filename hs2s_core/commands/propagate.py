@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -59,6 +60,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="first train the network for N steps on the first masks (slow; default: 0)",
     )
+    parser.add_argument(
+        "--chunk",
+        type=int,
+        default=16,
+        metavar="N",
+        help="frames that a bidirectional network (Bi-HS2S) reads ahead at once: more help it and "
+        "take memory; other networks read none ahead (default: 16)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace files of an earlier run")
 
 
@@ -67,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
     from hs2s_core.media.frames import open_frames
     from hs2s_core.propagation.prompt_files import read_prompt_files
 
+    if args.chunk < 1:
+        raise HS2SError(f"--chunk is {args.chunk}; expected at least 1 frame")
     frames = open_frames(args.source)
     _check_places(args)
     prompts = read_prompt_files(args.masks, frames, frame=args.frame)
@@ -138,8 +149,8 @@ def _write(
 def _results(
     args: argparse.Namespace, frames: FrameSource, prompts: PromptMasks
 ) -> Iterator[tuple[RGBImage, FrameResult]]:
-    """Frames with their results: decoded once, none kept."""
-    from hs2s_core.propagation.propagator import Propagator
+    """Frames with their results: decoded once, none kept longer than the network looks ahead."""
+    from hs2s_core.propagation.session import propagate
     from hs2s_core.weights import load_model
 
     model = load_model(args.weights, device=args.device)
@@ -149,10 +160,19 @@ def _results(
         first = min(prompts)
         print(f"adapting to the masks of frame {first}: {args.online_steps} steps", file=sys.stderr)
         model = adapt(model, frames.at(first), prompts[first], args.online_steps)
-    propagator = Propagator(model)
+    waiting: deque[RGBImage] = deque()
+    for result in propagate(model, _read(frames, prompts, waiting), prompts, chunk=args.chunk):
+        yield waiting.popleft(), result
+
+
+def _read(
+    frames: FrameSource, prompts: PromptMasks, waiting: deque[RGBImage]
+) -> Iterator[RGBImage]:
+    """The frames, each also put in ``waiting``; refuses a file that ends before its masks do."""
     done = 0
     for frame in frames:
-        yield frame, propagator.step(frame, prompts.get(done))
+        waiting.append(frame)
+        yield frame
         done += 1
     late = sorted(index for index in prompts if index >= done)
     if late:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from hs2s_core.config import preset
 from hs2s_core.media.encode import VideoWriter
-from hs2s_core.media.frames import open_frames
+from hs2s_core.media.frames import ImageFrames, open_frames
 from hs2s_core.media.masks import object_ids, read_id_map, write_id_map
+from hs2s_core.media.overlay import draw_masks
+from hs2s_core.models import build_model
+from hs2s_core.propagation import propagate
+from hs2s_core.weights import load_model, save_weights
 
 from .conftest import FRAMES, SIZE, Run
 
@@ -81,6 +88,62 @@ def test_one_black_and_white_mask(video: Path, weights: Path, run: Run, tmp_path
     assert np.array_equal(read_id_map(out / "00003.png") == 1, mask > 0)
 
 
+@pytest.fixture(params=["bi-hs2s", "hs2s-best"])
+def two_way(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Weights, untrained and narrow, of a network that reads frames ahead."""
+    torch.manual_seed(0)
+    config = replace(preset(f"{request.param}/16"), input_size=SIZE)
+    path = tmp_path / "two_way.safetensors"
+    save_weights(build_model(config), path, {"name": "two-way, untrained"})
+    return path
+
+
+def test_networks_that_read_ahead(clip: Path, two_way: Path, run: Run, tmp_path: Path) -> None:
+    """Late objects and the overlay's frames are in their places, in chunks or all at once."""
+    frames = list(open_frames(clip / "frames"))
+    prompts = {
+        index: {i: read_id_map(clip / "masks" / f"{index + 10}.png") == i for i in ids}
+        for index, ids in {0: [1], 2: [2]}.items()
+    }
+    for chunk in (1, 4, 16):
+        out, overlay = tmp_path / f"out{chunk}", tmp_path / f"{chunk}.mp4"
+        words = ("--weights", two_way, "--chunk", chunk, "--overlay", overlay)
+        status, said, err = run("propagate", clip / "frames", clip / "masks", out, *words)
+        assert status == 0, err
+        assert said.startswith(f"2 objects through {FRAMES} frames")
+        shown = list(open_frames(overlay))
+        assert len(shown) == FRAMES
+        for result in propagate(load_model(two_way, device="cpu"), frames, prompts, chunk=chunk):
+            found = read_id_map(out / f"{result.index + 10}.png")
+            assert np.array_equal(found, result.id_map)
+            drawn = draw_masks(frames[result.index], found).astype(float)
+            errors = [np.abs(drawn - picture).mean() for picture in shown]
+            assert np.argmin(errors) == result.index
+
+
+def test_networks_that_read_ahead_learn_online(
+    clip: Path, two_way: Path, run: Run, tmp_path: Path
+) -> None:
+    words = ("--weights", two_way, "--chunk", 4, "--online-steps", 1)
+    out = tmp_path / "out"
+    status, said, err = run("propagate", clip / "frames", clip / "masks", out, *words)
+    assert status == 0, err
+    assert "adapting to the masks of frame 0: 1 steps" in err
+    assert said.startswith(f"2 objects through {FRAMES} frames")
+
+
+def test_a_source_that_ends_before_its_masks(
+    clip: Path, weights: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a damaged video does, whose header promises more frames than it holds."""
+    monkeypatch.setattr(ImageFrames, "__iter__", lambda self: (self.at(i) for i in range(2)))
+    out = tmp_path / "out"
+    status, _, err = run("propagate", clip / "frames", clip / "masks", out, "--weights", weights)
+    assert status == 2
+    assert "ended after 2 frames" in err
+    assert "[2]" in err
+
+
 def test_nothing_is_overwritten_without_a_word(
     clip: Path, weights: Path, run: Run, tmp_path: Path
 ) -> None:
@@ -105,6 +168,7 @@ MISTAKES = {
     "a mask of no frame": ("{clip}/frames {tmp}/stray", "belongs to no frame"),
     "a frame too late": ("{clip}/frames {clip}/masks/10.png --frame 6", "frames 0 to 5"),
     "an odd overlay": ("{clip}/frames {clip}/masks --overlay {tmp}/o.gif", "a name in .mp4"),
+    "no frame ahead": ("{clip}/frames {clip}/masks --chunk 0", "at least 1 frame"),
     "no weights": ("{clip}/frames {clip}/masks --weights {tmp}/no", "no weights file"),
     "no such device": ("{clip}/frames {clip}/masks --device abacus", "unknown device"),
 }
