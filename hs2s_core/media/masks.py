@@ -162,6 +162,14 @@ def write_id_map(path: str | Path, id_map: npt.NDArray[Any]) -> None:
         part.unlink(missing_ok=True)
 
 
+def id_dtype(highest: int) -> type[np.uint8] | type[np.uint16]:
+    """Return the type of an id map with ids up to ``highest``: uint8, or uint16 from 255 on.
+
+    In maps of type uint8, 255 is void wherever they are written or read as files.
+    """
+    return np.uint8 if highest < VOID else np.uint16
+
+
 def object_ids(id_map: npt.NDArray[Any]) -> list[int]:
     """Return the object ids of an id map ``(H, W)``, ascending, without the background 0."""
     if id_map.dtype not in (np.uint8, np.uint16) or not id_map.size:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.media.masks import check_prompt
+from hs2s_core.media.masks import check_prompt, id_dtype
 from hs2s_core.models.base import State, VideoSegmenter, join_states, select_objects
 from hs2s_core.models.inference import for_inference
 from hs2s_core.models.inputs import network_size, normalise
@@ -31,7 +31,7 @@ class FrameResult:
     index: int
     """0-based index of the frame since the last reset."""
     id_map: npt.NDArray[np.unsignedinteger]
-    """(H, W) uint8 (uint16 if an id is above 255) at the frame's own size, 0 = background."""
+    """(H, W) uint8 (uint16 if an id is above 254) at the frame's own size, 0 = background."""
     ids: tuple[int, ...]
     """Objects tracked so far, in ascending order; those without a pixel are absent here."""
     scores: dict[int, float]
@@ -133,7 +133,7 @@ class Propagator:
         logits = self._predict(features, size) if self._ids else None
         id_map, scores = self._merge(logits, size)
         for object_id, mask in given.items():
-            id_map = _widen(id_map, object_id)
+            id_map = id_map.astype(np.promote_types(id_map.dtype, id_dtype(object_id)), copy=False)
             id_map[id_map == object_id] = 0
             id_map[mask] = object_id
             scores[object_id] = 1.0
@@ -199,7 +199,7 @@ class Propagator:
         background = torch.zeros_like(best) if self.merge == "argmax" else -_odds_against(logits)
         place = torch.where(best > background, winner + 1, 0)
         ids = torch.tensor([0, *self._ids], dtype=torch.int32, device=self.device)
-        kind = np.uint8 if max(self._ids) < 256 else np.uint16
+        kind = id_dtype(max(self._ids))
         id_map = ids[place].cpu().numpy().astype(kind)
         count = torch.bincount(place.flatten(), minlength=len(self._ids) + 1)[1:]
         total = torch.bincount(
@@ -215,7 +215,7 @@ class Propagator:
         (object_id,) = self._ids
         own = logits > 0
         score = logits[own].sigmoid().mean().nan_to_num().item()
-        kind = np.uint8 if object_id < 256 else np.uint16
+        kind = id_dtype(object_id)
         id_map = own.cpu().numpy().astype(kind)
         return np.multiply(id_map, kind(object_id), out=id_map), {object_id: score}
 
@@ -252,12 +252,6 @@ def _check_id(object_id: int) -> int:
     if not isinstance(object_id, (int, np.integer)) or not 0 < object_id < 65536:
         raise HS2SError(f"object id {object_id!r}: expected a whole number from 1 to 65535")
     return int(object_id)
-
-
-def _widen(
-    id_map: npt.NDArray[np.unsignedinteger], object_id: int
-) -> npt.NDArray[np.unsignedinteger]:
-    return id_map.astype(np.uint16) if object_id > 255 and id_map.dtype == np.uint8 else id_map
 
 
 def _resize(image: npt.NDArray[np.generic], size: tuple[int, int]) -> npt.NDArray[np.generic]:

@@ -19,6 +19,8 @@ import numpy.typing as npt
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.media.masks import id_dtype
+
 from ..labels import BoolMask, Size, group_parts, mask_fields, render
 
 IdMap = npt.NDArray[np.unsignedinteger[Any]]
@@ -167,8 +169,7 @@ def paint(parts: Iterable[tuple[int, LabelPart]], size: Size) -> tuple[IdMap, bo
     """
     found = sorted(parts, key=lambda entry: entry[1].confidence or 0.0)
     largest = max((object_id for object_id, _ in found), default=0)
-    # In files of 8 bits, 255 means void.
-    id_map: IdMap = np.zeros(size, np.uint8 if largest < 255 else np.uint16)
+    id_map: IdMap = np.zeros(size, id_dtype(largest))
     overlap = False
     for object_id, part in found:
         if part.mask is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tracemalloc
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ import torch
 
 from hs2s_core.config import PRESETS
 from hs2s_core.errors import HS2SError, InvalidMask
+from hs2s_core.media.masks import object_ids, read_id_map, write_id_map
 from hs2s_core.models import build_model
 from hs2s_core.models.base import VideoSegmenter, map_tree
 from hs2s_core.propagation import Propagator, propagate
@@ -77,13 +79,31 @@ def test_a_late_object_leaves_the_masks_of_others_alone(model: VideoSegmenter) -
         assert (both[t].mask(7)[others] == alone[t].mask(7)[others]).all()
 
 
-def test_objects_compete_for_pixels_at_the_frame_size(model: VideoSegmenter) -> None:
-    results = list(propagate(model, map(frame, range(3)), {0: {1: box(10, 10), 300: box(40, 60)}}))
+@pytest.mark.parametrize(("first", "second"), [(1, 255), (1, 300), (255, 300)])
+def test_objects_compete_for_pixels_at_the_frame_size(
+    model: VideoSegmenter, first: int, second: int, tmp_path: Path
+) -> None:
+    prompts = {0: {first: box(10, 10), second: box(40, 60)}}
+    results = list(propagate(model, map(frame, range(3)), prompts))
     for result in results:
         assert result.id_map.shape == SIZE
         assert result.id_map.dtype == np.uint16
-        assert set(np.unique(result.id_map)) <= {0, 1, 300}
+        assert set(np.unique(result.id_map)) <= {0, first, second}
         assert all(0.0 <= score <= 1.0 for score in result.scores.values())
+    # In a file of 8 bits, 255 would be void.
+    write_id_map(tmp_path / "0.png", results[0].id_map)
+    assert object_ids(read_id_map(tmp_path / "0.png")) == sorted({first, second})
+
+
+@pytest.mark.parametrize("object_id", [1, 254, 255])
+def test_an_object_alone_survives_a_file(
+    model: VideoSegmenter, object_id: int, tmp_path: Path
+) -> None:
+    results = list(propagate(model, map(frame, range(2)), {0: {object_id: box(10, 10)}}))
+    for result in results:
+        write_id_map(tmp_path / "0.png", result.id_map)
+        assert (read_id_map(tmp_path / "0.png") == result.id_map).all()
+        assert set(np.unique(result.id_map)) <= {0, object_id}
 
 
 def test_soft_merge_lets_the_background_win_less_often(model: VideoSegmenter) -> None:
