@@ -162,7 +162,7 @@ def write_id_map(path: str | Path, id_map: npt.NDArray[Any]) -> None:
         part.unlink(missing_ok=True)
 
 
-def id_dtype(highest: int) -> type[np.uint8] | type[np.uint16]:
+def id_dtype(highest: int) -> type[np.unsignedinteger[Any]]:
     """Return the type of an id map with ids up to ``highest``: uint8, or uint16 from 255 on.
 
     In maps of type uint8, 255 is void wherever they are written or read as files.
