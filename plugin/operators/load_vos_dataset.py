@@ -11,11 +11,12 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from hs2s_core.data.folders import list_splits
-from hs2s_core.errors import HS2SError
 
 from ..dataset import LoadSummary, load, run
 from ..load_plan import DEFAULT_LABEL_FIELD, InvalidSettings, LoadPlan, plan_load
 from ..propagation import Progress
+from .form_parts import count, dropdown, mark
+from .live import run_delegated, run_live
 
 _TITLE = "Load a VOS dataset"
 _LISTED = 10
@@ -94,15 +95,17 @@ class LoadVosDataset(foo.Operator):
             field = shown.get(key)
             if field is None:
                 field = inputs.view(key, types.Error(label="Cannot load", description=message))
-            field.invalid = True
-            field.error_message = message
+            mark(field, message)
         if plan is not None:
             inputs.view("plan", types.Notice(label=_plan_text(plan)))
         return types.Property(inputs, view=types.View(label=_TITLE))
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Progress messages for the App; the summary when the load is delegated."""
-        return _in_background(ctx) if ctx.delegated else _live(ctx)
+        if ctx.delegated:
+            return _result(run_delegated(ctx, _steps(ctx)))
+        # A closed browser tab ends it; the finished videos stay, and the next load goes on.
+        return run_live(ctx, lambda: _steps(ctx), lambda summary: _finish(ctx, summary))
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
         """How the summary is shown."""
@@ -146,9 +149,7 @@ def _add_settings(
     shown: dict[str, types.Property] = {}
     splits = list_splits(ctx.params["root"].strip())
     if splits:
-        view = types.DropdownView()
-        for name in splits:
-            view.add_choice(name, label=name)
+        view = dropdown({name: name for name in splits})
         shown["split"] = inputs.enum(
             "split", splits, label="Split", description="Which of the folder's parts", view=view
         )
@@ -179,13 +180,8 @@ def _plan_text(plan: LoadPlan) -> str:
     layouts = {"youtube-vos": "YouTube-VOS", "davis": "DAVIS", "plain": "plain"}
     again = " (only what is not there yet)" if fo.dataset_exists(plan.name) else ""
     return (
-        f"{layouts[plan.folder.layout]} layout: {_count(len(plan.videos))} into "
-        f"'{plan.name}'{again}"
+        f"{layouts[plan.folder.layout]} layout: {count(len(plan.videos))} into '{plan.name}'{again}"
     )
-
-
-def _count(number: int) -> str:
-    return f"{number} video{'' if number == 1 else 's'}"
 
 
 # ---------------------------------------------------------------- running
@@ -198,42 +194,11 @@ def _steps(ctx: foo.ExecutionContext) -> Generator[Progress, None, LoadSummary]:
     return run(plan)
 
 
-def _live(ctx: foo.ExecutionContext) -> Iterator[Any]:
-    """Messages for the App while the load goes on.
-
-    An error that leaves this generator would freeze the App's dialog without a word.
-    """
-    try:
-        steps = _steps(ctx)
-    except HS2SError as error:
-        yield ctx.ops.notify(str(error), variant="error")
-        return
-    try:
-        while True:
-            step = next(steps)
-            yield ctx.ops.set_progress(progress=step.fraction, label=step.label)
-    except StopIteration as stop:
-        summary: LoadSummary = stop.value
-    except HS2SError as error:
-        yield ctx.ops.notify(str(error), variant="error")
-        return
-    finally:
-        # The browser tab was closed: the finished videos stay, the next load goes on.
-        steps.close()
+def _finish(ctx: foo.ExecutionContext, summary: LoadSummary) -> Iterator[Any]:
     if summary.failed:
-        yield ctx.ops.notify(f"{_count(len(summary.failed))} not loaded", variant="warning")
+        yield ctx.ops.notify(f"{count(len(summary.failed))} not loaded", variant="warning")
     yield ctx.ops.open_dataset(summary.dataset.name)
     yield ctx.ops.show_output(_output().to_json(), _result(summary))
-
-
-def _in_background(ctx: foo.ExecutionContext) -> dict[str, Any]:
-    steps = _steps(ctx)
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as stop:
-            return _result(stop.value)
-        ctx.set_progress(progress=step.fraction, label=step.label)
 
 
 def _result(summary: LoadSummary) -> dict[str, Any]:

@@ -446,6 +446,18 @@ class TestOperator:
         messages = list(LoadVosDataset().execute(self.context(root=str(tmp_path))))
         assert [message.body.params["variant"] for message in messages] == ["error"]
 
+    def test_no_error_freezes_the_dialog(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object, **__: object) -> fo.Dataset:
+            raise OSError("No space left on device")
+
+        monkeypatch.setattr(fo, "Dataset", full)
+        context = self.context(root=str(plain(tmp_path / "data")), name="full")
+        last = list(LoadVosDataset().execute(context))[-1].body
+        assert last.params["variant"] == "error"
+        assert "No space left on device" in last.params["message"]
+
     def test_a_delegated_run_returns_its_summary(self, tmp_path: Path) -> None:
         context = self.context(root=str(plain(tmp_path / "data")), name="delegated")
         context.request_params["delegated"] = True
