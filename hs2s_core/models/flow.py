@@ -1,4 +1,4 @@
-"""Optical flow from shared features, and its unsupervised loss (RAFT-HS2S, paper 3.3, eq. 13).
+"""Optical flow from shared features, and images warped along it (RAFT-HS2S, paper 3.3).
 
 Teed and Deng, "RAFT" (2020), from torchvision's blocks; the loop is written here because
 torchvision's own calls its own encoders.
@@ -18,10 +18,6 @@ MIN_SIZE = 64
 """Pixels per side that flow is trained at; fewer leave the correlation pyramid hardly a level."""
 LEVELS, RADIUS = 4, 4
 """Of the correlation pyramid. A frame has all levels from 128 pixels a side."""
-EDGE = 150.0
-"""How fast an image edge frees the flow to bend (UFlow's edge constant)."""
-ROUND = 1e-3
-"""Where the smoothness loss turns from square to linear, in pixels (UFlow's)."""
 
 
 class RAFTHead(nn.Module):
@@ -131,44 +127,3 @@ def warp(image: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     where = torch.stack([2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1], dim=-1)
     warped = F.grid_sample(image, where.to(image.dtype), align_corners=True)
     return warped, inside.unsqueeze(1)
-
-
-def photometric_loss(
-    flows: Tensor, previous: Tensor, current: Tensor, decay: float = 0.8
-) -> Tensor:
-    """Mean |I_{t-1} - warp(I_t, flow)| over pixels inside (paper eq. 13), a scalar.
-
-    ``flows`` (K, B, 2, H, W) as :class:`RAFTHead` gives them, images (B, 3, H, W) in [0, 1].
-    Refinement k of K weighs ``decay ** (K - k)``, k = 1..K. The paper prints a sum over pixels;
-    the mean is our decision, so that the size of frames does not matter.
-    """
-    loss = flows.new_zeros(())
-    for k, flow in enumerate(flows, start=1):
-        warped, inside = warp(current, flow)
-        difference = (previous - warped).abs() * inside
-        pixels = (3 * inside.sum()).clamp(min=1)
-        loss = loss + decay ** (len(flows) - k) * difference.sum() / pixels
-    return loss
-
-
-def smoothness_loss(flows: Tensor, image: Tensor, decay: float = 0.8, edge: float = EDGE) -> Tensor:
-    """Second-order smoothness of flow that may bend at edges of the image, a scalar.
-
-    Jonschkowski et al., "What Matters in Unsupervised Optical Flow" (2020): the absolute second
-    differences of the flow along x and y, each weighted by exp(-edge * |image difference over the
-    same three pixels|), averaged; no motion that grows evenly over the frame costs anything.
-    ``flows`` (K, B, 2, H, W) in pixels, ``image`` (B, 3, H, W) in [0, 1] is frame t - 1, whose
-    pixels move; refinements weigh as in :func:`photometric_loss`. The paper has no such term: it is
-    an option.
-    """
-    loss = flows.new_zeros(())
-    for k, flow in enumerate(flows, start=1):
-        parts = []
-        for axis in (2, 3):
-            size = image.shape[axis]
-            step = image.narrow(axis, 2, size - 2) - image.narrow(axis, 0, size - 2)
-            free = (-edge * step.abs().mean(dim=1, keepdim=True)).exp()
-            bent = flow.diff(n=2, dim=axis)
-            parts.append((free * (bent.square() + ROUND**2).sqrt()).mean())
-        loss = loss + decay ** (len(flows) - k) * torch.stack(parts).mean()
-    return loss

@@ -7,21 +7,42 @@ mask goes to the encoder and the reference encoder (method: authors' code).
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from hs2s_core.errors import InvalidConfig
 from hs2s_core.models.base import StepOutput, VideoSegmenter, map_tree
-from hs2s_core.models.flow import photometric_loss, smoothness_loss
 from hs2s_core.models.inputs import denormalise
 from hs2s_core.training.batches import Batch
+from hs2s_core.training.flow_losses import photometric_loss, smoothness_loss
 from hs2s_core.training.losses import LossWeights, step_loss
+from hs2s_core.training.norms import kept_statistics
+
+T = TypeVar("T")
 
 
 class Unroll(nn.Module):
-    """Clip in, loss out; a module, so that data parallel training can wrap it."""
+    """Clip in, loss out; a module, so that data parallel training can wrap it.
+
+    Args:
+        model: the network, in training mode.
+        weights: of the loss terms.
+        precision: ``bfloat16`` runs the network, not the losses, under autocast.
+        checkpointing: keep no activations of the image encoding, of a look-ahead and of the steps;
+            the backward pass computes each part anew. Results and batch-norm statistics stay the
+            same. All frames are encoded as one part, since batch norms pool over them.
+        detach: cut the gradient at fed-back masks.
+        chunk: frames that a network which is not online sees at once, as :func:`propagate` shows
+            them: the given frame is the first of the first chunk. 0: the whole clip.
+
+    Raises:
+        InvalidConfig: a negative chunk.
+    """
 
     def __init__(
         self,
@@ -31,13 +52,17 @@ class Unroll(nn.Module):
         precision: str = "float32",
         checkpointing: bool = False,
         detach: bool = False,
+        chunk: int = 0,
     ) -> None:
         super().__init__()
+        if chunk < 0:
+            raise InvalidConfig(f"chunk is {chunk}; expected frames, or 0 for whole clips")
         self.model = model
         self.weights = weights
         self.precision = precision
         self.checkpointing = checkpointing
         self.detach = detach
+        self.chunk = chunk
 
     def forward(self, batch: Batch, sampling: float) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean loss over the steps, and the mean of each of its terms by name.
@@ -45,17 +70,17 @@ class Unroll(nn.Module):
         ``sampling`` is the chance that a prediction is fed back instead of the truth.
         """
         length = len(batch.frames)
-        with torch.autocast(
-            batch.frames.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"
-        ):
-            features = self._encode(batch.frames)
-            state = self.model.begin(features[0], batch.masks[0], batch.owner)
-            state = self.model.look_ahead(features[1:], state, batch.owner)
+        features = self._encode(batch.frames)
+        state = self._call(self.model.begin, features[0], batch.masks[0], batch.owner)
         mask = batch.masks[0]
         losses: list[Tensor] = []
         sums: dict[str, Tensor] = {}
+        chunk = self.chunk or length
         for t in range(1, length):
-            output, state = self._step(features[t], mask, state, batch.owner)
+            if t == 1 or t % chunk == 0:
+                ahead = features[t : (t // chunk + 1) * chunk]
+                state = self._call(self.model.look_ahead, ahead, state, batch.owner)
+            output, state = self._call(self.model.step, features[t], mask, state, batch.owner)
             border = None if batch.borders is None else batch.borders[t]
             loss, terms = step_loss(output, batch.masks[t], self.weights, border)
             if output.flow is not None:
@@ -71,23 +96,25 @@ class Unroll(nn.Module):
     def _encode(self, frames: Tensor) -> list[Any]:
         """What depends on the images alone, for all frames at once: one tree per frame."""
         length, clips = frames.shape[:2]
-        everything = self.model.encode(frames.flatten(0, 1))
+        everything = self._call(self.model.encode, frames.flatten(0, 1))
         return [
             map_tree(lambda x, t=t: x[t * clips : (t + 1) * clips], everything)
             for t in range(length)
         ]
 
-    def _step(
-        self, features: Any, mask: Tensor, state: Any, owner: Tensor
-    ) -> tuple[StepOutput, Any]:
-        enabled = self.precision == "bfloat16"
-        with torch.autocast(mask.device.type, torch.bfloat16, enabled=enabled):
-            if self.checkpointing and torch.is_grad_enabled():
-                result: tuple[StepOutput, Any] = checkpoint(
-                    self.model.step, features, mask, state, owner, use_reentrant=False
-                )
-                return result
-            return self.model.step(features, mask, state, owner)
+    def _call(self, part: Callable[..., T], *inputs: Any) -> T:
+        """Run a part of the model on ``inputs``, in this training's precision."""
+        device = next(self.model.parameters()).device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            if not (self.checkpointing and torch.is_grad_enabled()):
+                return part(*inputs)
+            result: T = checkpoint(
+                part,
+                *inputs,
+                use_reentrant=False,
+                context_fn=lambda: (nullcontext(), kept_statistics(self.model)),
+            )
+            return result
 
     def _next_mask(self, output: StepOutput, truth: Tensor, own: Tensor) -> Tensor:
         prediction = output.logits.float().sigmoid()
