@@ -21,7 +21,7 @@ from hs2s_core.data.videos import VosFolder, VosObject, VosVideo, safe_name, som
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.media.images import list_images, natural_key
 
-__all__ = ["VosFolder", "VosObject", "VosVideo", "list_splits", "open_folder"]
+__all__ = ["VosFolder", "VosObject", "VosVideo", "list_splits", "open_folder", "training_split"]
 
 _ALL_FRAMES = "_all_frames"
 _SPLITS = ("train", "valid", "test")
@@ -50,9 +50,9 @@ def open_folder(root: str | Path, split: str | None = None) -> VosFolder:
             if (split_root / "JPEGImages").is_dir():
                 return _open_youtube_vos(split_root, split)
         raise InvalidDataset(_layout_problem(root, split, splits))
-    for resolution in _RESOLUTIONS:
-        if _holds_only_folders(images / resolution):
-            return _open_davis(root, resolution, split, splits)
+    resolution = _davis_resolution(images)
+    if resolution is not None:
+        return _open_davis(root, resolution, split, splits)
     if split not in (None, root.name):
         raise InvalidDataset(
             f"{root}: has no split '{split}', it is a single set of videos; leave the split out."
@@ -79,6 +79,27 @@ def list_splits(root: str | Path) -> list[str]:
         lists = (root / "ImageSets").glob("*/*.txt")
         return sorted(f"{file.parent.name}/{file.stem}" for file in lists)
     return list(_split_folders(root))
+
+
+def training_split(root: str | Path) -> str | None:
+    """The split of ``root`` that is meant for training; ``None`` where there is only one set.
+
+    That is ``train`` of YouTube-VOS and ``2017/train`` of DAVIS (another year's if there is no
+    2017). Raises ``InvalidDataset`` if there are splits and none of them is one to train on:
+    nobody should train on validation videos unawares.
+    """
+    root = Path(root).expanduser().absolute()
+    images = root / "JPEGImages"
+    splits = list_splits(root)
+    if not splits or (images.is_dir() and _davis_resolution(images) is None):
+        return None
+    found = [name for name in splits if name.split("/")[-1] == "train"]
+    if not found:
+        raise InvalidDataset(
+            f"{root}: has no training split; found {some(splits)}. "
+            "Name the one to train on (--split)."
+        )
+    return _latest(found)
 
 
 def _open_youtube_vos(root: Path, split: str) -> VosFolder:
@@ -123,8 +144,7 @@ def _davis_names(root: Path, split: str, splits: Sequence[str]) -> tuple[str, ..
             f"{root}: no list '{split}' in ImageSets; found {some(splits)}. "
             "Choose one of these, or leave the split out for every video."
         )
-    years = [name for name in matches if name.startswith("20")]
-    path = root / "ImageSets" / f"{max(years or matches)}.txt"
+    path = root / "ImageSets" / f"{_latest(matches)}.txt"
     names: dict[str, None] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         entry = line.split()[0] if line.strip() else None
@@ -134,6 +154,12 @@ def _davis_names(root: Path, split: str, splits: Sequence[str]) -> tuple[str, ..
             # A pair's first path is JPEGImages/480p/<video>/<frame>.jpg.
             names[safe_name(parts[-2] if pair and len(parts) >= 2 else entry, str(path))] = None
     return tuple(names)
+
+
+def _latest(names: Sequence[str]) -> str:
+    """Of lists of one name the latest year's: 2017 before 2016, both before 480p."""
+    years = [name for name in names if name.startswith("20")]
+    return max(years or names)
 
 
 def _read_meta(root: Path) -> Mapping[str, Any] | None:
@@ -172,6 +198,12 @@ def _known_splits() -> tuple[str, ...]:
 
 def _split_folders(root: Path) -> tuple[str, ...]:
     return tuple(name for name in _known_splits() if (root / name / "JPEGImages").is_dir())
+
+
+def _davis_resolution(images: Path) -> str | None:
+    """The folder of frames that makes ``images`` one of DAVIS, the smallest first."""
+    found = (name for name in _RESOLUTIONS if _holds_only_folders(images / name))
+    return next(found, None)
 
 
 def _holds_only_folders(folder: Path) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hs2s_core.data.folders import list_splits, open_folder
+from hs2s_core.data.folders import list_splits, open_folder, training_split
 from hs2s_core.errors import InvalidDataset
 
 from .builders import SIZE, davis, plain, rectangles, write_meta, write_video, youtube_vos
@@ -225,3 +225,27 @@ class TestPathsStayInside:
 
 def test_sizes_of_the_builders() -> None:
     assert rectangles([1, 2, 3]).shape == SIZE
+
+
+class TestTrainingSplit:
+    def test_youtube_vos(self, tmp_path: Path) -> None:
+        assert training_split(youtube_vos(tmp_path)) == "train"
+        assert training_split(tmp_path / "train") is None
+
+    def test_davis_2017_before_2016(self, tmp_path: Path) -> None:
+        (davis(tmp_path) / "ImageSets/2016/train.txt").write_text("dogs\n")
+        (tmp_path / "ImageSets/480p/train.txt").write_text("dogs\n")
+        assert training_split(tmp_path) == "2017/train"
+        assert open_folder(tmp_path, training_split(tmp_path)).names == ("bear",)
+        (tmp_path / "ImageSets/2017/train.txt").unlink()
+        assert training_split(tmp_path) == "2016/train"
+
+    def test_plain_has_none_whatever_lists_it_has(self, tmp_path: Path) -> None:
+        (plain(tmp_path) / "ImageSets/Segmentation").mkdir(parents=True)
+        (tmp_path / "ImageSets/Segmentation/val.txt").write_text("clip\n")
+        assert training_split(tmp_path) is None
+
+    def test_splits_without_one_to_train_on(self, tmp_path: Path) -> None:
+        (davis(tmp_path) / "ImageSets/2017/train.txt").unlink()
+        with pytest.raises(InvalidDataset, match=r"found 2016/val, 2017/val, 480p/val.*--split"):
+            training_split(tmp_path)
