@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
 import pytest
+import torch
 
+from hs2s_core.config import preset
 from hs2s_core.data.clips import ClipSet
 from hs2s_core.errors import InvalidDataset
+from hs2s_core.models import build_model
+from hs2s_core.training.config import DataConfig, Stage, TrainingConfig
+from hs2s_core.training.loop import train
+from hs2s_core.training.losses import LOSS_PRESETS
 from hs2s_fiftyone.training import labelled_videos
 
 from .helpers import SIZE, detection, square, video_sample
@@ -60,3 +69,28 @@ def test_clips_can_be_drawn(labelled: fo.Dataset) -> None:
 def test_other_fields_are_refused(labelled: fo.Dataset) -> None:
     with pytest.raises(InvalidDataset, match="expected one of truth"):
         list(labelled_videos(labelled, "frames.nothing"))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_view_can_be_trained_on(labelled: fo.Dataset, tmp_path: Path, workers: int) -> None:
+    """Three steps on a view alone, in this process and with a worker that reads the clips."""
+    view = labelled.match(fo.ViewField("frames").length() > 1)
+    config = TrainingConfig(
+        model=replace(preset("hs2s-lite"), width=16, input_size=SIZE),
+        data=DataConfig(workers=workers),
+        stages=(Stage(steps=3, size=SIZE, frames=3, clips=2),),
+        losses=LOSS_PRESETS["lite"],
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(config.seed)
+    start = build_model(config.model)
+    model = train(config, tmp_path, videos=labelled_videos(view, "frames.truth"))
+    torch.set_num_threads(before)
+    records = [json.loads(line) for line in (tmp_path / "log.jsonl").open()]
+    assert [record["step"] for record in records] == [1, 2, 3]
+    assert all(np.isfinite(record["loss"]) for record in records)
+    moved = [
+        not torch.equal(a, b) for a, b in zip(start.parameters(), model.parameters(), strict=True)
+    ]
+    assert sum(moved) > 0.9 * len(moved)
