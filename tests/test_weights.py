@@ -19,10 +19,12 @@ from hs2s_core import weights
 from hs2s_core.authors import convert_checkpoint, our_name, their_name
 from hs2s_core.commands import weights as command
 from hs2s_core.config import PRESETS
+from hs2s_core.config import preset as find_preset
 from hs2s_core.devices import pick_device
 from hs2s_core.errors import HS2SError, InvalidConfig, InvalidWeights
 from hs2s_core.models import VideoSegmenter, build_model
 from hs2s_core.models.encoders import Encoder
+from hs2s_core.models.pretrained import check_backbone
 from hs2s_core.resources import asset
 
 LAYOUT = Path(__file__).parent / "data" / "parity" / "layout.json"
@@ -361,11 +363,31 @@ def test_a_backbone_that_cannot_be_had_is_explained(
 
     monkeypatch.setattr("torch.hub.download_url_to_file", no_network)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(InvalidWeights, match=r"unreachable.*pretrained_backbone=False"):
+    with pytest.raises(InvalidWeights, match=r"unreachable.*pretrained_backbone=False") as error:
         build_model(config, pretrained_backbone=True)
+    assert "--backbone PATH" in str(error.value)
+    assert "--backbone none" in str(error.value)
     for name in ("hs2s-lite", "hs2s-axial/4"):
         with pytest.raises(InvalidConfig, match="no ImageNet weights"):
             build_model(name, pretrained_backbone=path)
+
+
+def test_a_backbone_is_checked_without_building_the_network(tmp_path: Path) -> None:
+    """A file, or a folder that holds it under torchvision's name; at its width alone."""
+    config = PRESETS["hs2s"].scaled(16)
+    path = tmp_path / "resnet50-0676ba61.pth"
+    _backbone_file(build_model(config).get_submodule("encoder"), path)  # type: ignore[arg-type]
+    for source in (path, str(tmp_path), False):
+        check_backbone(config, source)
+    with pytest.raises(InvalidWeights, match="do not fit this encoder at its width"):
+        check_backbone(PRESETS["hs2s"].scaled(8), path)
+    with pytest.raises(InvalidWeights, match=r"holds no vgg16-397923af\.pth"):
+        check_backbone(PRESETS["s2s"].scaled(16), tmp_path)
+    model = build_model(config, pretrained_backbone=tmp_path).state_dict()
+    assert (model["encoder.conv1.weight"] == 0.25).all()
+    for name in ("hs2s-lite", "hs2s-axial/4"):
+        with pytest.raises(InvalidConfig, match="no ImageNet weights"):
+            check_backbone(find_preset(name), path)
 
 
 # The command

@@ -1,4 +1,4 @@
-"""ImageNet weights for the image encoders, from torchvision or from a file (paper 4.1)."""
+"""ImageNet weights for the image encoders, from torchvision or from files (paper 4.1)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torchvision.models import get_weight
 
+from hs2s_core.config import ModelConfig
 from hs2s_core.errors import InvalidConfig, InvalidWeights
-from hs2s_core.models.encoders import Encoder
+from hs2s_core.models.encoders import Encoder, build_encoder
 
 PUBLISHED = {
     "resnet50": "ResNet50_Weights.IMAGENET1K_V1",
@@ -22,25 +23,73 @@ PUBLISHED = {
     "deeplab_aspp": "DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1",
 }
 """Encoder -> torchvision weights that fit its image layers. Axial-50-S has none."""
+FULL_WIDTH = 64
+"""``backbone_width`` of the published tensors."""
+RANDOM_START = "--backbone none (in Python pretrained_backbone=False)"
+
+
+def has_published_weights(config: ModelConfig) -> bool:
+    """Whether torchvision has ImageNet weights that fit the encoders of ``config``."""
+    return _takes_weights(config) and config.backbone_width == FULL_WIDTH
+
+
+def choose_backbone(config: ModelConfig, choice: bool | str | Path | None) -> bool | str:
+    """What ``pretrained_backbone`` of ``config`` shall be; ``None`` leaves it to the encoder.
+
+    Left so, encoders start from ImageNet where :func:`has_published_weights`, and from random
+    values elsewhere. Raises InvalidConfig for a choice that ``config`` cannot follow.
+    """
+    if choice is None:
+        return has_published_weights(config)
+    if choice is False:
+        return False
+    if not _takes_weights(config):
+        encoder = "of the lite networks" if config.system == "lite" else repr(config.encoder)
+        raise InvalidConfig(
+            f"no ImageNet weights are published for the encoder {encoder}, only for "
+            f"{', '.join(PUBLISHED)}; start it from random values with {RANDOM_START}"
+        )
+    if choice is True and config.backbone_width != FULL_WIDTH:
+        raise InvalidConfig(
+            f"the published ImageNet weights fit encoders of full width ({FULL_WIDTH} channels in "
+            f"the first stage), found {config.backbone_width}; start it from random values with "
+            f"{RANDOM_START}"
+        )
+    return choice if choice is True else str(choice)
+
+
+def check_backbone(config: ModelConfig, source: bool | str | Path) -> None:
+    """Raise what :func:`load_backbone` would for ``config``; no network's values are needed."""
+    if not source:
+        return
+    choose_backbone(config, source)
+    with torch.device("meta"):
+        encoder = build_encoder(config)
+    load_backbone([encoder], config.encoder, source)
 
 
 def load_backbone(encoders: Iterable[Encoder], name: str, source: bool | str | Path) -> None:
     """Start the image layers of ``encoders`` (each of the kind ``name``) from ImageNet.
 
-    ``source`` is True for torchvision's weights, which are fetched once and cached, or a state
-    dict file of the same layout; other layers keep their values. Raises InvalidWeights when
-    the weights cannot be fetched, read, or do not fit.
+    ``source`` is True for torchvision's weights, which are fetched once and cached, a state
+    dict file of the same layout, or a folder that holds torchvision's file under its own name;
+    other layers keep their values. Raises InvalidWeights when the weights cannot be fetched,
+    read, or do not fit.
     """
     if name not in PUBLISHED:
         raise InvalidConfig(
             f"no ImageNet weights are published for encoder {name!r}, only for "
-            f"{', '.join(PUBLISHED)}; build it with pretrained_backbone=False"
+            f"{', '.join(PUBLISHED)}; start it from random values with {RANDOM_START}"
         )
-    state = _fetch(name) if source is True else _read(Path(str(source)))
+    state = _fetch(name) if source is True else _read(_file(name, Path(str(source))))
     # DeepLab's file holds its ResNet under this prefix.
     state = {key.removeprefix("backbone."): value for key, value in state.items()}
     for encoder in encoders:
         _fill(encoder, state, name if source is True else str(source))
+
+
+def _takes_weights(config: ModelConfig) -> bool:
+    return config.system != "lite" and config.encoder in PUBLISHED
 
 
 def _fetch(name: str) -> dict[str, Any]:
@@ -50,15 +99,33 @@ def _fetch(name: str) -> dict[str, Any]:
     except (OSError, RuntimeError) as error:  # no network, no such address, hash mismatch
         raise InvalidWeights(
             f"the ImageNet weights {PUBLISHED[name]} could not be fetched ({error}). Either "
-            f"download {weights.url} elsewhere and pass the file's path as pretrained_backbone, "
-            "or start from random values with pretrained_backbone=False"
+            f"download {weights.url} elsewhere and give that file, or the folder it is in, with "
+            "--backbone PATH (in Python pretrained_backbone=PATH); or start from random values "
+            f"with {RANDOM_START}"
         ) from error
     return state
 
 
+def _file(name: str, source: Path) -> Path:
+    """The file of an encoder: ``source`` itself, or torchvision's if ``source`` is a folder."""
+    if not source.is_dir():
+        return source
+    url: str = get_weight(PUBLISHED[name]).url
+    file = source / url.rsplit("/", 1)[-1]
+    if not file.is_file():
+        raise InvalidWeights(
+            f"{source}: holds no {file.name}, the ImageNet weights of encoder {name!r}; download "
+            f"{url} into it, or start from random values with {RANDOM_START}"
+        )
+    return file
+
+
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise InvalidWeights(f"no backbone weights file {str(path)!r}")
+        raise InvalidWeights(
+            f"no backbone weights file {str(path)!r}; expected a state dict in torchvision's "
+            "layout, or a folder that holds torchvision's files"
+        )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError) as error:
