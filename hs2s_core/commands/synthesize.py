@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,15 +81,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _stills(args: argparse.Namespace) -> StillSet:
+    from hs2s_core.data.splits import read_split
     from hs2s_core.data.stills import StillSet
 
     names = None
     if args.splits:
-        file, key = args.splits
-        splits = json.loads(Path(file).read_text())
-        if key not in splits:
-            raise InvalidConfig(f"{file} has no {key!r}; it has {', '.join(splits)}")
-        names = splits[key]
+        names = read_split(*args.splits)
     found = sorted(folder.parent.name for folder in args.stills.glob("*/images"))
     sets = args.sets or (found if names is None else sorted(names))
     if not sets:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,19 @@ class StillSet:
         self,
         root: Path,
         sets: Sequence[str],
-        names: dict[str, Sequence[str]] | None = None,
+        names: Mapping[str, Sequence[str]] | None = None,
         cache: int = 600,
     ) -> None:
         self.items: list[tuple[Path, Path]] = []
         self.weights: list[float] = []
+        if names is not None and not names.keys() >= set(sets):
+            missing = ", ".join(sorted(set(sets) - names.keys()))
+            raise InvalidDataset(
+                f"no names are given for the stills of {missing}; the split has "
+                f"{', '.join(names) or 'no set'}"
+            )
         for name in sets:
-            found = list(_pairs(root / name, set(names[name]) if names else None))
+            found = list(_pairs(root / name, None if names is None else set(names[name])))
             if not found:
                 raise InvalidDataset(
                     f"no stills in {root / name}: expected images/*.jpg with masks/<same name>.png"

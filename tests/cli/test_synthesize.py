@@ -57,7 +57,29 @@ def test_splits_limit_the_stills(run: Run, stills: Path, tmp_path: Path) -> None
     other = tmp_path / "other"
     status, _, error = run("synthesize", stills, "--out", other, "--splits", splits, "train")
     assert status == 2
-    assert "has no 'train'; it has dev" in error
+    assert "has no split 'train'; it has dev" in error
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("[]", "has no split 'dev'; it has a list"),
+        ('{"train": {}}', "has no split 'dev'; it has train"),
+        ('{"dev": {"shapes": [1]}}', "split 'dev' is not {set: [names]}"),
+        ('{"dev": {"others": ["b"]}}', "no names are given for the stills of shapes"),
+    ],
+)
+def test_a_wrong_split_file_is_refused(
+    run: Run, stills: Path, tmp_path: Path, written: str, said: str
+) -> None:
+    splits = tmp_path / "splits.json"
+    splits.write_text(written)
+    given = ["--out", tmp_path / "out", "--splits", splits, "dev", "--sets", "shapes"]
+    status, _, error = run("synthesize", stills, *given)
+    assert status == 2
+    assert said in error
+    assert len(error.splitlines()) == 1
 
 
 def test_refusals(run: Run, stills: Path, tmp_path: Path) -> None:
