@@ -69,6 +69,9 @@ class Plan:
     skipped: list[str] = field(default_factory=list)
     """Sample ids of videos that have their labels already."""
     problems: list[Problem] = field(default_factory=list)
+    kept: set[str] = field(default_factory=set)
+    """Those of the problems' sample ids whose videos have labels: neither these nor the status
+    may change."""
     unchecked: int = 0
     """How many of ``todo`` were not looked at for lack of time."""
 
@@ -133,9 +136,10 @@ def make_plan(
             if settings.existing == "skip":
                 plan.skipped.append(sample_id)
                 continue
-            if settings.existing == "fail":
-                text = f"already has labels in {settings.output_field!r}"
-                plan.problems.append(Problem(sample_id, name, text))
+            plan.kept.add(sample_id)
+            reason = _refusal(status, settings)
+            if reason is not None:
+                plan.problems.append(Problem(sample_id, name, reason))
                 continue
         if deadline is not None and time.monotonic() > deadline:
             plan.unchecked += 1
@@ -149,6 +153,7 @@ def make_plan(
             plan.todo.append(sample_id)
         else:
             plan.problems.append(Problem(sample_id, name, reason))
+    plan.kept.difference_update(plan.todo)
     return plan
 
 
@@ -186,10 +191,23 @@ def has_results(
     samples: SampleCollection, sample_id: str, status: str | None, settings: Settings
 ) -> bool:
     """Whether a video's output is finished, or was put there by someone else."""
-    if status in (DONE, RUNNING, FAILED):
-        # What a stopped run left behind is no result.
+    if status in (DONE, RUNNING):
+        # What a killed run left behind is no result.
         return status == DONE
+    # A run that failed leaves no labels, so these are not from here.
     return _has_labels(samples, settings.output_field, sample_id)
+
+
+def _refusal(status: str | None, settings: Settings) -> str | None:
+    """Why the labels that a video has may not be replaced, None if they may."""
+    if settings.existing == "fail":
+        return f"already has labels in {settings.output_field!r}"
+    if status != DONE:
+        return (
+            f"has labels in {settings.output_field!r} that were not made by this operator; choose "
+            "another output field, so that they are not overwritten, or clear them first"
+        )
+    return None
 
 
 def _output_error(samples: SampleCollection, settings: Settings) -> str | None:

@@ -107,10 +107,12 @@ def propagate(
             ``<output_field>_error`` say how each video ended.
         model: a loaded network, a ``.safetensors`` file or the name of shipped weights.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
-        existing: ``skip`` videos that are done, ``overwrite`` them, or ``fail`` if there are any.
+        existing: ``skip`` videos that have labels in the output field, ``overwrite`` those that
+            this function made, or ``fail`` if there are any. Labels of others are never replaced.
         online_steps: training steps on the first masks of each video before it is propagated, with
             a copy of the model (the paper's online training); 0 for none.
         skip_invalid: go on without videos that cannot be propagated, instead of refusing all.
+            Those that have labels in the output field keep them and their status.
         progress: True or False for a progress bar, or a function that is called with Progress;
             None follows FiftyOne's settings.
 
@@ -149,7 +151,9 @@ def run(
     summary = Summary(settings.output_field, skipped=len(plan.skipped), failed=plan.problems)
     _declare_fields(samples, settings)
     for problem in plan.problems:
-        _set_status(samples._dataset[problem.sample_id], settings, FAILED, problem.reason)
+        if problem.sample_id not in plan.kept:
+            sample = samples._dataset[problem.sample_id]
+            _undo(samples, sample, settings, FAILED, problem.reason)
     for place, sample_id in enumerate(plan.todo):
         assert network is not None
         for step in _run_video(samples, sample_id, settings, network, summary):
@@ -168,9 +172,12 @@ def checked_plan(samples: SampleCollection, settings: Settings, *, skip_invalid:
     plan = make_plan(samples, settings)
     if plan.problems and not (skip_invalid and (plan.todo or plan.skipped)):
         listed = "\n".join(f"  {problem}" for problem in plan.problems)
+        advice = "Mend them, or leave them out with skip_invalid=True."
+        if skip_invalid:
+            advice = "Without them nothing is left to do: mend them, or choose other videos."
         raise HS2SError(
             f"{len(plan.problems)} of the videos cannot be propagated, and nothing was changed:\n"
-            f"{listed}\nMend them, or leave them out with skip_invalid=True."
+            f"{listed}\n{advice}"
         )
     return plan
 

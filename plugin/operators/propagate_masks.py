@@ -126,7 +126,7 @@ def _finish(ctx: foo.ExecutionContext, summary: Summary) -> Iterator[Any]:
     yield ctx.ops.reload_dataset()
     if summary.failed:
         yield ctx.ops.notify(
-            f"{count(len(summary.failed))} failed; see the field '{summary.output_field}_error'",
+            f"{count(len(summary.failed))} failed; see 'Why videos failed'",
             variant="warning",
         )
     result = _result(summary)

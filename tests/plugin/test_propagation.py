@@ -161,6 +161,72 @@ def test_existing_results_can_be_refused(videos: fo.Dataset, network: CopyNetwor
         propagate(videos, "truth", "found", model=network, existing="fail")
 
 
+def test_finished_videos_stay_finished_where_they_are_refused(
+    videos: fo.Dataset, network: CopyNetwork, make_video: MakeVideo
+) -> None:
+    """Else the next run would take them for failed ones, and do them again."""
+    propagate(videos[:1], "truth", "found", model=network)
+    make_video("b.mp4")
+    options = {"model": network, "existing": "fail", "skip_invalid": True}
+    summary = propagate(videos, "truth", "found", **options)
+    assert summary.done == ["b.mp4", "c.mp4"]
+    assert [str(problem) for problem in summary.failed] == ["a.mp4: already has labels in 'found'"]
+    assert videos.values("found_status") == ["done"] * 3
+    assert videos.values("found_error") == [None] * 3
+    assert frames_with(videos[:1], "found") == 5
+    assert propagate(videos, "truth", "found", model=network).skipped == 3
+    with pytest.raises(HS2SError, match=r"3 of the videos [^$]*nothing is left to do"):
+        propagate(videos, "truth", "found", **options)
+
+
+def test_results_outlive_a_run_that_cannot_replace_them(
+    videos: fo.Dataset, network: CopyNetwork
+) -> None:
+    propagate(videos[:1], "truth", "found", model=network)
+    Path(videos.first().filepath).unlink()
+    options = {"model": network, "existing": "overwrite", "skip_invalid": True}
+    summary = propagate(videos, "truth", "found", **options)
+    assert "no such file" in summary.failed[0].reason
+    assert videos.values("found_status") == ["done", "failed", "done"]
+    assert frames_with(videos[:1], "found") == 5
+
+
+@pytest.mark.parametrize("existing", ["skip", "overwrite", "fail"])
+@pytest.mark.parametrize("failed", [False, True])
+def test_labels_drawn_by_hand_are_kept(
+    videos: fo.Dataset, network: CopyNetwork, existing: str, failed: bool
+) -> None:
+    """In a field that this operator made, for a video that it did not do."""
+    propagate(videos[1:2] if failed else videos[:1], "truth", "found", model=network)
+    by_hand = videos[1:2].first()
+    by_hand.frames[2]["found"] = start(square(30, 30))
+    by_hand.save()
+    status = "failed" if failed else None
+    summary = propagate(
+        videos, "truth", "found", model=network, existing=existing, skip_invalid=True
+    )
+    assert "c.mp4" in summary.done
+    assert "b.mp4" not in summary.done
+    by_hand.reload()
+    assert by_hand.found_status == status
+    masks = [frame_masks(frame.found, SIZE) for frame in by_hand.frames.values()]
+    assert [sorted(found) for found in masks] == [[], [1]]
+    assert np.array_equal(masks[1][1], square(30, 30))
+
+
+def test_what_a_killed_run_left_of_a_video_that_is_gone_is_removed(
+    videos: fo.Dataset, network: CopyNetwork
+) -> None:
+    propagate(videos[:1], "truth", "found", model=network)
+    sample = videos.first()
+    sample["found_status"] = "running"
+    sample.save()
+    Path(sample.filepath).unlink()
+    propagate(videos, "truth", "found", model=network, skip_invalid=True)
+    assert videos.values("found_status") == ["failed", "failed", "done"]
+    assert frames_with(videos[:1], "found") == 0
+
+
 def test_stopping_leaves_no_half_video(videos: fo.Dataset, network: CopyNetwork) -> None:
     steps = run(videos, Settings("truth", "found"), model=network)
     for step in steps:
