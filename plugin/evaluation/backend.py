@@ -78,9 +78,12 @@ class VOSEvaluation(DetectionEvaluation):
         return names + [f"frames.{path}" for path, _, _ in below]
 
     def rename(self, samples: SampleCollection, eval_key: str, new_eval_key: str) -> None:
-        """Called by FiftyOne before the run gets its new key."""
+        """Called by FiftyOne before the run gets its new key.
+
+        FiftyOne logs an error and gives the key all the same; then the fields keep their names.
+        """
         dataset = samples._dataset
-        fields.rename(dataset, eval_key, new_eval_key, self._items(samples))
+        fields.rename(dataset, eval_key, new_eval_key, self._field)
         rename_views(dataset, eval_key, new_eval_key)
         samples._rename_sidebar_group(eval_key, new_eval_key)
 
@@ -99,9 +102,13 @@ class VOSEvaluation(DetectionEvaluation):
                 return
         super().validate_run(samples, key, overwrite=overwrite)
 
+    @property
+    def _field(self) -> str:
+        """The prediction field, below a frame."""
+        return str(self.config.pred_field.removeprefix("frames."))
+
     def _items(self, samples: SampleCollection) -> str | None:
-        field = self.config.pred_field.removeprefix("frames.")
-        return fields.prediction_list(samples, field)
+        return fields.prediction_list(samples, self._field)
 
 
 class VOSEvaluationResults(DetectionResults):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
+
+from hs2s_core.errors import HS2SError
 
 SAMPLE_FIELDS: dict[str, tuple[type[fo.Field], str]] = {
     "jf": (fo.FloatField, "J&F: mean of J and F"),
@@ -30,6 +32,9 @@ FRAME_FIELDS = {
     "f": "F: mean over the objects that count in this frame",
 }
 LABEL_FIELDS = {"jf": "J&F of this object", "j": "J of this object", "f": "F of this object"}
+
+_MARK = {"evaluation": "vos-jf"}
+"""In the ``info`` of every field that a run wrote: only such fields are renamed and deleted."""
 
 
 def prediction_list(samples: SampleCollection, field: str) -> str | None:
@@ -60,43 +65,112 @@ def sample_paths(eval_key: str) -> Iterator[tuple[str, type[fo.Field], str]]:
         yield f"{eval_key}_{suffix}", kind, text
 
 
-def taken(samples: SampleCollection, eval_key: str) -> list[str]:
-    """Existing sample and frame fields that a new run of this key would write."""
+def taken(
+    samples: SampleCollection, eval_key: str, prediction_field: str, earlier: str | None = None
+) -> list[str]:
+    """What a new run of this key would write to and is there already.
+
+    These are sample and frame fields, attributes of the predicted labels, also such as the schema
+    does not know, and names that FiftyOne's labels have for themselves. ``earlier`` is the
+    prediction field of the run that this one replaces, with what that run wrote.
+    """
     dataset = samples._dataset
-    found = [path for path, _, _ in sample_paths(eval_key) if dataset.has_sample_field(path)]
-    return found + [
-        f"frames.{path}"
-        for path, _, _ in frame_paths(eval_key, None)
-        if dataset.has_frame_field(path)
-    ]
+    items = prediction_list(samples, prediction_field)
+    found, undeclared = [], []
+    for path, _, _ in sample_paths(eval_key):
+        field = dataset.get_field(path)
+        if field is not None and (earlier is None or not _is_ours(field)):
+            found.append(path)
+    for path, _, _ in frame_paths(eval_key, items):
+        field = dataset.get_field(f"frames.{path}")
+        in_label = items is not None and path.startswith(f"{items}.")
+        replaced = prediction_field if in_label else earlier
+        if in_label and _is_reserved(dataset, prediction_field, path.rpartition(".")[2]):
+            found.append(f"frames.{path}")
+        elif field is None:
+            undeclared += [path] if in_label else []
+        elif earlier is None or replaced != earlier or not _is_ours(field):
+            found.append(f"frames.{path}")
+    return found + [f"frames.{path}" for path in _filled(dataset, undeclared)]
+
+
+def _is_reserved(dataset: fo.Dataset, prediction_field: str, name: str) -> bool:
+    """Whether FiftyOne's labels of this field have something of that name, set or not."""
+    kind = dataset.get_frame_field_schema()[prediction_field].document_type
+    label = kind._fields[kind._LABEL_LIST_FIELD].field.document_type
+    return name in label._fields or name == "instance" or hasattr(label, name)
+
+
+def _filled(dataset: fo.Dataset, paths: list[str]) -> Iterator[str]:
+    """Paths below a frame that hold values though no schema has them: attributes are dynamic."""
+    if not paths:
+        return
+    frames = dataset._frame_collection
+    # All in one pass over the frames, which ends at the first that has any.
+    if frames.find_one({"$or": [{path: {"$exists": True}} for path in paths]}, {"_id": 1}) is None:
+        return
+    for path in paths:
+        if frames.find_one({path: {"$exists": True}}, {"_id": 1}) is not None:
+            yield path
 
 
 def declare(dataset: fo.Dataset, eval_key: str, items: str | None) -> None:
     """Add all fields of a run, each with a description that the App shows."""
     # In two steps, because FiftyOne reads and writes the whole schema at each of them.
     dataset._merge_sample_field_schema(
-        {path: kind(description=text) for path, kind, text in sample_paths(eval_key)}
+        {path: kind(description=text, info=_MARK) for path, kind, text in sample_paths(eval_key)}
     )
     dataset._merge_frame_field_schema(
-        {path: kind(description=text) for path, kind, text in frame_paths(eval_key, items)}
+        {
+            path: kind(description=text, info=_MARK)
+            for path, kind, text in frame_paths(eval_key, items)
+        }
     )
 
 
-def rename(dataset: fo.Dataset, eval_key: str, new_key: str, items: str | None) -> None:
-    """Rename the fields of a run, and their values."""
-    dataset.rename_sample_fields(_pairs(sample_paths(eval_key), sample_paths(new_key)))
+def rename(dataset: fo.Dataset, eval_key: str, new_key: str, prediction_field: str) -> None:
+    """Rename the fields of a run, and their values.
+
+    Raises HS2SError if that would overwrite something.
+    """
+    items = prediction_list(dataset, prediction_field)
+    old, new = sample_paths(eval_key), sample_paths(new_key)
+    sample_pairs = _pairs(dataset, "", old, new)
     old, new = frame_paths(eval_key, items), frame_paths(new_key, items)
-    dataset.rename_frame_fields(_pairs(old, new))
+    frame_pairs = _pairs(dataset, "frames.", old, new)
+    found = taken(dataset, new_key, prediction_field) if sample_pairs or frame_pairs else ()
+    if found:
+        raise HS2SError(
+            f"fields of that name exist ({', '.join(found[:3])}), so those of {eval_key!r} keep "
+            f"theirs; rename the evaluation back to {eval_key!r}, then choose another name"
+        )
+    dataset.rename_sample_fields(sample_pairs)
+    dataset.rename_frame_fields(frame_pairs)
 
 
 def remove(dataset: fo.Dataset, eval_key: str, items: str | None) -> None:
     """Delete the fields of a run, as far as they exist."""
-    dataset.delete_sample_fields([path for path, _, _ in sample_paths(eval_key)], error_level=2)
-    paths = [path for path, _, _ in frame_paths(eval_key, items)]
-    dataset.delete_frame_fields(paths, error_level=2)
+    paths = sample_paths(eval_key)
+    dataset.delete_sample_fields(list(_pairs(dataset, "", paths)), error_level=2)
+    paths = frame_paths(eval_key, items)
+    dataset.delete_frame_fields(list(_pairs(dataset, "frames.", paths)), error_level=2)
 
 
 def _pairs(
-    old: Iterator[tuple[str, type[fo.Field], str]], new: Iterator[tuple[str, type[fo.Field], str]]
+    dataset: fo.Dataset,
+    prefix: str,
+    paths: Iterable[tuple[str, type[fo.Field], str]],
+    others: Iterable[tuple[str, type[fo.Field], str]] | None = None,
 ) -> dict[str, str]:
-    return {before[0]: after[0] for before, after in zip(old, new, strict=True)}
+    """Paths that a run wrote, each with its partner; others of these names belong to someone."""
+    listed = list(paths)
+    partners = listed if others is None else list(others)
+    return {
+        path: partner
+        for (path, _, _), (partner, _, _) in zip(listed, partners, strict=True)
+        if _is_ours(dataset.get_field(f"{prefix}{path}"))
+    }
+
+
+def _is_ours(field: fo.Field | None) -> bool:
+    return field is not None and (field.info or {}).get("evaluation") == _MARK["evaluation"]

@@ -90,7 +90,7 @@ def settings_errors(samples: SampleCollection, settings: Settings) -> dict[str, 
             )
     if settings.prediction_field == settings.truth_field:
         errors["prediction_field"] = "the predictions must be in another field than the truth"
-    key_error = _key_error(samples, settings.eval_key)
+    key_error = _key_error(samples, settings)
     if key_error is not None:
         errors["eval_key"] = key_error
     if settings.match not in MATCHES:
@@ -140,24 +140,27 @@ def video_names(samples: SampleCollection) -> dict[str, str]:
     }
 
 
-def _key_error(samples: SampleCollection, eval_key: str) -> str | None:
+def _key_error(samples: SampleCollection, settings: Settings) -> str | None:
+    eval_key = settings.eval_key
     if not isinstance(eval_key, str) or not eval_key.isidentifier() or eval_key.startswith("_"):
         return f"{eval_key!r} is no key; expected letters, digits and _, a letter first"
     dataset = samples._dataset
+    earlier = None
     if dataset.has_evaluation(eval_key):
         from .backend import METHOD
 
-        method = dataset.get_evaluation_info(eval_key).config.method
-        if method != METHOD:
+        config = dataset.get_evaluation_info(eval_key).config
+        if config.method != METHOD:
             return (
-                f"an evaluation {eval_key!r} of another kind ({method}) exists; choose another key "
-                "or delete it first"
+                f"an evaluation {eval_key!r} of another kind ({config.method}) exists; choose "
+                "another key or delete it first"
             )
-        return None
-    if taken := fields.taken(samples, eval_key):
+        earlier = config.pred_field.removeprefix("frames.")
+    taken = fields.taken(samples, eval_key, settings.prediction_field, earlier)
+    if taken:
         return (
-            f"fields of that name exist ({', '.join(taken[:3])}) and are not from an evaluation; "
-            "choose another key, so that they are not overwritten"
+            f"fields of that name exist ({', '.join(taken[:3])}) and are not from an evaluation "
+            f"{eval_key!r}; choose another key, so that they are not overwritten"
         )
     return None
 

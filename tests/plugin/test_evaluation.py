@@ -279,6 +279,55 @@ def test_wrong_settings_are_refused_before_anything_is_written(
     assert _everything(dataset) == before
 
 
+@pytest.mark.parametrize(
+    ("key", "named"),
+    [
+        ("label", "frames.pred.detections.label"),  # the class that was predicted
+        ("instance", "frames.pred.detections.instance"),  # set or not
+        ("to_dict", "frames.pred.detections.to_dict"),
+        ("quality", "frames.pred.detections.quality"),  # in the labels, but not in the schema
+        ("sure", "frames.pred.detections.sure_jf"),  # in the schema
+        ("once", "frames.once_j"),
+    ],
+)
+def test_a_key_must_not_overwrite_anything(dataset: fo.Dataset, key: str, named: str) -> None:
+    maps = moving(3, {1: (4, 2)})
+    sample = add_video(dataset, "video", maps, maps)
+    sample.frames[2].pred.detections[0]["quality"] = "good"
+    sample.frames[2]["once_j"] = "then"
+    sample.save()
+    dataset.add_frame_field("pred.detections.sure_jf", fo.StringField)
+    before = list(dataset._frame_collection.find())
+    with pytest.raises(HS2SError, match=rf"eval_key: fields of that name exist \({named}"):
+        evaluate(dataset, "pred", "truth", key, progress=False)
+    assert list(dataset._frame_collection.find()) == before
+    # Nor may a run get that name later, or delete what it did not write.
+    evaluate(dataset, "pred", "truth", "scores", progress=False)
+    dataset.rename_evaluation("scores", key)
+    assert dataset.values("frames.scores_jf") == [[None, 1.0, None]]
+    dataset.rename_evaluation(key, "scores")
+    dataset.rename_evaluation("scores", key)
+    dataset.delete_evaluation(key)
+    kept = list(dataset._frame_collection.find({}, {"pred.detections": 1, "once_j": 1}))
+    for now, was in zip(kept, before, strict=True):
+        assert now.get("once_j") == was.get("once_j")
+        assert was["pred"]["detections"][0].items() <= now["pred"]["detections"][0].items()
+
+
+def test_a_repeated_run_spares_what_another_field_has(dataset: fo.Dataset) -> None:
+    maps = moving(3, {1: (4, 2)})
+    sample = add_video(dataset, "video", maps, maps)
+    for frame in sample.frames.values():
+        frame["other"] = frame.pred.copy()
+        frame.other.detections[0]["scores"] = "mine"
+    sample.save()
+    evaluate(dataset, "pred", "truth", "scores", progress=False)
+    with pytest.raises(HS2SError, match=r"exist \(frames.other.detections.scores\)"):
+        evaluate(dataset, "other", "truth", "scores", progress=False)
+    assert dataset.values("frames.other.detections.scores", unwind=True) == ["mine"] * 3
+    evaluate(dataset, "pred", "truth", "scores", progress=False)
+
+
 def test_views_limit_what_is_evaluated(dataset: fo.Dataset) -> None:
     start = {1: (4, 2), 2: (26, 10)}
     truth, predicted = moving(8, start), moving(8, start)
