@@ -17,6 +17,7 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import HS2SError
 
 from .labels import mask_fields
+from .load_plan import INFO_KEY
 from .prompts import VideoPrompts, read_prompts, visible_labels
 from .videos import Clip, open_clip
 
@@ -91,6 +92,11 @@ def videos_of(samples: SampleCollection) -> SampleCollection:
             "folders of frames, load them with the operator 'Load a VOS dataset'."
         )
     return samples
+
+
+def is_ground_truth(samples: SampleCollection, field: str) -> bool:
+    """Whether the dataset was loaded with its annotations in this frame field."""
+    return (samples._dataset.info.get(INFO_KEY) or {}).get("label_field") == field
 
 
 def settings_errors(samples: SampleCollection, settings: Settings) -> dict[str, str]:
@@ -216,6 +222,8 @@ def _output_error(samples: SampleCollection, settings: Settings) -> str | None:
         return "the output field must differ from the prompt field, which is never overwritten"
     if not _NAME.fullmatch(output):
         return f"{output!r} is no field name; expected letters, digits and _, a letter first"
+    if is_ground_truth(samples, output):
+        return f"{output!r} holds the dataset's ground truth, which is never overwritten"
     present = samples._dataset.get_frame_field_schema(include_private=True).get(output)
     if present is None:
         return None

@@ -6,26 +6,31 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import fiftyone as fo
 import numpy as np
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
+from pymongo import UpdateOne
 
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.evaluation.folders import find_videos
 from hs2s_core.media.images import natural_key
 from hs2s_core.media.masks import object_ids, read_id_map
 
-from .checks import Problem, describe, videos_of
+from .checks import Problem, describe, is_ground_truth, videos_of
 from .evaluation.reading import LabelField, read_documents
 from .evaluation.settings import video_names
 from .labels import Size, TrackedObject, mask_fields, to_detections
 from .propagation import Progress
-from .sizes import mask_sizes
+from .sizes import frame_count, mask_sizes
 from .writer import FrameWriter
 
 _NO_LABEL = "object"
+
+Packed = dict[int, dict[str, Any]]
+"""Labels by frame number (from 1), as the database has them: a mask takes about a kilobyte."""
 
 
 @dataclass
@@ -36,7 +41,7 @@ class ReadSummary:
     videos: list[str] = field(default_factory=list)
     frames: int = 0
     failed: list[Problem] = field(default_factory=list)
-    """Each video that could not be read, and why; it has no labels in the field."""
+    """Each video that could not be read, and why; what the field held of it is still there."""
     unknown: list[str] = field(default_factory=list)
     """Videos of the folder that the dataset does not have."""
 
@@ -68,7 +73,9 @@ def read_predictions(
         field: frame field to write.
         truth_field: frame field whose labels lend class and instance to the objects of the same
             ``index``; without it, or where it lacks an object, the class is "object".
-        overwrite: replace what the field holds.
+        overwrite: replace what the field holds of the videos that are in the folder. A video whose
+            files cannot all be read keeps its labels. The field of the ground truth with which the
+            dataset was loaded is never written.
         progress: True or False for a progress bar, or a function that is called with Progress.
 
     Raises:
@@ -110,22 +117,17 @@ def run(
             f"{folder}: none of its {len(folders)} videos (such as {next(iter(folders))}) is in "
             f"the dataset, whose videos are called like {next(iter(names.values()), 'nothing')}."
         )
-    dataset = samples._dataset
-    if not dataset.has_frame_field(field):
-        dataset.add_frame_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
     summary = ReadSummary(field, unknown=sorted(set(folders) - set(names.values())))
     for place, (sample_id, name) in enumerate(todo.items()):
         yield Progress(place / len(todo), f"{place + 1}/{len(todo)} {name}")
-        view = dataset.select(sample_id)
-        view.clear_frame_field(field)
         try:
-            summary.frames += _read_video(samples, sample_id, folders[name], field, truth)
+            labels = _read_video(samples, sample_id, folders[name], truth)
+            _replace(samples, sample_id, field, labels)
         except Exception as error:  # the other videos must not suffer
-            dataset[sample_id].reload()
-            view.clear_frame_field(field)
             summary.failed.append(Problem(sample_id, name, describe(error)))
         else:
             summary.videos.append(name)
+            summary.frames += len(labels)
     yield Progress(1.0, "Finished")
     return summary
 
@@ -144,6 +146,11 @@ def _check_fields(
         raise HS2SError(f"{field!r} is no field name; expected letters, digits and _.")
     if field == truth:
         raise HS2SError("the predictions must go to another field than the truth.")
+    if is_ground_truth(samples, field):
+        raise HS2SError(
+            f"the frame field {field!r} holds the dataset's ground truth, which is never "
+            "overwritten; choose another field."
+        )
     if not dataset.has_frame_field(field):
         return
     if known.get(field) is not fo.Detections:
@@ -157,27 +164,55 @@ def _check_fields(
 
 
 def _read_video(
-    samples: SampleCollection, sample_id: str, folder: Path, field: str, truth: str | None
-) -> int:
-    """Read one video; returns the number of frames."""
-    sample = samples._dataset[sample_id]
+    samples: SampleCollection, sample_id: str, folder: Path, truth: str | None
+) -> Packed:
+    """Read all files of one video; nothing is written."""
     video_size, source_size = mask_sizes(samples, sample_id)
     numbers = _frame_numbers(samples, sample_id)
+    total = frame_count(samples, sample_id)
     known = {} if truth is None else _known_objects(samples, sample_id, truth)
-    writer = FrameWriter(sample, field)
     objects: dict[int, TrackedObject] = {}
+    labels: Packed = {}
     files = [file for file in folder.iterdir() if file.suffix.lower() == ".png"]
     files = [file for file in files if not file.name.startswith(".")]
     for file in sorted(files, key=lambda entry: natural_key(entry.name)):
-        number = _frame_number(file, numbers)
+        number = _frame_number(file, numbers, total)
+        if number in labels:
+            raise InvalidDataset(
+                f"{file}: another file has the same number; expected one mask a frame. Remove one."
+            )
         id_map = _fit(read_id_map(file), file, video_size, source_size)
         for object_id in object_ids(id_map):
             if object_id not in objects:
                 new = TrackedObject(object_id, object_id, _NO_LABEL, fo.Instance())
                 objects[object_id] = known.get(object_id, new)
-        writer.add(number, to_detections(id_map, objects))
-    writer.flush()
-    return len(files)
+        labels[number] = to_detections(id_map, objects).to_dict()
+    return labels
+
+
+def _replace(samples: SampleCollection, sample_id: str, field: str, labels: Packed) -> None:
+    """Put labels in the place of all that a video has in a field, or leave it as it was."""
+    dataset = samples._dataset
+    if not dataset.has_frame_field(field):
+        dataset.add_frame_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    sample = dataset[sample_id]
+    view = dataset.select(sample_id)
+    before = list(read_documents(samples, sample_id, [field], annotated=field))
+    try:
+        view.clear_frame_field(field)
+        writer = FrameWriter(sample, field)
+        for number, content in labels.items():
+            writer.add(number, fo.Detections.from_dict(content))
+        writer.flush()
+    except BaseException:
+        sample.reload()  # forgets what was not saved
+        view.clear_frame_field(field)
+        if before:
+            updates = [
+                UpdateOne({"_id": old["_id"]}, {"$set": {field: old[field]}}) for old in before
+            ]
+            dataset._bulk_write(updates, ids=[old["_id"] for old in before], frames=True)
+        raise
 
 
 def _frame_numbers(samples: SampleCollection, sample_id: str) -> dict[str, int]:
@@ -187,7 +222,7 @@ def _frame_numbers(samples: SampleCollection, sample_id: str) -> dict[str, int]:
     return {name: number for name, number in named if name}
 
 
-def _frame_number(file: Path, numbers: Mapping[str, int]) -> int:
+def _frame_number(file: Path, numbers: Mapping[str, int], total: int | None) -> int:
     if file.stem in numbers:
         return numbers[file.stem]
     if numbers or not (file.stem.isascii() and file.stem.isdigit()):
@@ -196,7 +231,13 @@ def _frame_number(file: Path, numbers: Mapping[str, int]) -> int:
             f"{file}: the video has no frame of this name; expected {expected}. Name the masks "
             "like the frames they belong to."
         )
-    return int(file.stem) + 1
+    number = int(file.stem) + 1
+    if total is not None and number > total:
+        raise InvalidDataset(
+            f"{file}: the video has only {total} frames; expected numbers from 00000 to "
+            f"{total - 1:05d}. Name the masks by the frames they belong to, counted from 0."
+        )
+    return number
 
 
 def _fit(id_map: np.ndarray, file: Path, video_size: Size, source_size: Size) -> np.ndarray:

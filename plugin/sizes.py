@@ -1,4 +1,4 @@
-"""How large the frames of a video are, found without decoding it where possible."""
+"""How large and how many the frames of a video are, without decoding it where possible."""
 
 from __future__ import annotations
 
@@ -36,6 +36,16 @@ def mask_sizes(samples: SampleCollection, sample_id: str) -> tuple[Size, Size]:
     if source is not None and all(0 <= v - s <= 1 for v, s in zip(video, source, strict=True)):
         return video, source
     return video, video
+
+
+def frame_count(samples: SampleCollection, sample_id: str) -> int | None:
+    """How many frames a video has, by its metadata or its file; None if neither is there."""
+    view = samples._dataset.select(sample_id)
+    fields = ["filepath", "metadata.total_frame_count"]
+    path, count = (values[0] for values in view.values(fields))
+    if count is None and Path(path).is_file():
+        count = len(open_frames(path))
+    return count
 
 
 def _source_size(dataset: fo.Dataset, sample_id: str) -> Size | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import fiftyone as fo
@@ -10,13 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import hs2s_fiftyone.writer
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import evaluate_folders
 from hs2s_core.media.masks import davis_palette, read_id_map, write_id_map
 from hs2s_fiftyone.evaluation import evaluate
 from hs2s_fiftyone.export import export
 from hs2s_fiftyone.predictions import read_predictions
+from hs2s_fiftyone.propagation import propagate
 
+from .helpers import CopyNetwork
 from .made import IdMaps, add_video, moving, write_folder
 
 START = {1: (4, 2), 7: (26, 10)}
@@ -213,6 +217,96 @@ def test_names_cannot_leave_the_folder(dataset: fo.Dataset, tmp_path: Path) -> N
     assert [problem.name for problem in summary.failed] == ["../escaped", "inside"]
     assert all("plain folder name" in problem.reason for problem in summary.failed)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def shown(dataset: fo.Dataset, field: str) -> list[list[dict[int, bytes]]]:
+    """Masks of a field by index, frame by frame, video by video."""
+    return [
+        [
+            {label.index: label.mask.tobytes() for label in (frame[field] or EMPTY).detections}
+            for frame in sample.frames.values()
+        ]
+        for sample in dataset
+    ]
+
+
+EMPTY = fo.Detections()
+
+
+@pytest.mark.parametrize("name", ["00002.png", "00099.png", "2.png"])
+def test_a_file_that_cannot_be_read_leaves_what_was_there(
+    dataset: fo.Dataset, maps: dict[str, IdMaps], tmp_path: Path, name: str
+) -> None:
+    """Broken, beyond the end, or the second of its number."""
+    export(dataset, "truth", tmp_path, progress=False)
+    before = shown(dataset, "pred")
+    file = tmp_path / "Annotations" / "second" / name
+    if name == "00002.png":
+        file.write_bytes(b"no png")
+    else:
+        write_id_map(file, maps["second"][0])
+    read = read_predictions(dataset, tmp_path, "pred", overwrite=True, progress=False)
+    assert read.videos == ["first"]
+    assert read.frames == 4
+    (problem,) = read.failed
+    assert name in problem.reason
+    if name == "00099.png":
+        assert "has only 5 frames; expected numbers from 00000 to 00004" in problem.reason
+    first, second = shown(dataset, "pred")
+    assert first == shown(dataset, "truth")[0]
+    assert second == before[1]
+    assert dataset.values(fo.ViewField("frames").length()) == [4, 5]
+
+
+def test_a_write_that_fails_leaves_what_was_there(
+    dataset: fo.Dataset, maps: dict[str, IdMaps], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(dataset, "truth", tmp_path, progress=False)
+    before = shown(dataset, "pred")
+    flush, calls = hs2s_fiftyone.writer.FrameWriter.flush, []
+
+    def fail_late(self: hs2s_fiftyone.writer.FrameWriter) -> None:
+        flush(self)
+        calls.append(self)
+        if len(calls) == 2:
+            raise OSError("disk full, says the test")
+
+    monkeypatch.setattr(hs2s_fiftyone.writer, "FLUSH_FRAMES", 2)
+    monkeypatch.setattr(hs2s_fiftyone.writer.FrameWriter, "flush", fail_late)
+    read = read_predictions(dataset[:1], tmp_path, "pred", overwrite=True, progress=False)
+    assert [str(problem) for problem in read.failed] == ["first: OSError: disk full, says the test"]
+    assert shown(dataset, "pred") == before
+    assert all(sample.frames[1].pred.detections[0].label == "class 1" for sample in dataset)
+
+
+def test_the_length_is_found_without_metadata(
+    dataset: fo.Dataset, make_video: Callable[..., str], tmp_path: Path
+) -> None:
+    sample = fo.Sample(filepath=make_video("clip.mp4", frames=4))
+    dataset.add_sample(sample)
+    maps = moving(5, START, size=(64, 96))
+    write_folder(tmp_path / "masks", {"clip": maps}, {"clip": maps})
+    read = read_predictions(dataset, tmp_path / "masks", "back", progress=False)
+    assert "00004.png: the video has only 4 frames" in read.failed[0].reason
+    assert len(dataset.first().frames) == 0
+    (tmp_path / "masks/clip/00004.png").unlink()
+    assert read_predictions(dataset, tmp_path / "masks", "back", progress=False).frames == 4
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_ground_truth_is_never_overwritten(
+    dataset: fo.Dataset, maps: dict[str, IdMaps], tmp_path: Path, overwrite: bool
+) -> None:
+    export(dataset, "pred", tmp_path, progress=False)
+    dataset.info["vos"] = {"label_field": "truth"}
+    dataset.save()
+    before = shown(dataset, "truth")
+    with pytest.raises(HS2SError, match="'truth' holds the dataset's ground truth"):
+        read_predictions(dataset, tmp_path, "truth", overwrite=overwrite, progress=False)
+    assert shown(dataset, "truth") == before
+    dataset.clear_frame_field("truth")
+    with pytest.raises(HS2SError, match="ground truth"):
+        propagate(dataset, "pred", "truth", model=CopyNetwork(), progress=False)
 
 
 def test_reading_needs_a_folder_of_this_dataset(
