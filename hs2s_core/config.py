@@ -21,6 +21,21 @@ MEMORIES = ("convlstm", "deeprnn", "conv_tt_lstm")
 FUSIONS = ("global_convolution", "cosine", "axial_attention", "matching")
 REFERENCES = ("first", "previous")
 SYSTEMS = ("hs2s", "s2s", "bidirectional", "lite")
+_LITE_READS = (
+    *("system", "memory", "fusion", "references", "width", "cell"),
+    *("match_stride", "input_size", "keep_aspect"),
+)
+_LITE_LACKS = {"encoder": "small", "skip_memory": False, "border": False}
+"""Where the lite networks' one value is not the default."""
+_WIDTHS = (
+    "width",
+    "backbone_width",
+    "fusion_width",
+    "fusion_inner",
+    "decoder_width",
+    "skip_width",
+    "flow_width",
+)
 AXIAL_STEP = 16
 """The axial encoder's ``backbone_width`` is a multiple of this: 8 groups of 2 channels."""
 
@@ -48,12 +63,19 @@ class ModelConfig:
     """Channels of the bottleneck and of the main memory."""
     backbone_width: int = 64
     """Channels of the encoder's first stage; the others follow (resnet: 4, 8, 16, 32 times)."""
+    output_stride: int = 16
+    """DeepLab encoders: stride of the bottleneck, 16 or 8 (what is finer is dilated instead)."""
     fusion_width: int = 512
     """Channels after the fusion of the references with a memory."""
+    fusion_inner: int = 0
+    """Channels between the two convolutions of a global convolution; 0: half of fusion_width."""
     decoder_width: int = 1024
     """Channels of the decoder's first 1 x 1 convolution; each stage halves them."""
     skip_kernel: int = 5
     """Kernel size of the skip memory."""
+    skip_width: int = 0
+    """Channels that a 1 x 1 convolution gives k4, for skip memory, references and decoder; the
+    bottleneck then stands in for k5 in the decoder. 0: k4 and k5 as the backbone has them."""
     skip_memory_s8: bool = False
     """A third ConvLSTM (5 x 5) on the stride-8 features, as S2S++ has it."""
     skips: bool = True
@@ -90,14 +112,62 @@ class ModelConfig:
         _expect("cell", self.cell, ("authors", "standard"))
         _expect("init", self.init, ("fan_out", "fan_in"))
         _expect("system", self.system, SYSTEMS)
-        if self.match_stride not in (8, 16):
-            raise InvalidConfig(f"match_stride is {self.match_stride}; expected 8 or 16")
-        if self.system != "lite":
+        for name in ("match_stride", "output_stride"):
+            if getattr(self, name) not in (8, 16):
+                raise InvalidConfig(f"{name} is {getattr(self, name)}; expected 8 or 16")
+        if self.system == "lite":
+            self._check_lite_parts()
+        else:
             self._check_paper_parts()
-        elif self.fusion not in ("matching", "cosine"):
+            self._check_unread()
+
+    def _check_lite_parts(self) -> None:
+        """Refuse settings that the lite networks do not read: their parts are their own."""
+        for field in dataclasses.fields(self):
+            expected = _LITE_LACKS.get(field.name, field.default)
+            if field.name not in _LITE_READS and getattr(self, field.name) != expected:
+                raise InvalidConfig(
+                    f"{field.name} is {getattr(self, field.name)!r}, which system 'lite' would "
+                    f"ignore, as its parts are its own; leave it at {expected!r}, or use another "
+                    "system"
+                )
+        if self.fusion not in ("matching", "cosine"):
             raise InvalidConfig(
                 f"system 'lite' compares positions; fusion is {self.fusion!r}, expected 'matching' "
                 "(likeness and distance) or 'cosine' (likeness alone)"
+            )
+        if not self.references and (self.fusion, self.match_stride) != ("matching", 8):
+            raise InvalidConfig(
+                f"without references system 'lite' compares nothing; leave fusion at 'matching' "
+                f"and match_stride at 8 (found {self.fusion!r} and {self.match_stride})"
+            )
+
+    def _check_unread(self) -> None:
+        """Refuse settings that the paper's networks would ignore as they are put together here."""
+        if self.match_stride != 8:
+            raise InvalidConfig(
+                f"match_stride is {self.match_stride}, which system {self.system!r} would ignore: "
+                "only 'lite' matches positions; leave it at 8"
+            )
+        if self.output_stride != 16 and not self.encoder.startswith("deeplab"):
+            raise InvalidConfig(
+                f"output_stride is {self.output_stride}, which encoder {self.encoder!r} would "
+                "ignore: only the DeepLab encoders have one; leave it at 16"
+            )
+        if self.system == "s2s" and self.fusion != "global_convolution":
+            raise InvalidConfig(
+                f"fusion is {self.fusion!r}, which system 's2s' would ignore: without references "
+                "there is nothing to fuse; leave it at 'global_convolution'"
+            )
+        if self.skip_width and not self.skip_memory:
+            raise InvalidConfig(
+                f"skip_width is {self.skip_width}, but there is no skip memory, whose map it "
+                "narrows; set skip_memory, or leave it at 0"
+            )
+        if self.fusion_inner and self.fusion != "global_convolution":
+            raise InvalidConfig(
+                f"fusion_inner is {self.fusion_inner}, which fusion {self.fusion!r} would ignore: "
+                "only a global convolution has one; leave it at 0"
             )
 
     def _check_paper_parts(self) -> None:
@@ -151,8 +221,7 @@ class ModelConfig:
         """
         if self.system == "lite":
             raise InvalidConfig("the lite network has one width; its parts cannot be scaled")
-        names = ("width", "backbone_width", "fusion_width", "decoder_width", "flow_width")
-        widths = {name: getattr(self, name) for name in names}
+        widths = {name: getattr(self, name) for name in _WIDTHS}
         if divisor < 1 or any(width % divisor for width in widths.values()):
             raise InvalidConfig(f"cannot divide widths by {divisor}: they are {widths}")
         scaled = {name: width // divisor for name, width in widths.items()}
@@ -187,7 +256,9 @@ def _check_type(field: str, value: Any, default: Any) -> None:
         kind = type(default).__name__
         raise InvalidConfig(f"{field} is {value!r}; expected a value of type {kind}")
     sizes = value if field == "input_size" else (value,) if type(value) is int else ()
-    if any(type(size) is not int or size < 1 for size in sizes):
+    # A setting that is 0 unless given has a meaning for 0.
+    least = 0 if default == 0 else 1
+    if any(type(size) is not int or size < least for size in sizes):
         raise InvalidConfig(f"{field} is {value!r}; expected whole numbers above 0")
     if field == "input_size" and len(value) != 2:
         raise InvalidConfig(f"input_size is {value!r}; expected (height, width)")

@@ -20,16 +20,18 @@ class GlobalConvolution(nn.Module):
     Peng et al., "Large Kernel Matters" (2017), as RGMP and the authors' code use it.
     """
 
-    def __init__(self, in_channels: int, channels: int, size: int = 7) -> None:
+    def __init__(
+        self, in_channels: int, channels: int, inner: int | None = None, size: int = 7
+    ) -> None:
         super().__init__()
-        half, pad = channels // 2, size // 2
+        inner, pad = inner or channels // 2, size // 2
         self.left = nn.Sequential(
-            nn.Conv2d(2 * in_channels, half, (size, 1), padding=(pad, 0)),
-            nn.Conv2d(half, channels, (1, size), padding=(0, pad)),
+            nn.Conv2d(2 * in_channels, inner, (size, 1), padding=(pad, 0)),
+            nn.Conv2d(inner, channels, (1, size), padding=(0, pad)),
         )
         self.right = nn.Sequential(
-            nn.Conv2d(2 * in_channels, half, (1, size), padding=(0, pad)),
-            nn.Conv2d(half, channels, (size, 1), padding=(pad, 0)),
+            nn.Conv2d(2 * in_channels, inner, (1, size), padding=(0, pad)),
+            nn.Conv2d(inner, channels, (size, 1), padding=(pad, 0)),
         )
 
     def forward(self, reference: Tensor, h: Tensor) -> Tensor:
@@ -129,15 +131,14 @@ class ReferenceFusion(nn.Module):
         return fused
 
 
-FUSIONS: dict[str, type[GlobalConvolution] | type[CosineSimilarity] | type[AxialAttention]] = {
-    "global_convolution": GlobalConvolution,
-    "cosine": CosineSimilarity,
-    "axial_attention": AxialAttention,
-}
-
-
 def build_fusion(config: ModelConfig, in_channels: int) -> ReferenceFusion:
     """The fusion that ``config`` names, with weights of its own for each reference."""
-    kind, channels = FUSIONS[config.fusion], config.fusion_width
-    branches = {name: kind(in_channels, channels) for name in config.references}
-    return ReferenceFusion(branches, channels)
+
+    def branch() -> nn.Module:
+        if config.fusion == "cosine":
+            return CosineSimilarity(in_channels, config.fusion_width)
+        if config.fusion == "axial_attention":
+            return AxialAttention(in_channels, config.fusion_width)
+        return GlobalConvolution(in_channels, config.fusion_width, config.fusion_inner or None)
+
+    return ReferenceFusion({name: branch() for name in config.references}, config.fusion_width)
