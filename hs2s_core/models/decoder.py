@@ -41,7 +41,10 @@ class DecoderStage(nn.Module):
 
 
 class Heads(nn.Module):
-    """Mask logits; with ``border`` they are read off the border scores and as many others."""
+    """Mask logits; with ``border`` they are read off the border scores and as many others.
+
+    Without it one 3 x 3 convolution makes them (our decision: no source describes that head).
+    """
 
     def __init__(self, channels: int, border: bool) -> None:
         super().__init__()

@@ -17,7 +17,9 @@ class Initializer(nn.Module):
 
     ``memories`` are named after what they read: ``bottleneck``, or ``k3`` and ``k4`` for the
     maps at strides 8 and 16. The authors' S2S++ code has this shape; its two wide layers after
-    the backbone are the bottleneck here.
+    the backbone are the bottleneck here. A Tensor-Train LSTM gets one hidden map, repeated for
+    all its past steps, a DeepRNN one context map a layer (our decisions: the paper initialises
+    ConvLSTMs only).
     """
 
     def __init__(self, config: ModelConfig, memories: Mapping[str, Memory]) -> None:

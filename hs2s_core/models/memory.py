@@ -107,7 +107,8 @@ class DeepRNN(Memory):
 
     In each layer the context gates the representation; while training its gradient into the
     layer below is stopped with ``stop_probability`` (0.5 in two of their three applications),
-    which lets a deep stack learn. Layers do not pool (method spec, our decision).
+    which lets a deep stack learn. Layers do not pool, batch norms sit where the code of its action
+    application has them, and the probability is 0.5 (our decisions: the paper says neither).
     """
 
     def __init__(self, channels: int, layers: int = 5, stop_probability: float = 0.5) -> None:
@@ -146,7 +147,9 @@ class ConvTTLSTM(Memory):
     The gates see x_t and V, a rank-``rank`` summary of the last ``steps`` hidden maps: window
     l = 1..order holds ``steps - order + 1`` consecutive ones, starting at the l-th oldest;
     P_l = conv(window l); V_1 = P_1; V_l = P_l + conv(V_{l-1}). A 3-D convolution as deep as
-    its window is a 2-D one over the stacked channels, and is written so.
+    its window is a 2-D one over the stacked channels, and is written so. Order 3, steps 5 and
+    rank 16 are our decision: the paper asks for windows that overlap, so steps > order, and
+    the default of its authors' script, 3 steps, has none.
     """
 
     state_maps = 2
@@ -178,7 +181,7 @@ class ConvTTLSTM(Memory):
         self.gates = nn.Conv2d(in_channels + rank, 4 * channels, kernel_size, padding=padding)
 
     def state_from(self, maps: Sequence[Tensor]) -> TensorTrainState:
-        """One hidden map that stands for all past ones, then the cell map."""
+        """One hidden map, repeated for all past ones (our decision), then the cell map."""
         h, c = maps
         return TensorTrainState((h,) * self.steps, c)
 

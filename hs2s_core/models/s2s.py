@@ -40,7 +40,8 @@ class MemoryStates(NamedTuple):
 class S2S(VideoSegmenter):
     """Encoder, memories and decoder, without references.
 
-    ``config.skips`` lets the encoder's maps join the decoder (S2S*); ``skip_memory`` and
+    ``config.skips`` lets the encoder's maps join the decoder as they are (S2S*: our decision, as
+    the paper says no more than that it is U-Net-like); ``skip_memory`` and
     ``skip_memory_s8`` add memories at strides 16 and 8 whose hidden maps join there (S2S++:
     in place of the encoder's own, our reading of its code).
     """

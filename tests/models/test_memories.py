@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hs2s_core.models.memory import ConvLSTM, ConvTTLSTM, DeepRNN, LSTMState, Memory
 
@@ -26,18 +28,35 @@ def memory(request: pytest.FixtureRequest) -> Memory:
     return memories()[request.param]
 
 
-def test_two_thousand_steps_on_noise_stay_finite(memory: Memory) -> None:
+def test_two_thousand_steps_on_noise_stay_in_their_bounds(memory: Memory) -> None:
+    """What each cell guarantees whatever its weights; loud ones, so that gates saturate."""
     memory.eval()
+    with torch.no_grad():
+        for parameter in memory.parameters():
+            parameter.mul_(5)
     generator = torch.Generator().manual_seed(0)
     with torch.inference_mode():
-        x = torch.randn(1, CHANNELS, 3, 5, generator=generator)
-        state = memory.initial_state(x)
+        state = memory.initial_state(torch.zeros(1, CHANNELS, 3, 5))
         for _ in range(2000):
             x = 3 * torch.randn(1, CHANNELS, 3, 5, generator=generator)
-            h, state = memory.step(x, state)
-    assert h.isfinite().all()
-    # At most 1 a step is added to the authors' cell, and all else is bounded.
-    assert h.abs().max() <= 2000
+            h, after = memory.step(x, state)
+            assert all(leaf.isfinite().all() for leaf in _leaves(after))
+            _check_bounds(memory, x, h, state, after)
+            state = after
+
+
+def _check_bounds(memory: Memory, x: Tensor, h: Tensor, before: Any, after: Any) -> None:
+    if isinstance(memory, DeepRNN):
+        # tanh times sigmoid, beside the shortcut; contexts are sigmoids.
+        assert ((h - x).abs() <= 1 + 1e-5).all()
+        assert all(((c >= 0) & (c <= 1)).all() for c in after)
+        return
+    change = after.c.abs() - before.c.abs()
+    assert (change <= 1 + 1e-4).all()  # a gate times a candidate is all that a step adds
+    if isinstance(memory, ConvLSTM) and memory.cell == "authors":
+        assert ((h >= 0) & (h <= after.c)).all()
+    else:
+        assert (h.abs() <= after.c.abs().tanh() + 1e-6).all()
 
 
 def test_zero_state_has_the_shape_of_later_ones(memory: Memory) -> None:
