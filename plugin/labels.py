@@ -118,8 +118,9 @@ def paste(box: Iterable[float], mask: npt.NDArray[Any], size: Size, name: str = 
     """Place the mask (h, w) of a bounding box ``[x, y, w, h]`` (relative) into a frame (H, W).
 
     FiftyOne's own conversion shifts some masks by a pixel; rounding the corner, as here, returns
-    exactly what ``fo.Detection.from_mask`` was given. Raises InvalidMask when the mask's size is
-    not that of its box, as happens when it was made at another resolution.
+    exactly what ``fo.Detection.from_mask`` was given. What lies outside the frame is cut off.
+    Raises InvalidMask when the mask's size is not that of its box, as happens when it was made at
+    another resolution.
     """
     height, width = size
     left, top, box_width, box_height = (float(value) for value in box)
@@ -135,7 +136,10 @@ def paste(box: Iterable[float], mask: npt.NDArray[Any], size: Size, name: str = 
             "and video differ in size. Make the mask at the video's size."
         )
     full = np.zeros(size, dtype=np.bool_)
-    x, y = max(0, round(left * width)), max(0, round(top * height))
+    x, y = round(left * width), round(top * height)
+    # Of a box that reaches beyond the frame, what is outside is cut off at every side.
+    mask = mask[max(0, -y) :, max(0, -x) :]
+    x, y = max(0, x), max(0, y)
     part = full[y : y + mask.shape[0], x : x + mask.shape[1]]
     part[:] = mask[: part.shape[0], : part.shape[1]] > 0
     return full

@@ -7,7 +7,7 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
@@ -37,6 +37,24 @@ def test_pasting_undoes_fiftyone_cropping(size: tuple[int, int], data: st.DataOb
     mask[top:bottom, left:right] = True
     label = fo.Detection.from_mask(mask)
     assert np.array_equal(paste(label.bounding_box, label.mask, size), mask)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(-14, 54), st.integers(-18, 70), st.integers(0, 2**32 - 1))
+@example(-5, 20, 0)  # above
+@example(20, -7, 0)  # left
+@example(36, 20, 0)  # below
+@example(20, 50, 0)  # right
+@example(-12, -16, 0)  # outside
+def test_what_lies_outside_the_frame_is_cut_off(top: int, left: int, seed: int) -> None:
+    """As if the mask were pasted into a larger frame, of which the middle is looked at."""
+    margin, (height, width) = 40, (48, 64)
+    crop = np.random.default_rng(seed).random((12, 16)) < 0.5
+    larger = np.zeros((height + 2 * margin, width + 2 * margin), dtype=np.bool_)
+    larger[margin + top :, margin + left :][:12, :16] = crop
+    box = [left / width, top / height, 16 / width, 12 / height]
+    expected = larger[margin:-margin, margin:-margin]
+    assert np.array_equal(paste(box, crop, (height, width)), expected)
 
 
 @settings(max_examples=60, deadline=None)
