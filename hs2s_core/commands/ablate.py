@@ -8,6 +8,15 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hs2s_core.commands.progress import Progress
+from hs2s_core.commands.recipe_options import (
+    DATA_HELP,
+    add_recipe_options,
+    describe_folder,
+    recipe_settings,
+    refuse_recipe_options,
+    training_folder,
+)
 from hs2s_core.errors import InvalidConfig
 
 if TYPE_CHECKING:
@@ -25,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="FOLDER",
-        help="YouTube-VOS, DAVIS or plain folder: the paper's recipe on its training split, scored "
-        "on the videos longer than 20 frames that a fixed hash holds out of it",
+        help=f"{DATA_HELP}: the paper's recipe on its training split, scored on the videos longer "
+        "than 20 frames that a fixed hash holds out of it",
     )
     source.add_argument(
         "--config",
@@ -35,19 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a run whose recipe all presets share; scored on its [validation] videos",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--split", default="train", help="split of --data (default: train)")
-    parser.add_argument("--epochs", type=int, default=750, help="epochs with --data")
-    parser.add_argument("--batch", type=int, default=16, help="clips per step with --data")
     parser.add_argument("--divisor", type=int, default=1, help="divide all widths by this")
-    parser.add_argument(
-        "--size", type=int, nargs=2, metavar=("H", "W"), help="size of the clips with --data"
-    )
     parser.add_argument("--frames", type=int, help="score the first so many frames of each video")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--report", action="store_true", help="train nothing: print the rows that are done so far"
     )
     parser.add_argument("--device", default="auto")
+    add_recipe_options(parser, "--data")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,12 +59,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from hs2s_core.devices import pick_device
-    from hs2s_core.training.ablation import (
-        format_tables,
-        run_ablation,
-        stored_scores,
-        training_minutes,
-    )
+    from hs2s_core.training.ablation import format_tables, run_ablation, stored_scores
     from hs2s_core.training.paper_tables import find_tables
 
     # Numbers too small to matter slow a CPU down several times.
@@ -82,27 +81,44 @@ def run(args: argparse.Namespace) -> int:
             divisor=args.divisor,
             frames=args.frames,
             device=device,
+            report=Progress,
         )
+    budget = _budget(args, recipe, list(scores))
+    text = format_tables(tables, scores, f"{budget} Scored on {len(videos)} videos on {device}.")
+    (args.out / "tables.md").write_text(text)
+    print(text)
+    return 0
+
+
+def _budget(args: argparse.Namespace, recipe: TrainingConfig, names: list[str]) -> str:
+    """What the rows cost and share, in words."""
+    from hs2s_core.training.ablation import row_configs, training_minutes
+    from hs2s_core.training.paper_tables import find_tables
+
     last = recipe.stages[-1]
     budget = (
         f"{recipe.steps} steps of {last.clips} clips of {last.frames} frames at "
         f"{last.size[0]}x{last.size[1]}, widths divided by {args.divisor}, seed {recipe.seed}, "
-        f"one recipe for all rows, scored on {len(videos)} videos on {device}."
+        "one recipe for all rows."
     )
-    taken = [training_minutes(args.out, name) for name in scores]
+    rows = row_configs(find_tables(args.tables), recipe, args.divisor)
+    started = [name for name, row in rows.items() if row.pretrained_backbone]
+    random = [name for name in rows if name not in started]
+    if started:
+        budget += " Encoders start from ImageNet"
+        budget += f", but for {', '.join(random)}." if random else "."
+    taken = [training_minutes(args.out, name) for name in names]
     minutes = [value for value in taken if value is not None]
     if minutes:
         budget += f" Training took {min(minutes):.1f} to {max(minutes):.1f} min per row."
-    text = format_tables(tables, scores, budget)
-    (args.out / "tables.md").write_text(text)
-    print(text)
-    return 0
+    return budget
 
 
 def _from_config(args: argparse.Namespace) -> tuple[TrainingConfig, list[VosVideo]]:
     from hs2s_core.training.config import read_config
     from hs2s_core.training.validation import Validation
 
+    refuse_recipe_options(args, "--data")
     recipe = read_config(args.config)
     if recipe.validation is None:
         raise InvalidConfig(
@@ -113,30 +129,12 @@ def _from_config(args: argparse.Namespace) -> tuple[TrainingConfig, list[VosVide
 
 
 def _from_data(args: argparse.Namespace) -> tuple[TrainingConfig, list[VosVideo]]:
-    from hs2s_core.data.folders import open_folder
-    from hs2s_core.data.holdout import hold_out
     from hs2s_core.training.recipes import paper_recipe
+    from hs2s_core.training.sources import folder_videos, hold_out_of
 
-    folder = open_folder(args.data, args.split)
-    everything = list(folder)
-    held = set(hold_out(everything))
-    videos = [video for video in everything if video.name in held]
-    if not videos:
-        raise InvalidConfig(
-            f"{args.data}: no video is held out; a tenth of those with more than 20 annotated "
-            "frames would be. Use --config with a [validation] section instead"
-        )
+    folder, held = hold_out_of(training_folder(args.data, args.split))
     recipe = paper_recipe(
-        "hs2s",
-        args.data,
-        split=args.split,
-        epochs=args.epochs,
-        batch=args.batch,
-        divisor=args.divisor,
-        size=tuple(args.size) if args.size else None,
-        seed=args.seed,
+        "hs2s", folder, divisor=args.divisor, seed=args.seed, **recipe_settings(args)
     )
-    kept = tuple(video.name for video in everything if video.name not in held)
-    (source,) = recipe.data.folders
-    data = dataclasses.replace(recipe.data, folders=(dataclasses.replace(source, names=kept),))
-    return dataclasses.replace(recipe, data=data), videos
+    print(f"training on {describe_folder(folder)}; scored on {len(held.names)} others of it")
+    return recipe, folder_videos(held)

@@ -6,21 +6,35 @@ import argparse
 import dataclasses
 import json
 import platform
-import sys
 import time
-from collections.abc import Callable
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hs2s_core.commands.progress import reporting
+from hs2s_core.commands.recipe_options import (
+    DATA_HELP,
+    add_recipe_options,
+    describe_folder,
+    recipe_settings,
+    refuse_recipe_options,
+    training_folder,
+)
 from hs2s_core.errors import HS2SError, InvalidConfig
 
 if TYPE_CHECKING:
     import torch
 
-    from hs2s_core.training.config import TrainingConfig
+    from hs2s_core.models.base import VideoSegmenter
+    from hs2s_core.training.config import FolderConfig, TrainingConfig
 
+HOLD_OUT = ""
+"""``--validation`` without a split."""
+VALIDATE_EVERY = 10
+"""Epochs between two validations of the paper's recipe."""
+
+_MOST_NAMES = 20
+"""Videos that a card names one by one."""
 _RUN_FILE = "run.json"
 # What may change when a run goes on: where data lies and how it is read, not what is learned.
 _FREE = {"checkpoint_every"}
@@ -35,28 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--preset", metavar="NAME", help="the paper's recipe for this preset; needs --data"
     )
     parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="FOLDER",
-        help="YouTube-VOS, DAVIS or plain folder to train --preset on",
-    )
-    parser.add_argument(
-        "--split", help="split of --data (YouTube-VOS: train, which is the default)"
-    )
-    parser.add_argument("--epochs", type=int, help="epochs of --preset (default: 750)")
-    parser.add_argument("--batch", type=int, help="clips per step of --preset (default: 16)")
-    parser.add_argument(
-        "--schedule", choices=("stable", "authors"), help="schedule of --preset (default: stable)"
-    )
-    parser.add_argument(
-        "--precision", choices=("float32", "bfloat16"), help="of --preset (default: float32)"
-    )
-    parser.add_argument(
-        "--backbone",
-        metavar="FILE",
-        help="ImageNet weights of --preset: a state-dict file, 'none', or torchvision's (default)",
-    )
-    parser.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
@@ -69,77 +61,130 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tensorboard", action="store_true", help="also log for TensorBoard (extra: tensorboard)"
     )
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help=f"with --preset: {DATA_HELP}")
+    add_recipe_options(parser, "--preset")
+    parser.add_argument("--seed", type=int, metavar="N", help="with --preset (default: 0)")
+    parser.add_argument(
+        "--validation",
+        nargs="?",
+        const=HOLD_OUT,
+        metavar="SPLIT",
+        help="with --preset: keep the model with the best J&F on this split of --data or, without "
+        "SPLIT, on a tenth of the long training videos, which are then not trained on",
+    )
+    parser.add_argument(
+        "--validate-every", type=int, metavar="EPOCHS", help="with --validation (default: 10)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train to the end, or go on from the last checkpoint, and write the averaged model.
+    """Train to the end, or go on from the last checkpoint, and write the model to use.
 
     Under ``torchrun`` every process trains its share of each batch, and the first one writes.
     """
-    name = args.preset or args.config.stem
-    config = _from_preset(args) if args.preset else _read(args.config)
-    out = args.out or Path("runs", name)
-    weights = out / f"{name}.safetensors"
-
-    import torch
-
     from hs2s_core.devices import pick_device
+    from hs2s_core.models.pretrained import check_backbone
     from hs2s_core.training.loop import train
     from hs2s_core.training.processes import process_group, rank
-    from hs2s_core.weights import save_weights
 
+    name = (args.preset or args.config.stem).replace("/", "-")
+    config = _from_preset(args) if args.preset else _from_file(args)
+    out = args.out or Path("runs", name)
     with process_group(pick_device(args.device)) as device:
         main = rank() == 0
+        check_backbone(config.model, config.pretrained_backbone)
         if main:
             state = "going on" if _claim(out, config) else "starting"
             print(f"{state}: {config.steps} steps on {device}; each is a line of {out}/log.jsonl")
+            if args.preset:
+                print(_describe_data(config))
         started = time.perf_counter()
-        report = _reporter(config.steps, out if args.tensorboard and main else None)
-        model = train(config, out, device=device, report=report)
-        seconds = time.perf_counter() - started
+        with reporting(config.steps, out if args.tensorboard and main else None) as report:
+            model = train(config, out, device=device, report=report)
         if main:
-            card = _card(name, config, device)
-            save_weights(model, weights, card, torch.float16 if args.half else None)
-            print(f"trained for {seconds / 60:.1f} min -> {weights}")
-            print(f"use it: hs2s propagate SOURCE MASKS OUT --weights {weights}")
+            print(f"trained for {(time.perf_counter() - started) / 60:.1f} min")
+            _save(model, out / f"{name}.safetensors", config, device, half=args.half)
     return 0
 
 
+def _save(
+    model: VideoSegmenter, path: Path, config: TrainingConfig, device: torch.device, *, half: bool
+) -> None:
+    import torch
+
+    from hs2s_core.weights import save_weights
+
+    save_weights(model, path, _card(path.stem, config, device), torch.float16 if half else None)
+    print(f"use it: hs2s propagate SOURCE MASKS OUT --weights {path}")
+
+
 def _from_preset(args: argparse.Namespace) -> TrainingConfig:
-    from hs2s_core.data.folders import list_splits
     from hs2s_core.training.recipes import paper_recipe
 
     if args.data is None:
         raise InvalidConfig("--preset needs --data FOLDER, the labelled videos to train on")
-    split = args.split or ("train" if "train" in list_splits(args.data) else None)
-    given = {key: getattr(args, key) for key in ("epochs", "batch", "schedule", "precision")}
-    settings = {key: value for key, value in given.items() if value is not None}
-    backbone = {None: True, "none": False}.get(args.backbone, args.backbone)
-    return paper_recipe(
-        args.preset, args.data, split=split, pretrained_backbone=backbone, **settings
+    folder = training_folder(args.data, args.split)
+    validated = None
+    if args.validation is not None:
+        folder, validated = _validation_folders(folder, args.validation)
+    elif args.validate_every is not None:
+        raise InvalidConfig("--validate-every needs --validation, the videos to score on")
+    config = paper_recipe(args.preset, folder, seed=args.seed or 0, **recipe_settings(args))
+    if validated is None:
+        return config
+    every = VALIDATE_EVERY if args.validate_every is None else args.validate_every
+    return _with_validation(config, validated, every)
+
+
+def _validation_folders(folder: FolderConfig, split: str) -> tuple[FolderConfig, FolderConfig]:
+    """Videos to train on and videos to score on, without any in both."""
+    from hs2s_core.data.videos import some
+    from hs2s_core.training.sources import folder_videos, hold_out_of
+
+    if split == HOLD_OUT:
+        return hold_out_of(folder)
+    validated = dataclasses.replace(folder, split=split)
+    trained = {video.name for video in folder_videos(folder)}
+    shared = sorted(trained & {video.name for video in folder_videos(validated)})
+    if shared:
+        raise InvalidConfig(
+            f"--validation {split}: {len(shared)} of its videos are trained on "
+            f"({some(shared)}); name another split, or none to hold videos out"
+        )
+    return folder, validated
+
+
+def _with_validation(config: TrainingConfig, folder: FolderConfig, every: int) -> TrainingConfig:
+    from hs2s_core.training.config import ValidationConfig
+    from hs2s_core.training.sources import folder_videos
+
+    if every < 1:
+        raise InvalidConfig(f"--validate-every {every}: expected at least 1 epoch")
+    videos = folder_videos(folder)
+    if not any(len(video.annotated) >= 2 for video in videos):
+        raise InvalidConfig(
+            f"{folder.path}, split {folder.split}: no video has two annotated frames, so none can "
+            "be scored; use --validation without a split, which holds training videos out"
+        )
+    steps = every * config.schedule.steps_per_epoch
+    return dataclasses.replace(config, validation=ValidationConfig((folder,), every=steps))
+
+
+def _describe_data(config: TrainingConfig) -> str:
+    """What the paper's recipe is trained and scored on, in words."""
+    (folder,) = config.data.folders
+    text = (
+        f"training on {describe_folder(folder)}; {config.schedule.steps_per_epoch} steps an epoch"
     )
+    if config.validation is not None:
+        (folder,) = config.validation.folders
+        text += f"\nscored on {describe_folder(folder)}, every {config.validation.every} steps"
+    return text
 
 
-def _reporter(steps: int, tensorboard: Path | None) -> Callable[[dict[str, Any]], None]:
-    """Shows progress, and logs numbers for TensorBoard if a folder is given."""
-    if tensorboard is None:
-        return partial(_show_progress, steps)
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise HS2SError(
-            "TensorBoard is not installed; pip install 'hs2s-fiftyone[tensorboard]', or leave "
-            "out --tensorboard"
-        ) from error
-    writer = SummaryWriter(str(tensorboard))
-
-    def report(record: dict[str, Any]) -> None:
-        for key, value in record.items():
-            if key != "step":
-                writer.add_scalar(key, value, record["step"])
-        _show_progress(steps, record)
-
-    return report
+def _from_file(args: argparse.Namespace) -> TrainingConfig:
+    refuse_recipe_options(args, "--preset", "data", "seed", "validation", "validate_every")
+    return _read(args.config)
 
 
 def _read(path: Path) -> TrainingConfig:
@@ -200,6 +245,10 @@ def _card(name: str, config: TrainingConfig, device: torch.device) -> dict[str, 
     import torch
 
     data = config.data
+    recipe = _describe(config)
+    for folder in [*recipe["data"]["folders"], *((recipe["validation"] or {}).get("folders", ()))]:
+        if len(folder["names"]) > _MOST_NAMES:  # run.json has them all
+            folder["names"] = [f"{len(folder['names'])} videos"]
     return {
         "name": name,
         "trained": datetime.now(timezone.utc).date().isoformat(),
@@ -210,19 +259,8 @@ def _card(name: str, config: TrainingConfig, device: torch.device) -> dict[str, 
             "videos": [folder.path.name for folder in data.folders],
             "note": "the terms of these data sets apply to what is trained on them",
         },
-        "recipe": _describe(config),
+        "recipe": recipe,
     }
-
-
-def _show_progress(steps: int, record: dict[str, Any]) -> None:
-    """One line that stays in place, only where somebody watches; validations are kept."""
-    if not sys.stderr.isatty():
-        return
-    left = (steps - record["step"]) * record["seconds"] / 60
-    line = f"step {record['step']} of {steps}, loss {record['loss']:.3f}, {left:.0f} min left"
-    end = "\n" if "jf" in record or record["step"] == steps else ""
-    line += f", J&F {100 * record['jf']:.2f}" if "jf" in record else ""
-    print(f"\r{line:<70}", end=end, file=sys.stderr, flush=True)
 
 
 def _device_name(device: torch.device) -> str:

@@ -1,8 +1,14 @@
-"""Labelled real videos as training clips: a window of frames under one random warp."""
+"""Labelled real videos as training clips: a window of frames under one random warp.
+
+``ClipSet`` draws them in one of two ways: ``crop``, ours, with strides, both directions and a
+gain; or ``paper``, the authors' (method spec, sections 3 and 5), which does without these and
+whose unit is an object of a video, not a video.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import cv2
@@ -13,6 +19,7 @@ from hs2s_core.data.synthesis import Clip
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.media.images import read_image
+from hs2s_core.media.masks import object_ids
 
 
 class LabelledVideo(Protocol):
@@ -54,9 +61,33 @@ class FolderVideo:
         assert id_map is not None
         return id_map
 
+    @cached_property
+    def listed(self) -> Mapping[int, tuple[int, ...]]:
+        """Objects of ``meta.json`` with their labelled frames, two at least; empty without one."""
+        names = self._video.frame_names
+        places = {names[index]: place for place, index in enumerate(self._indices)}
+        found = {
+            number: tuple(sorted(places[name] for name in listed.frames if name in places))
+            for number, listed in self._video.objects.items()
+        }
+        return {number: frames for number, frames in found.items() if len(frames) >= 2}
+
+    def count_objects(self) -> int:
+        """Objects to train on: those listed, or else those of the first map that shows any."""
+        if self._video.objects:
+            return len(self.listed)
+        if len(self) < 2:
+            return 0
+        return next((len(ids) for i in range(len(self)) if (ids := object_ids(self.id_map(i)))), 0)
+
 
 class ClipSet:
-    """Draws clips from labelled videos, each with its share of the draws."""
+    """Draws clips from labelled videos, each with its share of the draws.
+
+    With augmentation ``paper`` a clip shows one object. It is drawn evenly among those that
+    ``meta.json`` lists, in consecutive frames it is listed for, or else among those that the
+    clip's first frame shows.
+    """
 
     def __init__(
         self,
@@ -64,32 +95,78 @@ class ClipSet:
         shares: Sequence[float] | None = None,
         augmentation: str = "crop",
     ) -> None:
-        self.videos = [video for video in videos if len(video) >= 2]
-        if not self.videos:
+        weighed = [
+            (video, shares[i] if shares else 1.0)
+            for i, video in enumerate(videos)
+            if len(video) >= 2 and (not shares or shares[i] > 0)
+        ]
+        if not weighed:
             raise InvalidDataset(
-                f"none of {len(videos)} videos has two labelled frames; "
+                f"none of {len(videos)} videos has an object in two labelled frames; "
                 "training needs at least one that has"
             )
-        kept = [i for i, video in enumerate(videos) if len(video) >= 2]
-        weights = np.asarray([shares[i] if shares else 1.0 for i in kept], np.float64)
+        self.videos = [video for video, _ in weighed]
+        weights = np.asarray([weight for _, weight in weighed], np.float64)
         self._cumulative = np.cumsum(weights) / weights.sum()
-        self._warp = _paper_affine if augmentation == "paper" else _crop
+        self._clip = _paper_clip if augmentation == "paper" else _varied_clip
 
     def draw(self, rng: np.random.Generator, size: tuple[int, int], length: int) -> Clip:
-        """A clip of at most ``length`` frames of ``size`` (H, W), forwards or backwards."""
+        """A clip of at most ``length`` frames of ``size`` (H, W)."""
         place = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
-        video = self.videos[min(place, len(self.videos) - 1)]
-        indices = _window(rng, len(video), length)
-        frames = [video.frame(int(index)) for index in indices]
-        id_maps = [_byte_ids(video.id_map(int(index))) for index in indices]
-        matrix = self._warp(rng, frames[0].shape[:2], size)
-        shrinks = abs(np.linalg.det(matrix[:, :2])) < 0.5
-        flags = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        gain = rng.uniform(0.8, 1.2) * rng.uniform(0.95, 1.05, 3)
-        rgb = np.stack([_apply(frame, matrix, size, flags) for frame in frames])
-        ids = np.stack([_apply(ids, matrix, size, cv2.INTER_NEAREST) for ids in id_maps])
-        rgb = np.clip(rgb * gain.astype(np.float32), 0, 255).astype(np.uint8)
-        return Clip(rgb, ids)
+        return self._clip(rng, self.videos[min(place, len(self.videos) - 1)], size, length)
+
+
+def _varied_clip(
+    rng: np.random.Generator, video: LabelledVideo, size: tuple[int, int], length: int
+) -> Clip:
+    """Evenly spaced frames, forwards or backwards, under one crop and one gain per channel."""
+    frames, id_maps = _read(video, _window(rng, len(video), length))
+    matrix = _crop(rng, frames[0].shape[:2], size)
+    gain = rng.uniform(0.8, 1.2) * rng.uniform(0.95, 1.05, 3)
+    clip = _warp(frames, id_maps, matrix, size)
+    rgb = np.clip(clip.frames * gain.astype(np.float32), 0, 255).astype(np.uint8)
+    return Clip(rgb, clip.id_maps)
+
+
+def _paper_clip(
+    rng: np.random.Generator, video: LabelledVideo, size: tuple[int, int], length: int
+) -> Clip:
+    """Consecutive frames of one object, forwards, under one affine map; other ids are 0."""
+    listed = video.listed if isinstance(video, FolderVideo) else {}
+    chosen, places = 0, tuple(range(len(video)))
+    if listed:
+        chosen = sorted(listed)[int(rng.integers(len(listed)))]
+        places = listed[chosen]
+    start = int(rng.integers(max(1, len(places) - length + 1)))
+    frames, id_maps = _read(video, places[start : start + length])
+    clip = _warp(frames, id_maps, _paper_affine(rng, frames[0].shape[:2], size), size)
+    shown = object_ids(clip.id_maps[0])
+    if not listed and shown:
+        chosen = shown[int(rng.integers(len(shown)))]
+    return Clip(clip.frames, np.where(clip.id_maps == chosen, clip.id_maps, 0).astype(np.uint8))
+
+
+def _read(
+    video: LabelledVideo, places: Iterable[int]
+) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]]:
+    """Frames and id maps of a clip, at the video's size."""
+    indices = [int(place) for place in places]
+    return [video.frame(i) for i in indices], [_byte_ids(video.id_map(i)) for i in indices]
+
+
+def _warp(
+    frames: Sequence[NDArray[np.uint8]],
+    id_maps: Sequence[NDArray[np.uint8]],
+    matrix: NDArray[np.float64],
+    size: tuple[int, int],
+) -> Clip:
+    """All frames under one affine map (2, 3), at ``size`` (H, W); what lies outside is mirrored."""
+    shrinks = abs(np.linalg.det(matrix[:, :2])) < 0.5
+    flags = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return Clip(
+        np.stack([_apply(frame, matrix, size, flags) for frame in frames]),
+        np.stack([_apply(ids, matrix, size, cv2.INTER_NEAREST) for ids in id_maps]),
+    )
 
 
 def _byte_ids(id_map: NDArray[Any]) -> NDArray[np.uint8]:

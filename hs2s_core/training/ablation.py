@@ -7,14 +7,18 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from hs2s_core.config import preset
 from hs2s_core.data.videos import VosVideo
+from hs2s_core.errors import HS2SError, InvalidConfig, InvalidWeights
 from hs2s_core.evaluation.lengths import early_late
 from hs2s_core.evaluation.methods import UNGROUPED, Method, score_video
 from hs2s_core.evaluation.table import EvaluationTable
+from hs2s_core.models.costs import count_costs
+from hs2s_core.models.pretrained import PUBLISHED, check_backbone, has_published_weights
 from hs2s_core.propagation import propagate
 from hs2s_core.propagation.baselines import copy_first, warp_with_flow
 from hs2s_core.training.config import TrainingConfig
@@ -28,6 +32,10 @@ BASELINES: dict[str, Method] = {"copy-first": copy_first, "optical-flow": warp_w
 """What needs no training: the first mask held still, and moved by OpenCV's DIS flow."""
 
 
+Report = Callable[[dict[str, Any]], None]
+"""What is told each step's record."""
+
+
 def run_ablation(
     tables: dict[str, PaperTable],
     recipe: TrainingConfig,
@@ -38,22 +46,29 @@ def run_ablation(
     frames: int | None = None,
     device: torch.device | str = "cpu",
     say: Callable[[str], object] = print,
+    report: Callable[[int], Report] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Train and score every preset of ``tables`` once; scores by preset and column, in [0, 1].
 
-    All presets share ``recipe`` but for the model's parts: seed, data, steps, sizes, losses, random
-    start. Widths are divided by ``divisor`` (the lite networks keep their own, and train with
-    their own losses). Rows already scored in ``out`` are kept, and runs that were interrupted go
-    on. What needs no training, :data:`BASELINES`, is scored too.
+    All presets share ``recipe`` as :func:`row_configs` says. Every row is checked before the first
+    is trained. Rows already scored in ``out`` are kept, and runs that were interrupted go on. What
+    needs no training, :data:`BASELINES`, is scored too. ``report`` makes, from a row's steps,
+    what its steps are reported to.
     """
+    configs = row_configs(tables, recipe, divisor)
+    files = {name: out / name / "scores.json" for name in [*BASELINES, *configs]}
+    check_rows({name: row for name, row in configs.items() if not files[name].exists()})
     scores: dict[str, dict[str, float]] = {}
-    for name in [*BASELINES, *_presets(tables)]:
-        done = out / name / "scores.json"
+    for name, done in files.items():
         if not done.exists():
             method = BASELINES.get(name)
             if method is None:
-                say(f"{name}: training {recipe.steps} steps")
-                model = train(_row_config(recipe, name, divisor), done.parent, device=device)
+                row = configs[name]
+                say(
+                    f"{name}: training {row.steps} steps; each is a line of {done.parent}/log.jsonl"
+                )
+                shown = report(row.steps) if report is not None else None
+                model = train(row, done.parent, device=device, report=shown)
                 method = partial(propagate, model.eval())
             found = score(method, videos, frames)
             done.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +76,47 @@ def run_ablation(
         scores[name] = json.loads(done.read_text())
         say(f"{name}: {_words(scores[name])}")
     return scores
+
+
+def row_configs(
+    tables: dict[str, PaperTable], recipe: TrainingConfig, divisor: int
+) -> dict[str, TrainingConfig]:
+    """The run of every preset of ``tables``: ``recipe`` with the preset's parts.
+
+    Seed, data, steps, sizes, losses and initialisation are the recipe's. Widths are divided by
+    ``divisor`` (the lite networks keep their own, and train with their own losses). ImageNet
+    weights, where the recipe has them, are for the encoders for which they exist.
+    """
+    configs = {}
+    for name in _presets(tables):
+        try:
+            configs[name] = _row_config(recipe, name, divisor)
+        except HS2SError as error:
+            raise InvalidConfig(f"row {name}: {error}") from error
+    return configs
+
+
+def check_rows(configs: dict[str, TrainingConfig]) -> None:
+    """Refuse, naming it, a row that cannot be trained: built and stepped without its values.
+
+    Raises:
+        InvalidConfig: a network that cannot be built, or cannot take the recipe's sizes.
+        InvalidWeights: ImageNet weights that cannot be had, or do not fit.
+    """
+    backbones = set()
+    for name, config in configs.items():
+        try:
+            for size in {stage.size for stage in config.stages}:
+                count_costs(config.model, size, training=True)
+            model = config.model
+            backbone = (model.encoder, model.backbone_width, config.pretrained_backbone)
+            if backbone not in backbones:
+                check_backbone(model, config.pretrained_backbone)
+                backbones.add(backbone)
+        except InvalidWeights as error:
+            raise InvalidWeights(f"row {name}: {error}") from error
+        except (ValueError, RuntimeError) as error:  # ours, or of a layer too large for the size
+            raise InvalidConfig(f"row {name} cannot be trained: {error}") from error
 
 
 def stored_scores(tables: dict[str, PaperTable], out: Path) -> dict[str, dict[str, float]]:
@@ -137,8 +193,13 @@ def _row_config(recipe: TrainingConfig, name: str, divisor: int) -> TrainingConf
     size = recipe.stages[-1].size
     if model.system == "lite":
         model = dataclasses.replace(model, input_size=size)
-        return dataclasses.replace(recipe, model=model, losses=LOSS_PRESETS["lite"])
+        return dataclasses.replace(
+            recipe, model=model, losses=LOSS_PRESETS["lite"], pretrained_backbone=False
+        )
     model = dataclasses.replace(
         model.scaled(divisor), init=recipe.model.init, input_size=size, keep_aspect=False
     )
-    return dataclasses.replace(recipe, model=model)
+    # A file may be of any width, torchvision's weights are of one; either has no axial layers.
+    source = recipe.pretrained_backbone
+    fits = has_published_weights(model) if source is True else model.encoder in PUBLISHED
+    return dataclasses.replace(recipe, model=model, pretrained_backbone=source if fits else False)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hs2s_core.data.clips import ClipSet, FolderVideo, LabelledVideo
 from hs2s_core.data.folders import open_folder
+from hs2s_core.data.holdout import LONGER_THAN, hold_out
 from hs2s_core.data.stills import StillSet
 from hs2s_core.data.synthesis import Synthesizer
 from hs2s_core.data.videos import VosVideo
@@ -20,7 +22,8 @@ def clip_source(config: DataConfig, videos: Iterable[LabelledVideo] = ()) -> Cli
     """Synthetic clips from stills, clips from labelled videos, or a mixture of both.
 
     ``videos`` are further labelled videos, for example of a FiftyOne view; they share the draws
-    equally with those of each folder.
+    equally with those of each folder. Within a folder each video has the same share or, with
+    augmentation ``paper``, each object.
     """
     splits: dict[str, Any] = json.loads(config.splits.read_text()) if config.splits else {}
     sources: list[ClipSource] = []
@@ -53,6 +56,32 @@ def folder_videos(
     return [folder.video(name) for name in wanted]
 
 
+def hold_out_of(folder: FolderConfig) -> tuple[FolderConfig, FolderConfig]:
+    """A folder's videos to train on, and those a fixed hash of their names holds out of it.
+
+    Raises:
+        InvalidDataset: nothing is held out, or nothing is left.
+    """
+    videos = folder_videos(folder)
+    held = hold_out(videos)
+    kept = sorted({video.name for video in videos} - set(held))
+    if not held or not kept:
+        raise InvalidDataset(
+            f"{folder.path}: of {len(videos)} videos {len(held)} are held out; a tenth of those "
+            f"with more than {LONGER_THAN} annotated frames would be, by a hash of their names. "
+            "Choose the videos to score on by hand: as [validation] of a run in a file (--config)"
+        )
+    return (
+        dataclasses.replace(folder, names=tuple(kept)),
+        dataclasses.replace(folder, names=tuple(held)),
+    )
+
+
+def count_objects(folder: FolderConfig) -> int:
+    """(Video, object) pairs of a folder: the unit of an epoch (method spec, section 5)."""
+    return sum(FolderVideo(video).count_objects() for video in folder_videos(folder))
+
+
 def _labelled(
     config: DataConfig, names: dict[str, Sequence[str]] | None, more: list[LabelledVideo]
 ) -> tuple[list[LabelledVideo], list[float]]:
@@ -61,6 +90,8 @@ def _labelled(
     weights: list[float] = []
     for folder in config.folders:
         found = [FolderVideo(video) for video in folder_videos(folder, names)]
+        by_object = config.augmentation == "paper"
+        parts = [video.count_objects() if by_object else 1 for video in found]
         videos += found
-        weights += [folder.share / len(found)] * len(found)
+        weights += [folder.share * part / max(1, sum(parts)) for part in parts]
     return videos + more, weights + [1.0 / len(more) for _ in more]

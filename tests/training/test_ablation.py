@@ -16,10 +16,9 @@ from hs2s_core.config import PRESETS, preset
 from hs2s_core.data.folders import open_folder
 from hs2s_core.data.holdout import hold_out
 from hs2s_core.errors import HS2SError
-from hs2s_core.training.ablation import _row_config, format_tables
-from hs2s_core.training.config import read_config
+from hs2s_core.training.ablation import _row_config, check_rows, format_tables, row_configs
+from hs2s_core.training.config import Stage, read_config
 from hs2s_core.training.paper_tables import SCORES, TABLES, find_tables
-from hs2s_core.training.recipes import paper_recipe
 
 VALIDATION = """
 [validation]
@@ -48,18 +47,6 @@ def test_every_row_names_a_preset_and_has_its_columns() -> None:
                 assert sum(row.paper[:4]) / 4 == pytest.approx(row.paper[4], abs=0.11)
     with pytest.raises(HS2SError, match="no table '7'"):
         find_tables(["7"])
-
-
-def test_the_papers_recipe(training_folder: Path) -> None:
-    recipe = paper_recipe("hs2s", training_folder / "data/videos", split=None, batch=1)
-    (stage,) = recipe.stages
-    assert (stage.steps, stage.clips, stage.size) == (750, 1, (256, 448))
-    assert (stage.frames_from, stage.frames, stage.grow_every) == (6, 11, 10)
-    assert recipe.schedule.kind == "stable"
-    assert recipe.pretrained_backbone is True
-    small = paper_recipe("hs2s", training_folder / "data/videos", split=None, divisor=16)
-    assert small.model.width == 64
-    assert small.pretrained_backbone is False
 
 
 def test_hold_outs_depend_on_names_alone(training_folder: Path) -> None:
@@ -100,7 +87,7 @@ def test_tables_are_trained_scored_and_printed(
 
 def test_rows_share_all_but_their_parts(write_config: Callable[..., Path]) -> None:
     recipe = read_config(write_config(8))
-    recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, init="fan_in"))
+    recipe = dataclasses.replace(recipe, model=dataclasses.replace(preset("hs2s/8"), init="fan_in"))
     size = recipe.stages[-1].size
     for name in PRESETS:
         row = _row_config(recipe, name, 8)
@@ -110,6 +97,21 @@ def test_rows_share_all_but_their_parts(write_config: Callable[..., Path]) -> No
                 preset(f"{name}/8"), init="fan_in", input_size=size
             )
         assert dataclasses.replace(row, model=recipe.model, losses=recipe.losses) == recipe
+
+
+def test_rows_are_checked_before_they_are_trained(write_config: Callable[..., Path]) -> None:
+    """The flow head needs 64 pixels a side; which row it is, is told."""
+    recipe = read_config(write_config(8))
+    small = dataclasses.replace(recipe, stages=(Stage(1, (48, 48), 3, 1),))
+    for name, fits in (("s2s-star", True), ("raft-hs2s", False)):
+        rows = {name: _row_config(small, name, 32)}
+        if fits:
+            check_rows(rows)
+            continue
+        with pytest.raises(HS2SError, match=r"row raft-hs2s cannot be trained: .*64"):
+            check_rows(rows)
+    with pytest.raises(HS2SError, match="row s2s-star: cannot divide widths by 3"):
+        row_configs(find_tables(["2a"]), recipe, 3)
 
 
 def test_missing_scores_are_dashes() -> None:

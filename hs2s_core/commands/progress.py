@@ -1,0 +1,89 @@
+"""What a training run shows while it runs: a line with a bar, and numbers for TensorBoard."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from hs2s_core.errors import HS2SError
+
+Record = dict[str, Any]
+SMOOTH = 0.98
+"""Share of the past in the seconds per step from which the time left is told."""
+_BAR = 20
+_WIDTH = 78
+
+
+class Progress:
+    """One line that stays in place, only where somebody watches; validations are kept.
+
+    Call it with each step's record (``step``, ``loss``, ``seconds`` and, after a validation,
+    ``jf``). The time left is that of training alone, at the smoothed rate of the steps seen.
+    """
+
+    def __init__(self, steps: int, stream: TextIO | None = None) -> None:
+        self.steps = steps
+        self.stream = sys.stderr if stream is None else stream
+        self._seconds = 0.0
+        self._weight = 0.0
+
+    def __call__(self, record: Record) -> None:
+        """Show a step."""
+        self._seconds = SMOOTH * self._seconds + (1 - SMOOTH) * float(record["seconds"])
+        self._weight = SMOOTH * self._weight + (1 - SMOOTH)
+        if self.stream.isatty():
+            end = "\n" if "jf" in record or record["step"] >= self.steps else ""
+            print(f"\r{self.line(record):<{_WIDTH}}", end=end, file=self.stream, flush=True)
+
+    def line(self, record: Record) -> str:
+        """The words of a step that was shown."""
+        done = min(1.0, record["step"] / self.steps)
+        bar = "#" * round(_BAR * done)
+        text = f"[{bar:-<{_BAR}}] step {record['step']} of {self.steps}, loss {record['loss']:.3f}"
+        text += f", {_duration(self.seconds_left(record['step']))} left"
+        return text + (f", J&F {100 * record['jf']:.2f}" if "jf" in record else "")
+
+    def seconds_left(self, step: int) -> float:
+        """Seconds that the steps after ``step`` will take; 0 before the first report."""
+        rate = self._seconds / self._weight if self._weight else 0.0
+        return max(0, self.steps - step) * rate
+
+
+@contextmanager
+def reporting(steps: int, tensorboard: Path | None) -> Iterator[Callable[[Record], None]]:
+    """What to report steps to: a progress line and, if a folder is given, TensorBoard's events.
+
+    Raises:
+        HS2SError: TensorBoard is asked for and not installed.
+    """
+    progress = Progress(steps)
+    if tensorboard is None:
+        yield progress
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise HS2SError(
+            "TensorBoard is not installed; pip install 'hs2s-fiftyone[tensorboard]', or leave "
+            "out --tensorboard"
+        ) from error
+    writer = SummaryWriter(str(tensorboard))
+
+    def report(record: Record) -> None:
+        for key, value in record.items():
+            if key != "step":
+                writer.add_scalar(key, value, record["step"])
+        progress(record)
+
+    try:
+        yield report
+    finally:
+        writer.close()  # an interrupted run keeps its last numbers too
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -1,0 +1,92 @@
+"""Options of the paper's recipe, which ``hs2s train --preset`` and ``hs2s ablate --data`` share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hs2s_core.errors import InvalidConfig
+
+if TYPE_CHECKING:
+    from hs2s_core.training.config import FolderConfig
+
+DATA_HELP = "YouTube-VOS, DAVIS or plain folder of labelled videos"
+_RECIPE = (
+    "epochs",
+    "batch",
+    "size",
+    "schedule",
+    "losses",
+    "precision",
+    "checkpointing",
+    "workers",
+)
+
+
+def add_recipe_options(parser: argparse.ArgumentParser, mode: str) -> None:
+    """Add what :func:`recipe_settings` reads; ``mode`` is the option it belongs to."""
+    group = parser.add_argument_group(f"the paper's recipe, with {mode}")
+    group.add_argument(
+        "--split", help="split of --data (default: train, for DAVIS 2017/train, where there is one)"
+    )
+    group.add_argument("--epochs", type=int, metavar="N", help="default: 750")
+    group.add_argument("--batch", type=int, metavar="N", help="clips per step (default: 16)")
+    group.add_argument(
+        "--size", type=int, nargs=2, metavar=("H", "W"), help="of the clips (default: the preset's)"
+    )
+    group.add_argument("--schedule", choices=("stable", "authors"), help="default: stable")
+    group.add_argument("--losses", choices=("authors", "paper"), help="default: authors")
+    group.add_argument("--precision", choices=("float32", "bfloat16"), help="default: float32")
+    group.add_argument(
+        "--checkpointing",
+        action="store_const",
+        const=True,
+        help="recompute each step in the backward pass: less memory, more time",
+    )
+    group.add_argument(
+        "--workers", type=int, metavar="N", help="processes that prepare clips (default: up to 4)"
+    )
+    group.add_argument(
+        "--backbone",
+        metavar="PATH|imagenet|none",
+        help="start of the encoders: a state-dict file, a folder of torchvision's files, "
+        "torchvision's weights, or random values (default: imagenet where such weights exist)",
+    )
+
+
+def recipe_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of ``paper_recipe`` that were given."""
+    given = {name: getattr(args, name) for name in _RECIPE if getattr(args, name) is not None}
+    if "size" in given:
+        given["size"] = tuple(given["size"])
+    words = {None: None, "imagenet": True, "none": False}
+    return {**given, "pretrained_backbone": words.get(args.backbone, args.backbone)}
+
+
+def refuse_recipe_options(args: argparse.Namespace, mode: str, *more: str) -> None:
+    """Refuse options of the recipe beside --config, where they would go unnoticed."""
+    names = ("split", "backbone", *_RECIPE, *more)
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name) is not None]
+    if given:
+        raise InvalidConfig(
+            f"{', '.join(given)} would change nothing: expected with {mode} only. With --config "
+            "the file says all that decides a run; set it there"
+        )
+
+
+def training_folder(data: Path, split: str | None) -> FolderConfig:
+    """The videos of ``data`` to train on: those of ``split``, or else of its training split."""
+    from hs2s_core.data.folders import training_split
+    from hs2s_core.training.config import FolderConfig
+
+    return FolderConfig(data, split or training_split(data))
+
+
+def describe_folder(folder: FolderConfig) -> str:
+    """Which videos of which folder, in words."""
+    from hs2s_core.data.folders import open_folder
+
+    split = f"split {folder.split}" if folder.split else "which has no splits"
+    number = len(folder.names or open_folder(folder.path, folder.split).names)
+    return f"{number} videos of {folder.path}, {split}"

@@ -1,0 +1,121 @@
+"""The progress line and TensorBoard's events of ``hs2s train``."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from hs2s_core.commands.progress import Progress, reporting
+from hs2s_core.errors import HS2SError
+
+
+class Terminal(io.StringIO):
+    """A stream that somebody watches."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def record(step: int, seconds: float = 2.0, **more: float) -> dict[str, Any]:
+    return {"step": step, "loss": 0.5, "seconds": seconds, **more}
+
+
+def test_the_line_stays_in_place_and_keeps_validations() -> None:
+    stream = Terminal()
+    progress = Progress(100, stream)
+    progress(record(49))
+    progress(record(50, jf=0.25))
+    progress(record(100))
+    first, second, third = (line.rstrip() for line in stream.getvalue().split("\r")[1:])
+    assert first == "[##########----------] step 49 of 100, loss 0.500, 2 min left"
+    assert second == "[##########----------] step 50 of 100, loss 0.500, 2 min left, J&F 25.00"
+    assert third == "[####################] step 100 of 100, loss 0.500, 0 min left"
+    assert stream.getvalue().count("\n") == 2
+
+
+def test_hours_are_told_as_such() -> None:
+    progress = Progress(10_000, Terminal())
+    progress(record(1000, seconds=1.0))
+    assert "2 h 30 min left" in progress.line(record(1000))
+
+
+def test_nobody_watches() -> None:
+    stream = io.StringIO()
+    Progress(10, stream)(record(1))
+    assert stream.getvalue() == ""
+
+
+def test_the_time_left_does_not_follow_one_slow_step() -> None:
+    progress = Progress(1000, io.StringIO())
+    for step in range(1, 200):
+        progress(record(step, seconds=1.0))
+    assert progress.seconds_left(199) == pytest.approx(801)
+    progress(record(200, seconds=20.0))
+    assert 800 < progress.seconds_left(200) < 1.5 * 800
+    for step in range(201, 500):
+        progress(record(step, seconds=3.0))
+    assert progress.seconds_left(499) == pytest.approx(3 * 501, rel=0.02)
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What a stand-in for TensorBoard's writer is told."""
+    told: list[Any] = []
+
+    class Writer:
+        def __init__(self, folder: str) -> None:
+            told.append(folder)
+
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            told.append((name, value, step))
+
+        def close(self) -> None:
+            told.append("closed")
+
+    module = ModuleType("torch.utils.tensorboard")
+    module.SummaryWriter = Writer  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    return told
+
+
+def test_tensorboard_gets_all_numbers_and_is_closed(events: list[Any], tmp_path: Path) -> None:
+    with reporting(2, tmp_path) as report:
+        report(record(1, jf=0.5))
+        report(record(2))
+    assert events == [
+        str(tmp_path),
+        *[("loss", 0.5, 1), ("seconds", 2.0, 1), ("jf", 0.5, 1)],
+        *[("loss", 0.5, 2), ("seconds", 2.0, 2)],
+        "closed",
+    ]
+
+
+def test_an_interrupted_run_keeps_its_last_numbers(events: list[Any], tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with reporting(2, tmp_path) as report:
+            report(record(1))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert events[-2:] == [("seconds", 2.0, 1), "closed"]
+
+
+def test_tensorboard_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(HS2SError, match=r"hs2s-fiftyone\[tensorboard\]"), reporting(1, tmp_path):
+        raise AssertionError("not reached")
+
+
+def test_events_are_files_where_tensorboard_is_installed(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    with reporting(2, tmp_path) as report:
+        report(record(1))
+        report(record(2))
+    found = accumulator.EventAccumulator(str(tmp_path)).Reload()
+    assert [(event.step, event.value) for event in found.Scalars("loss")] == [(1, 0.5), (2, 0.5)]
