@@ -19,7 +19,7 @@ from hs2s_core.errors import HS2SError
 from .labels import mask_fields
 from .load_plan import INFO_KEY
 from .prompts import VideoPrompts, read_prompts, visible_labels
-from .videos import Clip, open_clip
+from .videos import Clip, open_clip, select_videos
 
 EXISTING = ("skip", "overwrite", "fail")
 """What to do with a video whose output field already has labels."""
@@ -254,7 +254,8 @@ def _rows(samples: SampleCollection, settings: Settings) -> Iterator[tuple[str, 
     states: list[str | None] = [None] * len(ids)
     if samples._dataset.has_sample_field(settings.status_field):
         # Of the dataset, because a view may hide the field.
-        states = samples._dataset.select(ids, ordered=True).values(settings.status_field)
+        view = select_videos(samples, ids, ordered=True)
+        states = view.values(settings.status_field)
     return zip(ids, paths, states, strict=True)
 
 

@@ -28,7 +28,7 @@ from .evaluation.settings import video_names
 from .labels import mask_fields
 from .prompts import visible_labels
 from .propagation import Progress
-from .sizes import mask_sizes
+from .sizes import frame_count, mask_sizes
 
 LAYOUTS = {
     "youtube_vos": "YouTube-VOS: Annotations/<video>/<frame>.png",
@@ -251,8 +251,8 @@ def _documents(
         yield from ({"frame_number": n} for n in range(expected, document["frame_number"]))
         yield document
         expected = document["frame_number"] + 1
-    (total,) = samples._dataset.select(sample_id).values("metadata.total_frame_count")
-    yield from ({"frame_number": n} for n in range(expected, (total or 0) + 1))
+    total = frame_count(samples, sample_id) or 0
+    yield from ({"frame_number": n} for n in range(expected, total + 1))
 
 
 def _replace(part: Path, folder: Path) -> None:

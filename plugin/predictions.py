@@ -25,6 +25,7 @@ from .evaluation.settings import video_names
 from .labels import Size, TrackedObject, mask_fields, to_detections
 from .propagation import Progress
 from .sizes import frame_count, mask_sizes
+from .videos import select_videos
 from .writer import FrameWriter
 
 _NO_LABEL = "object"
@@ -196,7 +197,7 @@ def _replace(samples: SampleCollection, sample_id: str, field: str, labels: Pack
     if not dataset.has_frame_field(field):
         dataset.add_frame_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
     sample = dataset[sample_id]
-    view = dataset.select(sample_id)
+    view = select_videos(samples, sample_id)
     before = list(read_documents(samples, sample_id, [field], annotated=field))
     try:
         view.clear_frame_field(field)

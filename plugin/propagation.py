@@ -32,6 +32,7 @@ from .checks import (
     videos_of,
 )
 from .labels import to_detections
+from .videos import select_videos
 from .writer import FrameWriter
 
 if TYPE_CHECKING:
@@ -279,7 +280,7 @@ def _set_status(
 
 def _clear(samples: SampleCollection, sample_id: str, settings: Settings) -> None:
     """Remove the labels of an earlier run, finished or not."""
-    samples._dataset.select(sample_id).clear_frame_field(settings.output_field)
+    select_videos(samples, sample_id).clear_frame_field(settings.output_field)
 
 
 def _undo(

@@ -13,6 +13,7 @@ from hs2s_core.media.frames import open_frames
 from hs2s_core.media.images import image_size
 
 from .labels import Size
+from .videos import select_videos
 
 
 def mask_sizes(samples: SampleCollection, sample_id: str) -> tuple[Size, Size]:
@@ -21,7 +22,7 @@ def mask_sizes(samples: SampleCollection, sample_id: str) -> tuple[Size, Size]:
     The two differ by a row or column where an encoder made an odd size even. Raises InvalidMedia if
     neither metadata nor file say how large the video is.
     """
-    view = samples._dataset.select(sample_id)
+    view = select_videos(samples, sample_id)
     fields = ["filepath", "metadata.frame_height", "metadata.frame_width"]
     path, height, width = (values[0] for values in view.values(fields))
     if not (height and width):
@@ -40,7 +41,7 @@ def mask_sizes(samples: SampleCollection, sample_id: str) -> tuple[Size, Size]:
 
 def frame_count(samples: SampleCollection, sample_id: str) -> int | None:
     """How many frames a video has, by its metadata or its file; None if neither is there."""
-    view = samples._dataset.select(sample_id)
+    view = select_videos(samples, sample_id)
     fields = ["filepath", "metadata.total_frame_count"]
     path, count = (values[0] for values in view.values(fields))
     if count is None and Path(path).is_file():

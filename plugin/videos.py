@@ -1,16 +1,18 @@
-"""The frames of a FiftyOne video sample, and the frame that its labels are relative to."""
+"""The video samples of a dataset, their frames, and the frame that labels are relative to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.core.media as fom
 import numpy as np
 import numpy.typing as npt
 from bson import ObjectId
+from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import InvalidMedia
 from hs2s_core.media.frames import FrameSource, open_frames
@@ -35,6 +37,20 @@ class Clip:
         """Extend an id map of the frames' size to the video's size with background."""
         pad = [(0, want - have) for want, have in zip(self.video_size, id_map.shape, strict=True)]
         return np.pad(id_map, pad) if any(after for _, after in pad) else id_map
+
+
+def select_videos(
+    samples: SampleCollection, ids: str | Sequence[str], *, ordered: bool = False
+) -> SampleCollection:
+    """These samples of the whole dataset, whichever slices of their groups they are in.
+
+    ``dataset.select`` alone finds none but those of the active slice. ``ordered`` keeps the order
+    of the ids.
+    """
+    dataset = samples._dataset
+    if dataset.media_type == fom.GROUP:
+        dataset = dataset.select_group_slices(media_type=fom.VIDEO)
+    return dataset.select(ids, ordered=ordered)
 
 
 def open_clip(sample: fo.Sample) -> Clip:

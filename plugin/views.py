@@ -19,6 +19,7 @@ from hs2s_core.evaluation import Row, by_object
 from hs2s_core.evaluation.lengths import FAILURE_FRAMES, FAILURE_THRESHOLD, LATE
 
 from .evaluation import VOSEvaluationResults, load_results
+from .videos import select_videos
 
 Stretches = Mapping[str, list[tuple[int, int]]]
 """First and last frame number of stretches of a video, by sample id."""
@@ -263,7 +264,7 @@ def _by_seen(dataset: SampleCollection, eval_key: str, *, seen: bool) -> fo.Data
 
 
 def _ordered(dataset: SampleCollection, sample_ids: list[str]) -> fo.DatasetView:
-    return dataset._root_dataset.select(sample_ids, ordered=True)
+    return select_videos(dataset._root_dataset, sample_ids, ordered=True)
 
 
 def _clips(
@@ -272,7 +273,7 @@ def _clips(
     """Clips of these stretches, worst videos first."""
     scores = _scores(results)
     # Samples may have been deleted since, and clips must be given for each sample of the view.
-    known = set(dataset._root_dataset.select(list(found)).values("id"))
+    known = set(select_videos(dataset._root_dataset, list(found)).values("id"))
     order = sorted(known, key=lambda sample_id: (scores.get(sample_id, 2.0), sample_id))
     view = _ordered(dataset, order)
     if not order:

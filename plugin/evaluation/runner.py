@@ -21,6 +21,7 @@ from hs2s_core.evaluation import Protocol, Row, Summary, VideoFailure
 
 from ..checks import describe, videos_of
 from ..propagation import Progress
+from ..videos import select_videos
 from . import fields
 from .backend import VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
 from .columns import Columns, Records, to_records
@@ -220,7 +221,7 @@ def _run_video(samples: SampleCollection, video: Video, items: str | None, found
     except Exception as error:
         reason = describe(error)
         found.failures.append(VideoFailure(video.name, reason))
-        view = samples._dataset.select(video.sample_id)
+        view = select_videos(samples, video.sample_id)
         view.set_values(f"{settings.eval_key}_note", [f"not evaluated: {reason}"])
         return
     found.columns.add(video.sample_id, video.name, rows, _records(result))

@@ -15,6 +15,7 @@ from hs2s_core.evaluation import PROTOCOLS, ObjectInfo, Protocol, find_protocol
 
 from ..checks import Problem
 from ..labels import mask_fields
+from ..videos import select_videos
 from . import fields
 from .matching import MATCHES
 
@@ -129,7 +130,7 @@ def video_names(samples: SampleCollection) -> dict[str, str]:
     stems = [Path(path.replace("\\", "/")).stem for path in paths]
     if isinstance(samples._dataset.get_field("video_id"), fo.StringField):
         # Of the dataset, because a view may hide the field.
-        known = samples._dataset.select(ids, ordered=True).values("video_id")
+        known = select_videos(samples, ids, ordered=True).values("video_id")
         stems = [video or stem for video, stem in zip(known, stems, strict=True)]
     counts: dict[str, int] = {}
     for stem in stems:
