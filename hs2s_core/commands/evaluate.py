@@ -77,9 +77,14 @@ def run(args: argparse.Namespace) -> int:
         videos=None if args.videos is None else _read_names(args.videos),
         progress=_show_progress if sys.stderr.isatty() else None,
     )
-    print(format_table(table, objects=args.objects))
+    # The file first, so that nothing that goes wrong later costs a finished evaluation; and the
+    # report also where the file cannot be written.
+    try:
+        if args.out is not None:
+            table.write(args.out)
+    finally:
+        print(format_table(table, objects=args.objects))
     if args.out is not None:
-        table.write(args.out)
         print(f"{len(table.rows)} rows written to {args.out}")
     return 1 if table.failures else 0
 

@@ -9,9 +9,17 @@ from hs2s_core.evaluation.metrics import (
     region_similarity,
 )
 from hs2s_core.evaluation.protocol import PROTOCOLS, Protocol, find_protocol
-from hs2s_core.evaluation.report import format_table
-from hs2s_core.evaluation.rows import Row, by_object
-from hs2s_core.evaluation.scores import GroupScore, ObjectScore, Statistics, Summary
+from hs2s_core.evaluation.report import format_table, score_notes
+from hs2s_core.evaluation.rows import ObjectKey, Row, by_object
+from hs2s_core.evaluation.scores import (
+    GroupScore,
+    ObjectScore,
+    Statistics,
+    Summary,
+    overall_parts,
+    score_objects,
+    summarise_objects,
+)
 from hs2s_core.evaluation.table import (
     EvaluationTable,
     FramePair,
@@ -27,6 +35,7 @@ __all__ = [
     "FramePair",
     "GroupScore",
     "ObjectInfo",
+    "ObjectKey",
     "ObjectScore",
     "Protocol",
     "Row",
@@ -41,5 +50,9 @@ __all__ = [
     "evaluate_sequence",
     "find_protocol",
     "format_table",
+    "overall_parts",
     "region_similarity",
+    "score_notes",
+    "score_objects",
+    "summarise_objects",
 ]

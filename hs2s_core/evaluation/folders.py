@@ -12,7 +12,12 @@ from pathlib import Path
 import cv2
 
 from hs2s_core.errors import HS2SError, InvalidDataset
-from hs2s_core.evaluation.meta import VideoObjects, read_meta, read_seen_categories
+from hs2s_core.evaluation.meta import (
+    VideoObjects,
+    check_seen,
+    read_meta,
+    read_seen_categories,
+)
 from hs2s_core.evaluation.protocol import Protocol, find_protocol
 from hs2s_core.evaluation.table import (
     EvaluationTable,
@@ -80,6 +85,8 @@ def evaluate_folders(
     predicted_root = _video_root(Path(predictions), "prediction")
     names = _choose(truth_videos, videos, Path(truth))
     objects = _read_objects(Path(truth), meta, train_meta)
+    if objects is not None:
+        check_seen(objects, names, protocol)
     jobs = [
         _Job(
             video=name,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from hs2s_core.errors import InvalidDataset
+from hs2s_core.evaluation.protocol import Protocol
 from hs2s_core.evaluation.table import ObjectInfo
 
 VideoObjects = dict[str, dict[int, ObjectInfo]]
@@ -35,6 +36,36 @@ def read_meta(path: str | Path, seen_categories: Collection[str] | None = None) 
             raise InvalidDataset(f"{where}: expected a positive integer as object id.")
         videos.setdefault(video, {})[int(key)] = _object_info(entry, seen_categories, where)
     return videos
+
+
+def check_seen(objects: VideoObjects, videos: Iterable[str], protocol: Protocol) -> None:
+    """Refuse what would leave an evaluation without an overall score, before its work.
+
+    Args:
+        objects: as :func:`read_meta` gives them.
+        videos: names of the videos to evaluate.
+        protocol: what they are evaluated by.
+
+    Raises:
+        InvalidDataset: the protocol averages seen and unseen objects apart, and it is known of
+            some of the videos' objects only.
+    """
+    if not protocol.by_seen:
+        return
+    flags = {
+        (video, object_id): info.seen
+        for video in videos
+        for object_id, info in objects.get(video, {}).items()
+        if info.frames is None or info.frames
+    }
+    unknown = [f"{video}/{key}" for (video, key), seen in flags.items() if seen is None]
+    if unknown and len(unknown) < len(flags):
+        raise InvalidDataset(
+            f"meta.json does not say whether {len(unknown)} objects are of a seen category "
+            f"({', '.join(unknown[:5])}), though it does of {len(flags) - len(unknown)} others, so "
+            f'{protocol.name} has no overall score; give every object a category or a "seen", '
+            "or use a protocol that does not tell seen from unseen."
+        )
 
 
 def read_seen_categories(path: str | Path) -> frozenset[str]:

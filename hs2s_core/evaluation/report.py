@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from hs2s_core.evaluation.lengths import Absence, EarlyLate, absences, early_late, first_failures
 from hs2s_core.evaluation.lengths import recoveries as find_recoveries
-from hs2s_core.evaluation.rows import Row
+from hs2s_core.evaluation.rows import ObjectKey, Row
 from hs2s_core.evaluation.scores import GroupScore, ObjectScore, Summary
 from hs2s_core.evaluation.table import EvaluationTable
 
@@ -22,7 +22,7 @@ def format_table(table: EvaluationTable, *, objects: bool = False) -> str:
     """
     summary = table.summary()
     lines = [f"Protocol {table.protocol.description}. Scores in percent."]
-    if summary.overall is None:
+    if not summary.objects:
         lines += ["", "No frame counts under this protocol, so there is no score."]
     else:
         lines += ["", *_score_lines(summary, objects), "", *_time_lines(table.rows)]
@@ -82,18 +82,35 @@ def _absence_line(found: Iterable[Absence]) -> str:
     return f"predicted though absent: {false} of {frames} frames"
 
 
-def _remarks(table: EvaluationTable, summary: Summary) -> Iterator[str]:
-    if summary.protocol.by_seen and not summary.groups and summary.overall is not None:
-        yield (
-            "note: seen and unseen categories are not known (no meta.json that says), so the mean "
-            "is over all objects."
-        )
+def score_notes(summary: Summary) -> Iterator[str]:
+    """Yield what the reader of the scores should know of the means they came from."""
+    unknown = summary.seen_unknown
+    if summary.protocol.by_seen and unknown:
+        if len(unknown) == len(summary.objects):
+            yield (
+                "seen and unseen categories are not known (no meta.json that says), so the mean is "
+                "over all objects."
+            )
+        else:
+            yield (
+                f"there is no overall score: it is not known whether {len(unknown)} objects are of "
+                f"a seen category ({_some(unknown)}), though it is of others; give every object a "
+                "category in meta.json, or use a protocol that does not tell seen from unseen."
+            )
     if summary.uncounted:
-        names = ", ".join(f"{video}/{key}" for video, key in summary.uncounted[:5])
         yield (
-            f"note: {len(summary.uncounted)} objects have no frame that counts and enter no mean: "
-            f"{names}{', ...' if len(summary.uncounted) > 5 else ''}. Annotations of first frames "
-            "alone (a benchmark's public part) can only be scored by its server."
+            f"{len(summary.uncounted)} objects have no frame that counts and enter no mean: "
+            f"{_some(summary.uncounted)}. Annotations of first frames alone (a benchmark's public "
+            "part) can only be scored by its server."
         )
+
+
+def _some(objects: Sequence[ObjectKey]) -> str:
+    names = ", ".join(f"{video}/{key}" for video, key in objects[:5])
+    return names + (", ..." if len(objects) > 5 else "")
+
+
+def _remarks(table: EvaluationTable, summary: Summary) -> Iterator[str]:
+    yield from (f"note: {note}" for note in score_notes(summary))
     yield from (f"note: {note}" for note in table.notes)
     yield from (f"failed: {failure.video}: {failure.reason}" for failure in table.failures)

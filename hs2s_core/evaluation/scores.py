@@ -8,7 +8,6 @@ from statistics import fmean
 
 import numpy as np
 
-from hs2s_core.errors import InvalidDataset
 from hs2s_core.evaluation.protocol import Protocol
 from hs2s_core.evaluation.rows import ObjectKey, Row, by_object
 
@@ -105,18 +104,53 @@ class Summary:
     groups: dict[str, GroupScore]
     """``seen`` and ``unseen``, where known."""
     overall: GroupScore | None
-    """None if no frame counts."""
+    """None if no frame counts, or by the rule of :func:`overall_parts`."""
     uncounted: tuple[ObjectKey, ...]
     """Objects without a single counted frame; they enter no mean."""
 
+    @property
+    def seen_unknown(self) -> tuple[ObjectKey, ...]:
+        """Scored objects of which it is not known whether their category is a seen one."""
+        return tuple((score.video, score.object) for score in self.objects if score.seen is None)
+
+
+def overall_parts(seen: Sequence[bool | None], protocol: Protocol) -> list[list[int]] | None:
+    """Say which objects make up the overall score: the one rule for tables, datasets and panels.
+
+    All objects have the same weight. Where the protocol averages seen and unseen objects apart and
+    it is known of every object which it is, the two groups (or the only one) have the same weight
+    instead. Where it is known of none, the protocol's mean of groups cannot be had, and the mean is
+    over all objects. Where it is known of some only, there is no overall score: a mean over all
+    would follow neither rule, and one over the known would hide objects.
+
+    Args:
+        seen: of each object, whether its category was seen in training; None where unknown.
+        protocol: the protocol that the objects were scored by.
+
+    Returns:
+        Places in ``seen``, to be averaged within each list and then over the lists; None if there
+        is no overall score.
+    """
+    if not seen:
+        return None
+    if not protocol.by_seen or all(flag is None for flag in seen):
+        return [list(range(len(seen)))]
+    if any(flag is None for flag in seen):
+        return None
+    groups = [
+        [place for place, known in enumerate(seen) if known is flag] for flag in (True, False)
+    ]
+    return [group for group in groups if group]
+
 
 def summarise(rows: Iterable[Row], protocol: Protocol) -> Summary:
-    """Average rows as their protocol asks.
+    """Average rows as their protocol asks."""
+    objects, uncounted = score_objects(rows)
+    return summarise_objects(objects, protocol, uncounted)
 
-    Raises:
-        InvalidDataset: the protocol averages seen and unseen objects apart, and it is known of
-            some of them only.
-    """
+
+def score_objects(rows: Iterable[Row]) -> tuple[list[ObjectScore], list[ObjectKey]]:
+    """Score the objects that have counted frames, and list those that have none."""
     objects: list[ObjectScore] = []
     uncounted: list[ObjectKey] = []
     for key, group in by_object(rows).items():
@@ -125,16 +159,23 @@ def summarise(rows: Iterable[Row], protocol: Protocol) -> Summary:
             objects.append(_object_score(counted))
         else:
             uncounted.append(key)
-    groups = _seen_groups(objects)
-    overall = GroupScore.of(objects) if objects else None
-    if protocol.by_seen and groups:
-        _refuse_partly_known(objects)
-        overall = GroupScore.of(list(groups.values()))
+    return objects, uncounted
+
+
+def summarise_objects(
+    objects: Sequence[ObjectScore], protocol: Protocol, uncounted: Sequence[ObjectKey] = ()
+) -> Summary:
+    """Average scored objects, those of one video next to each other, as the protocol asks."""
+    parts = overall_parts([score.seen for score in objects], protocol)
+    overall = None
+    if parts is not None:
+        groups = [GroupScore.of([objects[place] for place in part]) for part in parts]
+        overall = groups[0] if len(groups) == 1 else GroupScore.of(groups)
     return Summary(
         protocol=protocol,
         objects=tuple(objects),
         videos=_video_scores(objects),
-        groups=groups,
+        groups=_seen_groups(objects),
         overall=overall,
         uncounted=tuple(uncounted),
     )
@@ -165,13 +206,3 @@ def _seen_groups(objects: Iterable[ObjectScore]) -> dict[str, GroupScore]:
         if score.seen is not None:
             groups["seen" if score.seen else "unseen"].append(score)
     return {name: GroupScore.of(scores) for name, scores in groups.items() if scores}
-
-
-def _refuse_partly_known(objects: Iterable[ObjectScore]) -> None:
-    unknown = [f"{score.video}/{score.object}" for score in objects if score.seen is None]
-    if unknown:
-        raise InvalidDataset(
-            f"it is not known whether {len(unknown)} objects are of a seen category "
-            f"({', '.join(unknown[:5])}), though it is of others; give every object a category in "
-            "meta.json, or use a protocol that does not tell seen from unseen."
-        )

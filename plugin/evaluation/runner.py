@@ -207,7 +207,7 @@ def _run_video(samples: SampleCollection, video: Video, items: str | None, found
     try:
         result = video.evaluate()
         rows = result.table.rows
-        scores = sample_scores(rows, settings.protocol, len(result.frames))
+        scores = sample_scores(rows, len(result.frames))
         scores["note"] = "\n".join(result.notes) or None
         write_scores(
             samples._dataset,

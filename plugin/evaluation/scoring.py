@@ -7,9 +7,17 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from hs2s_core.evaluation import GroupScore, ObjectScore, Protocol, Row, Summary
+from hs2s_core.evaluation import (
+    GroupScore,
+    ObjectKey,
+    ObjectScore,
+    Protocol,
+    Row,
+    Summary,
+    score_objects,
+    summarise_objects,
+)
 from hs2s_core.evaluation.lengths import early_late, first_failures, length_bin
-from hs2s_core.evaluation.scores import summarise
 
 from .columns import Columns, Records, scores
 
@@ -20,12 +28,13 @@ Match = tuple[str | None, str | None, float | None, float | None, str | None, st
 """Truth label, predicted label, J, confidence, id of the truth's label and of the predicted one."""
 
 
-def sample_scores(rows: Sequence[Row], protocol: Protocol, frames: int) -> dict[str, Any]:
+def sample_scores(rows: Sequence[Row], frames: int) -> dict[str, Any]:
     """The sample fields of one video, by suffix; None where there is nothing to average.
 
     ``frames`` is the number of annotated frames.
     """
-    video = GroupScore.of(objects) if (objects := summarise(rows, protocol).objects) else None
+    objects, _ = score_objects(rows)
+    video = GroupScore.of(objects) if objects else None
     time = early_late(rows)
     failures = [frame for frame in first_failures(rows).values() if frame is not None]
     return {
@@ -49,35 +58,16 @@ def summarise_columns(
     ``chosen`` are the records to use, all by default.
     """
     objects: list[ObjectScore] = []
-    videos: dict[str, GroupScore] = {}
-    uncounted: list[tuple[str, int]] = []
+    uncounted: list[ObjectKey] = []
     for _, rows in groupby(columns.rows(chosen), key=lambda row: row.video):
-        part = summarise(rows, protocol)
-        objects += part.objects
-        videos |= part.videos
-        uncounted += part.uncounted
-    groups = _by_seen(objects)
-    parts: Sequence[Any] = list(groups.values()) if protocol.by_seen and groups else objects
-    return Summary(
-        protocol=protocol,
-        objects=tuple(objects),
-        videos=videos,
-        groups=groups,
-        overall=GroupScore.of(parts) if parts else None,
-        uncounted=tuple(uncounted),
-    )
-
-
-def _by_seen(objects: Sequence[ObjectScore]) -> dict[str, GroupScore]:
-    groups = {
-        name: [score for score in objects if score.seen is flag]
-        for name, flag in (("seen", True), ("unseen", False))
-    }
-    return {name: GroupScore.of(scores) for name, scores in groups.items() if scores}
+        found, others = score_objects(rows)
+        objects += found
+        uncounted += others
+    return summarise_objects(objects, protocol, uncounted)
 
 
 def metric_values(summary: Summary) -> dict[str, float]:
-    """J, F and J&F of a run; nothing if no frame counts."""
+    """J, F and J&F of a run; nothing if it has no overall score."""
     overall = summary.overall
     if overall is None:
         return {}

@@ -59,22 +59,30 @@ def make_settings(
     seen_categories: Collection[str] | None = None,
     meta: str | Path | None = None,
 ) -> Settings:
-    """Settings as users give them; raises HS2SError for an unknown protocol or unusable file."""
-    from hs2s_core.evaluation.meta import read_meta
+    """Settings as users give them.
+
+    Raises HS2SError for an unknown protocol, or a metadata file that is unusable or, for a protocol
+    that averages seen and unseen categories apart, does not say it of all objects.
+    """
+    from hs2s_core.evaluation.meta import check_seen, read_meta
 
     if seen_categories is None:
         # A dataset that this plugin loaded knows the categories of the training split.
         about = samples._dataset.info.get("vos") or {}
         seen_categories = about.get("seen_categories")
     seen = None if seen_categories is None else frozenset(seen_categories)
+    protocol = find_protocol(protocol)
+    listed = None if meta is None else read_meta(meta, seen)
+    if listed is not None:
+        check_seen(listed, video_names(samples).values(), protocol)
     return Settings(
         prediction_field=prediction_field.removeprefix("frames."),
         truth_field=truth_field.removeprefix("frames."),
         eval_key=eval_key,
-        protocol=find_protocol(protocol),
+        protocol=protocol,
         match=match,
         seen_categories=seen,
-        meta=None if meta is None else read_meta(meta, seen),
+        meta=listed,
     )
 
 

@@ -12,7 +12,7 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.evaluation import PROTOCOLS, Protocol
+from hs2s_core.evaluation import PROTOCOLS, Protocol, score_notes
 
 from ..checks import videos_of
 from ..evaluation import (
@@ -312,7 +312,7 @@ def _shown(results: VOSEvaluationResults) -> dict[str, Any]:
         "videos": len(results.columns.videos),
         "failed": len(results.failures),
         "reasons": "\n\n".join(reasons[:_LISTED]),
-        "notes": "\n\n".join(results.notes[:_LISTED]),
+        "notes": "\n\n".join([*score_notes(results.summary), *results.notes][:_LISTED]),
     }
 
 

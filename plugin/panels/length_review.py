@@ -270,8 +270,14 @@ def _summary(titled: Sequence[tuple[str, Review]], sources: Sequence[Source]) ->
         numbers = [_percent(value) for value in (found.overall, early, late, found.drop)]
         counts = [str(len(found.dots)), str(found.objects)]
         lines.append(f"| **{title}** | {' | '.join(numbers + counts)} |")
+    incomplete = [title for title, found in titled if found.objects and found.overall is None]
     protocols = dict.fromkeys(source.protocol.description for source in sources)
     notes = [f"Protocol {text}." for text in protocols]
+    if incomplete:
+        notes.append(
+            f"{' and '.join(incomplete)}: it is not known of every object whether its category was "
+            "seen in training, so this protocol has no overall J&F."
+        )
     rows = len(titled[0][1].dots)
     if rows > plots.MAX_ROWS:
         notes.append(f"The heat map has the first {plots.MAX_ROWS} of {rows} videos.")

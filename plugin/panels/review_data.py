@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
 
+from hs2s_core.evaluation import overall_parts
 from hs2s_core.evaluation.lengths import EARLY, LATE, length_bin
 
 from .review_tracks import Floats, Ints, Tracks, group_means
@@ -86,7 +88,7 @@ class Review:
     """Parts without a frame are left out."""
     objects: int
     overall: float | None
-    """J&F as the protocol averages it; None if no frame counts."""
+    """J&F as the protocol averages it; None if no frame counts, or if it has no such score."""
 
     @property
     def drop(self) -> float | None:
@@ -249,14 +251,9 @@ def _grid(tracks: Tracks, group: Ints, groups: int, width: int) -> tuple[Floats,
 
 
 def _overall(tracks: Tracks, jf: Floats) -> float | None:
-    """J&F over objects; over seen and unseen apart where the protocol says so."""
-    known = ~np.isnan(jf)
-    if not known.any():
+    """J&F over the objects that count, as the protocol averages them."""
+    known = np.flatnonzero(~np.isnan(jf))
+    parts = overall_parts([tracks.seen[place] for place in known], tracks.protocol)
+    if parts is None:
         return None
-    if tracks.by_seen:
-        groups = [known & np.array([s is value for s in tracks.seen]) for value in (True, False)]
-        means = [jf[group].mean() for group in groups if group.any()]
-        # Where it is not known of every object, the protocol has no number; this is the nearest.
-        if means and sum(group.sum() for group in groups) == known.sum():
-            return float(np.mean(means))
-    return float(jf[known].mean())
+    return fmean(fmean(jf[known[part]]) for part in parts)

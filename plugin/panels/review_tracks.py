@@ -52,8 +52,8 @@ class Tracks:
     f: Floats
     counted: Bools
     """Whether the protocol counts the row (R,)."""
-    by_seen: bool
-    """Whether the protocol averages seen and unseen objects apart."""
+    protocol: Protocol
+    """What the evaluation followed."""
     kept: Bools
     """Objects that passed the filters (O,)."""
 
@@ -75,7 +75,7 @@ class Tracks:
             f=np.array([row.f for row in rows], np.float64),
             counted=np.array([row.counted for row in rows], np.bool_),
             area=np.array([row.area_truth for row in rows], np.float64),
-            by_seen=table.protocol.by_seen,
+            protocol=table.protocol,
         )
 
     @classmethod
@@ -99,7 +99,7 @@ class Tracks:
             f=f,
             counted=records["counted"],
             area=records["area_truth"].astype(np.float64),
-            by_seen=protocol.by_seen,
+            protocol=protocol,
         )
 
     @classmethod

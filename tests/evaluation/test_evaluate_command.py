@@ -104,6 +104,55 @@ def test_bad_output_is_refused_before_work(folders: tuple[Path, Path]) -> None:
         run(folders[0] / "missing", folders[1], "--out", "rows.txt")
 
 
+def test_what_has_no_overall_score_is_refused_before_work(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = {"1": {"seen": True}, "2": {}, "3": {"frames": []}}
+    videos = {"m07_late_top_ghost": {"objects": objects}}
+    (folders[1] / "meta.json").write_text(json.dumps({"videos": videos}))
+    with monkeypatch.context() as patched:
+        patched.setattr("hs2s_core.evaluation.folders.read_id_map", no_work)
+        with pytest.raises(HS2SError, match=r"1 objects .*\(m07_late_top_ghost/2\).* of 1 others"):
+            run(*folders, "--protocol", "youtube_vos", "--workers", 1)
+    # Protocols without groups do not ask, and neither do videos that are not evaluated.
+    assert run(*folders, "--workers", 1) == 0
+    (folders[1] / "names.txt").write_text("m08_late_low")
+    names = ("--videos", folders[1] / "names.txt")
+    assert run(*folders, "--protocol", "youtube_vos", "--workers", 1, *names) == 0
+
+
+def no_work(*_: object, **__: object) -> None:
+    raise AssertionError("a frame was read")
+
+
+def test_the_table_is_written_before_anything_is_printed(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> str:
+        raise HS2SError("the report cannot be made")
+
+    monkeypatch.setattr("hs2s_core.evaluation.report.format_table", fail)
+    out = tmp_path / "rows.csv"
+    with pytest.raises(HS2SError, match="the report cannot be made"):
+        run(*folders, "--workers", 1, "--out", out)
+    assert len(out.read_text().splitlines()) == 145
+
+
+def test_scores_are_printed_where_the_table_cannot_be_written(
+    folders: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="the disk is full"):
+        run(*folders, "--workers", 1, "--out", tmp_path / "rows.csv")
+    assert "79.78" in capsys.readouterr().out
+
+
 def test_help_describes_every_protocol(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run("--help")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pytest
 
-from hs2s_core.errors import InvalidDataset
-from hs2s_core.evaluation import PROTOCOLS, Row, Statistics
+from hs2s_core.evaluation import (
+    PROTOCOLS,
+    EvaluationTable,
+    Row,
+    Statistics,
+    format_table,
+    overall_parts,
+)
 from hs2s_core.evaluation.scores import summarise
 
 
@@ -95,10 +102,44 @@ def test_one_known_group_alone_is_the_score() -> None:
     assert summary.overall == summary.groups["unseen"]
 
 
-def test_partly_known_groups_are_refused() -> None:
-    rows = [*rows_of("a", 1, [(1, 1)], seen=True), *rows_of("b", 3, [(1, 1)])]
-    with pytest.raises(InvalidDataset, match=r"1 objects .*b/3"):
-        summarise(rows, PROTOCOLS["youtube_vos"])
+def test_partly_known_groups_have_no_overall_score() -> None:
+    rows = [
+        *rows_of("a", 1, [(1, 1)], seen=True),
+        *rows_of("b", 1, [(0.5, 0.5)]),
+        *rows_of("b", 3, [(0, 0)], seen=False, counted=False),
+    ]
+    summary = summarise(rows, PROTOCOLS["youtube_vos"])
+    assert summary.overall is None
+    assert summary.seen_unknown == (("b", 1),)
+    # All else that was found is there, and other protocols do not mind.
+    assert {video: score.jf for video, score in summary.videos.items()} == {"a": 1, "b": 0.5}
+    assert list(summary.groups) == ["seen"]
+    davis = summarise(rows, PROTOCOLS["davis2017"]).overall
+    assert davis is not None
+    assert davis.jf == 0.75
+    table = EvaluationTable(PROTOCOLS["youtube_vos"], tuple(rows))
+    report = format_table(table)
+    assert re.search(r"no overall score: .* 1 objects .*\(b/1\)", report)
+    assert "No frame counts" not in report
+    assert re.search(r"^b +50.00", report, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("seen", "parts"),
+    [
+        ([], None),
+        ([None, None], [[0, 1]]),
+        ([True, False, True], [[0, 2], [1]]),
+        ([False, False], [[0, 1]]),
+        ([True, None, False], None),
+    ],
+)
+def test_what_makes_up_the_overall_score(
+    seen: list[bool | None], parts: list[list[int]] | None
+) -> None:
+    assert overall_parts(seen, PROTOCOLS["youtube_vos"]) == parts
+    everything = [list(range(len(seen)))] if seen else None
+    assert overall_parts(seen, PROTOCOLS["davis2017"]) == everything
 
 
 def test_rows_that_do_not_count_enter_nothing() -> None:

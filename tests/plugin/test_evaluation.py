@@ -448,6 +448,21 @@ def test_seen_and_unseen_categories(dataset: fo.Dataset) -> None:
     assert set(again.summary.groups) == {"seen"}
 
 
+def test_partly_known_categories_are_refused_before_the_run(
+    dataset: fo.Dataset, tmp_path: Path
+) -> None:
+    maps = moving(4, {1: (4, 2), 2: (26, 10)})
+    add_video(dataset, "video", maps, maps)
+    meta = tmp_path / "meta.json"
+    objects = {"1": {"category": "dog", "seen": True}, "2": {"category": "cat"}}
+    meta.write_text(json.dumps({"videos": {"video": {"objects": objects}}}))
+    with pytest.raises(HS2SError, match=r"1 objects .*\(video/2\)"):
+        evaluate(dataset, "pred", "truth", "scores", "youtube_vos", meta=meta, progress=False)
+    assert dataset.list_evaluations() == []
+    results = evaluate(dataset, "pred", "truth", "scores", "davis2017", meta=meta, progress=False)
+    assert results.summary.overall.jf == 1.0
+
+
 def test_odd_sizes_are_measured_as_the_frames_are(dataset: fo.Dataset, tmp_path: Path) -> None:
     """The MP4 of an odd-sized clip has a row and a column more than its frames and annotations."""
     size = (47, 63)

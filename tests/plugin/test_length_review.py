@@ -89,6 +89,17 @@ def test_it_opens_with_the_latest_run(videos: fo.Dataset) -> None:
     assert "Protocol youtube_vos" in opened.data["summary"]
 
 
+def test_a_missing_overall_score_is_explained(videos: fo.Dataset) -> None:
+    tracks = [make_track("short", [1] * 10, seen=True), make_track("middle", [0.5] * 10)]
+    save_run(videos, "partly", make_table(tracks))
+    opened = OpenedPanel(videos)
+    assert "| **partly** | - |" in opened.data["summary"]
+    assert "partly: it is not known of every object" in opened.data["summary"]
+    opened.choose(seen="seen")
+    assert "| **partly** | 100.0 |" in opened.data["summary"]
+    assert "not known" not in opened.data["summary"]
+
+
 def test_the_state_stays_small(videos: fo.Dataset) -> None:
     """It travels with every click; plots do not."""
     opened = OpenedPanel(videos)

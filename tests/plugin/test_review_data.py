@@ -9,6 +9,8 @@ import pytest
 
 from hs2s_core.evaluation import EvaluationTable
 from hs2s_core.evaluation.lengths import curve, early_late, video_lengths
+from hs2s_fiftyone.evaluation.columns import Columns, to_records
+from hs2s_fiftyone.evaluation.scoring import summarise_columns
 from hs2s_fiftyone.panels import review_plots as plots
 from hs2s_fiftyone.panels.review_data import (
     MAX_COLUMNS,
@@ -53,6 +55,26 @@ def test_dots_are_the_scores_of_videos(table: EvaluationTable, tracks: Tracks) -
     assert summary.overall is not None
     assert found.overall == pytest.approx(summary.overall.jf)
     assert found.objects == len(summary.objects)
+
+
+@pytest.mark.parametrize("seen", [(None, None), (True, False), (True, None), (False, False)])
+@pytest.mark.parametrize("protocol", ["youtube_vos", "davis2017"])
+def test_the_overall_score_follows_the_rule_of_the_core(
+    seen: tuple[bool | None, bool | None], protocol: str
+) -> None:
+    made = [
+        make_track("a", [1, 0.9, 0.7], seen=seen[0]),
+        make_track("a", [1, 0.4, 0.2], object_id=2, seen=seen[0]),
+        make_track("b", [1, 0.1, 0.3], seen=seen[1]),
+    ]
+    table = make_table(made, protocol)
+    overall, found = table.summary().overall, one(Tracks.of(table)).overall
+    assert found == (None if overall is None else pytest.approx(overall.jf, abs=1e-12))
+    # The run of a dataset, which sums up one video at a time.
+    columns = Columns()
+    for video, rows in (("a", [*made[0], *made[1]]), ("b", made[2])):
+        columns.add(video, video, rows, to_records(rows))
+    assert summarise_columns(columns, table.protocol) == table.summary()
 
 
 def test_bars_are_early_and_late_means(table: EvaluationTable, tracks: Tracks) -> None:
