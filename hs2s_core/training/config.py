@@ -120,6 +120,8 @@ class TrainingConfig:
     """Recompute each step in the backward pass: less memory, a third more time."""
     detach: bool = False
     """Cut the gradient at fed-back masks; the authors' code lets it through."""
+    chunk: int = 0
+    """Frames that a bidirectional network reads ahead at once, as in propagation; 0: all."""
     pretrained_backbone: bool | str = False
     """ImageNet start of the encoders: true (torchvision's), or a state-dict file."""
     start: str | None = None

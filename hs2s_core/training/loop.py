@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -22,7 +23,7 @@ from hs2s_core.training.checkpoint import Run, load_run, save_run
 from hs2s_core.training.config import TrainingConfig
 from hs2s_core.training.curriculum import Curriculum
 from hs2s_core.training.norms import freeze_norms
-from hs2s_core.training.processes import rank, world_size
+from hs2s_core.training.processes import agreed, rank, wait_for_all, world_size
 from hs2s_core.training.sources import clip_source
 from hs2s_core.training.unroll import Unroll
 from hs2s_core.training.validation import Validation
@@ -62,7 +63,8 @@ def train(
         )
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    run = _start(config, torch.device(device))
+    device = torch.device(device)
+    run = _start(config, device)
     if (out / "last.pt").exists():
         load_run(out / "last.pt", run, config)
     items = ClipItems(
@@ -79,6 +81,7 @@ def train(
         precision=config.precision,
         checkpointing=config.checkpointing,
         detach=config.detach,
+        chunk=config.chunk,
     )
     if world_size() > 1:
         unroll = DistributedDataParallel(unroll)
@@ -94,6 +97,8 @@ def train(
         run.model.train()
         if settings.freeze:
             freeze_norms(run.model)
+        # A network's own random choices are the step's: alike in every process, and on resuming.
+        torch.manual_seed(_step_seed(config.seed, run.step))
         loss, terms = unroll(batch.to(device), settings.sampling)
         run.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -102,14 +107,15 @@ def train(
         update_average(
             run.average, run.model, min(config.average, (run.step + 1) / (run.step + 11))
         )
-        run.curriculum.observe(run.step, loss.item())
+        cost = agreed(loss.item(), device)
+        run.curriculum.observe(run.step, cost)
         run.step += 1
-        record: Record = {"step": run.step, "loss": loss.item(), "norm": norm.item()}
+        record: Record = {"step": run.step, "loss": cost, "norm": norm.item()}
         record |= {name: term.item() for name, term in terms.items()}
         record |= {"rate": settings.rate, "sampling": settings.sampling}
         record |= {"seconds": round(time.perf_counter() - clock, 3), "waited": round(waited, 3)}
         if validation and validation.due(run.step, config.steps):
-            record["jf"] = validation.score(run.average)
+            record["jf"] = agreed(validation.score(run.average), device)
             if run.best is None or record["jf"] > run.best:
                 run.best = record["jf"]
                 _write(out / "best.pt", run)
@@ -117,6 +123,7 @@ def train(
         if run.step % config.checkpoint_every == 0 or run.step == last:
             _write(out / "last.pt", run)
         clock = time.perf_counter()
+    wait_for_all()
     if validation and (out / "best.pt").exists():
         load_run(out / "best.pt", run, config)
     run.average.eval()
@@ -146,6 +153,10 @@ def _load_start(model: VideoSegmenter, start: str) -> None:
             f"expected {model.config}. Set [model] to theirs, or start without them"
         )
     model.load_state_dict(weights.state_dict())
+
+
+def _step_seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
 
 
 @torch.no_grad()

@@ -17,7 +17,8 @@ from hs2s_core.models.base import StepOutput
 from hs2s_core.training.processes import pooled
 
 EPS = 1e-6
-"""Keeps the logarithm of an IoU finite: an empty target costs 14 instead of 34."""
+"""Keeps the logarithm of an IoU finite: an empty target of 256 x 448 pixels that is predicted full
+costs 25.5, where the authors' 1e-15 makes it 46.2."""
 
 HARD_SHARE = 0.15
 """Share of an object's pixels that :func:`hard_bce` looks at."""

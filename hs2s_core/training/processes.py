@@ -44,6 +44,21 @@ class _Sum(torch.autograd.Function):
         return _Sum.forward(ctx, gradients[0])
 
 
+def agreed(value: float, device: torch.device) -> float:
+    """Process 0's ``value``, on every process: what decides must decide alike everywhere."""
+    if world_size() == 1:
+        return value
+    shared = torch.tensor(value, dtype=torch.float64, device=device)
+    dist.broadcast(shared, 0)
+    return shared.item()
+
+
+def wait_for_all() -> None:
+    """Go on once all processes have come this far; what process 0 wrote is there then."""
+    if world_size() > 1:
+        dist.barrier()
+
+
 @contextmanager
 def process_group(device: torch.device) -> Iterator[torch.device]:
     """Join the processes that ``torchrun`` started; yields this process's device.

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from hs2s_core.config import PRESETS
+from hs2s_core.config import PRESETS, preset
 from hs2s_core.errors import InvalidConfig
 from hs2s_core.models import build_model
 from hs2s_core.training.batches import ClipItems, batches, collate
-from hs2s_core.training.config import read_config
-from hs2s_core.training.loop import train
+from hs2s_core.training.config import FolderConfig, Stage, ValidationConfig, read_config
+from hs2s_core.training.curriculum import Schedule
+from hs2s_core.training.loop import Record, train
 from hs2s_core.training.losses import LOSS_PRESETS
 from hs2s_core.training.sources import clip_source
 from hs2s_core.training.unroll import Unroll
+from hs2s_core.training.validation import Validation
 from hs2s_core.weights import save_weights
 
 Write = Callable[..., Path]
@@ -47,6 +51,90 @@ def test_resume_equals_uninterrupted(write_config: Write, tmp_path: Path) -> Non
         assert torch.equal(a, b)
     records = [json.loads(line) for line in (tmp_path / "b" / "log.jsonl").open()]
     assert [record["step"] for record in records] == [1, 2, 3, 4, 5, 6]
+
+
+SMALL = {
+    "hs2s-lite": PRESETS["hs2s-lite"],
+    "hs2s": preset("hs2s/32"),
+    # With an encoder of few layers: what differs from hs2s is elsewhere.
+    "hs2s-deeprnn": dataclasses.replace(preset("hs2s-deeprnn/32"), encoder="vgg16"),
+    "raft-hs2s": dataclasses.replace(preset("raft-hs2s/32"), encoder="vgg16"),
+    "bi-hs2s": dataclasses.replace(preset("bi-hs2s/32"), encoder="vgg16"),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_twenty_steps_equal_ten_and_ten(name: str, write_config: Write, tmp_path: Path) -> None:
+    """Bit by bit, whatever the network draws, with all that a schedule changes on the way."""
+    config = dataclasses.replace(
+        read_config(write_config()),
+        model=SMALL[name],
+        losses=LOSS_PRESETS["lite" if name == "hs2s-lite" else "authors"],
+        schedule=Schedule("cosine", sampling_start=0.2, sampling_end=0.7, freeze=0.8),
+        stages=(Stage(steps=20, size=(64, 64), frames=3, clips=1, frames_from=2),),
+        checkpoint_every=10,
+    )
+    (tmp_path / "b").mkdir()
+
+    def keep(record: Record) -> None:
+        if record["step"] == 11:
+            shutil.copy(tmp_path / "a/last.pt", tmp_path / "b/last.pt")
+
+    straight = train(config, tmp_path / "a", report=keep)
+    steps: list[int] = []
+    resumed = train(config, tmp_path / "b", report=lambda record: steps.append(record["step"]))
+    assert steps == list(range(11, 21))
+    for a, b in zip(weights(straight), weights(resumed), strict=True):
+        assert torch.equal(a, b)
+    once, twice = (torch.load(tmp_path / run / "last.pt", weights_only=True) for run in "ab")
+    for key, value in once["model"].items():
+        assert torch.equal(value, twice["model"][key]), key
+    assert once["curriculum"] == twice["curriculum"]
+
+
+def test_the_best_model_is_kept_and_returned(
+    write_config: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a resumed run gets no better than before it was interrupted."""
+    folder = FolderConfig(write_config().parent / "data/videos")
+    config = dataclasses.replace(
+        read_config(write_config()), validation=ValidationConfig((folder,), every=2)
+    )
+    seen = []
+
+    def score(self: Validation, model: torch.nn.Module) -> float:
+        seen.append(weights(copy.deepcopy(model)))
+        return [0.3, 0.5, 0.4][len(seen) - 1]
+
+    monkeypatch.setattr(Validation, "score", score)
+    train(config, tmp_path, stop_after=4)
+    returned = train(config, tmp_path)
+    assert len(seen) == 3
+    best = torch.load(tmp_path / "best.pt", weights_only=True)
+    assert (best["step"], best["best"]) == (4, 0.5)
+    for a, b, c in zip(weights(returned), best["average"].values(), seen[1], strict=True):
+        assert torch.equal(a, b)
+        assert torch.equal(a, c)
+    assert not returned.training
+    records = [json.loads(line) for line in (tmp_path / "log.jsonl").open()]
+    assert [record.get("jf") for record in records] == [None, 0.3, None, 0.5, None, 0.4]
+    last = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert (last["step"], last["best"]) == (6, 0.5)
+
+
+def test_validation_scores_labelled_videos(write_config: Write) -> None:
+    """A share of 1, the same each time, from the first frames only; the mode stays as it was."""
+    config = read_config(write_config())
+    folder = FolderConfig(write_config().parent / "data/videos")
+    validation = Validation(ValidationConfig((folder,), every=5, frames=4), config.data)
+    torch.manual_seed(0)
+    model = build_model(config.model).train()
+    score = validation.score(model)
+    assert model.training
+    assert 0 <= score <= 1
+    assert validation.score(model) == score
+    due = [step for step in range(1, 13) if validation.due(step, 12)]
+    assert due == [5, 10, 12]
 
 
 def test_seeds_decide_and_workers_do_not(write_config: Write) -> None:

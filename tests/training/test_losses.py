@@ -72,11 +72,13 @@ def test_hard_pixels_are_mined_object_by_object() -> None:
     assert losses.hard_bce(logits, target).item() == pytest.approx(expected)
 
 
-def test_an_empty_target_costs_at_most_14() -> None:
-    empty = torch.zeros(1, 1, 8, 8)
-    value = losses.log_iou_loss(torch.full_like(empty, 9.0), empty)
-    assert torch.isfinite(value)
-    assert value < 18
+def test_an_empty_target_costs_25_at_the_most() -> None:
+    """At the paper's size and predicted full; a target that is not there has no IoU to raise."""
+    empty = torch.zeros(1, 1, 256, 448)
+    value = losses.log_iou_loss(torch.full_like(empty, 30.0), empty)
+    assert value.item() == pytest.approx(math.log(256 * 448 / 1e-6), rel=1e-4)
+    assert value.item() == pytest.approx(25.5, abs=0.05)
+    assert losses.log_iou_loss(torch.full_like(empty, -30.0), empty).item() < 0.02
     assert losses.iou_loss(torch.ones_like(empty), empty) == 0
 
 
