@@ -12,8 +12,7 @@ get it repeated once in the MP4, labels are relative to the MP4, and so every la
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from hs2s_core.media.masks import object_ids
 
 from .labels import TrackedObject, to_detections
 from .load_plan import DEFAULT_LABEL_FIELD, INFO_KEY, LoadPlan, plan_load
-from .propagation import Progress
+from .progress import Progress, Steps, drive
 
 _log = logging.getLogger(__name__)
 
@@ -99,13 +98,13 @@ def load(
         video_dir=video_dir,
         persistent=persistent,
     )
-    summary = _drive(run(plan), progress)
+    summary = drive(run(plan), progress)
     for video, reason in summary.failed.items():
         _log.warning("video '%s' was not loaded: %s", video, reason)
     return summary.dataset
 
 
-def run(plan: LoadPlan) -> Generator[Progress, None, LoadSummary]:
+def run(plan: LoadPlan) -> Steps[LoadSummary]:
     """Load what is not there yet, video by video; closing the generator keeps what is complete.
 
     Raises InvalidDataset if the dataset would stay empty; it is removed then.
@@ -279,22 +278,3 @@ def _new_object(video: VosVideo, object_id: int) -> TrackedObject:
     known = video.objects.get(object_id)
     label = known.category if known is not None else None
     return TrackedObject(object_id, object_id, label or "object", fo.Instance())
-
-
-def _drive(
-    steps: Generator[Progress, None, LoadSummary],
-    progress: bool | Callable[[Progress], object] | None,
-) -> LoadSummary:
-    """Run to the end, telling ``progress`` (or a progress bar) about each step."""
-    shown = False if callable(progress) else progress
-    with closing(steps), fo.ProgressBar(total=100, progress=shown) as bar:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as stop:
-                summary: LoadSummary = stop.value
-                return summary
-            if callable(progress):
-                progress(step)
-            else:
-                bar.set_iteration(int(100 * step.fraction))

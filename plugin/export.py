@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.data.videos import safe_name
@@ -26,8 +24,8 @@ from .evaluation.matching import Identities
 from .evaluation.reading import LabelField, paint, read_documents
 from .evaluation.settings import video_names
 from .labels import mask_fields
+from .progress import Progress, Steps, drive
 from .prompts import visible_labels
-from .propagation import Progress
 from .sizes import frame_count, mask_sizes
 
 LAYOUTS = {
@@ -113,25 +111,10 @@ def export(
         annotated_in=None if annotated_in is None else annotated_in.removeprefix("frames."),
         overwrite=overwrite,
     )
-    with ExitStack() as stack:
-        steps = stack.enter_context(closing(run(samples, settings)))
-        shown = False if callable(progress) else progress
-        bar = stack.enter_context(fo.ProgressBar(total=100, progress=shown))
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as stop:
-                summary: ExportSummary = stop.value
-                return summary
-            if callable(progress):
-                progress(step)
-            else:
-                bar.set_iteration(int(100 * step.fraction))
+    return drive(run(samples, settings), progress)
 
 
-def run(
-    samples: SampleCollection, settings: ExportSettings
-) -> Generator[Progress, None, ExportSummary]:
+def run(samples: SampleCollection, settings: ExportSettings) -> Steps[ExportSummary]:
     """Like :func:`export`, step by step; closing the generator undoes the current video."""
     samples = videos_of(samples)
     errors = settings_errors(samples, settings)

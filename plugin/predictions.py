@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from .checks import Problem, describe, is_ground_truth, videos_of
 from .evaluation.reading import LabelField, read_documents
 from .evaluation.settings import video_names
 from .labels import Size, TrackedObject, mask_fields, to_detections
-from .propagation import Progress
+from .progress import Progress, Steps, drive
 from .sizes import frame_count, mask_sizes
 from .videos import select_videos
 from .writer import FrameWriter
@@ -82,19 +81,8 @@ def read_predictions(
     Raises:
         HS2SError: before anything is written, if folder or fields cannot be used.
     """
-    shown = False if callable(progress) else progress
     steps = run(dataset, folder, field, truth_field=truth_field, overwrite=overwrite)
-    with closing(steps), fo.ProgressBar(total=100, progress=shown) as bar:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as stop:
-                summary: ReadSummary = stop.value
-                return summary
-            if callable(progress):
-                progress(step)
-            else:
-                bar.set_iteration(int(100 * step.fraction))
+    return drive(steps, progress)
 
 
 def run(
@@ -104,7 +92,7 @@ def run(
     *,
     truth_field: str | None = None,
     overwrite: bool = False,
-) -> Generator[Progress, None, ReadSummary]:
+) -> Steps[ReadSummary]:
     """Like :func:`read_predictions`, step by step."""
     samples = videos_of(samples)
     field = field.removeprefix("frames.")

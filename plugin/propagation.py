@@ -7,11 +7,11 @@ of progress, for an operator that shows it live.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
@@ -32,6 +32,7 @@ from .checks import (
     videos_of,
 )
 from .labels import to_detections
+from .progress import Progress, Steps, drive
 from .videos import select_videos
 from .writer import FrameWriter
 
@@ -42,15 +43,6 @@ if TYPE_CHECKING:
 
 DEFAULT_OUTPUT = "hs2s"
 _REPORT_SECONDS = 0.25
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run has come."""
-
-    fraction: float
-    """From 0 to 1, over all videos."""
-    label: str
 
 
 @dataclass
@@ -122,14 +114,7 @@ def propagate(
     """
     settings = Settings(_bare(prompt_field), _bare(output_field), existing, online_steps)
     steps = run(samples, settings, model=model, device=device, skip_invalid=skip_invalid)
-    with ExitStack() as stack:
-        report = progress if callable(progress) else _progress_bar(stack, progress)
-        while True:
-            try:
-                report(next(steps))
-            except StopIteration as stop:
-                summary: Summary = stop.value
-                return summary
+    return drive(steps, progress)
 
 
 def run(
@@ -139,7 +124,7 @@ def run(
     model: VideoSegmenter | str | Path | None = None,
     device: str = "auto",
     skip_invalid: bool = False,
-) -> Generator[Progress, None, Summary]:
+) -> Steps[Summary]:
     """Like :func:`propagate`, step by step; closing the generator undoes the current video."""
     started = time.monotonic()
     yield Progress(0.0, "Checking the videos")
@@ -157,9 +142,11 @@ def run(
             _undo(samples, sample, settings, FAILED, problem.reason)
     for place, sample_id in enumerate(plan.todo):
         assert network is not None
-        for step in _run_video(samples, sample_id, settings, network, summary):
-            fraction = (place + step.fraction) / len(plan.todo)
-            yield Progress(fraction, f"{place + 1}/{len(plan.todo)} {step.label}")
+        # Closed here rather than by the garbage collector, which would swallow what goes wrong.
+        with closing(_run_video(samples, sample_id, settings, network, summary)) as steps:
+            for step in steps:
+                fraction = (place + step.fraction) / len(plan.todo)
+                yield Progress(fraction, f"{place + 1}/{len(plan.todo)} {step.label}")
     summary.seconds = time.monotonic() - started
     yield Progress(1.0, "Finished")
     return summary
@@ -189,7 +176,7 @@ def _run_video(
     settings: Settings,
     model: VideoSegmenter,
     summary: Summary,
-) -> Generator[Progress, None, None]:
+) -> Steps[None]:
     """One video, all or nothing: what fails or is stopped leaves no labels behind."""
     sample = samples._dataset[sample_id]
     name = Path(sample.filepath).name
@@ -217,7 +204,7 @@ def _write_video(
     settings: Settings,
     model: VideoSegmenter,
     name: str,
-) -> Generator[Progress, None, tuple[int, int]]:
+) -> Steps[tuple[int, int]]:
     from hs2s_core.propagation.session import propagate as propagate_clip
 
     sample, clip, prompts = open_video(samples, sample_id, settings.prompt_field)
@@ -293,11 +280,6 @@ def _undo(
     sample.reload()  # forgets what was not saved
     _clear(samples, sample.id, settings)
     _set_status(sample, settings, status, error)
-
-
-def _progress_bar(stack: ExitStack, progress: bool | None) -> Callable[[Progress], object]:
-    shown: Any = stack.enter_context(fo.ProgressBar(total=100, progress=progress))
-    return lambda step: shown.set_iteration(int(100 * step.fraction))
 
 
 def _bare(path: str) -> str:

@@ -7,12 +7,10 @@ progress, for an operator that shows it live.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Generator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import fiftyone as fo
 import numpy as np
 from fiftyone.core.collections import SampleCollection
 
@@ -20,7 +18,7 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import Protocol, Row, Summary, VideoFailure
 
 from ..checks import describe, videos_of
-from ..propagation import Progress
+from ..progress import Progress, Steps, drive
 from ..videos import select_videos
 from . import fields
 from .backend import VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
@@ -93,18 +91,7 @@ def evaluate(
         seen_categories=seen_categories,
         meta=meta,
     )
-    shown = False if callable(progress) else progress
-    with closing(run(samples, settings)) as steps, fo.ProgressBar(total=100, progress=shown) as bar:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as stop:
-                results: VOSEvaluationResults = stop.value
-                return results
-            if callable(progress):
-                progress(step)
-            else:
-                bar.set_iteration(int(100 * step.fraction))
+    return drive(run(samples, settings), progress)
 
 
 def score(
@@ -146,9 +133,7 @@ class _Found:
     notes: list[str] = field(default_factory=list)
 
 
-def run(
-    samples: SampleCollection, settings: Settings
-) -> Generator[Progress, None, VOSEvaluationResults]:
+def run(samples: SampleCollection, settings: Settings) -> Steps[VOSEvaluationResults]:
     """Like :func:`evaluate`, step by step; closing the generator removes the run and its fields."""
     samples = videos_of(samples)
     require(samples, settings)

@@ -29,7 +29,7 @@ from ..evaluation import (
 )
 from ..evaluation.scoring import metric_values
 from ..labels import mask_fields
-from ..propagation import Progress
+from ..progress import Progress
 from .form_parts import count, dropdown, mark, refuse, target_videos
 from .live import run_delegated, run_live
 

@@ -15,7 +15,7 @@ from .. import export as exporting
 from ..checks import videos_of
 from ..export import LAYOUTS, ExportSettings, ExportSummary
 from ..labels import mask_fields
-from ..propagation import Progress
+from ..progress import Progress
 from .form_parts import count, dropdown, mark, refuse, target_videos
 from .live import run_delegated, run_live
 

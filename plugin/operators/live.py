@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import Any
 
 import fiftyone.operators as foo
 
 from hs2s_core.errors import HS2SError
 
 from ..checks import describe
-from ..propagation import Progress
-
-Result = TypeVar("Result")
-Steps = Generator[Progress, None, Result]
+from ..progress import Result, Steps, drive
 
 _log = logging.getLogger(__name__)
 
@@ -48,10 +45,4 @@ def run_live(
 
 def run_delegated(ctx: foo.ExecutionContext, steps: Steps[Result]) -> Result:
     """Run to the end, noting the progress with the delegated operation."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as stop:
-            result: Result = stop.value
-            return result
-        ctx.set_progress(progress=step.fraction, label=step.label)
+    return drive(steps, lambda step: ctx.set_progress(progress=step.fraction, label=step.label))

@@ -14,7 +14,7 @@ from hs2s_core.data.folders import list_splits
 
 from ..dataset import LoadSummary, load, run
 from ..load_plan import DEFAULT_LABEL_FIELD, InvalidSettings, LoadPlan, plan_load
-from ..propagation import Progress
+from ..progress import Progress
 from .form_parts import count, dropdown, mark
 from .live import run_delegated, run_live
 

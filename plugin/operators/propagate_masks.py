@@ -12,7 +12,8 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from ..checks import videos_of
-from ..propagation import DEFAULT_OUTPUT, Progress, Summary, propagate, run
+from ..progress import Progress
+from ..propagation import DEFAULT_OUTPUT, Summary, propagate, run
 from .form_parts import count
 from .live import run_delegated, run_live
 from .propagate_form import build_form, model_params, read_model, read_settings

@@ -17,7 +17,7 @@ from .. import predictions as reading
 from ..checks import videos_of
 from ..labels import mask_fields
 from ..predictions import ReadSummary
-from ..propagation import Progress
+from ..progress import Progress
 from .form_parts import count, dropdown, mark, target_videos
 from .live import run_delegated, run_live
 

@@ -16,7 +16,8 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.weights import load_model
 from hs2s_fiftyone.checks import Settings
 from hs2s_fiftyone.labels import frame_masks
-from hs2s_fiftyone.propagation import Progress, propagate, run
+from hs2s_fiftyone.progress import Progress
+from hs2s_fiftyone.propagation import propagate, run
 
 from .helpers import SIZE, CopyNetwork, detection, square, video_sample
 
