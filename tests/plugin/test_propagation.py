@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 import torch
 
 import hs2s_fiftyone.writer
+from hs2s_core.config import preset
 from hs2s_core.errors import HS2SError
+from hs2s_core.models import build_model
 from hs2s_core.weights import load_model
 from hs2s_fiftyone.checks import Settings
 from hs2s_fiftyone.labels import frame_masks
@@ -80,6 +83,22 @@ def test_objects_enter_later(
     assert sample.frames[1].found is None
     present = [sorted(frame_masks(sample.frames[n].found, SIZE)) for n in range(2, 6)]
     assert present == [[1], [1], [1, 2], [1, 2]]
+
+
+def test_networks_that_read_ahead(dataset: fo.Dataset, make_video: MakeVideo) -> None:
+    """Bi-HS2S runs through the same call, from its first mask to the last frame."""
+    torch.manual_seed(0)
+    config = dataclasses.replace(preset("bi-hs2s/16"), input_size=(64, 96))
+    second = fo.Detections(detections=[detection(square(40, 60), index=2)])
+    frames = {1: start(square(0, 0)), 4: second}
+    dataset.add_sample(video_sample(make_video(frames=6), frames))
+
+    summary = propagate(dataset, "truth", "found", model=build_model(config).eval())
+
+    assert (summary.done, summary.frames, summary.failed) == (["clip.mp4"], 6, [])
+    sample = dataset.first()
+    assert np.array_equal(frame_masks(sample.frames[1].found, SIZE)[1], square(0, 0))
+    assert np.array_equal(frame_masks(sample.frames[4].found, SIZE)[2], square(40, 60))
 
 
 def test_the_prompts_are_only_read(videos: fo.Dataset, network: CopyNetwork) -> None:
