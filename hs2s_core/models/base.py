@@ -51,7 +51,8 @@ class VideoSegmenter(nn.Module):
 
     config: ModelConfig
     stride: int
-    """Height and width of the input must be multiples of this many pixels."""
+    """Pixels per cell of the coarsest map. Inputs of any height and width from 64 will do;
+    multiples of this lose nothing to rounding."""
     online: bool = True
     """False for a network that must see frames before it segments them."""
 

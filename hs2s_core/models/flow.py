@@ -99,9 +99,11 @@ def _look_up(correlation: raft.CorrBlock, position: Tensor) -> Tensor:
 def _grid(like: Tensor) -> Tensor:
     """Pixel coordinates (B, 2, h, w), x then y, for maps like ``like`` (B, C, h, w)."""
     batch, _, height, width = like.shape
+    # Half precision could not tell the pixels of a large frame apart.
+    dtype = torch.promote_types(like.dtype, torch.float32)
     y, x = torch.meshgrid(
-        torch.arange(height, device=like.device, dtype=torch.float32),
-        torch.arange(width, device=like.device, dtype=torch.float32),
+        torch.arange(height, device=like.device, dtype=dtype),
+        torch.arange(width, device=like.device, dtype=dtype),
         indexing="ij",
     )
     return torch.stack([x, y]).expand(batch, -1, -1, -1)

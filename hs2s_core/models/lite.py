@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from hs2s_core.config import ModelConfig
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
+from hs2s_core.models.layers import size_of
 from hs2s_core.models.lite_parts import (
     ConvBlock,
     ImageFeatures,
@@ -73,7 +74,7 @@ class HS2SLite(VideoSegmenter):
         self.decoder = LiteDecoder(config.width, reads, masks=[16])
 
     def encode(self, frame: Tensor) -> ImageFeatures:
-        """See :meth:`VideoSegmenter.encode`; H and W must be multiples of 16."""
+        """See :meth:`VideoSegmenter.encode`."""
         features: ImageFeatures = self.trunk(frame)
         return features
 
@@ -99,7 +100,7 @@ class HS2SLite(VideoSegmenter):
         query = per_object(self._coarse(features.key), owner)
         reads = [matching(query, references[name]) for name, matching in self.matching.items()]
         match = torch.cat([read[:, -1:] for read in reads], dim=1)
-        logits = self.decoder(h, reads, features, [stem.s4], owner)
+        logits = self.decoder(h, reads, features, [stem.s4], owner, size_of(mask))
         state = State(features, ObjectState(memory, objects.first))
         return StepOutput(logits, match=match), state
 
@@ -112,13 +113,14 @@ class HS2SLite(VideoSegmenter):
     ) -> Reference:
         assert image.key is not None, "this trunk makes keys"
         value = self.value_ref(self.encoder_ref(image.s8, stem.s8, owner))
-        value = torch.cat([value, F.avg_pool2d(mask, 8)], dim=1)
+        # Rounded up, as the strided convolutions do.
+        value = torch.cat([value, F.avg_pool2d(mask, 8, ceil_mode=True)], dim=1)
         return Reference(per_object(self._coarse(image.key), owner), self._coarse(value))
 
     def _coarse(self, x: Tensor) -> Tensor:
         """A stride-8 map at the stride of the matching; means of unit keys are fine as keys."""
         factor = self.config.match_stride // 8
-        return x if factor == 1 else F.avg_pool2d(x, factor)
+        return x if factor == 1 else F.avg_pool2d(x, factor, ceil_mode=True)
 
 
 def encoder_channels(config: ModelConfig) -> int:

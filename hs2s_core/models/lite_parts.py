@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class ImageFeatures(NamedTuple):
-    """What the trunk sees in C frames; sizes relative to the input."""
+    """What the trunk sees in C frames; sizes relative to the input, rounded up."""
 
     s2: Tensor
     """(C, 24, H/2, W/2)"""
@@ -136,7 +136,7 @@ class Trunk(nn.Module):
             self.key_s16 = nn.Conv2d(128, key_channels, 1)
 
     def forward(self, frame: Tensor) -> ImageFeatures:
-        """Features of ``frame`` (C, 3, H, W), H and W multiples of 16."""
+        """Features of ``frame`` (C, 3, H, W)."""
         s2 = self.s2(frame)
         s4 = self.s4(s2)
         s8 = self.s8(s4)
@@ -222,8 +222,9 @@ class LiteDecoder(nn.Module):
         image: ImageFeatures,
         masks: Sequence[Tensor],
         owner: Tensor,
+        size: tuple[int, int],
     ) -> Tensor:
-        """Logits (B, 1, H, W).
+        """Logits (B, 1, *size).
 
         Args:
             h: (B, width, H/16, W/16), from the memory.
@@ -231,6 +232,7 @@ class LiteDecoder(nn.Module):
             image: features of C clips.
             masks: (B, ., H/4, W/4), from the mask stem.
             owner: (B,) int64, the clip of each object.
+            size: (H, W) of the input.
         """
         x = self.merge_s8([self.memory(h), image.s8, *reads], owner).relu()
         x = (x + self.conv_s8b(self.conv_s8a(x).relu())).relu()
@@ -239,7 +241,7 @@ class LiteDecoder(nn.Module):
         x = self.merge_s2([x, image.s2], owner).relu()
         x = self.conv_s2(x).relu()
         logits: Tensor = self.logits(x)
-        return F.interpolate(logits, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
 
 
 def per_object(of_clips: Tensor, owner: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hs2s_core.config import ModelConfig
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
+from hs2s_core.models.layers import size_of
 from hs2s_core.models.lite import encoder_channels
 from hs2s_core.models.lite_parts import (
     ConvBlock,
@@ -45,7 +46,7 @@ class S2SLite(VideoSegmenter):
         self.decoder = LiteDecoder(config.width)
 
     def encode(self, frame: Tensor) -> ImageFeatures:
-        """See :meth:`VideoSegmenter.encode`; H and W must be multiples of 16."""
+        """See :meth:`VideoSegmenter.encode`."""
         features: ImageFeatures = self.trunk(frame)
         return features
 
@@ -59,7 +60,8 @@ class S2SLite(VideoSegmenter):
     def step(
         self, features: ImageFeatures, mask: Tensor, state: State, owner: Tensor
     ) -> tuple[StepOutput, State]:
-        """See :meth:`VideoSegmenter.step`; ``mask`` is not looked at (paper eq. 2, 3)."""
+        """See :meth:`VideoSegmenter.step`; ``mask`` gives the size only (paper eq. 2, 3)."""
         x = per_object(self.encoder(features.s16), owner)
         h, memory = self.memory.step(x, state.objects)
-        return StepOutput(self.decoder(h, [], features, [], owner)), State(None, memory)
+        logits = self.decoder(h, [], features, [], owner, size_of(mask))
+        return StepOutput(logits), State(None, memory)
