@@ -72,6 +72,11 @@ class FolderVideo:
         }
         return {number: frames for number, frames in found.items() if len(frames) >= 2}
 
+    @property
+    def longest(self) -> int:
+        """Most labelled frames that a clip of one object can have."""
+        return max(map(len, self.listed.values()), default=len(self))
+
     def count_objects(self) -> int:
         """Objects to train on: those listed, or else those of the first map that shows any."""
         if self._video.objects:
@@ -85,8 +90,8 @@ class ClipSet:
     """Draws clips from labelled videos, each with its share of the draws.
 
     With augmentation ``paper`` a clip shows one object. It is drawn evenly among those that
-    ``meta.json`` lists, in consecutive frames it is listed for, or else among those that the
-    clip's first frame shows.
+    ``meta.json`` lists for as many frames as the clip is to have, in consecutive ones of them,
+    or else among those that the clip's first frame shows.
     """
 
     def __init__(
@@ -106,14 +111,33 @@ class ClipSet:
                 "training needs at least one that has"
             )
         self.videos = [video for video, _ in weighed]
-        weights = np.asarray([weight for _, weight in weighed], np.float64)
-        self._cumulative = np.cumsum(weights) / weights.sum()
-        self._clip = _paper_clip if augmentation == "paper" else _varied_clip
+        self._weights = np.asarray([weight for _, weight in weighed], np.float64)
+        self._paper = augmentation == "paper"
+        self._cumulative: dict[int, NDArray[np.float64]] = {}
 
     def draw(self, rng: np.random.Generator, size: tuple[int, int], length: int) -> Clip:
         """A clip of at most ``length`` frames of ``size`` (H, W)."""
-        place = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
-        return self._clip(rng, self.videos[min(place, len(self.videos) - 1)], size, length)
+        cumulative = self._shares(length)
+        place = int(np.searchsorted(cumulative, rng.random(), side="right"))
+        video = self.videos[min(place, len(self.videos) - 1)]
+        return (_paper_clip if self._paper else _varied_clip)(rng, video, size, length)
+
+    def _shares(self, length: int) -> NDArray[np.float64]:
+        """Cumulative shares of the videos in clips of ``length`` frames."""
+        if length not in self._cumulative:
+            weights = self._weights
+            if self._paper:
+                long = weights * [_long_enough(video, length) for video in self.videos]
+                weights = long if long.any() else weights
+            self._cumulative[length] = np.cumsum(weights) / weights.sum()
+        return self._cumulative[length]
+
+
+def _long_enough(video: LabelledVideo, length: int) -> float:
+    """The part of a video's objects that have ``length`` labelled frames."""
+    if isinstance(video, FolderVideo) and video.listed:
+        return float(np.mean([len(places) >= length for places in video.listed.values()]))
+    return float(len(video) >= length)
 
 
 def _varied_clip(
@@ -135,7 +159,8 @@ def _paper_clip(
     listed = video.listed if isinstance(video, FolderVideo) else {}
     chosen, places = 0, tuple(range(len(video)))
     if listed:
-        chosen = sorted(listed)[int(rng.integers(len(listed)))]
+        long = [number for number, places in listed.items() if len(places) >= length]
+        chosen = sorted(long or listed)[int(rng.integers(len(long or listed)))]
         places = listed[chosen]
     start = int(rng.integers(max(1, len(places) - length + 1)))
     frames, id_maps = _read(video, places[start : start + length])

@@ -16,8 +16,9 @@ What still differs from all of them, by our decision:
 
 * All rows share this recipe. S2S++'s own (authors' code: Adam at 1e-5, batch 4, 400 epochs, Xavier
   start) is not taken, so that rows differ in their networks alone.
-* An object whose list is shorter than the length drawn for a clip is drawn anew, as is one that is
-  not in its clip's first frame after augmentation, or there outside 0.15 to 80 % of the frame.
+* A clip is of an object with as many annotated frames as the length drawn for it, and lengths end
+  where the longest object does. One that is not in its clip's first frame after augmentation, or
+  there outside 0.15 to 80 % of the frame, is drawn anew.
 * Where no ``meta.json`` lists objects, pairs are counted in each video's first annotation, and a
   clip's object is one that its first frame shows.
 * What augmentation moves into the frame is mirrored.
@@ -98,7 +99,7 @@ def paper_recipe(
     if size is not None:
         model = replace(model, input_size=size)
     backbone = choose_backbone(model, pretrained_backbone)
-    objects = count_objects(folder)
+    objects, longest = count_objects(folder)
     if not objects:
         raise InvalidDataset(
             f"{folder.path}: no object in two annotated frames; training needs id maps of several "
@@ -113,9 +114,9 @@ def paper_recipe(
             Stage(
                 steps=epochs * epoch,
                 size=model.input_size,
-                frames=MOST_FRAMES,
+                frames=min(MOST_FRAMES, longest),
                 clips=batch,
-                frames_from=FIRST_FRAMES,
+                frames_from=min(FIRST_FRAMES, longest),
                 grow_every=GROW_EPOCHS * epoch,
             ),
         ),

@@ -77,9 +77,15 @@ def hold_out_of(folder: FolderConfig) -> tuple[FolderConfig, FolderConfig]:
     )
 
 
-def count_objects(folder: FolderConfig) -> int:
-    """(Video, object) pairs of a folder: the unit of an epoch (method spec, section 5)."""
-    return sum(FolderVideo(video).count_objects() for video in folder_videos(folder))
+def count_objects(folder: FolderConfig) -> tuple[int, int]:
+    """(Video, object) pairs of a folder, the unit of an epoch (method spec, section 5).
+
+    Besides, the most labelled frames that one of them has.
+    """
+    videos = [FolderVideo(video) for video in folder_videos(folder)]
+    counts = [video.count_objects() for video in videos]
+    longest = [video.longest for video, count in zip(videos, counts, strict=True) if count]
+    return sum(counts), max(longest, default=0)
 
 
 def _labelled(

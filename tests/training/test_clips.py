@@ -87,7 +87,7 @@ def test_our_clips_vary_more(folder: Path) -> None:
 
 def test_each_object_counts_as_much(folder: Path) -> None:
     """Five objects in two videos: the video of four is drawn four times as often."""
-    assert count_objects(FolderConfig(folder)) == 5
+    assert count_objects(FolderConfig(folder)) == (5, 9)
     seen = Counter(tuple(ids) for _, ids in draw(folder, 500) if ids)
     assert set(seen) == {(1,), (2,), (3,), (4,)}  # object 2 of ``one`` is drawn where it is shown
     assert seen[(1,)] / sum(seen.values()) == pytest.approx(2 / 5, abs=0.08)
@@ -96,7 +96,7 @@ def test_each_object_counts_as_much(folder: Path) -> None:
 def test_meta_lists_what_is_drawn(folder: Path) -> None:
     """An object in its own frames alone; lists of one labelled frame are left out."""
     list_objects(folder, {"many": {2: [3, 4, 5, 6], 3: [8]}, "one": {1: [1, 2, 3]}})
-    assert count_objects(FolderConfig(folder)) == 2
+    assert count_objects(FolderConfig(folder)) == (2, 4)
     many, one = (
         FolderVideo(video) for video in folder_videos(FolderConfig(folder, names=("many", "one")))
     )
@@ -104,12 +104,14 @@ def test_meta_lists_what_is_drawn(folder: Path) -> None:
     assert one.listed == {1: (1, 2, 3)}
     clips = draw(folder, 200)
     assert {(times[0], *ids) for times, ids in clips if ids} == {(3, 2), (4, 2), (1, 1)}
+    # Longer clips are of those who have as many frames; if nobody has, they are shorter.
+    assert {(len(times), *ids) for times, ids in draw(folder, 50, length=4) if ids} == {(4, 2)}
     assert {len(times) for times, _ in draw(folder, 50, length=9)} == {3, 4}
 
 
 def test_no_object_to_train_on(folder: Path) -> None:
     empty = FolderConfig(folder, names=("none",))
-    assert count_objects(empty) == 0
+    assert count_objects(empty) == (0, 0)
     with pytest.raises(InvalidDataset, match="has an object in two labelled frames"):
         clip_source(DataConfig(folders=(empty,), augmentation="paper"))
 

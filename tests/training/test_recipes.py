@@ -25,7 +25,7 @@ def test_the_papers_recipe(folder: FolderConfig) -> None:
     recipe = paper_recipe("hs2s", folder, batch=1)
     (stage,) = recipe.stages
     assert (stage.steps, stage.clips, stage.size) == (750, 1, (256, 448))
-    assert (stage.frames_from, stage.frames, stage.grow_every) == (6, 11, 10)
+    assert (stage.frames_from, stage.frames, stage.grow_every) == (6, 6, 10)  # as long as it is
     assert (recipe.schedule.kind, recipe.schedule.sampling_top) == ("stable", 0.5)
     assert (recipe.learning_rate, recipe.weight_decay, recipe.clip_norm) == (1e-4, 0.0, 10.0)
     assert recipe.average == 0  # neither paper nor code average the weights
@@ -35,6 +35,21 @@ def test_the_papers_recipe(folder: FolderConfig) -> None:
     assert small.stages[0].size == small.model.input_size == (128, 224)
     assert paper_recipe("hs2s", folder, losses="paper").losses == LOSS_PRESETS["paper"]
     assert paper_recipe("hs2s-lite", folder).losses == LOSS_PRESETS["lite"]
+
+
+def test_clips_grow_to_ten_predictions(tmp_path: Path) -> None:
+    """Unless the longest object ends before."""
+    for length, expected in ((4, (4, 4)), (8, (6, 8)), (30, (6, 11))):
+        names = [f"{t:02d}" for t in range(length)]
+        root = tmp_path / str(length)
+        for kind, suffix in (("JPEGImages", "jpg"), ("Annotations", "png")):
+            (root / kind / "a").mkdir(parents=True)
+            for name in names:
+                (root / kind / "a" / f"{name}.{suffix}").touch()
+        listed = {"objects": {"1": {"category": "x", "frames": names}}}
+        (root / "meta.json").write_text(json.dumps({"videos": {"a": listed}}))
+        (stage,) = paper_recipe("hs2s", FolderConfig(root), batch=1).stages
+        assert (stage.frames_from, stage.frames) == expected
 
 
 def test_an_epoch_counts_objects(tmp_path: Path) -> None:
