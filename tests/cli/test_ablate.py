@@ -36,7 +36,8 @@ def test_rows_are_trained_and_scored(
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     data, out = make(layout, tmp_path / "data"), tmp_path / "out"
     status, said, err = run(
-        *("ablate", "--tables", "2a", "--data", data, "--out", out, "--divisor", 32, *TINY)
+        *("ablate", "--tables", "2a", "--data", data, "--out", out, "--divisor", 32, *TINY),
+        *("--frames", 6),
     )
     assert status == 0
     assert json.loads((out / "validation.json").read_text()) == ["owl"]
