@@ -6,23 +6,28 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hs2s_core.config import PRESETS
 from hs2s_core.models import State, VideoSegmenter, build_model
 from hs2s_core.models.base import join_states, map_tree, select_objects
 from hs2s_core.weights import load_model, save_weights
 
-from .tiny import tiny
+from .tiny import tiny, trained_like
 
 FRAMES, SIZE = 4, (64, 96)
 NAMES = sorted(PRESETS)
 
 
 @pytest.fixture(params=NAMES)
-def model(request: pytest.FixtureRequest) -> VideoSegmenter:
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def model(name: str) -> VideoSegmenter:
     torch.manual_seed(0)
-    return build_model(tiny(request.param)).eval()
+    return build_model(tiny(name)).eval()
 
 
 @pytest.fixture
@@ -80,11 +85,17 @@ def test_outputs_have_the_input_size(model: VideoSegmenter) -> None:
         assert output.border is None
 
 
-def test_gradients_reach_every_parameter(model: VideoSegmenter) -> None:
-    model.train()
-    size = (128, 128) if model.config.flow else SIZE
-    frames, masks = clip(2, size)
+# The batch norm behind these convolutions subtracts any bias again: no gradient but rounding.
+BIASES_BEFORE_NORMS = ("added_conv.bias", "reduce.bias")
+
+
+def test_gradients_reach_every_parameter(name: str) -> None:
+    torch.manual_seed(0)
+    model = trained_like(name).train()
+    frames, masks = clip(2)
     features = [model.encode(frame) for frame in frames]
+    # The tensor-train memory's first window holds zeros until its fourth step.
+    features += features[1:3] if model.config.memory == "conv_tt_lstm" else []
     state = model.begin(features[0], masks, zeros(2))
     state = model.look_ahead(features[1:], state, zeros(2))
     loss = torch.zeros(())
@@ -98,12 +109,12 @@ def test_gradients_reach_every_parameter(model: VideoSegmenter) -> None:
             loss = loss + output.flow.square().mean()
     assert (output.flow is not None) == model.config.flow
     loss.backward()
-    untouched = [
-        name
-        for name, parameter in model.named_parameters()
-        if parameter.grad is None or not parameter.grad.isfinite().all()
-    ]
-    assert untouched == []
+    gradients = {key: parameter.grad for key, parameter in model.named_parameters()}
+    assert [key for key, grad in gradients.items() if grad is None] == []
+    known = {key: grad for key, grad in gradients.items() if grad is not None}
+    assert [key for key, grad in known.items() if not grad.isfinite().all()] == []
+    unmoved = [key for key, grad in known.items() if not grad.any()]
+    assert [key for key in unmoved if not key.endswith(BIASES_BEFORE_NORMS)] == []
 
 
 def test_objects_in_a_batch_equal_objects_one_by_one(exact: VideoSegmenter) -> None:
@@ -169,20 +180,12 @@ def _same_shape(a: Tensor, b: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("size", [(64, 64), (65, 97), (110, 78)])
-def test_any_size_from_64_pixels(name_of_free: str, size: tuple[int, int]) -> None:
-    torch.manual_seed(0)
-    model = build_model(tiny(name_of_free)).eval()
+def test_any_size_from_64_pixels(model: VideoSegmenter, size: tuple[int, int]) -> None:
     frames, masks = clip(1, size)
     with torch.inference_mode():
         logits, _ = unroll(model, frames, masks, zeros(1))
     assert logits[-1].shape == (1, 1, *size)
     assert logits[-1].isfinite().all()
-
-
-@pytest.fixture(params=[name for name in NAMES if PRESETS[name].system != "lite"])
-def name_of_free(request: pytest.FixtureRequest) -> str:
-    """Presets whose network takes sizes that are no multiple of its stride."""
-    return str(request.param)
 
 
 def test_save_and_load_return_the_same_network(model: VideoSegmenter, tmp_path: Path) -> None:
@@ -200,38 +203,17 @@ def test_save_and_load_return_the_same_network(model: VideoSegmenter, tmp_path: 
     torch.testing.assert_close(before, after, rtol=1e-9, atol=1e-9)
 
 
-def test_bfloat16_stays_close(model: VideoSegmenter) -> None:
+def test_bfloat16_stays_close(name: str) -> None:
+    torch.manual_seed(0)
+    model = trained_like(name)
     frames, masks = clip(1)
     with torch.inference_mode():
-        exact, _ = unroll(model, frames[:2], masks, zeros(1))
+        exact, _ = unroll(model, frames[:3], masks, zeros(1))
         with torch.autocast("cpu", torch.bfloat16):
-            rough, _ = unroll(model, frames[:2], masks, zeros(1))
-    # Untrained, many logits lie near 0, so some change sides.
-    flipped = (exact[0] > 0) != (rough[0] > 0)
-    assert flipped.float().mean() < 0.1
-
-
-class OneStep(nn.Module):
-    """Image in, logits and state out: what one would deploy."""
-
-    def __init__(self, model: VideoSegmenter) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(
-        self, frame: Tensor, mask: Tensor, state: State, owner: Tensor
-    ) -> tuple[Tensor, State]:
-        output, state = self.model.step(self.model.encode(frame), mask, state, owner)
-        return output.logits, state
-
-
-@pytest.mark.parametrize("name", ["hs2s", "s2s++"])
-def test_a_step_can_be_exported(name: str) -> None:
-    torch.manual_seed(0)
-    model = build_model(tiny(name)).eval()
-    frames, masks = clip(1)
-    with torch.no_grad():
-        state = model.begin(model.encode(frames[0]), masks, zeros(1))
-        inputs = (frames[1], masks, state, zeros(1))
-        exported = torch.export.export(OneStep(model), inputs).module()
-        torch.testing.assert_close(exported(*inputs)[0], OneStep(model)(*inputs)[0])
+            rough, _ = unroll(model, frames[:3], masks, zeros(1))
+    for one, two in zip(exact, rough, strict=True):
+        # Untrained logits can be so small that no probability would differ: brought to size 1.
+        spread = one.square().mean().sqrt()
+        change = ((one / spread).sigmoid() - (two.float() / spread).sigmoid()).abs()
+        assert change.mean() < 0.01
+        assert change.max() < 0.05

@@ -1,4 +1,4 @@
-"""Logits of each preset at tiny width, stored once: a change of the mathematics shows here.
+"""What each preset says at tiny width, stored once: a change of the mathematics shows here.
 
 Weights and inputs come from seeds through NumPy, so PyTorch's generators do not matter. After
 an intended change, ``python -m tests.models.test_golden`` writes the file anew.
@@ -21,8 +21,7 @@ from hs2s_core.models import build_model
 from .tiny import tiny
 
 FILE = Path(__file__).resolve().parents[1] / "data" / "golden.json"
-# Lite is still being developed; its trained weights are tested instead.
-NAMES = [name for name in sorted(PRESETS) if PRESETS[name].system != "lite"]
+NAMES = sorted(PRESETS)
 
 
 def fill(name: str, like: Tensor) -> Tensor:
@@ -40,9 +39,15 @@ def fill(name: str, like: Tensor) -> Tensor:
     return torch.from_numpy(np.asarray(values))
 
 
-def summary(name: str) -> list[float]:
-    """Eight logits, spread over frame 2, of a clip of 3 frames with 2 objects."""
+def summary(name: str) -> tuple[list[float], list[float]]:
+    """Eight logits, spread over frame 2, of a clip of 3 frames with 2 objects, and the flow.
+
+    Flow is twelve values over all refinements and both axes where the network predicts it, else
+    none.
+    """
     model = build_model(tiny(name)).double().eval()
+    # Norms stay in evaluation; the flow head works in training alone.
+    model.training = model.config.flow
     model.load_state_dict({key: fill(key, value) for key, value in model.state_dict().items()})
     rng = np.random.Generator(np.random.PCG64(1))
     frames = torch.from_numpy(rng.normal(size=(3, 1, 3, 64, 96)))
@@ -54,14 +59,35 @@ def summary(name: str) -> list[float]:
         for seen in features[1:]:
             output, state = model.step(seen, mask, state, owner)
             mask = output.logits.sigmoid()
-    return [float(value) for value in output.logits.flatten()[::1536]]
+    flow = [] if output.flow is None else output.flow.flatten()[:: 2 * 2 * 64 * 96 + 997]
+    return (
+        [float(value) for value in output.logits.flatten()[::1536]],
+        [float(value) for value in flow],
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_logits_are_those_stored(name: str) -> None:
+def test_predictions_are_those_stored(name: str) -> None:
     stored = json.loads(FILE.read_text())
-    assert summary(name) == pytest.approx(stored[name], rel=1e-6, abs=1e-9)
+    logits, flow = summary(name)
+    assert logits == pytest.approx(stored[name], rel=1e-6, abs=1e-9)
+    assert flow == pytest.approx(stored.get(f"{name} flow", []), rel=1e-6, abs=1e-9)
+
+
+def test_only_flow_is_stored_beside_logits() -> None:
+    flows = {f"{name} flow" for name in NAMES if PRESETS[name].flow}
+    assert set(json.loads(FILE.read_text())) == set(NAMES) | flows
+
+
+def _all() -> dict[str, list[float]]:
+    values = {}
+    for name in NAMES:
+        logits, flow = summary(name)
+        values[name] = logits
+        if flow:
+            values[f"{name} flow"] = flow
+    return values
 
 
 if __name__ == "__main__":
-    FILE.write_text(json.dumps({name: summary(name) for name in NAMES}, indent=1) + "\n")
+    FILE.write_text(json.dumps(_all(), indent=1) + "\n")
