@@ -18,7 +18,7 @@ from hs2s_core.errors import HS2SError
 
 from .labels import mask_fields
 from .load_plan import INFO_KEY
-from .prompts import VideoPrompts, read_prompts, visible_labels
+from .prompts import OutOfTime, VideoPrompts, read_prompts, visible_labels
 from .videos import Clip, open_clip, select_videos
 
 EXISTING = ("skip", "overwrite", "fail")
@@ -130,8 +130,9 @@ def make_plan(
 ) -> Plan:
     """Look at every video: files, prompts, sizes and existing labels. Nothing is written.
 
-    With ``seconds``, videos beyond that time are taken on trust and counted as unchecked: a form
-    must answer quickly, and the run checks everything again.
+    With ``seconds``, videos beyond that time are taken on trust and counted as unchecked, also one
+    whose labels take longer to read: a form must answer quickly, and the run checks everything
+    again.
     """
     deadline = None if seconds is None else time.monotonic() + seconds
     scope = f"{samples._dataset._doc.id} {getattr(samples, '_stages', '')}"
@@ -147,31 +148,39 @@ def make_plan(
             if reason is not None:
                 plan.problems.append(Problem(sample_id, name, reason))
                 continue
-        if deadline is not None and time.monotonic() > deadline:
-            plan.unchecked += 1
-            plan.todo.append(sample_id)
-            continue
         if deadline is None:
-            reason = _check_again(samples, sample_id, settings.prompt_field)
+            verdict = _check_again(samples, sample_id, settings.prompt_field)
+        elif time.monotonic() > deadline:
+            verdict = _UNCHECKED
         else:
-            reason = _check_lately(samples, sample_id, settings.prompt_field, scope)
-        if reason is None:
+            verdict = _check_lately(samples, sample_id, settings.prompt_field, scope, deadline)
+        if verdict.reason is None:
             plan.todo.append(sample_id)
+            plan.unchecked += not verdict.complete
         else:
-            plan.problems.append(Problem(sample_id, name, reason))
+            plan.problems.append(Problem(sample_id, name, verdict.reason))
     plan.kept.difference_update(plan.todo)
     return plan
 
 
 def open_video(
-    samples: SampleCollection, sample_id: str, prompt_field: str
+    samples: SampleCollection,
+    sample_id: str,
+    prompt_field: str,
+    *,
+    deadline: float | None = None,
 ) -> tuple[fo.Sample, Clip, VideoPrompts]:
-    """Everything a run needs of one video; raises HS2SError if it cannot be propagated."""
+    """Everything a run needs of one video; raises HS2SError if it cannot be propagated.
+
+    ``deadline`` is that of ``prompts.read_prompts``, which raises OutOfTime.
+    """
     dataset = samples._dataset
     sample = dataset[sample_id]
     clip = open_clip(sample)
     visible = visible_labels(samples, sample_id, prompt_field)
-    prompts = read_prompts(sample, prompt_field, clip.video_size, visible=visible)
+    prompts = read_prompts(
+        sample, prompt_field, clip.video_size, visible=visible, deadline=deadline
+    )
     if prompts.without_mask:
         raise HS2SError(
             f"no mask for {', '.join(prompts.without_mask)}, only boxes or open lines; "
@@ -259,28 +268,45 @@ def _rows(samples: SampleCollection, settings: Settings) -> Iterator[tuple[str, 
     return zip(ids, paths, states, strict=True)
 
 
+@dataclass(frozen=True)
+class _Verdict:
+    """What a look at one video told."""
+
+    reason: str | None = None
+    """Why it cannot be propagated; None if nothing is known to be in the way."""
+    complete: bool = True
+    """Whether there was time to look at everything."""
+
+
+_UNCHECKED = _Verdict(complete=False)
 # A form is resolved again at every keystroke; a verdict this old is still good enough for it.
 _KEEP_SECONDS = 20.0
-_verdicts: dict[tuple[str, str, str], tuple[float, str | None]] = {}
+_verdicts: dict[tuple[str, str, str], tuple[float, _Verdict]] = {}
 
 
-def _check_again(samples: SampleCollection, sample_id: str, prompt_field: str) -> str | None:
-    """The reason why a video cannot be propagated, None if it can."""
+def _check_again(
+    samples: SampleCollection, sample_id: str, prompt_field: str, deadline: float | None = None
+) -> _Verdict:
     try:
-        open_video(samples, sample_id, prompt_field)
+        open_video(samples, sample_id, prompt_field, deadline=deadline)
+    except OutOfTime:
+        return _UNCHECKED
     except Exception as error:
-        return describe(error)
-    return None
+        return _Verdict(describe(error))
+    return _Verdict()
 
 
 def _check_lately(
-    samples: SampleCollection, sample_id: str, prompt_field: str, scope: str
-) -> str | None:
-    """Like ``_check_again``, from memory where that is fresh."""
+    samples: SampleCollection, sample_id: str, prompt_field: str, scope: str, deadline: float
+) -> _Verdict:
+    """Like ``_check_again``, from memory where that is fresh.
+
+    Also that a video takes too long is remembered, so that the next look gets to the others.
+    """
     key = (scope, sample_id, prompt_field)
     now = time.monotonic()
     if key not in _verdicts or now - _verdicts[key][0] > _KEEP_SECONDS:
         if len(_verdicts) > 10_000:
             _verdicts.clear()
-        _verdicts[key] = (now, _check_again(samples, sample_id, prompt_field))
+        _verdicts[key] = (now, _check_again(samples, sample_id, prompt_field, deadline))
     return _verdicts[key][1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,6 +48,10 @@ _SAMPLE_STAGES = (
 )
 
 
+class OutOfTime(Exception):
+    """The time for looking at a video's labels is over."""
+
+
 @dataclass
 class VideoPrompts:
     """The masks that start the objects of one video."""
@@ -86,6 +91,7 @@ def read_prompts(
     size: Size,
     *,
     visible: Collection[ObjectId] | None = None,
+    deadline: float | None = None,
 ) -> VideoPrompts:
     """Read the default prompts of a video: each object's mask in the first frame that has one.
 
@@ -95,9 +101,10 @@ def read_prompts(
 
     ``size`` is the (H, W) of the video frame, ``visible`` the ids of the labels to consider
     (None: all). Only frames in which an object appears first are loaded. Raises InvalidMask,
-    naming frame and object, if a mask is unreadable, empty, or made for another frame size.
+    naming frame and object, if a mask is unreadable, empty, or made for another frame size; and
+    OutOfTime when it is later than ``deadline`` (``time.monotonic()``) before the last is read.
     """
-    reader = _Reader(sample, prompt_field, visible)
+    reader = _Reader(sample, prompt_field, visible, deadline)
     ids = _Ids()
     missing: dict[Key, str] = {}
     prompts = VideoPrompts()
@@ -129,7 +136,11 @@ class _Reader:
     """
 
     def __init__(
-        self, sample: fo.Sample, prompt_field: str, visible: Collection[ObjectId] | None
+        self,
+        sample: fo.Sample,
+        prompt_field: str,
+        visible: Collection[ObjectId] | None,
+        deadline: float | None = None,
     ) -> None:
         dataset = sample.dataset
         self._frames = dataset._frame_collection
@@ -138,6 +149,7 @@ class _Reader:
         self._type = mask_fields(dataset)[prompt_field]
         self._items = getattr(self._type, "_LABEL_LIST_FIELD", "")
         self._visible = visible
+        self._deadline = deadline
         self._first_nameless: int | None = None
         self.indexes: set[int] = set()
         self.targets: Mapping[int, str] = (
@@ -182,6 +194,8 @@ class _Reader:
         query = {"_sample_id": self._video, self._field: {"$ne": None}}
         cursor = self._frames.find(query, {"frame_number": 1, **shown})
         for document in cursor.sort("frame_number"):
+            if self._deadline is not None and time.monotonic() > self._deadline:
+                raise OutOfTime
             labels = document.get(self._field, {}).get(self._items, [])
             yield (
                 document["frame_number"],

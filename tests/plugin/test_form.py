@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import fiftyone as fo
@@ -14,7 +15,7 @@ from fiftyone.operators.executor import Executor
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.weights import save_weights
-from hs2s_fiftyone import checks
+from hs2s_fiftyone import checks, prompts
 from hs2s_fiftyone.operators import propagate_form
 from hs2s_fiftyone.operators.propagate_masks import PropagateMasks
 from hs2s_fiftyone.propagation import Summary
@@ -163,6 +164,35 @@ def test_a_slow_check_leaves_the_rest_to_the_run(
 ) -> None:
     monkeypatch.setattr(propagate_form, "_CHECK_SECONDS", 0)
     assert "2 of them will be checked when the run starts" in form(videos)["plan"].view.label
+
+
+def test_a_slow_video_leaves_time_for_the_others(
+    videos: fo.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a Segmentation holds is only known by decoding it in every frame."""
+    for sample in videos:
+        for number in (1, 2, 3) if sample.filepath.endswith("a.mp4") else (1,):
+            sample.frames[number]["areas"] = fo.Segmentation(mask=square(8, 8).astype("uint8"))
+        sample.save()
+    clock, decode, decoded = [0.0], prompts.group_parts, []
+
+    def slow(label: fo.Label, visible: object) -> dict[Any, Any]:
+        clock[0] += 1.5
+        decoded.append(label)
+        return decode(label, visible)
+
+    monkeypatch.setattr(prompts, "group_parts", slow)
+    for module in (prompts, checks):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    answer = form(videos, prompt_field="areas")["plan"].view.label
+    assert answer == "2 videos to propagate; 2 of them will be checked when the run starts"
+    assert len(decoded) == 2  # not the third frame, not the second video
+    answer = form(videos, prompt_field="areas")["plan"].view.label
+    assert answer == "2 videos to propagate; 1 of them will be checked when the run starts"
+    assert len(decoded) == 3
+    # A run looks at everything.
+    assert checks.make_plan(videos, checks.Settings("areas", "hs2s")).unchecked == 0
+    assert len(decoded) == 7
 
 
 # ---------------------------------------------------------------- running
