@@ -22,7 +22,7 @@ from fiftyone import ViewField
 
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
-from hs2s_core.media.encode import VideoWriter, even_size
+from hs2s_core.media.encode import VideoWriter, even_size, read_comment
 from hs2s_core.media.frames import FrameSource, VideoFrames, open_frames
 from hs2s_core.media.masks import object_ids
 
@@ -80,7 +80,8 @@ def load(
         videos: only these, by name.
         max_samples: only the first so many.
         fps: frames per second of the encoded video; by default that of the layout.
-        video_dir: where the encoded videos go; it should belong to this folder alone.
+        video_dir: where the encoded videos go. Files there that an earlier load made of the same
+            frames are used or replaced; others of the same names are refused.
         persistent: keep the dataset after FiftyOne shuts down.
         progress: True or False for a progress bar, or a function that is called with Progress.
 
@@ -114,6 +115,7 @@ def run(plan: LoadPlan) -> Steps[LoadSummary]:
         done = _loaded_videos(dataset)
         summary = LoadSummary(dataset, skipped=sum(video in done for video in plan.videos))
         todo = [video for video in plan.videos if video not in done]
+        _refuse_strangers(plan, todo)
         for place, video in enumerate(todo):
             yield Progress(place / len(todo), f"{place + 1}/{len(todo)} {video}")
             try:
@@ -183,7 +185,7 @@ def _load_video(dataset: fo.Dataset, plan: LoadPlan, name: str) -> None:
     frames = open_frames(video.frames)
     path = plan.video_dir / f"{name}.mp4"
     if not _is_current(path, video, frames):
-        with VideoWriter(path, frames.size, plan.fps) as writer:
+        with VideoWriter(path, frames.size, plan.fps, plan.mark) as writer:
             for frame in frames:
                 writer.write(frame)
     sample = _new_sample(plan, video, frames, path)
@@ -193,6 +195,19 @@ def _load_video(dataset: fo.Dataset, plan: LoadPlan, name: str) -> None:
     except BaseException:
         dataset.delete_samples(sample.id)
         raise
+
+
+def _refuse_strangers(plan: LoadPlan, videos: Sequence[str]) -> None:
+    """Raise InvalidDataset if a video would replace a file that was not made of these frames."""
+    if plan.own_dir:
+        return
+    files = [plan.video_dir / f"{video}.mp4" for video in videos]
+    strange = [file for file in files if file.exists() and read_comment(file) != plan.mark]
+    if strange:
+        raise InvalidDataset(
+            f"{plan.video_dir} has {len(strange)} files (such as {strange[0].name}) that were not "
+            f"made from {plan.folder.images} and would be replaced; choose another video_dir."
+        )
 
 
 def _is_current(path: Path, video: VosVideo, frames: FrameSource) -> bool:

@@ -40,7 +40,15 @@ class LoadPlan:
     label_field: str
     fps: float
     video_dir: Path
+    own_dir: bool
+    """Whether nobody but this source has videos in ``video_dir``."""
     persistent: bool
+
+    @property
+    def mark(self) -> str:
+        """What the encoded videos say of where they are from; a path would tell of its user."""
+        source = hashlib.sha256(str(self.folder.images).encode()).hexdigest()[:16]
+        return f"HS2S: frames of {source}"
 
     @property
     def source(self) -> dict[str, Any]:
@@ -95,6 +103,7 @@ def plan_load(
         label_field=label_field,
         fps=rate,
         video_dir=_video_dir(video_dir, name, folder, rate),
+        own_dir=video_dir is None,
         persistent=persistent,
     )
     errors |= _name_errors(plan)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 import numpy as np
 
@@ -53,23 +55,28 @@ def even_size(size: tuple[int, int]) -> tuple[int, int]:
 class VideoWriter:
     """Encode frames one by one: ``with VideoWriter(path, (H, W), fps) as video: video.write(rgb)``.
 
-    The file appears under its name only when it is complete; until then it is ``*.part.mp4``, which
-    an exception removes. 4:2:0 needs even sizes, so an odd last row or column is repeated once
+    The file appears under its name only when it is complete; until then it is ``*.part.mp4``, with
+    the process in its name, which an exception removes. ``comment`` is kept in the file (see
+    ``read_comment``). 4:2:0 needs even sizes, so an odd last row or column is repeated once
     (see ``even_size``): every pixel keeps its place, and a mask that is padded with background
     in the same way fits the video exactly.
     """
 
-    def __init__(self, path: str | Path, size: tuple[int, int], fps: float) -> None:
+    def __init__(
+        self, path: str | Path, size: tuple[int, int], fps: float, comment: str = ""
+    ) -> None:
         if not (0 < fps < 1000):
             raise InvalidMedia(f"{path}: {fps} frames per second; expected more than 0 and < 1000.")
         self.path = Path(path)
         self.size = size
         self.count = 0
-        self._part = self.path.with_name(f"{self.path.stem}.part.mp4")
+        # Two processes may encode the same video: each has its own file until it is complete.
+        self._part = self.path.with_name(f"{self.path.stem}.{os.getpid()}.part.mp4")
         self._fps = fps
+        self._comment = comment
 
     def __enter__(self) -> VideoWriter:
-        command = _command(find_ffmpeg(), self.size, self._fps, self._part)
+        command = _command(find_ffmpeg(), self.size, self._fps, self._comment, self._part)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -139,7 +146,42 @@ class VideoWriter:
         return InvalidMedia(f"{self.path}: ffmpeg failed ({said[-500:] or 'no message'}). {hint}")
 
 
-def _command(ffmpeg: str, size: tuple[int, int], fps: float, out: Path) -> list[str]:
+def read_comment(path: str | Path) -> str | None:
+    """The comment that ``VideoWriter`` left in an MP4; None if there is none, or no such file.
+
+    Only the index of the file is read (ISO/IEC 14496-12, 4.2: boxes of a size and a type). In it,
+    the comment is an item of iTunes' metadata: its name, then a box of the type ``data``.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            index = _find_box(file, b"moov")
+    except OSError:
+        return None
+    _, found, item = index.rpartition(b"\xa9cmt")
+    if not found or item[4:8] != b"data":
+        return None
+    # The text follows the type of the value and the language, four bytes each.
+    return item[16 : int.from_bytes(item[:4], "big")].decode("utf-8", "replace")
+
+
+def _find_box(file: BinaryIO, kind: bytes) -> bytes:
+    """The content of the first box of this type; nothing if the file has none, or is no MP4."""
+    end = os.fstat(file.fileno()).st_size
+    while len(head := file.read(8)) == 8:
+        size, start = int.from_bytes(head[:4], "big"), 8
+        if size == 1:
+            size, start = int.from_bytes(file.read(8), "big"), 16
+        elif size == 0:
+            size = end
+        if size < start:
+            break
+        if head[4:] == kind:
+            return file.read(min(size - start, end))
+        file.seek(min(file.tell() + size - start, end))
+    return b""
+
+
+def _command(ffmpeg: str, size: tuple[int, int], fps: float, comment: str, out: Path) -> list[str]:
     height, width = even_size(size)
     # The default RGB conversion uses BT.601 coefficients; saying so in the file keeps colours right
     # in browsers, which would guess BT.709 for large frames.
@@ -152,5 +194,6 @@ def _command(ffmpeg: str, size: tuple[int, int], fps: float, out: Path) -> list[
         *("-c:v", "libx264", "-preset", "fast", "-crf", "18", "-g", "12", "-bf", "0"),
         *("-pix_fmt", "yuv420p", "-movflags", "+faststart"),
         *(part for flag in colour for part in (flag, "smpte170m")),
+        *(("-metadata", f"comment={comment}") if comment else ()),
         *("-f", "mp4", str(out)),
     ]

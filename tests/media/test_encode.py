@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from hs2s_core.errors import InvalidMedia
 from hs2s_core.media import encode, open_frames
-from hs2s_core.media.encode import VideoWriter, even_size
+from hs2s_core.media.encode import VideoWriter, even_size, read_comment
 
 
 def flat(colour: tuple[int, int, int], size: tuple[int, int] = (32, 48)) -> np.ndarray:
@@ -54,6 +55,51 @@ def test_an_existing_file_stays_until_the_new_one_is_complete(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_two_processes_write_to_files_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "v.mp4"
+    with VideoWriter(path, (32, 48), 5) as first:
+        monkeypatch.setattr(encode.os, "getpid", lambda: 123456789)
+        with VideoWriter(path, (32, 48), 5) as second:
+            first.write(flat((1, 2, 3)))
+            second.write(flat((1, 2, 3)))
+            second.write(flat((1, 2, 3)))
+        assert len(open_frames(path)) == 2
+    assert len(open_frames(path)) == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("comment", ["made by a test", "größer, 小"])
+def test_the_comment_is_read_back(tmp_path: Path, comment: str) -> None:
+    for name, given in (("with.mp4", comment), ("without.mp4", "")):
+        with VideoWriter(tmp_path / name, (32, 48), 5, given) as video:
+            for _ in range(300):
+                video.write(flat((1, 2, 3)))
+    assert read_comment(tmp_path / "with.mp4") == comment
+    assert read_comment(tmp_path / "without.mp4") is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no video at all",
+        b"\0\0\0\4moov",
+        b"\0\0\0\0moov\xa9cmt",
+        b"\0\0\0\1moov",
+        b"\0\0\0\1free" + b"\xff" * 8,
+        b"\0\0\0\x10free" + bytes(8) + b"\0\0\0\x10moov",
+    ],
+)
+def test_other_files_have_no_comment(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "v.mp4"
+    path.write_bytes(content)
+    assert read_comment(path) is None
+    assert read_comment(tmp_path) is None
+    assert read_comment(tmp_path / "gone.mp4") is None
+
+
 class TestErrors:
     def write(self, path: Path, *frames: np.ndarray, fps: float = 5) -> None:
         with VideoWriter(path, (32, 48), fps) as video:
@@ -78,7 +124,7 @@ class TestErrors:
 
     def test_a_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
         # A folder of that name is in the way of the unfinished file.
-        (tmp_path / "v.part.mp4").mkdir()
+        (tmp_path / f"v.{os.getpid()}.part.mp4").mkdir()
         with pytest.raises(InvalidMedia, match="folder can be written"):
             self.write(tmp_path / "v.mp4", *[flat((0, 0, 0))] * 200)
         assert not (tmp_path / "v.mp4").exists()

@@ -271,6 +271,23 @@ class TestResume:
         load(root, "changed", video_dir=encoded)
         assert (encoded / "clip.mp4").stat().st_mtime_ns != old
 
+    @pytest.mark.parametrize("strange", [b"somebody's video", None], ids=["file", "source"])
+    def test_files_of_others_are_not_replaced(
+        self, tmp_path: Path, encoded: Path, strange: bytes | None
+    ) -> None:
+        file = encoded / "clip.mp4"
+        if strange is None:
+            load(plain(tmp_path / "other"), "others", video_dir=encoded)
+        else:
+            encoded.mkdir()
+            file.write_bytes(strange)
+        before, content = files_of(encoded), file.read_bytes()
+        with pytest.raises(InvalidDataset, match=r"clip\.mp4\) that were not made from .*data"):
+            load(plain(tmp_path / "data"), "mine", video_dir=encoded)
+        assert files_of(encoded) == before
+        assert file.read_bytes() == content
+        assert not fo.dataset_exists("mine")
+
     def test_stopping_between_two_videos_keeps_the_first(
         self, tmp_path: Path, encoded: Path
     ) -> None:
