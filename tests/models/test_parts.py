@@ -1,15 +1,14 @@
-"""Encoders, fusions, decoder and the flow head: shapes, freedom of combination, refusals."""
+"""Encoders, fusions, decoder and the flow head: shapes and refusals."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from typing import Any
 
 import pytest
 import torch
 
-from hs2s_core.config import FUSIONS, MEMORIES, PRESETS, ModelConfig, preset
+from hs2s_core.config import PRESETS, ModelConfig, preset
 from hs2s_core.errors import HS2SError, InvalidConfig
 from hs2s_core.models import build_model
 from hs2s_core.models.axial import PositionSensitiveAttention
@@ -47,50 +46,6 @@ def test_encoders_without_mask_leave_the_shared_stem_alone() -> None:
             before = stem.clone()
             encoder(stem)
         assert torch.equal(stem, before)
-
-
-COMBINATIONS = list(
-    itertools.product(
-        ("hs2s", "bidirectional"), ("vgg16", "deeplab"), MEMORIES, FUSIONS[:3], (True, False)
-    )
-)
-
-
-@pytest.mark.parametrize(
-    ("system", "encoder", "memory", "fusion", "skip_memory"), COMBINATIONS[::5]
-)
-def test_parts_combine_freely(
-    system: str, encoder: str, memory: str, fusion: str, skip_memory: bool
-) -> None:
-    config = dataclasses.replace(
-        tiny("hs2s"),
-        system=system,
-        encoder=encoder,
-        memory=memory,
-        fusion=fusion,
-        skip_memory=skip_memory,
-        flow=fusion == "cosine",
-    )
-    with torch.device("meta"):
-        model = build_model(config).eval()
-        frame, mask = torch.empty(1, 3, 64, 96), torch.empty(2, 1, 64, 96)
-        owner = torch.zeros(2, dtype=torch.int64)
-        features = model.encode(frame)
-        state = model.look_ahead([features], model.begin(features, mask, owner), owner)
-        output, _ = model.step(features, mask, state, owner)
-    assert output.logits.shape == (2, 1, 64, 96)
-
-
-@pytest.mark.parametrize("memory", MEMORIES)
-def test_s2s_takes_every_memory(memory: str) -> None:
-    config = dataclasses.replace(tiny("s2s-star"), memory=memory, skip_memory=True)
-    with torch.device("meta"):
-        model = build_model(config).eval()
-        frame, mask = torch.empty(1, 3, 64, 96), torch.empty(1, 1, 64, 96)
-        owner = torch.zeros(1, dtype=torch.int64)
-        features = model.encode(frame)
-        output, _ = model.step(features, mask, model.begin(features, mask, owner), owner)
-    assert output.logits.shape == (1, 1, 64, 96)
 
 
 @pytest.mark.parametrize(
