@@ -29,12 +29,9 @@ from hs2s_core.media.masks import object_ids
 from .labels import TrackedObject, to_detections
 from .load_plan import DEFAULT_LABEL_FIELD, INFO_KEY, LoadPlan, plan_load
 from .progress import Progress, Steps, drive
+from .writer import FrameWriter
 
 _log = logging.getLogger(__name__)
-
-# Labels wait in memory until this much has gathered, however long the video is.
-_FLUSH_BYTES = 32 * 2**20
-_FLUSH_FRAMES = 256
 
 
 @dataclass
@@ -254,18 +251,11 @@ def _add_frames(
     sample: fo.Sample, label_field: str, video: VosVideo, size: tuple[int, int]
 ) -> None:
     objects: dict[int, TrackedObject] = {}
-    waiting = since_save = 0
+    writer = FrameWriter(sample, label_field)
     for index, file in enumerate(video.frames):
-        frame = fo.Frame(filepath=str(file), frame_name=file.stem)
         labels = _read_labels(video, index, size, objects)
-        if labels is not None:
-            frame[label_field] = labels
-            waiting += sum(detection.mask.nbytes for detection in labels.detections)
-        sample.frames[index + 1] = frame
-        since_save += 1
-        if waiting >= _FLUSH_BYTES or since_save >= _FLUSH_FRAMES:
-            sample.save()
-            waiting = since_save = 0
+        writer.add(index + 1, labels, filepath=str(file), frame_name=file.stem)
+    writer.flush()
     sample["num_objects"] = len(objects.keys() | video.objects.keys())
     sample.save()
 

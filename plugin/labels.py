@@ -177,14 +177,6 @@ def to_detections(
     return fo.Detections(detections=detections)
 
 
-def write_frame(
-    sample: fo.Sample, frame_number: int, label_field: str, detections: fo.Detections
-) -> int:
-    """Set the labels of one frame in memory; return the bytes of mask that await ``save``."""
-    sample.frames[frame_number][label_field] = detections
-    return sum(detection.mask.nbytes for detection in detections.detections)
-
-
 def _hidden(label: fo.Label, visible: Collection[object] | None) -> bool:
     return visible is not None and label._id not in visible
 

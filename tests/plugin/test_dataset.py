@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from fiftyone.operators.executor import Executor
 
+import hs2s_fiftyone.writer
 from hs2s_core.data.folders import open_folder
+from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.media import encode, open_frames
 from hs2s_fiftyone import dataset as dataset_module
@@ -92,13 +94,32 @@ class TestExactness:
     def test_chunks_do_not_change_the_result(
         self, tmp_path: Path, encoded: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(dataset_module, "_FLUSH_FRAMES", 2)
+        monkeypatch.setattr(hs2s_fiftyone.writer, "FLUSH_FRAMES", 2)
         root = plain(tmp_path / "data", frames=5)
         sample = load(root, "chunks", video_dir=encoded).first()
         video = open_folder(root).video("clip")
         assert len(sample.frames) == 5
         for index in range(5):
             assert np.array_equal(id_map_of(sample, index + 1), video.read_id_map(index))
+
+    def test_nothing_is_lost_when_somebody_looks_in(
+        self, tmp_path: Path, encoded: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """FiftyOne shares one object per sample; loading it resets what was not saved."""
+        root = plain(tmp_path / "data", frames=5)
+        read = VosVideo.read_id_map
+
+        def look_in(video: VosVideo, index: int) -> Any:
+            if index == 3:
+                (sample,) = fo.load_dataset("watched")
+                sample.reload()
+            return read(video, index)
+
+        monkeypatch.setattr(VosVideo, "read_id_map", look_in)
+        sample = load(root, "watched", video_dir=encoded).first()
+        names = [frame.frame_name for frame in sample.frames.values()]
+        assert names == [str(8 + index) for index in range(5)]
+        assert all(frame.ground_truth is not None for frame in sample.frames.values())
 
     def test_masks_are_crops_that_own_their_memory(self, tmp_path: Path, encoded: Path) -> None:
         dataset = load(plain(tmp_path / "data"), "crops", video_dir=encoded)
