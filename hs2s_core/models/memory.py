@@ -27,8 +27,9 @@ class Memory(nn.Module):
 
     def initial_state(self, like: Tensor) -> Any:
         """Zero state for inputs shaped like ``like`` (B, in_channels, H, W)."""
-        zeros = like.new_zeros(like.shape[0], self.channels, *like.shape[2:])
-        return self.state_from([zeros] * self.state_maps)
+        shape = (like.shape[0], self.channels, *like.shape[2:])
+        # Each its own tensor: torch.export would take those that are one now for one ever after.
+        return self.state_from([like.new_zeros(shape) for _ in range(self.state_maps)])
 
     def state_from(self, maps: Sequence[Tensor]) -> Any:
         """State that starts from ``state_maps`` maps (B, channels, H, W) of an initializer."""
@@ -183,7 +184,8 @@ class ConvTTLSTM(Memory):
     def state_from(self, maps: Sequence[Tensor]) -> TensorTrainState:
         """One hidden map, repeated for all past ones (our decision), then the cell map."""
         h, c = maps
-        return TensorTrainState((h,) * self.steps, c)
+        # Copies, for the reason that Memory.initial_state names.
+        return TensorTrainState((h, *(h.clone() for _ in range(self.steps - 1))), c)
 
     def step(self, x: Tensor, state: TensorTrainState) -> tuple[Tensor, TensorTrainState]:
         """See :meth:`Memory.step`."""

@@ -1,0 +1,61 @@
+"""One step of each preset as a graph that other programs can run."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from hs2s_core.config import PRESETS
+from hs2s_core.models import State, VideoSegmenter, build_model
+
+from .test_contract import clip, zeros
+from .tiny import tiny
+
+# A bidirectional network's step reads what look_ahead made of a whole chunk, a state that gets
+# shorter with each step: no one graph has inputs of such shapes. All others are here.
+ONLINE = [name for name in sorted(PRESETS) if PRESETS[name].system != "bidirectional"]
+
+
+class OneStep(nn.Module):
+    """Image in, logits and state out: what one would deploy."""
+
+    def __init__(self, model: VideoSegmenter) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, frame: Tensor, mask: Tensor, state: State, owner: Tensor
+    ) -> tuple[Tensor, State]:
+        output, state = self.model.step(self.model.encode(frame), mask, state, owner)
+        return output.logits, state
+
+
+@pytest.mark.parametrize("name", ONLINE)
+def test_a_step_can_be_exported(name: str) -> None:
+    torch.manual_seed(0)
+    model = build_model(tiny(name)).eval()
+    frames, masks = clip(1)
+    with torch.no_grad():
+        state = model.begin(model.encode(frames[0]), masks, zeros(1))
+        exported = torch.export.export(
+            OneStep(model), (frames[1], masks, state, zeros(1)), strict=False
+        ).module()
+        # The second step shows that the state that comes out fits what goes in.
+        for frame in frames[1:3]:
+            inputs = (frame, masks, state, zeros(1))
+            expected, after = OneStep(model)(*inputs)
+            found, state = exported(*inputs)
+            torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(_leaves(state), _leaves(after))
+
+
+def test_networks_that_look_ahead_are_the_only_ones_left_out() -> None:
+    left_out = set(PRESETS) - set(ONLINE)
+    assert left_out == {name for name in PRESETS if not build_model(tiny(name)).online}
+
+
+def _leaves(tree: object) -> list[Tensor]:
+    if isinstance(tree, Tensor):
+        return [tree]
+    return [leaf for child in tree or () for leaf in _leaves(child)]  # type: ignore[attr-defined]
