@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import platform
 import time
 from datetime import datetime, timezone
@@ -20,7 +19,7 @@ from hs2s_core.commands.recipe_options import (
     refuse_recipe_options,
     training_folder,
 )
-from hs2s_core.errors import HS2SError, InvalidConfig
+from hs2s_core.errors import InvalidConfig
 
 if TYPE_CHECKING:
     import torch
@@ -35,10 +34,6 @@ VALIDATE_EVERY = 10
 
 _MOST_NAMES = 20
 """Videos that a card names one by one."""
-_RUN_FILE = "run.json"
-# What may change when a run goes on: where data lies and how it is read, not what is learned.
-_FREE = {"checkpoint_every"}
-_FREE_DATA = {"root", "splits", "workers", "cache"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,15 +81,17 @@ def run(args: argparse.Namespace) -> int:
     from hs2s_core.models.pretrained import check_backbone
     from hs2s_core.training.loop import train
     from hs2s_core.training.processes import process_group, rank
+    from hs2s_core.training.run_folder import claim
 
     name = (args.preset or args.config.stem).replace("/", "-")
     config = _from_preset(args) if args.preset else _from_file(args)
     out = args.out or Path("runs", name)
     with process_group(pick_device(args.device)) as device:
         main = rank() == 0
-        check_backbone(config.model, config.pretrained_backbone)
+        if not (out / "last.pt").exists():
+            check_backbone(config.model, config.pretrained_backbone)
         if main:
-            state = "going on" if _claim(out, config) else "starting"
+            state = "going on" if claim(out, config) else "starting"
             print(f"{state}: {config.steps} steps on {device}; each is a line of {out}/log.jsonl")
             if args.preset:
                 print(_describe_data(config))
@@ -207,45 +204,14 @@ def _read(path: Path) -> TrainingConfig:
     return config
 
 
-def _claim(out: Path, config: TrainingConfig) -> bool:
-    """Note in ``out`` which run lives there; True if it is this one, with a checkpoint."""
-    described = _describe(config)
-    note = out / _RUN_FILE
-    started = (out / "last.pt").exists()
-    if started or note.exists():
-        try:
-            stored = json.loads(note.read_text())
-        except (OSError, ValueError) as error:
-            raise HS2SError(
-                f"{out}: holds a run, but not what it was ({note.name}: {error}); choose another "
-                "folder with --out."
-            ) from error
-        changed = [key for key in described if stored.get(key) != described[key]]
-        if started and changed:
-            raise HS2SError(
-                f"{out}: holds a run with other settings ({', '.join(changed)}); choose another "
-                "folder with --out, or delete this one to start again."
-            )
-    out.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(described, indent=2) + "\n")
-    return started
-
-
-def _describe(config: TrainingConfig) -> dict[str, Any]:
-    """The settings that decide the result, as they read back from JSON; folders by their name."""
-    values = dataclasses.asdict(config)
-    values["data"] = {k: v for k, v in values["data"].items() if k not in _FREE_DATA}
-    kept = {key: value for key, value in values.items() if key not in _FREE}
-    described: dict[str, Any] = json.loads(json.dumps(kept, default=lambda path: path.name))
-    return described
-
-
 def _card(name: str, config: TrainingConfig, device: torch.device) -> dict[str, Any]:
     """What a user of the weights should know; scores are added by whoever measures them."""
     import torch
 
+    from hs2s_core.training.run_folder import describe_run
+
     data = config.data
-    recipe = _describe(config)
+    recipe = describe_run(config)
     for folder in [*recipe["data"]["folders"], *((recipe["validation"] or {}).get("folders", ()))]:
         if len(folder["names"]) > _MOST_NAMES:  # run.json has them all
             folder["names"] = [f"{len(folder['names'])} videos"]

@@ -25,6 +25,7 @@ from hs2s_core.training.config import TrainingConfig
 from hs2s_core.training.loop import train
 from hs2s_core.training.losses import LOSS_PRESETS
 from hs2s_core.training.paper_tables import EARLY_LATE, PaperTable
+from hs2s_core.training.run_folder import check_run, claim
 
 OURS = ("J", "F", "J&F")
 """Columns of ours where seen and unseen categories are not known."""
@@ -51,13 +52,15 @@ def run_ablation(
     """Train and score every preset of ``tables`` once; scores by preset and column, in [0, 1].
 
     All presets share ``recipe`` as :func:`row_configs` says. Every row is checked before the first
-    is trained. Rows already scored in ``out`` are kept, and runs that were interrupted go on. What
-    needs no training, :data:`BASELINES`, is scored too. ``report`` makes, from a row's steps,
-    what its steps are reported to.
+    is trained. Rows already scored in ``out`` are kept, and runs that were interrupted go on; those
+    of another recipe are refused. What needs no training, :data:`BASELINES`, is scored too.
+    ``report`` makes, from a row's steps, what its steps are reported to.
     """
     configs = row_configs(tables, recipe, divisor)
     files = {name: out / name / "scores.json" for name in [*BASELINES, *configs]}
     check_rows({name: row for name, row in configs.items() if not files[name].exists()})
+    for name, row in configs.items():
+        check_run(out / name, row)
     scores: dict[str, dict[str, float]] = {}
     for name, done in files.items():
         if not done.exists():
@@ -67,6 +70,7 @@ def run_ablation(
                 say(
                     f"{name}: training {row.steps} steps; each is a line of {done.parent}/log.jsonl"
                 )
+                claim(done.parent, row)
                 shown = report(row.steps) if report is not None else None
                 model = train(row, done.parent, device=device, report=shown)
                 method = partial(propagate, model.eval())

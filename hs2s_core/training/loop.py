@@ -64,8 +64,9 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     device = torch.device(device)
-    run = _start(config, device)
-    if (out / "last.pt").exists():
+    going_on = (out / "last.pt").exists()
+    run = _start(config, device, initialise=not going_on)
+    if going_on:
         load_run(out / "last.pt", run, config)
     items = ClipItems(
         clip_source(config.data, videos),
@@ -130,10 +131,13 @@ def train(
     return run.average
 
 
-def _start(config: TrainingConfig, device: torch.device) -> Run:
+def _start(config: TrainingConfig, device: torch.device, initialise: bool) -> Run:
     """Model, moving average, optimizer and curriculum of step 0."""
-    model = build_model(config.model, pretrained_backbone=config.pretrained_backbone)
-    if config.start is not None:
+    # A checkpoint replaces whatever the run started from, which may not be there any more.
+    model = build_model(
+        config.model, pretrained_backbone=config.pretrained_backbone if initialise else False
+    )
+    if config.start is not None and initialise:
         _load_start(model, config.start)
     if world_size() > 1 and device.type == "cuda":
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]

@@ -83,6 +83,8 @@ def test_tables_are_trained_scored_and_printed(
     trained = (tmp_path / "hs2s" / "last.pt").stat().st_mtime_ns
     assert ablate.run(parser.parse_args([*given, "--device", "cpu"])) == 0
     assert (tmp_path / "hs2s" / "last.pt").stat().st_mtime_ns == trained
+    with pytest.raises(HS2SError, match=r"holds a run with other settings \(seed\)"):
+        ablate.run(parser.parse_args([*given, "--device", "cpu", "--seed", "1"]))
 
 
 def test_rows_share_all_but_their_parts(write_config: Callable[..., Path]) -> None:
