@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from hs2s_core.data.clips import ClipSet, FolderVideo, LabelledVideo
 from hs2s_core.data.folders import open_folder
 from hs2s_core.data.holdout import LONGER_THAN, hold_out
+from hs2s_core.data.splits import read_splits
 from hs2s_core.data.stills import StillSet
 from hs2s_core.data.synthesis import Synthesizer
 from hs2s_core.data.videos import VosVideo
@@ -25,7 +24,7 @@ def clip_source(config: DataConfig, videos: Iterable[LabelledVideo] = ()) -> Cli
     equally with those of each folder. Within a folder each video has the same share or, with
     augmentation ``paper``, each object.
     """
-    splits: dict[str, Any] = json.loads(config.splits.read_text()) if config.splits else {}
+    splits = read_splits(config.splits) if config.splits else {}
     sources: list[ClipSource] = []
     shares: list[float] = []
     labelled, weights = _labelled(config, splits.get("train_video"), list(videos))
@@ -45,7 +44,7 @@ def clip_source(config: DataConfig, videos: Iterable[LabelledVideo] = ()) -> Cli
 
 
 def folder_videos(
-    config: FolderConfig, names: dict[str, Sequence[str]] | None = None
+    config: FolderConfig, names: Mapping[str, Sequence[str]] | None = None
 ) -> list[VosVideo]:
     """Videos of a folder; ``names`` (set -> names) limits those of a folder it knows."""
     folder = open_folder(config.path, config.split)
@@ -89,7 +88,7 @@ def count_objects(folder: FolderConfig) -> tuple[int, int]:
 
 
 def _labelled(
-    config: DataConfig, names: dict[str, Sequence[str]] | None, more: list[LabelledVideo]
+    config: DataConfig, names: Mapping[str, Sequence[str]] | None, more: list[LabelledVideo]
 ) -> tuple[list[LabelledVideo], list[float]]:
     """Labelled videos of all folders, and the share of the draws of each."""
     videos: list[LabelledVideo] = []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from statistics import fmean
 
+from hs2s_core.data.splits import read_splits
 from hs2s_core.data.videos import VosVideo
+from hs2s_core.errors import InvalidConfig
 from hs2s_core.evaluation.methods import score_video
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.propagation import propagate
@@ -15,16 +16,29 @@ from hs2s_core.training.sources import folder_videos
 
 
 class Validation:
-    """Scores a model every ``config.every`` steps."""
+    """Scores a model every ``config.every`` steps; videos that allow no score are left out.
+
+    Raises:
+        InvalidConfig: none is left.
+    """
 
     def __init__(self, config: ValidationConfig, data: DataConfig) -> None:
         self.config = config
-        splits = json.loads(data.splits.read_text()) if data.splits else {}
-        self.videos: list[VosVideo] = [
+        splits = read_splits(data.splits) if data.splits else {}
+        found = [
             video
             for folder in config.folders
             for video in folder_videos(folder, splits.get("dev_video"))
         ]
+        self.videos: list[VosVideo] = [
+            video for video in found if _can_be_scored(video, config.frames)
+        ]
+        if not self.videos:
+            raise InvalidConfig(
+                f"none of the {len(found)} validation videos can be scored; expected an object in "
+                f"one of the first {config.frames} frames and a later annotated frame among them. "
+                "Set [validation] folders and frames to such videos"
+            )
 
     def due(self, step: int, steps: int) -> bool:
         """Whether to score after ``step`` steps of ``steps``."""
@@ -42,3 +56,10 @@ class Validation:
                 scores.append(overall.jf)
         model.train(training)
         return fmean(scores)
+
+
+def _can_be_scored(video: VosVideo, frames: int) -> bool:
+    """Whether some object has an annotated frame after its first, within the first ``frames``."""
+    annotated = [index for index in video.annotated if index < frames]
+    maps = (video.read_id_map(index) for index in annotated[:-1])
+    return any(id_map is not None and id_map.any() for id_map in maps)

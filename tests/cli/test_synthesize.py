@@ -64,9 +64,9 @@ def test_splits_limit_the_stills(run: Run, stills: Path, tmp_path: Path) -> None
     ("written", "said"),
     [
         ("{", "cannot be read as JSON"),
-        ("[]", "has no split 'dev'; it has a list"),
+        ("[]", "holds a list; expected"),
         ('{"train": {}}', "has no split 'dev'; it has train"),
-        ('{"dev": {"shapes": [1]}}', "split 'dev' is not {set: [names]}"),
+        ('{"dev": {"shapes": [1]}}', "split 'dev' is of another form; expected"),
         ('{"dev": {"others": ["b"]}}', "no names are given for the stills of shapes"),
     ],
 )

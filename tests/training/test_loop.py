@@ -136,6 +136,10 @@ def test_validation_scores_labelled_videos(write_config: Write) -> None:
     assert validation.score(model) == score
     due = [step for step in range(1, 13) if validation.due(step, 12)]
     assert due == [5, 10, 12]
+    with pytest.raises(InvalidConfig, match="none of the 1 validation videos can be scored"):
+        Validation(ValidationConfig((folder,), every=5, frames=1), config.data)
+    with pytest.raises(InvalidConfig, match="none of the 0 validation videos"):
+        Validation(ValidationConfig((), every=5), config.data)
 
 
 def test_seeds_decide_and_workers_do_not(write_config: Write) -> None:
@@ -163,6 +167,10 @@ def test_starting_from_weights(write_config: Write, training_folder: Path, tmp_p
     other = dataclasses.replace(started, model=dataclasses.replace(config.model, width=64))
     with pytest.raises(InvalidConfig, match="another model"):
         train(other, tmp_path / "other")
+    # A run that goes on has no use for them.
+    (tmp_path / "start.safetensors").unlink()
+    train(started, tmp_path / "run", stop_after=2)
+    assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 2
 
 
 def test_batches_follow_the_stages(write_config: Write) -> None:
