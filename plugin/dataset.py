@@ -251,7 +251,7 @@ def _add_frames(
     sample: fo.Sample, label_field: str, video: VosVideo, size: tuple[int, int]
 ) -> None:
     objects: dict[int, TrackedObject] = {}
-    writer = FrameWriter(sample, label_field)
+    writer = FrameWriter(sample, label_field, new=True)
     for index, file in enumerate(video.frames):
         labels = _read_labels(video, index, size, objects)
         writer.add(index + 1, labels, filepath=str(file), frame_name=file.stem)

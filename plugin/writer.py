@@ -15,11 +15,14 @@ class FrameWriter:
 
     They wait here rather than in ``sample.frames``: FiftyOne shares one object per sample in a
     process, and whoever loads the sample in the meantime resets what was not saved.
+
+    ``new`` says that the video has no frames yet; so none is looked up.
     """
 
-    def __init__(self, sample: fo.Sample, label_field: str) -> None:
+    def __init__(self, sample: fo.Sample, label_field: str, *, new: bool = False) -> None:
         self._sample = sample
         self._field = label_field
+        self._new = new
         self._waiting: dict[int, dict[str, Any]] = {}
         self._bytes = 0
 
@@ -39,6 +42,9 @@ class FrameWriter:
     def flush(self) -> None:
         """Save what waits."""
         for frame_number, values in self._waiting.items():
+            if self._new:
+                self._sample.frames[frame_number] = fo.Frame(**values)
+                continue
             frame = self._sample.frames[frame_number]
             for name, value in values.items():
                 frame[name] = value
