@@ -19,7 +19,16 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from . import review_plots as plots
-from .review_clips import Target, clip_view, has_sample, stretch_of, take, want
+from .review_clips import (
+    Target,
+    clip_view,
+    forget,
+    has_sample,
+    notice,
+    stretch_of,
+    to_open,
+    want,
+)
 from .review_controls import Controls, add_controls, find_options
 from .review_data import PARTS, Review, order_videos, review
 from .review_source import Source, list_runs, load_run
@@ -62,13 +71,15 @@ class LengthReview(foo.Panel):
         )
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
-        """Handle an event, then render; but not for the view, which is not shown here.
+        """Handle an event, then render; but not for the view and the sample, not shown here.
 
         The App tells of the view again and again, also when a panel's state changes: an answer that
         changed it would be the beginning of a loop.
         """
-        if ctx.params.get("__method__") == "on_change_view":
-            return self.on_change_view(ctx)
+        method = ctx.params.get("__method__")
+        if method in ("on_change_view", "on_change_current_sample"):
+            getattr(self, method)(ctx)
+            return None
         return super().execute(ctx)
 
     # ------------------------------------------------------------ what happens
@@ -100,24 +111,39 @@ class LengthReview(foo.Panel):
         if not has_sample(ctx.dataset, video):
             _warn(ctx, "This video is no longer in the dataset")
             return
-        target = Target(video)
-        if target.find(ctx.view) is not None:
-            ctx.ops.open_sample(id=video)
-            return
-        want(ctx.panel_id, target)
-        ctx.ops.clear_view()
+        want(ctx.panel_id, Target(video))
+        if not self._open(ctx, clicked=True):
+            _clear(ctx)
 
     def on_change_view(self, ctx: foo.ExecutionContext) -> None:
         """Open what a click asked for, if this is the view that has it."""
-        found = take(ctx.panel_id, ctx.view)
+        self._open(ctx)
+
+    def on_change_current_sample(self, ctx: foo.ExecutionContext) -> None:
+        """What a click asked for may be open now, or closed again by the reader."""
+        notice(ctx.panel_id, ctx.current_sample)
+
+    def _open(self, ctx: foo.ExecutionContext, *, clicked: bool = False) -> bool:
+        """Tell the App to open what is wanted; False if the view does not have it, or nothing is.
+
+        Who has ``clicked`` the panel has no sample open in front of it.
+        """
+        request = ctx.request_params
+        # A saved view comes without the filters that the sidebar has on top of it.
+        unclear = request.get("view_name") and (request.get("filters") or request.get("extended"))
+        view = None if unclear else ctx.view
+        found = to_open(ctx.panel_id, view, None if clicked else ctx.current_sample)
         if found is not None:
             ctx.ops.open_sample(id=found)
+        return found is not None
 
     def on_select(self, ctx: foo.ExecutionContext) -> None:
         """Make the dots inside a box or a lasso the view."""
         points = ctx.params.get("data") or []
         videos = list(dict.fromkeys(point["id"] for point in points if point.get("id")))
         if videos:
+            forget(ctx.panel_id)
+            _clear(ctx, view=False)
             ctx.ops.set_view(ctx.dataset.select(videos))
 
     def on_cell(self, ctx: foo.ExecutionContext) -> None:
@@ -132,16 +158,15 @@ class LengthReview(foo.Panel):
             _warn(ctx, "This video has no frames there")
             return
         target = stretch_of(ctx.dataset, video, *stretch)
-        found = target.find(ctx.view)
-        if found is not None:
-            ctx.ops.open_sample(id=found)
-            return
         want(ctx.panel_id, target)
-        ctx.ops.set_view(clip_view(ctx.dataset, target))
+        if not self._open(ctx, clicked=True):
+            _clear(ctx, view=False)
+            ctx.ops.set_view(clip_view(ctx.dataset, target))
 
     def show_all(self, ctx: foo.ExecutionContext) -> None:
-        """Back from a clip or a selection to the whole dataset."""
-        ctx.ops.clear_view()
+        """Back from a clip, a selection or a filter to the whole dataset."""
+        forget(ctx.panel_id)
+        _clear(ctx)
 
     def evaluate(self, ctx: foo.ExecutionContext) -> None:
         """Open the operator's form; the panel fills when it has run."""
@@ -286,6 +311,21 @@ def _summary(titled: Sequence[tuple[str, Review]], sources: Sequence[Source]) ->
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _clear(ctx: foo.ExecutionContext, *, view: bool = True) -> None:
+    """Clear what may hide a video: the sidebar's filters, other panels' stages and the view.
+
+    The App clears the view without the filters, and says nothing if nothing changes.
+    """
+    if ctx.request_params.get("extended"):
+        # Nothing less resets what other panels have selected or sorted by.
+        ctx.ops.clear_all_stages()
+        return
+    if ctx.request_params.get("filters"):
+        ctx.ops.clear_sidebar_filters()
+    if view:
+        ctx.ops.clear_view()
 
 
 def _warn(ctx: foo.ExecutionContext, text: str) -> None:

@@ -1,12 +1,14 @@
 """Videos and clips that a click asks the App to open.
 
 The App finds a sample only in its present view, and it takes its time to change the view. So what
-is to be opened is remembered here until the App tells that the view is there.
+is to be opened is remembered here until the App tells that the sample is open.
 """
 
 from __future__ import annotations
 
-import time
+from dataclasses import dataclass
+from threading import Lock
+from time import monotonic
 from typing import NamedTuple
 
 import fiftyone as fo
@@ -15,8 +17,14 @@ from fiftyone.core.clips import ClipsView
 SampleCollection = fo.core.collections.SampleCollection
 CLIP_FRAMES = 12
 """Frames of a clip, at least: less can hardly be watched."""
-PATIENCE = 180.0
-"""Seconds after which nobody expects anything to open any more."""
+PATIENCE = 60.0
+"""Seconds after a click in which its view may come: the App takes its time on a busy machine."""
+AGAIN = 10.0
+"""Seconds in which the App is told once more to open what it has not opened."""
+SETTLING = 0.7
+"""Seconds after which only a reader closes a sample; before that, a change of the page may have."""
+_PAUSE = 0.3
+"""Seconds between two orders to open the same: one change of the view brings several events."""
 
 
 class Target(NamedTuple):
@@ -40,25 +48,84 @@ class Target(NamedTuple):
         return str(clip.id) if same else None
 
 
-_wanted: dict[str, tuple[Target, float]] = {}
+@dataclass
+class _Wish:
+    """What is to be opened in one panel's App."""
+
+    target: Target
+    until: float
+    """Until when the App may be told to open it; times are those of ``time.monotonic``."""
+    sample: str | None = None
+    """Id that the App was told to open."""
+    sent: float = 0.0
+    """When it was told so last."""
+    opened: float | None = None
+    """Since when the App shows it."""
+
+
+_wishes: dict[str, _Wish] = {}
+_lock = Lock()
+"""The App's events are handled in several threads."""
 
 
 def want(panel_id: str, target: Target) -> None:
-    """Remember a target until the view is there, in place of an earlier one."""
-    _wanted[panel_id] = target, time.monotonic() + PATIENCE
+    """Remember a target until the App shows it, in place of an earlier one."""
+    with _lock:
+        _wishes[panel_id] = _Wish(target, monotonic() + PATIENCE)
 
 
-def take(panel_id: str, view: SampleCollection) -> str | None:
-    """The id to open now that this is the view; every target is handed out once.
+def forget(panel_id: str) -> None:
+    """Open nothing that was asked for before."""
+    with _lock:
+        _wishes.pop(panel_id, None)
 
-    The panel's state could not say so: several events come in for one change of the view, and each
-    brings the state from before.
+
+def to_open(panel_id: str, view: SampleCollection | None, current: str | None) -> str | None:
+    """The id that the App is to be told to open now, if it has come to a view with the target.
+
+    The same id comes again for a while, until the App tells (see :func:`notice`) that it shows it:
+    answers get lost, and a change of its page closes what is open. The panel's state could not hold
+    this: several events come in for one change of the view, each with the state from before.
+
+    Args:
+        panel_id: the panel.
+        view: what the App shows; None where that cannot be told.
+        current: id of the sample that is open in the App, if any.
     """
-    target, until = _wanted.get(panel_id, (None, 0.0))
-    if target is None or time.monotonic() > until:
-        return None
-    found = target.find(view)
-    return found if found is None or _wanted.pop(panel_id, None) is not None else None
+    notice(panel_id, current)
+    with _lock:
+        wish, now = _wishes.get(panel_id), monotonic()
+        if wish is None or wish.opened is not None or now < wish.sent + _PAUSE:
+            return None
+        if now > wish.until:
+            del _wishes[panel_id]
+            return None
+        found = None if view is None else wish.target.find(view)
+        if found is None:
+            return None
+        if wish.sample is None:
+            wish.until = now + AGAIN
+        wish.sample, wish.sent = found, now
+        return found
+
+
+def notice(panel_id: str, current: str | None) -> None:
+    """Take note of the sample that is open in the App, None for none.
+
+    Nothing opens by itself any more once the reader has closed the target or opened another sample.
+    """
+    with _lock:
+        wish, now = _wishes.get(panel_id), monotonic()
+        if wish is None:
+            return
+        if current is not None and current not in (wish.sample, wish.target.video):
+            del _wishes[panel_id]
+        elif current is not None and wish.sample is not None:
+            wish.opened = wish.opened or now
+        elif current is None and wish.opened is not None:
+            if now - wish.opened >= SETTLING:
+                del _wishes[panel_id]
+            wish.opened = None
 
 
 def stretch_of(dataset: fo.Dataset, video: str, first: int, last: int) -> Target:

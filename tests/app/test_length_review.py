@@ -77,6 +77,7 @@ def make_sample(folder: Path, place: int, frames: int, noise: np.random.Generato
         metadata=fo.VideoMetadata(
             frame_width=SIZE[1], frame_height=SIZE[0], frame_rate=10, total_frame_count=frames
         ),
+        shows=("a disc", "a disc and a square")[count - 1],
     )
     with VideoWriter(path, SIZE, 10) as writer:
         for index in range(frames):
@@ -147,6 +148,24 @@ def test_from_a_cell_and_a_dot_to_the_frames(
         wait_until(lambda: shown_frame(page) == 1, "not the first frame of the dot's video")
     finally:
         keep(page, tmp_path, "length-review-video.png")
+    close_sample(page)
+    expect(entries(page)).to_have_text(re.compile(f"^{len(LENGTHS)} "))
+
+
+def test_a_dot_opens_a_video_that_the_sidebar_hides(
+    app: str, page: Page, drifting: fo.Dataset
+) -> None:
+    open_panel(page, app, drifting.name)
+    wait_until(lambda: rows(page) == len(LENGTHS), "the panel does not show the evaluation")
+    page.locator("[data-cy=sidebar-field-arrow-enabled-shows]").click()
+    page.locator("[data-cy=selector-sidebar-search-shows]").click()
+    found = page.locator("[data-cy=selector-results-container-sidebar-search-shows]")
+    found.get_by_text("a disc", exact=True).click()
+    expect(entries(page)).to_have_text(re.compile(f"^{len(LENGTHS) // 2} "))
+
+    chosen = click_dot(page, LENGTHS.index(25))  # has a square
+    page.wait_for_url(f"**id={chosen}*", wait_until="commit")
+    wait_until(lambda: shown_frame(page) == 1, "not the first frame of the dot's video")
     close_sample(page)
     expect(entries(page)).to_have_text(re.compile(f"^{len(LENGTHS)} "))
 

@@ -19,6 +19,14 @@ class OpenedPanel:
         self.panel = LengthReview()
         self.panel.plugin_name = "@hs2s/vos"
         self.view: fo.DatasetView | None = None
+        self.filters: dict[str, Any] = {}
+        """Of the sidebar, by field."""
+        self.view_name: str | None = None
+        """Of the saved view that is open."""
+        self.extended: dict[str, Any] = {}
+        """Stages that other panels put on top of the view."""
+        self.sample: str | None = None
+        """Id of the open sample."""
         self.state: dict[str, Any] = {}
         self.data: dict[str, Any] = {}
         self.asked: dict[str, Any] = {}
@@ -31,6 +39,10 @@ class OpenedPanel:
             request_params={
                 "dataset_name": self.dataset.name,
                 "view": None if self.view is None else self.view._serialize(),
+                "view_name": self.view_name,
+                "filters": self.filters,
+                "extended": self.extended,
+                "current_sample": self.sample,
                 "params": {
                     "panel_id": "panel",
                     "panel_state": self.state,

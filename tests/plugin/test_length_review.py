@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import fiftyone as fo
 import pytest
 
 from hs2s_core.evaluation import EvaluationTable
 from hs2s_fiftyone.evaluation.columns import Columns, to_records
+from hs2s_fiftyone.panels import review_clips
 from hs2s_fiftyone.panels.review_clips import CLIP_FRAMES
 from hs2s_fiftyone.panels.review_source import list_runs, load_run
 from hs2s_fiftyone.panels.review_tracks import Tracks
@@ -141,7 +144,16 @@ def test_a_dot_opens_its_video(videos: fo.Dataset) -> None:
     assert opened.asked == {}
 
 
-def test_a_dot_leaves_a_view_without_its_video(videos: fo.Dataset) -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """The time in seconds, to be set, from which what was wanted expires."""
+    now = [1000.0]
+    monkeypatch.setattr(review_clips, "monotonic", lambda: now[0])
+    yield now
+    review_clips.forget("panel")
+
+
+def test_a_dot_leaves_a_view_without_its_video(videos: fo.Dataset, clock: list[float]) -> None:
     opened = OpenedPanel(videos)
     long, short = ids(videos)["long"], ids(videos)["short"]
     opened.view = videos.select(short)
@@ -152,9 +164,130 @@ def test_a_dot_leaves_a_view_without_its_video(videos: fo.Dataset) -> None:
     opened.view = videos.view()
     opened.send("on_change_view")
     assert opened.asked["open_sample"]["id"] == long
+    opened.sample = long
+    opened.send("on_change_current_sample")
     opened.state, opened.shown = {}, {}
+    clock[0] += 1
     opened.send("on_change_view")  # the user's own doing
     assert (opened.asked, opened.state, opened.shown) == ({}, {}, {})
+
+
+def test_a_dot_clears_filters_that_hide_its_video(videos: fo.Dataset) -> None:
+    opened = OpenedPanel(videos)
+    long = ids(videos)["long"]
+    hiding = {"filepath": {"values": ["/videos/short.mp4"], "exclude": False, "isMatching": True}}
+    opened.filters = hiding
+    opened.send("on_dot", id=ids(videos)["short"])  # the filters leave this one
+    assert list(opened.asked) == ["open_sample"]
+    opened.send("on_dot", id=long)
+    assert list(opened.asked) == ["clear_sidebar_filters", "clear_view"]
+    opened.send("on_change_view")
+    assert opened.asked == {}
+    opened.filters = {}
+    opened.send("on_change_view")
+    assert opened.asked["open_sample"]["id"] == long
+    # Of a saved view FiftyOne does not say what the filters leave.
+    videos.save_view("everything", videos.view())
+    opened.filters, opened.view_name = hiding, "everything"
+    opened.send("on_dot", id=long)
+    assert list(opened.asked) == ["clear_sidebar_filters", "clear_view"]
+    opened.filters, opened.view_name = {}, None
+    opened.extended = {"fiftyone.core.stages.Select": {"sample_ids": [ids(videos)["short"]]}}
+    opened.send("on_dot", id=long)
+    assert list(opened.asked) == ["clear_all_stages"]
+
+
+def test_filters_do_not_hide_clips_and_selections(videos: fo.Dataset) -> None:
+    opened = OpenedPanel(videos)
+    short = ["/videos/short.mp4"]
+    opened.filters = {"filepath": {"values": short, "exclude": False, "isMatching": True}}
+    opened.send("on_cell", idx=[0, 20], trace_idx=0)
+    assert list(opened.asked) == ["clear_sidebar_filters", "set_view"]
+    opened.send("on_select", data=[{"id": ids(videos)["long"]}])
+    assert list(opened.asked) == ["clear_sidebar_filters", "set_view"]
+    opened.send("show_all")
+    assert list(opened.asked) == ["clear_sidebar_filters", "clear_view"]
+
+
+def wanting(videos: fo.Dataset, name: str = "long") -> OpenedPanel:
+    """A panel whose App was told to open a video, once its view had come."""
+    opened = OpenedPanel(videos)
+    opened.view = videos.select(ids(videos)["short"])
+    opened.send("on_dot", id=ids(videos)[name])
+    opened.view = None
+    opened.send("on_change_view")
+    assert list(opened.asked) == ["open_sample"]
+    return opened
+
+
+def asks_again(opened: OpenedPanel) -> bool:
+    opened.send("on_change_view")
+    return "open_sample" in opened.asked
+
+
+def test_a_lost_answer_is_given_again(videos: fo.Dataset, clock: list[float]) -> None:
+    opened = wanting(videos)
+    assert not asks_again(opened)  # it has hardly arrived
+    clock[0] += 1
+    assert asks_again(opened)
+    clock[0] += review_clips.AGAIN
+    assert not asks_again(opened)  # nobody expects it any more
+
+
+def test_a_change_of_the_page_may_close_what_has_just_opened(
+    videos: fo.Dataset, clock: list[float]
+) -> None:
+    opened = wanting(videos)
+    for sample in (ids(videos)["long"], None):
+        clock[0] += 0.2
+        opened.sample = sample
+        opened.send("on_change_current_sample")
+        assert opened.asked == {}
+    assert asks_again(opened)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_the_reader_closed_stays_closed(
+    videos: fo.Dataset, clock: list[float], told: bool
+) -> None:
+    opened = wanting(videos)
+    opened.sample = ids(videos)["long"]
+    if told:
+        opened.send("on_change_current_sample")
+    else:  # events may come late, but all say what is open
+        clock[0] += 0.5
+        assert not asks_again(opened)
+    clock[0] += 2
+    assert not asks_again(opened)
+    opened.sample = None
+    opened.send("on_change_current_sample")
+    assert not asks_again(opened)
+
+
+def test_another_sample_takes_the_place_of_what_was_wanted(
+    videos: fo.Dataset, clock: list[float]
+) -> None:
+    opened = OpenedPanel(videos)
+    opened.view = videos.select(ids(videos)["short"])
+    opened.send("on_dot", id=ids(videos)["long"])
+    opened.sample = ids(videos)["short"]
+    opened.send("on_change_current_sample")
+    opened.sample, opened.view = None, None
+    assert not asks_again(opened)
+
+
+def test_nothing_opens_long_after_a_click(videos: fo.Dataset, clock: list[float]) -> None:
+    opened = OpenedPanel(videos)
+    opened.view = videos.select(ids(videos)["short"])
+    opened.send("on_dot", id=ids(videos)["long"])
+    opened.view = None
+    clock[0] += review_clips.PATIENCE + 1
+    assert not asks_again(opened)
+    opened.view = videos.select(ids(videos)["short"])
+    opened.send("on_dot", id=ids(videos)["long"])
+    opened.view = None
+    opened.send("show_all")
+    assert not asks_again(opened)
 
 
 def test_a_deleted_video_is_told_of(videos: fo.Dataset) -> None:
@@ -187,6 +320,10 @@ def test_a_cell_becomes_a_clip(videos: fo.Dataset) -> None:
     opened.view = opened.asked_view()
     opened.send("on_change_view")  # now the App can find it
     assert opened.asked["open_sample"]["id"] == clip.id
+    opened.sample = clip.id
+    opened.send("on_change_current_sample")
+    opened.sample = None
+    opened.send("on_change_current_sample")
     opened.send("on_cell", idx=[0, 20], trace_idx=0)  # again: the view stays
     assert list(opened.asked) == ["open_sample"]
     assert opened.asked["open_sample"]["id"] == clip.id
