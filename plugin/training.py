@@ -15,6 +15,7 @@ from hs2s_core.errors import InvalidDataset
 from hs2s_core.media.frames import FrameSource
 from hs2s_core.media.masks import decode_rle, encode_rle
 
+from .checks import videos_of
 from .labels import frame_masks, mask_fields
 from .videos import Clip, open_clip
 
@@ -56,6 +57,7 @@ def labelled_videos(samples: SampleCollection, label_field: str) -> Iterator[Vie
     as annotated and empty. Objects are told apart by ``index``; labels without one are left out.
 
     Raises:
+        HS2SError: the samples are no videos.
         InvalidDataset: the field is not a frame-level field of labels with masks.
         InvalidMask: a mask that does not fit its frame.
     """
@@ -66,7 +68,7 @@ def labelled_videos(samples: SampleCollection, label_field: str) -> Iterator[Vie
             f"'{label_field}' is not a frame-level field of labels with masks; "
             f"expected one of {', '.join(sorted(fields)) or 'such fields, but there is none'}"
         )
-    for sample in samples:
+    for sample in videos_of(samples):
         clip = open_clip(sample)
         masks = _sample_masks(sample, clip, name)
         if len(masks) >= 2:

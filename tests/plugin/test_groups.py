@@ -16,6 +16,7 @@ from hs2s_fiftyone.export import export
 from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.predictions import read_predictions
 from hs2s_fiftyone.propagation import propagate
+from hs2s_fiftyone.training import labelled_videos
 from hs2s_fiftyone.views import worst_sequences
 
 from .helpers import SIZE, CopyNetwork, detection, square, video_sample
@@ -127,3 +128,7 @@ def test_frames_to_the_end_are_exported(grouped: fo.Dataset, tmp_path: Path) -> 
     export(grouped, "truth", tmp_path, progress=False)
     counts = [len(list(folder.iterdir())) for folder in (tmp_path / "Annotations").iterdir()]
     assert counts == [FRAMES] * 4
+
+
+def test_every_slice_is_trained_on(grouped: fo.Dataset) -> None:
+    assert {video.name for video in labelled_videos(grouped, "truth")} == PLACES.keys()
