@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hs2s_core.commands.progress import Progress, reporting
 from hs2s_core.errors import HS2SError
@@ -112,10 +113,9 @@ def test_tensorboard_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path:
         raise AssertionError("not reached")
 
 
-def test_events_are_files_where_tensorboard_is_installed(tmp_path: Path) -> None:
-    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+def test_events_are_files_that_tensorboard_reads(tmp_path: Path) -> None:
     with reporting(2, tmp_path) as report:
         report(record(1))
         report(record(2))
-    found = accumulator.EventAccumulator(str(tmp_path)).Reload()
+    found = EventAccumulator(str(tmp_path)).Reload()
     assert [(event.step, event.value) for event in found.Scalars("loss")] == [(1, 0.5), (2, 0.5)]
