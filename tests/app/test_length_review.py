@@ -172,6 +172,7 @@ def test_a_dot_opens_a_video_that_the_sidebar_hides(
 
 def test_filters_and_selections(app: str, page: Page, drifting: fo.Dataset) -> None:
     open_panel(page, app, drifting.name)
+    wait_until(lambda: rows(page) == len(LENGTHS), "the panel does not show the evaluation")
     categories = page.get_by_placeholder("Type and press enter to add a value")
     categories.click()
     page.get_by_role("option", name="square", exact=True).click()
