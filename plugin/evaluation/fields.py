@@ -117,15 +117,16 @@ def _filled(dataset: fo.Dataset, paths: list[str]) -> Iterator[str]:
 def declare(dataset: fo.Dataset, eval_key: str, items: str | None) -> None:
     """Add all fields of a run, each with a description that the App shows."""
     # In two steps, because FiftyOne reads and writes the whole schema at each of them.
-    dataset._merge_sample_field_schema(
-        {path: kind(description=text, info=_MARK) for path, kind, text in sample_paths(eval_key)}
-    )
-    dataset._merge_frame_field_schema(
-        {
-            path: kind(description=text, info=_MARK)
-            for path, kind, text in frame_paths(eval_key, items)
-        }
-    )
+    dataset._merge_sample_field_schema(_new_fields(sample_paths(eval_key)))
+    dataset._merge_frame_field_schema(_new_fields(frame_paths(eval_key, items)))
+
+
+def _new_fields(paths: Iterable[tuple[str, type[fo.Field], str]]) -> dict[str, fo.Field]:
+    """Fields that may be empty, as FiftyOne's own helpers make them.
+
+    Without ``null`` the session that made them could save no frame or label that lacks a score.
+    """
+    return {path: kind(description=text, info=_MARK, null=True) for path, kind, text in paths}
 
 
 def rename(dataset: fo.Dataset, eval_key: str, new_key: str, prediction_field: str) -> None:

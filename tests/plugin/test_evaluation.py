@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import fiftyone as fo
@@ -25,8 +26,11 @@ from hs2s_fiftyone.evaluation import (
     run,
 )
 from hs2s_fiftyone.operators.metrics import MetricF, MetricJ, MetricJF
+from hs2s_fiftyone.propagation import propagate
 
-from .made import SIZE, IdMaps, add_video, moving, write_folder
+from .helpers import SIZE as VIDEO
+from .helpers import CopyNetwork, video_sample
+from .made import SIZE, IdMaps, add_video, detections, moving, write_folder
 
 
 def _videos() -> dict[str, tuple[IdMaps, IdMaps]]:
@@ -151,6 +155,34 @@ def _everything(dataset: fo.Dataset) -> tuple[list[str], list[str], list[str]]:
     schema = [*dataset.get_field_schema(flat=True), *dataset.get_frame_field_schema(flat=True)]
     groups = [group.name for group in dataset.app_config.sidebar_groups or []]
     return schema, sorted(stored), groups
+
+
+def test_the_session_that_evaluated_can_go_on_working(
+    dataset: fo.Dataset, make_video: Callable[..., str], network: CopyNetwork
+) -> None:
+    """Only some frames have documents, and no new one has a score: each of these saves some."""
+    for name in ("a.mp4", "b.mp4"):
+        labels = {
+            n: detections(entry) for n, entry in enumerate(moving(2, {1: (4, 2)}, size=VIDEO), 1)
+        }
+        sample = video_sample(make_video(name, frames=4), labels, "truth")
+        for frame in sample.frames.values():
+            frame["pred"] = frame.truth.copy()
+        dataset.add_sample(sample)
+    evaluate(dataset, "pred", "truth", "scores", "all_frames", progress=False)
+
+    summary = propagate(dataset, "truth", "found", model=network, progress=False)
+    assert (len(summary.done), summary.failed) == (2, [])
+    sample = dataset.first()
+    sample.frames[9] = fo.Frame(truth=labels[1].copy())
+    sample.frames[1].pred.detections.append(
+        detections(moving(1, {7: (20, 20)}, size=VIDEO)[0]).detections[0]
+    )
+    sample.save()
+    dataset.add_sample(video_sample(make_video("c.mp4"), {3: labels[1].copy()}))
+    stored = fo.load_dataset(dataset.name).last().frames[3]
+    assert stored.truth.detections[0].index == 1
+    assert stored.scores_jf is None
 
 
 def test_runs_are_renamed_and_deleted_without_a_trace(dataset: fo.Dataset, videos: object) -> None:
