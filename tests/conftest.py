@@ -50,7 +50,10 @@ _NO_SERVER = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave out what FiftyOne's own modules warn about on import."""
+    """Leave out what FiftyOne's own modules warn about on import; with ``-n``, share out files."""
+    if config.getoption("numprocesses", default=None):
+        # In the order of their names, so that tests/app, whose files take longest, comes first.
+        config.option.dist, config.option.loadscopereorder = "loadfile", False
     for message in ("Passing a class to strawberry.scalar", "No uuidRepresentation is specified"):
         config.addinivalue_line("filterwarnings", f"ignore:{message}:DeprecationWarning")
 

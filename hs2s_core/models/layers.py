@@ -7,6 +7,9 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+CLOSING_NORMS = ("bn3", "up_bn")
+"""Names of the last norm of a residual block: torchvision's and the axial encoder's."""
+
 
 def resize(x: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
     """Bilinear ``x`` (B, C, h, w) at ``size`` (H, W); untouched where it has that size already."""
@@ -25,12 +28,17 @@ def initialise(module: nn.Module, mode: Literal["fan_out", "fan_in"] = "fan_out"
 
     C is the number of output channels (``fan_out``, the authors') or of input channels
     (``fan_in``, ours for narrow networks: a layer then keeps the scale of its input).
+
+    The last norm of each residual block starts at 0, so that the block starts as its shortcut (our
+    decision): sums of many random blocks grow until rounding shows in the logits. ImageNet weights,
+    loaded later, replace these values.
     """
-    for part in module.modules():
+    for name, part in module.named_modules():
         if isinstance(part, (nn.Conv1d, nn.Conv2d)):
             nn.init.kaiming_normal_(part.weight, mode=mode, nonlinearity="relu")
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
         elif isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            nn.init.ones_(part.weight)
+            closing = name.rpartition(".")[2] in CLOSING_NORMS
+            nn.init.constant_(part.weight, 0.0 if closing else 1.0)
             nn.init.zeros_(part.bias)

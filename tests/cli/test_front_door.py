@@ -34,14 +34,15 @@ def test_there_are_two_commands_and_each_stands_alone() -> None:
     assert demo[0] == tests[0] == "python3 -m venv .venv"
     assert demo[1].startswith(".venv/bin/pip install ")
     assert demo[2:] == [".venv/bin/hs2s demo"]
-    assert tests[2:] == [".venv/bin/pytest"]
+    assert tests[2:] == [".venv/bin/pytest -n 2"]
 
 
 def test_ci_runs_the_test_command() -> None:
-    _, install, tests = commands()[1].split(" && ")
+    _, install, command = commands()[1].split(" && ")
+    tests, _, options = command.removeprefix(".venv/bin/").partition(" ")
     installed = install.removeprefix(".venv/bin/pip install ")
     assert f'"$environment/bin/pip" install --quiet {installed}\n' in CI
-    assert CI.endswith(f'"$environment/bin/{tests.removeprefix(".venv/bin/")}"\n')
+    assert CI.endswith(f'"$environment/bin/{tests}" {options}\n')
 
 
 def test_extras_exist() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from hs2s_core.config import PRESETS
 from hs2s_core.models import State, VideoSegmenter, build_model
@@ -115,6 +116,19 @@ def test_gradients_reach_every_parameter(name: str) -> None:
     assert [key for key, grad in known.items() if not grad.isfinite().all()] == []
     unmoved = [key for key, grad in known.items() if not grad.any()]
     assert [key for key in unmoved if not key.endswith(BIASES_BEFORE_NORMS)] == []
+
+
+@pytest.mark.parametrize("name", ["hs2s", "hs2s-resnet101", "hs2s-axial"], indirect=True)
+def test_deep_encoders_start_calmly(name: str) -> None:
+    """Random residual blocks in a row make gradients of 1e2 to 1e6 that drown all others."""
+    torch.manual_seed(0)
+    model = build_model(tiny(name)).train()
+    frames, masks = clip(2)
+    state = model.begin(model.encode(frames[0]), masks, zeros(2))
+    output, _ = model.step(model.encode(frames[1]), masks, state, zeros(2))
+    binary_cross_entropy_with_logits(output.logits, masks).backward()
+    gradients = [value.grad for value in model.parameters() if value.grad is not None]
+    assert float(torch.stack([grad.norm() for grad in gradients]).norm()) < 20
 
 
 def test_objects_in_a_batch_equal_objects_one_by_one(exact: VideoSegmenter) -> None:
