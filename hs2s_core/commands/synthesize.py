@@ -23,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "stills",
         type=Path,
         metavar="STILLS",
-        help="a folder of sets, each with images/*.jpg and masks/<same name>.png (region ids)",
+        help="a set of stills: images/*.jpg or *.png with masks/<same name>.png (region ids); or a "
+        "folder of such sets",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to make; must not exist")
     parser.add_argument("--sets", nargs="+", help="sets to use (default: all)")
@@ -84,14 +85,16 @@ def _stills(args: argparse.Namespace) -> StillSet:
     from hs2s_core.data.splits import read_split
     from hs2s_core.data.stills import StillSet
 
-    names = None
-    if args.splits:
-        names = read_split(*args.splits)
-    found = sorted(folder.parent.name for folder in args.stills.glob("*/images"))
-    sets = args.sets or (found if names is None else sorted(names))
-    if not sets:
+    names = read_split(*args.splits) if args.splits else None
+    root = args.stills.resolve()
+    if (root / "images").is_dir():
+        root, found = root.parent, [root.name]
+    else:
+        found = sorted(folder.parent.name for folder in root.glob("*/images"))
+    if not found:
         raise HS2SError(
-            f"{args.stills} holds no set of stills; expected folders with images/*.jpg and "
-            "masks/<same name>.png"
+            f"{args.stills} holds no set of stills; expected images/ and masks/<same name>.png in "
+            "it, or in folders of it"
         )
-    return StillSet(args.stills, sets, names)
+    sets = args.sets or (found if names is None else [name for name in found if name in names])
+    return StillSet(root, sets or found, names)

@@ -15,6 +15,7 @@ from PIL import Image
 
 from hs2s_core.errors import InvalidDataset
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
@@ -30,10 +31,14 @@ class Cutout:
 
 
 class StillSet:
-    """Images and palettised region masks under ``root/<set>/{images,masks*}``.
+    """Images (JPEG or PNG) and region masks (PNG) under ``root/<set>/{images,masks*}``.
 
-    ``names`` limits a set to some stems. Files are decoded on demand; a bounded number
-    stays in memory.
+    The values of a mask are its regions' ids, 0 is none and 255 void; a mask of 0 and 255 alone
+    shows one region. ``names`` limits a set to some stems. Files are decoded on demand; a bounded
+    number stays in memory.
+
+    Raises:
+        InvalidDataset: a set without stills, or whose masks are all empty.
     """
 
     def __init__(
@@ -55,7 +60,13 @@ class StillSet:
             found = list(_pairs(root / name, None if names is None else set(names[name])))
             if not found:
                 raise InvalidDataset(
-                    f"no stills in {root / name}: expected images/*.jpg with masks/<same name>.png"
+                    f"no stills in {root / name}: expected images/*.jpg or *.png with "
+                    "masks/<same name>.png"
+                )
+            if not any(_read_regions(mask).any() for _, mask in found):
+                raise InvalidDataset(
+                    f"{root / name}: none of {len(found)} masks shows a region; expected ids from "
+                    "1 to 254, or 0 and 255"
                 )
             self.items += found
             # Sets weigh by the square root of their size, so that small varied ones count.
@@ -77,7 +88,7 @@ class StillSet:
             return self._cache[index]
         image_path, mask_path = self.items[index]
         rgb = np.asarray(Image.open(image_path).convert("RGB"))
-        regions = np.asarray(Image.open(mask_path))
+        regions = _read_regions(mask_path)
         if regions.shape != rgb.shape[:2]:
             raise InvalidDataset(
                 f"{mask_path} is {regions.shape}, its image {rgb.shape[:2]}: sizes must agree"
@@ -126,9 +137,19 @@ def _join_neighbour(
     return joined if joined.mean() < limit else mask
 
 
+def _read_regions(path: Path) -> NDArray[Any]:
+    """Region ids of a mask, void as 0."""
+    regions = np.asarray(Image.open(path))
+    ids = np.where(regions == 255, 0, regions)
+    return ids if ids.any() else (regions == 255).astype(np.uint8)
+
+
 def _pairs(folder: Path, names: set[str] | None) -> list[tuple[Path, Path]]:
+    """Each image of a set with its mask."""
     pairs = []
-    for image in sorted((folder / "images").glob("*.jpg")):
+    for image in sorted((folder / "images").glob("*")):
+        if image.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
         if names is not None and image.stem not in names:
             continue
         for masks in ("masks", "masks_parts"):

@@ -12,7 +12,7 @@ from hs2s_core.config import ModelConfig
 
 
 class LSTMState(NamedTuple):
-    """Hidden and cell maps, both (B, C, H, W)."""
+    """Hidden and cell maps, both (B, C, H, W); the cell map in float32 at least."""
 
     h: Tensor
     c: Tensor
@@ -63,7 +63,7 @@ class ConvLSTM(Memory):
     def state_from(self, maps: Sequence[Tensor]) -> LSTMState:
         """Hidden map, then cell map."""
         h, c = maps
-        return LSTMState(h, c)
+        return LSTMState(h, at_least_float32(c))
 
     def step(self, x: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
         """See :meth:`Memory.step`."""
@@ -73,14 +73,23 @@ class ConvLSTM(Memory):
 
 
 def lstm_update(gates: Tensor, c: Tensor, cell: str) -> LSTMState:
-    """Pointwise half of an LSTM: ``gates`` (B, 4 C, H, W) in the order i, f, o, g."""
+    """Pointwise half of an LSTM: ``gates`` (B, 4 C, H, W) in the order i, f, o, g.
+
+    The cell map sums over all frames, so it is float32 even where the gates are of half precision,
+    whose 8 bits would lose what a frame adds to a large value. The hidden map is as the gates.
+    """
     i, f, o, g = gates.chunk(4, dim=1)
-    i, f, o = i.sigmoid(), f.sigmoid(), o.sigmoid()
+    i, f, o = at_least_float32(i.sigmoid()), f.sigmoid(), o.sigmoid()
     if cell == "authors":
         c = f * c + i * g.sigmoid()
-        return LSTMState(o * c.relu(), c)
+        return LSTMState((o * c.relu()).to(gates.dtype), c)
     c = f * c + i * g.tanh()
-    return LSTMState(o * c.tanh(), c)
+    return LSTMState((o * c.tanh()).to(gates.dtype), c)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """``x``, widened if it is of half precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class BridgeLayer(nn.Module):
@@ -185,7 +194,8 @@ class ConvTTLSTM(Memory):
         """One hidden map, repeated for all past ones (our decision), then the cell map."""
         h, c = maps
         # Copies, for the reason that Memory.initial_state names.
-        return TensorTrainState((h, *(h.clone() for _ in range(self.steps - 1))), c)
+        past = (h, *(h.clone() for _ in range(self.steps - 1)))
+        return TensorTrainState(past, at_least_float32(c))
 
     def step(self, x: Tensor, state: TensorTrainState) -> tuple[Tensor, TensorTrainState]:
         """See :meth:`Memory.step`."""

@@ -47,6 +47,32 @@ def test_clips_are_a_folder_of_videos(run: Run, stills: Path, tmp_path: Path) ->
     assert (out / file).read_bytes() == (again / file).read_bytes()
 
 
+def test_one_set_of_png_images_with_black_and_white_masks(
+    run: Run, stills: Path, tmp_path: Path
+) -> None:
+    for image in (stills / "shapes/images").iterdir():
+        Image.open(image).save(image.with_suffix(".png"))
+        image.unlink()
+        mask = stills / "shapes/masks" / f"{image.stem}.png"
+        Image.fromarray(np.where(np.asarray(Image.open(mask)), 255, 0).astype(np.uint8)).save(mask)
+    out = tmp_path / "clips"
+    options = ["--clips", 1, "--frames", 2, "--size", 64, 96]
+    status, _, error = run("synthesize", stills / "shapes", "--out", out, *options)
+    assert (status, error) == (0, "")
+    id_map = open_folder(out, None).video("00000").read_id_map(0)
+    assert id_map is not None
+    assert id_map.any()
+
+
+def test_a_set_of_empty_masks_is_refused(run: Run, stills: Path, tmp_path: Path) -> None:
+    for mask in (stills / "shapes/masks").iterdir():
+        Image.fromarray(np.zeros((80, 120), np.uint8)).save(mask)
+    status, _, error = run("synthesize", stills, "--out", tmp_path / "clips")
+    assert status == 2
+    assert "none of 2 masks shows a region" in error
+    assert not (tmp_path / "clips").exists()
+
+
 def test_splits_limit_the_stills(run: Run, stills: Path, tmp_path: Path) -> None:
     splits = tmp_path / "splits.json"
     splits.write_text(json.dumps({"dev": {"shapes": ["b"]}}))

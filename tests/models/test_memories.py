@@ -124,3 +124,19 @@ def test_deeprnn_stops_gradients_into_the_layer_below() -> None:
         through[probability] = seen.grad
     assert through[0.0] is not None
     assert through[1.0] is None
+
+
+@pytest.mark.parametrize("name", ["authors", "standard", "tensor-train"])
+def test_a_cell_map_is_not_rounded_to_half_precision(name: str) -> None:
+    """Beside 300 a bfloat16 cannot hold what a step adds."""
+    memory = memories()[name].to(torch.bfloat16)
+    with torch.no_grad():
+        for value in memory.parameters():
+            value.zero_()  # gates of a half
+    x = torch.zeros(1, CHANNELS, 2, 2, dtype=torch.bfloat16)
+    state = memory.initial_state(x)
+    state = state._replace(c=torch.full_like(state.c, 601.0))
+    h, after = memory.step(x, state)
+    assert h.dtype == torch.bfloat16
+    assert after.c.dtype == torch.float32
+    assert after.c.unique().tolist() == [300.75 if name == "authors" else 300.5]
