@@ -9,17 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import fiftyone as fo
-import fiftyone.core.clips as foc
-import fiftyone.core.media as fom
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 
 from .labels import mask_fields
-from .load_plan import INFO_KEY
 from .prompts import OutOfTime, VideoPrompts, read_prompts, visible_labels
-from .videos import Clip, open_clip, select_videos
+from .videos import Clip, open_clip, select_videos, source_info
 
 EXISTING = ("skip", "overwrite", "fail")
 """What to do with a video whose output field already has labels."""
@@ -45,7 +42,7 @@ class Settings:
 
     @property
     def error_field(self) -> str:
-        """Sample field that says why a video failed."""
+        """Sample field that says why a video failed, or what to know about its masks."""
         return f"{self.output_field}_error"
 
 
@@ -77,26 +74,9 @@ class Plan:
     """How many of ``todo`` were not looked at for lack of time."""
 
 
-def videos_of(samples: SampleCollection) -> SampleCollection:
-    """The video samples of a collection; raises HS2SError if it has none to offer."""
-    if samples.media_type == fom.GROUP and fom.VIDEO in set(samples.group_media_types.values()):
-        samples = samples.select_group_slices(media_type=fom.VIDEO)
-    if isinstance(samples, foc.ClipsView):
-        raise HS2SError(
-            "this is a view of clips; masks are propagated through whole videos. "
-            "Go back to the view of the videos."
-        )
-    if samples.media_type != fom.VIDEO:
-        raise HS2SError(
-            f"no video: the samples are of type {samples.media_type!r}, expected 'video'. For "
-            "folders of frames, load them with the operator 'Load a VOS dataset'."
-        )
-    return samples
-
-
 def is_ground_truth(samples: SampleCollection, field: str) -> bool:
     """Whether the dataset was loaded with its annotations in this frame field."""
-    return (samples._dataset.info.get(INFO_KEY) or {}).get("label_field") == field
+    return source_info(samples).get("label_field") == field
 
 
 def settings_errors(samples: SampleCollection, settings: Settings) -> dict[str, str]:
@@ -172,11 +152,12 @@ def open_video(
 ) -> tuple[fo.Sample, Clip, VideoPrompts]:
     """Everything a run needs of one video; raises HS2SError if it cannot be propagated.
 
-    ``deadline`` is that of ``prompts.read_prompts``, which raises OutOfTime.
+    ``deadline`` is that of ``prompts.read_prompts``, which raises OutOfTime; with one, the length
+    of a video is taken on trust.
     """
     dataset = samples._dataset
     sample = dataset[sample_id]
-    clip = open_clip(sample)
+    clip = open_clip(sample, exact=deadline is None)
     visible = visible_labels(samples, sample_id, prompt_field)
     prompts = read_prompts(
         sample, prompt_field, clip.video_size, visible=visible, deadline=deadline
@@ -189,7 +170,8 @@ def open_video(
     if not prompts.objects:
         raise HS2SError(f"no prompt mask: no frame has labels in {prompt_field!r}")
     last = max(prompts.masks)
-    if last > len(clip.frames):
+    # Containers may claim too few frames, so the claim alone is no reason.
+    if last > len(clip.frames) and last > clip.frames.count():
         raise HS2SError(
             f"a prompt lies on frame {last}, but the video has {len(clip.frames)} frames; "
             "the labels may belong to another video"

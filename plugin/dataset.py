@@ -27,8 +27,9 @@ from hs2s_core.media.frames import FrameSource, VideoFrames, open_frames
 from hs2s_core.media.masks import object_ids
 
 from .labels import TrackedObject, to_detections
-from .load_plan import DEFAULT_LABEL_FIELD, INFO_KEY, LoadPlan, plan_load
+from .load_plan import DEFAULT_LABEL_FIELD, LoadPlan, plan_load
 from .progress import Progress, Steps, drive
+from .videos import INFO_KEY, SOURCE_SIZE
 from .writer import FrameWriter
 
 _log = logging.getLogger(__name__)
@@ -62,7 +63,8 @@ def load(
     """Load a VOS folder as a video dataset, or go on with a load that was interrupted.
 
     Sample fields: ``video_id``, ``num_frames``, ``num_objects``, ``categories``, ``seen`` (whether
-    all categories occur in the training split, None where unknown). Frame fields: ``filepath`` (the
+    all categories occur in the training split, None where unknown), ``source_size`` ([height,
+    width] of the source images). Frame fields: ``filepath`` (the
     source image), ``frame_name`` (its stem), and ``label_field``: ``Detections`` with mask,
     ``index`` (object id), ``label`` (category, or "object") and a shared ``instance`` on annotated
     frames, without any where no object is visible; None on frames that are not annotated.
@@ -159,6 +161,7 @@ def _declare_fields(dataset: fo.Dataset, label_field: str) -> None:
     dataset.add_sample_field("num_objects", fo.IntField)
     dataset.add_sample_field("categories", fo.ListField, subfield=fo.StringField)
     dataset.add_sample_field("seen", fo.BooleanField)
+    dataset.add_sample_field(SOURCE_SIZE, fo.ListField, subfield=fo.IntField)
     dataset.add_frame_field("filepath", fo.StringField)
     dataset.add_frame_field("frame_name", fo.StringField)
     dataset.add_frame_field(label_field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
@@ -244,6 +247,7 @@ def _new_sample(plan: LoadPlan, video: VosVideo, frames: FrameSource, path: Path
         num_objects=len(objects) or None,
         categories=list(dict.fromkeys(entry.category for entry in objects if entry.category)),
         seen=None if not seen or None in seen else all(seen),
+        **{SOURCE_SIZE: list(frames.size)},
     )
 
 

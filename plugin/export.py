@@ -19,14 +19,13 @@ from hs2s_core.data.videos import safe_name
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.media.masks import write_id_map
 
-from .checks import Problem, describe, videos_of
+from .checks import Problem, describe
 from .evaluation.matching import Identities
 from .evaluation.reading import LabelField, paint, read_documents
-from .evaluation.settings import video_names
 from .labels import mask_fields
 from .progress import Progress, Steps, drive
 from .prompts import visible_labels
-from .sizes import frame_count, mask_sizes
+from .videos import frame_count, mask_sizes, video_names, videos_of
 
 LAYOUTS = {
     "youtube_vos": "YouTube-VOS: Annotations/<video>/<frame>.png",
@@ -47,12 +46,15 @@ class ExportSummary:
     frames: int = 0
     failed: list[Problem] = field(default_factory=list)
     """Each video that could not be written, and why; nothing of it is left."""
+    notes: list[Problem] = field(default_factory=list)
+    """What to know about videos that were."""
 
     def __str__(self) -> str:
         lines = [f"{len(self.videos)} videos, {self.frames} frames -> {self.folder}"]
         if self.zip_file is not None:
             lines.append(f"zip for the server: {self.zip_file}")
-        return "\n".join(lines + [f"  not written: {problem}" for problem in self.failed])
+        lines += [f"  not written: {problem}" for problem in self.failed]
+        return "\n".join(lines + [f"  {note}" for note in self.notes])
 
 
 @dataclass(frozen=True)
@@ -125,11 +127,13 @@ def run(samples: SampleCollection, settings: ExportSettings) -> Steps[ExportSumm
     for place, (sample_id, name) in enumerate(names.items()):
         yield Progress(place / len(names), f"{place + 1}/{len(names)} {name}")
         try:
-            summary.frames += _write_video(samples, sample_id, name, settings)
+            frames, note = _write_video(samples, sample_id, name, settings)
         except Exception as error:  # the other videos must not suffer
             summary.failed.append(Problem(sample_id, name, describe(error)))
         else:
             summary.videos.append(name)
+            summary.frames += frames
+            summary.notes += [] if note is None else [Problem(sample_id, name, note)]
     if settings.zip_file is not None and summary.videos:
         yield Progress(1.0, f"Writing {settings.zip_file.name}")
         _write_zip(settings, summary.videos)
@@ -185,12 +189,12 @@ def _root(settings: ExportSettings) -> Path:
 
 def _write_video(
     samples: SampleCollection, sample_id: str, name: str, settings: ExportSettings
-) -> int:
-    """Write one video, all or nothing; returns the number of its frames."""
+) -> tuple[int, str | None]:
+    """Write one video, all or nothing: the number of its frames, and what to know about them."""
     folder = _root(settings) / safe_name(name, "the dataset")
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     known = LabelField.of(samples, settings.field)
-    video_size, (height, width) = mask_sizes(samples, sample_id)
+    video_size, (height, width), note = mask_sizes(samples, sample_id)
     visible = visible_labels(samples, sample_id, settings.field)
     identities = Identities.of(_keys(samples, sample_id, known))
     written = 0
@@ -208,7 +212,7 @@ def _write_video(
         _replace(part, folder)
     finally:
         _remove(part)
-    return written
+    return written, note
 
 
 def _keys(

@@ -16,7 +16,8 @@ from hs2s_core.data.folders import VosFolder, open_folder
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.media.encode import find_ffmpeg
 
-INFO_KEY = "vos"
+from .videos import INFO_KEY
+
 DEFAULT_LABEL_FIELD = "ground_truth"
 _FIELD_NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _TAKEN = {"filepath", "frame_name", "frame_number", "id", "created_at", "last_modified_at"}

@@ -18,13 +18,11 @@ from hs2s_core.evaluation.folders import find_videos
 from hs2s_core.media.images import natural_key
 from hs2s_core.media.masks import object_ids, read_id_map
 
-from .checks import Problem, describe, is_ground_truth, videos_of
+from .checks import Problem, describe, is_ground_truth
 from .evaluation.reading import LabelField, read_documents
-from .evaluation.settings import video_names
 from .labels import Size, TrackedObject, mask_fields, to_detections
 from .progress import Progress, Steps, drive
-from .sizes import frame_count, mask_sizes
-from .videos import select_videos
+from .videos import frame_count, mask_sizes, select_videos, video_names, videos_of
 from .writer import FrameWriter
 
 _NO_LABEL = "object"
@@ -156,7 +154,7 @@ def _read_video(
     samples: SampleCollection, sample_id: str, folder: Path, truth: str | None
 ) -> Packed:
     """Read all files of one video; nothing is written."""
-    video_size, source_size = mask_sizes(samples, sample_id)
+    video_size, source_size, _ = mask_sizes(samples, sample_id)
     numbers = _frame_numbers(samples, sample_id)
     total = frame_count(samples, sample_id)
     known = {} if truth is None else _known_objects(samples, sample_id, truth)

@@ -29,11 +29,10 @@ from .checks import (
     make_plan,
     open_video,
     settings_errors,
-    videos_of,
 )
 from .labels import to_detections
 from .progress import Progress, Steps, drive
-from .videos import select_videos
+from .videos import select_videos, videos_of
 from .writer import FrameWriter
 
 if TYPE_CHECKING:
@@ -56,6 +55,8 @@ class Summary:
     """How many videos had their masks already."""
     failed: list[Problem] = field(default_factory=list)
     """Each video that could not be propagated, and why."""
+    notes: list[Problem] = field(default_factory=list)
+    """What to know about videos that were."""
     frames: int = 0
     objects: int = 0
     seconds: float = 0.0
@@ -71,7 +72,7 @@ class Summary:
             f"{self.objects} objects through {self.frames} frames in {self.seconds:.1f} s "
             f"-> frames.{self.output_field}"
         ]
-        return "\n".join(lines + [f"  {problem}" for problem in self.failed])
+        return "\n".join(lines + [f"  {entry}" for entry in (*self.failed, *self.notes)])
 
 
 def propagate(
@@ -183,8 +184,8 @@ def _run_video(
     try:
         _set_status(sample, settings, RUNNING, None)
         _clear(samples, sample_id, settings)
-        frames, objects = yield from _write_video(samples, sample_id, settings, model, name)
-        _set_status(sample, settings, DONE, None)
+        frames, objects, note = yield from _write_video(samples, sample_id, settings, model, name)
+        _set_status(sample, settings, DONE, note)
     except Exception as error:
         # The other videos must not suffer: reported in the summary and on the sample.
         _undo(samples, sample, settings, FAILED, describe(error))
@@ -196,6 +197,8 @@ def _run_video(
         summary.done.append(name)
         summary.frames += frames
         summary.objects += objects
+        if note is not None:
+            summary.notes.append(Problem(sample_id, name, note))
 
 
 def _write_video(
@@ -204,7 +207,7 @@ def _write_video(
     settings: Settings,
     model: VideoSegmenter,
     name: str,
-) -> Steps[tuple[int, int]]:
+) -> Steps[tuple[int, int, str | None]]:
     from hs2s_core.propagation.session import propagate as propagate_clip
 
     sample, clip, prompts = open_video(samples, sample_id, settings.prompt_field)
@@ -226,7 +229,7 @@ def _write_video(
             told = time.monotonic()
             yield Progress(frames / max(total, frames), f"{name}: frame {frames} of {total}")
     writer.flush()
-    return frames, len(prompts.objects)
+    return frames, len(prompts.objects), clip.remark(frames)
 
 
 def _adapt(

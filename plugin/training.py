@@ -15,9 +15,8 @@ from hs2s_core.errors import InvalidDataset
 from hs2s_core.media.frames import FrameSource
 from hs2s_core.media.masks import decode_rle, encode_rle
 
-from .checks import videos_of
 from .labels import frame_masks, mask_fields
-from .videos import Clip, open_clip
+from .videos import Clip, open_clip, videos_of
 
 
 class ViewVideo:

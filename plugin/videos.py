@@ -1,42 +1,77 @@
-"""The video samples of a dataset, their frames, and the frame that labels are relative to."""
+"""The videos of a collection: which there are, their frames, their size and how many frames.
+
+What a video is comes from its decoder wherever the file is there: FiftyOne's metadata has the size
+before rotation and the container's claim of a length, and may be missing or out of date. What only
+the frame images could tell, a load notes with the sample (:data:`SOURCE_SIZE`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import fiftyone as fo
+import fiftyone.core.clips as foc
 import fiftyone.core.media as fom
 import numpy as np
 import numpy.typing as npt
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.errors import InvalidMedia
+from hs2s_core.errors import HS2SError, InvalidMedia
 from hs2s_core.media.frames import FrameSource, open_frames
+from hs2s_core.media.images import image_size
 
 from .labels import BoolMask, Size
 
+INFO_KEY = "vos"
+"""Where a dataset's ``info`` has what a load noted of its source."""
+SOURCE_SIZE = "source_size"
+"""Sample field with the [height, width] of the frame images that a video was encoded from."""
 
-@dataclass(frozen=True)
-class Clip:
-    """The frames that the model sees, and how its masks fit the video that the App shows."""
 
-    frames: FrameSource
-    video_size: Size
-    """(H, W) of the video; FiftyOne's relative coordinates refer to it."""
+class NoCollection(HS2SError, TypeError):
+    """Something else was given where a dataset or view is expected."""
 
-    def to_frame(self, mask: BoolMask) -> BoolMask:
-        """Cut a mask of the video's size to the frames' size."""
-        height, width = self.frames.size
-        return mask[:height, :width]
 
-    def to_video(self, id_map: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Extend an id map of the frames' size to the video's size with background."""
-        pad = [(0, want - have) for want, have in zip(self.video_size, id_map.shape, strict=True)]
-        return np.pad(id_map, pad) if any(after for _, after in pad) else id_map
+# ---------------------------------------------------------------- which videos
+
+
+def videos_of(samples: SampleCollection) -> SampleCollection:
+    """The video samples of a collection: of every slice of a group, of every dynamic group.
+
+    Raises HS2SError, saying what to do, if it has none to offer.
+    """
+    if not isinstance(samples, SampleCollection):
+        raise NoCollection(
+            f"expected a FiftyOne dataset or view, found {samples!r} ({type(samples).__name__}). "
+            "A dataset's name becomes a dataset with fo.load_dataset(name)."
+        )
+    if samples._is_dynamic_groups:
+        samples = samples.flatten()
+    if samples.media_type == fom.GROUP and fom.VIDEO in samples.group_media_types.values():
+        samples = samples.select_group_slices(media_type=fom.VIDEO)
+    if isinstance(samples, foc.ClipsView):
+        raise HS2SError(
+            "this is a view of clips; masks are propagated through whole videos. "
+            "Go back to the view of the videos."
+        )
+    if samples.media_type is None or (samples.media_type == fom.VIDEO and not samples):
+        raise HS2SError(_nothing(samples))
+    if samples.media_type != fom.VIDEO:
+        raise HS2SError(
+            f"no video: the samples are of type {samples.media_type!r}, expected 'video'. For "
+            "folders of frames, load them with the operator 'Load a VOS dataset'."
+        )
+    return samples
+
+
+def _nothing(samples: SampleCollection) -> str:
+    if isinstance(samples, fo.DatasetView) and len(samples._dataset):
+        return "no video: the view's filters leave nothing. Change or clear them."
+    return "no video: the dataset has no samples yet. Add videos to it first."
 
 
 def select_videos(
@@ -53,52 +88,196 @@ def select_videos(
     return dataset.select(ids, ordered=ordered)
 
 
-def open_clip(sample: fo.Sample) -> Clip:
+def video_names(samples: SampleCollection) -> dict[str, str]:
+    """A unique name for each video, by sample id: its ``video_id``, else its file's stem."""
+    ids, paths = samples.values(["id", "filepath"])
+    stems = [Path(path.replace("\\", "/")).stem for path in paths]
+    if isinstance(samples._dataset.get_field("video_id"), fo.StringField):
+        # Of the dataset, because a view may hide the field.
+        known = select_videos(samples, ids, ordered=True).values("video_id")
+        stems = [video or stem for video, stem in zip(known, stems, strict=True)]
+    counts: dict[str, int] = {}
+    for stem in stems:
+        counts[stem] = counts.get(stem, 0) + 1
+    return {
+        sample_id: stem if counts[stem] == 1 else f"{stem} ({sample_id})"
+        for sample_id, stem in zip(ids, stems, strict=True)
+    }
+
+
+def source_info(samples: SampleCollection) -> dict[str, Any]:
+    """What a load noted of where the dataset is from; empty if it was not loaded here."""
+    return samples._dataset.info.get(INFO_KEY) or {}
+
+
+# ---------------------------------------------------------------- frames
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The frames that the model sees, and how its masks fit the video that the App shows."""
+
+    frames: FrameSource
+    video_size: Size
+    """(H, W) of the video; FiftyOne's relative coordinates refer to it."""
+    claimed: int | None = None
+    """How many frames the video should have, by its metadata or its container."""
+
+    def to_frame(self, mask: BoolMask) -> BoolMask:
+        """Cut a mask of the video's size to the frames' size."""
+        height, width = self.frames.size
+        return mask[:height, :width]
+
+    def to_video(self, id_map: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Extend an id map of the frames' size to the video's size with background."""
+        pad = [(0, want - have) for want, have in zip(self.video_size, id_map.shape, strict=True)]
+        return np.pad(id_map, pad) if any(after for _, after in pad) else id_map
+
+    def remark(self, decoded: int) -> str | None:
+        """What to tell of a video if it does not have as many frames as it claims to have."""
+        if self.claimed is None or decoded == self.claimed:
+            return None
+        damaged = "; it may be damaged" if decoded < self.claimed else ""
+        return (
+            f"{decoded} frames could be decoded and have their masks, but the file or its metadata "
+            f"claims {self.claimed}{damaged}."
+        )
+
+
+def open_clip(sample: fo.Sample, *, exact: bool = True) -> Clip:
     """Open the frames of a video sample: its source images where it has them, else its video.
 
     The images in ``frames[].filepath`` are preferred because encoding a video changes its
-    pixels. They are used when every frame has one. Raises InvalidMedia when a file is missing
-    or cannot be decoded, or when images and video differ in size by more than the row or column
-    with which encoders make a size even.
+    pixels. They are used when every frame of the video has one; unless ``exact``, it is taken at
+    its container's word for how many that are, which is quicker. Raises InvalidMedia when a file is
+    missing or cannot be decoded, or when images and video differ in size by more than the row or
+    column with which encoders make a size even.
     """
-    files = list(_source_images(sample))
-    if not files:
-        frames = open_frames(sample.filepath)
-        return Clip(frames, frames.size)
-    frames = open_frames(files)
-    video_size = _video_size(sample) or frames.size
-    grown = [video - frame for video, frame in zip(video_size, frames.size, strict=True)]
-    if not all(0 <= side <= 1 for side in grown):
+    files = _images(sample)
+    video = _open_video(sample)
+    if not files or len(files) < _length(sample, video, exact=exact):
+        frames = video or open_frames(sample.filepath)
+        metadata = sample.metadata
+        return Clip(frames, frames.size, (metadata and metadata.total_frame_count) or len(frames))
+    try:
+        frames = open_frames(files)
+    except InvalidMedia as error:
+        raise InvalidMedia(f"{error} {_ADVICE}") from error
+    size = _video_size(sample, video) or frames.size
+    if not _fits(size, frames.size):
         raise InvalidMedia(
             f"the frame images (such as {files[0]}) are {_text(frames.size)} pixels, but the video "
-            f"{sample.filepath} is {_text(video_size)}; expected the same size. Encode the video "
-            "from these images, or clear the field `filepath` of the frames to use the video."
+            f"{sample.filepath} is {_text(size)}; expected the same size. Encode the video "
+            f"from these images. {_ADVICE}"
         )
-    return Clip(frames, video_size)
+    return Clip(frames, size)
 
 
-def _source_images(sample: fo.Sample) -> Iterator[Path]:
-    """The image of every frame in order, or nothing unless each frame has one."""
+_ADVICE = (
+    "To use the video in place of its frame images, clear their paths: "
+    'dataset.clear_frame_field("filepath").'
+)
+
+
+def _images(sample: fo.Sample) -> list[Path]:
+    """The images of frames 1, 2, ... as far as these have one without a gap."""
     dataset = sample.dataset
     if "filepath" not in dataset.get_frame_field_schema():
-        return
-    total = sample.metadata.total_frame_count if sample.metadata is not None else None
+        return []
     # Read from the database directly: `sample.frames` would load and keep all labels too.
-    found = dataset._frame_collection.find(
-        {"_sample_id": ObjectId(sample.id)}, {"frame_number": 1, "filepath": 1}
-    )
-    rows = [(row["frame_number"], row.get("filepath")) for row in found.sort("frame_number")]
-    numbers = [number for number, path in rows if path]
-    if numbers == list(range(1, (total or len(rows)) + 1)):
-        yield from (Path(path) for _, path in rows if path)
+    query = {"_sample_id": ObjectId(sample.id), "filepath": {"$nin": [None, ""]}}
+    found = dataset._frame_collection.find(query, {"frame_number": 1, "filepath": 1})
+    rows = enumerate(found.sort("frame_number"), 1)
+    return [Path(row["filepath"]) for place, row in rows if row["frame_number"] == place]
 
 
-def _video_size(sample: fo.Sample) -> Size | None:
-    """(H, W) of the video file, from its metadata or its first frame; None if it is missing."""
+def _length(sample: fo.Sample, video: FrameSource | None, *, exact: bool) -> int:
+    """How many frames images must cover."""
+    if video is None:
+        rows = sample.dataset._frame_collection.count_documents({"_sample_id": ObjectId(sample.id)})
+        claimed = sample.metadata.total_frame_count if sample.metadata is not None else None
+        return claimed or rows
+    return _loaded(sample) or (video.count() if exact else len(video))
+
+
+def _loaded(sample: fo.Sample) -> int | None:
+    """How many frames a load encoded."""
+    known = source_info(sample.dataset) and sample.has_field("num_frames")
+    return sample["num_frames"] if known else None
+
+
+def _open_video(sample: fo.Sample) -> FrameSource | None:
+    return open_frames(sample.filepath) if Path(sample.filepath).is_file() else None
+
+
+# ---------------------------------------------------------------- size and length
+
+
+class Sizes(NamedTuple):
+    """(H, W) of a video, and what is not known of it."""
+
+    video: Size
+    """To which its labels are relative."""
+    source: Size
+    """Of its source frames: a row or column less where an encoder made an odd size even."""
+    note: str | None = None
+    """Set where the size of the source frames could not be found out."""
+
+
+def mask_sizes(samples: SampleCollection, sample_id: str) -> Sizes:
+    """The sizes of a video and of its source frames.
+
+    Raises InvalidMedia if neither file nor metadata say how large the video is.
+    """
+    sample = samples._dataset[sample_id]
+    video = _video_size(sample, _open_video(sample))
+    if video is None:
+        raise InvalidMedia(
+            f"{sample.filepath}: no such file, and the sample has no metadata, so the size of its "
+            "frames is unknown; restore the file or run `dataset.compute_metadata()`."
+        )
+    noted = sample[SOURCE_SIZE] if sample.has_field(SOURCE_SIZE) else None
+    if noted is not None:
+        source = int(noted[0]), int(noted[1])
+    else:
+        files = _images(sample)
+        there = next((file for file in files if file.is_file()), None)
+        if there is None:
+            lost = "its frame images are not there, so their size is unknown; that of the video "
+            note = f"{lost}({_text(video)}) is used, which may have a row or column more"
+            return Sizes(video, video, note if files else None)
+        source = image_size(there)
+    return Sizes(video, source if _fits(video, source) else video)
+
+
+def frame_count(samples: SampleCollection, sample_id: str) -> int | None:
+    """How many frames a video has: those that can be decoded, or of a missing file its metadata's.
+
+    None if neither is there.
+    """
+    sample = samples._dataset[sample_id]
+    loaded = _loaded(sample)
+    if loaded is not None:
+        return loaded
+    video = _open_video(sample)
+    if video is not None:
+        return video.count()
+    return sample.metadata.total_frame_count if sample.metadata is not None else None
+
+
+def _video_size(sample: fo.Sample, video: FrameSource | None) -> Size | None:
+    """(H, W) as decoded, which is upright; that of the metadata where the file is missing."""
+    if video is not None:
+        return video.size
     metadata = sample.metadata
     if metadata is not None and metadata.frame_height and metadata.frame_width:
         return metadata.frame_height, metadata.frame_width
-    return open_frames(sample.filepath).size if Path(sample.filepath).is_file() else None
+    return None
+
+
+def _fits(video: Size, source: Size) -> bool:
+    """Whether a video of this size can have been encoded from frames of that size."""
+    return all(0 <= grown - side <= 1 for grown, side in zip(video, source, strict=True))
 
 
 def _text(size: Size) -> str:

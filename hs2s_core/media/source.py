@@ -27,6 +27,10 @@ class FrameSource(ABC):
     def __len__(self) -> int:
         """Frame count. For a video file the container's claim until a full pass corrected it."""
 
+    def count(self) -> int:
+        """Frame count as decoding finds it; of a video file that takes a full pass, once."""
+        return len(self)
+
     @abstractmethod
     def __iter__(self) -> Iterator[RGBImage]:
         """Frames first to last; each call starts anew and independently of other iterations."""

@@ -54,10 +54,19 @@ class VideoFrames(FrameSource):
 
     def __len__(self) -> int:
         if self._length is None and self._claimed is None:
-            self._scan()
+            self.count()
         length = self._length if self._length is not None else self._claimed
         assert length is not None
         return length
+
+    def count(self) -> int:
+        """The true frame count, found by passing through the file once without keeping frames."""
+        if self._length is None:
+            cursor = _Cursor(self)
+            while cursor.advance():
+                pass
+        assert self._length is not None
+        return self._length
 
     def __iter__(self) -> Iterator[RGBImage]:
         cursor = _Cursor(self)
@@ -65,7 +74,7 @@ class VideoFrames(FrameSource):
             yield cursor.frame()
 
     def __reversed__(self) -> Iterator[RGBImage]:
-        end = self._scan()
+        end = self.count()
         height, width = self.size
         chunk = max(4, min(_CHUNK_FRAMES, _CHUNK_BYTES // (height * width * 3)))
         cursor = _Cursor(self)
@@ -120,15 +129,6 @@ class VideoFrames(FrameSource):
     def knows(self, index: int) -> bool:
         """Whether a seek to frame ``index`` could be verified."""
         return self._stamps_increase and index < len(self._stamps)
-
-    def _scan(self) -> int:
-        """The true frame count, found by passing through the file once without keeping frames."""
-        if self._length is None:
-            cursor = _Cursor(self)
-            while cursor.advance():
-                pass
-        assert self._length is not None
-        return self._length
 
     def _read(self, cursor: _Cursor, index: int) -> RGBImage:
         if not cursor.move_to(index):

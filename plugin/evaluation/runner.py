@@ -17,15 +17,15 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import Protocol, Row, Summary, VideoFailure
 
-from ..checks import describe, videos_of
+from ..checks import describe
 from ..progress import Progress, Steps, drive
-from ..videos import select_videos
+from ..videos import select_videos, video_names, videos_of
 from . import fields
 from .backend import VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
 from .columns import Columns, Records, to_records
 from .metrics import panel_metrics
 from .scoring import sample_scores, summarise_columns
-from .settings import DEFAULT_PROTOCOL, Settings, make_settings, require, video_names
+from .settings import DEFAULT_PROTOCOL, Settings, make_settings, require
 from .video import FrameLabels, Video, VideoResult
 from .writing import write_scores
 

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
@@ -15,7 +14,7 @@ from hs2s_core.evaluation import PROTOCOLS, ObjectInfo, Protocol, find_protocol
 
 from ..checks import Problem
 from ..labels import mask_fields
-from ..videos import select_videos
+from ..videos import source_info, video_names
 from . import fields
 from .matching import MATCHES
 
@@ -68,8 +67,7 @@ def make_settings(
 
     if seen_categories is None:
         # A dataset that this plugin loaded knows the categories of the training split.
-        about = samples._dataset.info.get("vos") or {}
-        seen_categories = about.get("seen_categories")
+        seen_categories = source_info(samples).get("seen_categories")
     seen = None if seen_categories is None else frozenset(seen_categories)
     protocol = find_protocol(protocol)
     listed = None if meta is None else read_meta(meta, seen)
@@ -130,23 +128,6 @@ def make_plan(
         else:
             plan.problems.append(Problem(sample_id, name, reason))
     return plan
-
-
-def video_names(samples: SampleCollection) -> dict[str, str]:
-    """A unique name for each video, by sample id: its ``video_id``, else its file's stem."""
-    ids, paths = samples.values(["id", "filepath"])
-    stems = [Path(path.replace("\\", "/")).stem for path in paths]
-    if isinstance(samples._dataset.get_field("video_id"), fo.StringField):
-        # Of the dataset, because a view may hide the field.
-        known = select_videos(samples, ids, ordered=True).values("video_id")
-        stems = [video or stem for video, stem in zip(known, stems, strict=True)]
-    counts: dict[str, int] = {}
-    for stem in stems:
-        counts[stem] = counts.get(stem, 0) + 1
-    return {
-        sample_id: stem if counts[stem] == 1 else f"{stem} ({sample_id})"
-        for sample_id, stem in zip(ids, stems, strict=True)
-    }
 
 
 def _key_error(samples: SampleCollection, settings: Settings) -> str | None:

@@ -13,9 +13,8 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.evaluation import EvaluationTable, FramePair, ObjectInfo, evaluate_sequence
 
-from ..labels import Size
 from ..prompts import visible_labels
-from ..sizes import mask_sizes
+from ..videos import Sizes, mask_sizes
 from .matching import Identities, Key, Overlaps
 from .reading import IdMap, LabelField, LabelPart, paint, read_documents
 from .settings import Settings
@@ -99,7 +98,7 @@ class Video:
         return LabelField.of(self.samples, self.settings.prediction_field)
 
     @cached_property
-    def sizes(self) -> tuple[Size, Size]:
+    def sizes(self) -> Sizes:
         """(H, W) of the video, to which labels are relative, and of its source frames."""
         return mask_sizes(self.samples, self.sample_id)
 

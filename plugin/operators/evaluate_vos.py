@@ -14,7 +14,6 @@ from fiftyone.operators import types
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import PROTOCOLS, Protocol, score_notes
 
-from ..checks import videos_of
 from ..evaluation import (
     DEFAULT_PROTOCOL,
     MATCHES,
@@ -30,6 +29,7 @@ from ..evaluation import (
 from ..evaluation.scoring import metric_values
 from ..labels import mask_fields
 from ..progress import Progress
+from ..videos import source_info, videos_of
 from .form_parts import count, dropdown, mark, refuse, target_videos
 from .live import run_delegated, run_live
 
@@ -193,7 +193,7 @@ def default_key(prediction_field: str) -> str:
 
 def _default_truth(samples: SampleCollection) -> str:
     """The field that a load made, else one that sounds like it, else one no model has written."""
-    loaded = (samples._dataset.info.get("vos") or {}).get("label_field")
+    loaded = source_info(samples).get("label_field")
     known = ("ground_truth", "truth", "gt", "annotations")
 
     def order(name: str) -> tuple[bool, bool, bool, str]:

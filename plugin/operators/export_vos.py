@@ -12,10 +12,10 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from .. import export as exporting
-from ..checks import videos_of
 from ..export import LAYOUTS, ExportSettings, ExportSummary
 from ..labels import mask_fields
 from ..progress import Progress
+from ..videos import videos_of
 from .form_parts import count, dropdown, mark, refuse, target_videos
 from .live import run_delegated, run_live
 
@@ -116,6 +116,7 @@ class ExportVos(foo.Operator):
         outputs.int("videos", label="Videos written")
         outputs.int("frames", label="Frames written")
         outputs.str("reasons", label="Why videos were not written")
+        outputs.str("notes", label="What to know about the files")
         return types.Property(outputs, view=types.View(label=_TITLE))
 
 
@@ -192,4 +193,5 @@ def _shown(summary: ExportSummary) -> dict[str, Any]:
         "videos": len(summary.videos),
         "frames": summary.frames,
         "reasons": "\n\n".join(str(problem) for problem in summary.failed[:_LISTED]),
+        "notes": "\n\n".join(str(note) for note in summary.notes[:_LISTED]),
     }

@@ -10,7 +10,7 @@ from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
 
-from ..checks import videos_of
+from ..videos import videos_of
 
 
 def dropdown(choices: Mapping[str, str]) -> types.DropdownView:

@@ -17,10 +17,10 @@ from ..checks import (
     Settings,
     make_plan,
     settings_errors,
-    videos_of,
 )
 from ..labels import mask_fields
 from ..propagation import DEFAULT_OUTPUT
+from ..videos import videos_of
 from .form_parts import count, dropdown, mark, refuse
 
 _FROM_FILE = "file"

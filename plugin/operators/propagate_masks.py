@@ -11,9 +11,9 @@ import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
-from ..checks import videos_of
 from ..progress import Progress
 from ..propagation import DEFAULT_OUTPUT, Summary, propagate, run
+from ..videos import videos_of
 from .form_parts import count
 from .live import run_delegated, run_live
 from .propagate_form import build_form, model_params, read_model, read_settings
@@ -142,6 +142,7 @@ def _result(summary: Summary) -> dict[str, Any]:
         "speed": f"{summary.frames} frames in {summary.seconds:.1f} s "
         f"({summary.frames_per_second:.1f} per second)",
         "reasons": "\n\n".join(str(problem) for problem in summary.failed),
+        "notes": "\n\n".join(str(note) for note in summary.notes),
     }
 
 
@@ -153,4 +154,6 @@ def _output(result: Mapping[str, Any]) -> types.Property:
     outputs.str("speed", label="Speed")
     if result.get("reasons"):
         outputs.str("reasons", label="Why videos failed")
+    if result.get("notes"):
+        outputs.str("notes", label="What to know about the masks")
     return types.Property(outputs, view=types.View(label=_TITLE))

@@ -14,10 +14,10 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation.folders import find_videos
 
 from .. import predictions as reading
-from ..checks import videos_of
 from ..labels import mask_fields
 from ..predictions import ReadSummary
 from ..progress import Progress
+from ..videos import videos_of
 from .form_parts import count, dropdown, mark, target_videos
 from .live import run_delegated, run_live
 
