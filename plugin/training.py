@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import fiftyone as fo
 import numpy as np
@@ -13,22 +13,19 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.media.frames import FrameSource
-from hs2s_core.media.masks import decode_rle, encode_rle
 
-from .labels import frame_masks, mask_fields
+from .labels import BoolMask, Size, frame_masks, mask_fields
 from .videos import Clip, open_clip, videos_of
 
 
 class ViewVideo:
     """One video of a view as :class:`hs2s_core.data.clips.LabelledVideo`.
 
-    Masks are kept as run lengths, so that worker processes need no database, and a video
+    Masks are kept compressed, so that worker processes need no database, and a video
     takes kilobytes; frames are read from their files when they are drawn.
     """
 
-    def __init__(
-        self, name: str, frames: FrameSource, masks: dict[int, dict[int, dict[str, Any]]]
-    ) -> None:
+    def __init__(self, name: str, frames: FrameSource, masks: dict[int, dict[int, bytes]]) -> None:
         self.name = name
         self._frames = frames
         self._masks = masks
@@ -44,8 +41,8 @@ class ViewVideo:
     def id_map(self, index: int) -> npt.NDArray[np.uint16]:
         """(H, W) uint16 ids of a labelled frame; where masks overlap, the higher id wins."""
         id_map = np.zeros(self._frames.size, np.uint16)
-        for object_id, rle in sorted(self._masks[self._indices[index]].items()):
-            id_map[decode_rle(rle)] = object_id
+        for object_id, packed in sorted(self._masks[self._indices[index]].items()):
+            id_map[_unpack(packed, self._frames.size)] = object_id
         return id_map
 
 
@@ -74,13 +71,22 @@ def labelled_videos(samples: SampleCollection, label_field: str) -> Iterator[Vie
             yield ViewVideo(Path(sample.filepath).stem, clip.frames, masks)
 
 
-def _sample_masks(sample: fo.Sample, clip: Clip, name: str) -> dict[int, dict[int, dict[str, Any]]]:
-    """Run lengths by 0-based frame and object index, for frames that have labels."""
-    masks: dict[int, dict[int, dict[str, Any]]] = {}
+def _sample_masks(sample: fo.Sample, clip: Clip, name: str) -> dict[int, dict[int, bytes]]:
+    """Packed masks by 0-based frame and object index, for frames that have labels."""
+    masks: dict[int, dict[int, bytes]] = {}
     for number, frame in sample.frames.items():
         if frame[name] is not None:
             found = frame_masks(frame[name], clip.video_size)
             masks[number - 1] = {
-                index: encode_rle(clip.to_frame(mask)) for index, mask in found.items() if index > 0
+                index: _pack(clip.to_frame(mask)) for index, mask in found.items() if index > 0
             }
     return masks
+
+
+def _pack(mask: BoolMask) -> bytes:
+    return zlib.compress(np.packbits(mask).tobytes())
+
+
+def _unpack(packed: bytes, size: Size) -> BoolMask:
+    bits = np.frombuffer(zlib.decompress(packed), np.uint8)
+    return np.unpackbits(bits, count=size[0] * size[1]).reshape(size).astype(np.bool_)

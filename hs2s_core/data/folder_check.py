@@ -110,7 +110,7 @@ def _check_files(video: VosVideo, deep: bool) -> Iterator[str]:
             sizes.setdefault(size, frame.name)
             if index in annotated:
                 path = video.annotations[frame.stem]
-                id_map = read_id_map(path, black_and_white=video.black_and_white)
+                id_map = read_id_map(path)
                 ids.update(object_ids(id_map))
                 if id_map.shape != size:
                     yield (

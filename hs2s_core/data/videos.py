@@ -38,8 +38,6 @@ class VosVideo:
     """Id map of each annotated frame, by the frame's stem."""
     objects: Mapping[int, VosObject]
     """By object id, from ``meta.json``; empty without one."""
-    black_and_white: bool = False
-    """Whether grey annotations of 0 and 255 mean one object (DAVIS-2016)."""
 
     @property
     def frame_names(self) -> tuple[str, ...]:
@@ -59,7 +57,7 @@ class VosVideo:
         path = self.annotations.get(self.frames[index].stem)
         if path is None:
             return None
-        return read_id_map(path, black_and_white=self.black_and_white)
+        return read_id_map(path)
 
     def first_masks(self) -> dict[int, dict[int, BoolMask]]:
         """The usual prompts: ``{frame index: {object id: mask (H, W)}}``.
@@ -129,7 +127,6 @@ class VosFolder:
             frames=frames,
             annotations=annotations,
             objects=self._objects(name),
-            black_and_white=self.layout != "youtube-vos",
         )
 
     def _annotations(self, name: str, stems: frozenset[str]) -> dict[str, Path]:

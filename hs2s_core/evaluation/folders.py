@@ -215,11 +215,10 @@ def _pairs(job: _Job) -> Iterator[FramePair]:
     """Read prediction and truth of one annotated frame after the other."""
     truth = sorted(_frames(job.truth), key=lambda entry: _order(entry.stem))
     _check_predictions(job.prediction, [entry.name for entry in truth])
-    merged = job.protocol.merge_objects
     for frame, entry in enumerate(truth):
         yield FramePair(
-            prediction=read_id_map(job.prediction / entry.name, black_and_white=merged),
-            truth=read_id_map(entry, black_and_white=merged),
+            prediction=read_id_map(job.prediction / entry.name),
+            truth=read_id_map(entry),
             frame=frame,
             name=entry.stem,
         )

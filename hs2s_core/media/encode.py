@@ -195,5 +195,6 @@ def _command(ffmpeg: str, size: tuple[int, int], fps: float, comment: str, out: 
         *("-pix_fmt", "yuv420p", "-movflags", "+faststart"),
         *(part for flag in colour for part in (flag, "smpte170m")),
         *(("-metadata", f"comment={comment}") if comment else ()),
-        *("-f", "mp4", str(out)),
+        # Absolute, or FFmpeg takes what precedes a colon for a protocol and a dash for an option.
+        *("-f", "mp4", os.path.abspath(out)),
     ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,17 @@ from PIL import Image, ImageOps
 
 from hs2s_core.errors import InvalidMedia
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
 RGBImage = npt.NDArray[np.uint8]
 
+_SYSTEM = frozenset(
+    {
+        *("__MACOSX", "@eaDir", "@Recycle", "#recycle", "#snapshot", "$RECYCLE.BIN"),
+        *("System Volume Information", "lost+found"),
+    }
+)
+"""What macOS, Windows, Linux and network storage put into folders."""
 _DIGITS = re.compile(r"(\d+)", re.ASCII)
 _EXIF_ORIENTATION = 0x0112
 # What Pillow raises on damaged or hostile files; a truncated JPEG is an OSError.
@@ -32,23 +40,46 @@ def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
     return parts, name
 
 
-def list_images(folder: Path) -> list[Path]:
-    """Image files of ``folder`` in natural order; dot files (such as macOS ``._*``) are ignored.
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is the system's, not the user's: dot files, @eaDir."""
+    return name.startswith(".") or name in _SYSTEM
 
-    Raises ``InvalidMedia`` if the folder cannot be listed or two files share one stem.
+
+def list_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Files of ``folder`` with these suffixes, whatever their case, in natural order.
+
+    Hidden files (such as macOS ``._*``) are left out. Raises ``InvalidMedia`` if the folder cannot
+    be listed.
     """
     try:
-        files = [
-            entry
-            for entry in folder.iterdir()
-            if entry.suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".")
-        ]
+        with os.scandir(folder) as entries:
+            names = [
+                entry.name
+                for entry in entries
+                if Path(entry.name).suffix.lower() in suffixes
+                and not is_hidden(entry.name)
+                and not entry.is_dir()
+            ]
     except OSError as error:
         raise InvalidMedia(
             f"{folder}: the folder cannot be listed ({error.strerror or error}); "
             "give an existing folder that you may read."
         ) from error
-    files.sort(key=lambda entry: natural_key(entry.name))
+    return [folder / name for name in sorted(names, key=natural_key)]
+
+
+def list_folders(folder: Path) -> list[Path]:
+    """Folders in ``folder``, without hidden ones, in natural order."""
+    found = [entry for entry in folder.iterdir() if entry.is_dir() and not is_hidden(entry.name)]
+    return sorted(found, key=lambda entry: natural_key(entry.name))
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Image files of ``folder``, see :func:`list_files`.
+
+    Raises ``InvalidMedia`` if the folder cannot be listed or two files share one stem.
+    """
+    files = list_files(folder, IMAGE_SUFFIXES)
     _refuse_equal_stems(folder, files)
     return files
 
@@ -61,6 +92,8 @@ def read_image(path: Path) -> RGBImage:
     try:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image)
+            if upright.mode == "F":
+                raise ValueError("floating point values; expected 8 or 16 bits")
             if upright.mode.startswith("I"):
                 # Pillow would clip 16-bit grey to 255 instead of scaling it.
                 wide = np.asarray(upright).astype(np.int64)

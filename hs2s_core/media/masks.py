@@ -1,4 +1,4 @@
-"""Object masks in memory and on disk: palettised PNG, id maps, RLE; and what ails a bad one.
+"""Object masks in memory and on disk: palettised PNG, id maps; and what ails a bad one.
 
 An *id map* is an array ``(H, W)`` of uint8 or uint16 whose values are object ids, 0 = background.
 DAVIS and YouTube-VOS store one id map per frame as a palettised PNG; in those files 255 marks
@@ -11,21 +11,43 @@ import os
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from pycocotools import mask as coco_mask
 
 from hs2s_core.errors import InvalidMask
+from hs2s_core.media.images import list_files
+from hs2s_core.media.mask_pictures import (
+    VOID,
+    IdMap,
+    check_edges,
+    davis_palette,
+    is_black_and_white,
+    picture_ids,
+    wide_ids,
+)
+
+__all__ = [
+    "VOID",
+    "BoolMask",
+    "IdMap",
+    "MaskFile",
+    "check_prompt",
+    "davis_palette",
+    "id_dtype",
+    "list_masks",
+    "object_ids",
+    "read_id_map",
+    "read_mask_file",
+    "split_objects",
+    "write_id_map",
+]
 
 BoolMask = npt.NDArray[np.bool_]
-IdMap = npt.NDArray[Any]
 
-VOID = 255
-_MAX_ID = np.iinfo(np.uint16).max
 # Everything Pillow is known to raise on a truncated or damaged file.
 _BROKEN_FILE = (
     OSError,
@@ -38,91 +60,70 @@ _BROKEN_FILE = (
 )
 
 
-def davis_palette() -> npt.NDArray[np.uint8]:
-    """Return the 256 colours ``(256, 3)`` uint8 RGB in which VOC, DAVIS and YouTube-VOS draw ids.
-
-    The three lowest bits of an id become the highest bits of red, green and blue, the next three
-    the second highest, and so on; neighbouring ids therefore get clearly different colours.
-    """
-    ids = np.arange(256)
-    palette = np.zeros((256, 3), dtype=np.uint8)
-    for level in range(3):
-        for channel in range(3):
-            bit = (ids >> (3 * level + channel)) & 1
-            palette[:, channel] |= (bit << (7 - level)).astype(np.uint8)
-    return palette
+def list_masks(folder: Path) -> list[Path]:
+    """PNG files of a folder in natural order, without hidden ones; InvalidMedia if unlistable."""
+    return list_files(folder, (".png",))
 
 
-def read_id_map(
-    path: str | Path, *, void: int | None = VOID, black_and_white: bool = False
-) -> IdMap:
-    """Read the id map of one frame from a palettised or grey PNG.
+class MaskFile(NamedTuple):
+    """What one mask file holds."""
+
+    ids: IdMap
+    """``(H, W)`` uint8, or uint16 from a 16-bit file."""
+    only_void: bool
+    """Whether void pixels, read as background, were its whole foreground."""
+
+
+def read_id_map(path: str | Path, *, void: int | None = VOID) -> IdMap:
+    """Read the id map of one frame from a PNG of any mode.
+
+    A palettised or grey file holds the ids themselves; one of 0 and white alone is a mask of one
+    object, which gets id 1; colours are read by :mod:`hs2s_core.media.mask_pictures`.
 
     Args:
-        path: the PNG file, of 1 to 8 bits (palettised or grey) or 16 bits (grey).
+        path: the PNG file, of 1 to 16 bits.
         void: the value of pixels without annotation in 8-bit files, read as background;
-            ``None`` keeps it as an id. 16-bit files have no void value.
-        black_and_white: accept a grey file of 0 and 255 (DAVIS-2016) as one object with id 1.
+            ``None`` takes every value for an id. 16-bit files have no void value.
 
     Returns:
         ``(H, W)`` uint8, or uint16 from a 16-bit file.
 
     Raises:
-        InvalidMask: the file is missing, broken, not a PNG, coloured, or black and white
-            without ``black_and_white``.
+        InvalidMask: the file is missing, broken, not a PNG, has soft edges or several colours.
     """
+    return read_mask_file(path, void=void).ids
+
+
+def read_mask_file(path: str | Path, *, void: int | None = VOID) -> MaskFile:
+    """Like :func:`read_id_map`, and say whether all that the file shows is void."""
     path = Path(path)
     if not path.is_file():
         raise InvalidMask(f"{path}: no such mask file; expected a palettised PNG with object ids.")
     try:
         with Image.open(path) as image:
-            kind, mode = image.format, image.mode
-            # Grey levels or palette indices are the ids; no conversion may touch them.
-            values = np.array(image) if mode in ("P", "L", "1") or mode.startswith("I") else None
+            if image.format != "PNG":
+                raise InvalidMask(
+                    f"{path}: is a {image.format} file; expected a PNG, because other formats may "
+                    "change the ids."
+                )
+            ids, sure = picture_ids(image, path)
+    except InvalidMask:
+        raise
     except _BROKEN_FILE as error:
         raise InvalidMask(
             f"{path}: cannot be read as an image ({error}); expected a PNG id map. "
             "Write the file again: it may be cut short."
         ) from error
-    if kind != "PNG":
-        raise InvalidMask(
-            f"{path}: is a {kind} file; expected a PNG, because other formats may change the ids."
-        )
-    if values is None:
-        raise InvalidMask(
-            f"{path}: has colours (mode {mode}), not object ids; expected a palettised or grey "
-            "PNG. Save the id map itself (one integer per pixel) instead of a picture of it."
-        )
-    if mode not in ("P", "L", "1"):
-        return _as_ids(values, path)
-    ids: IdMap = values.astype(np.uint8)
-    if mode == "L" and void == VOID:
-        ids = _grey_ids(ids, path, black_and_white)
-    if void is not None:
-        ids[ids == void] = 0
-    return ids
-
-
-def _grey_ids(ids: IdMap, path: Path, black_and_white: bool) -> IdMap:
-    """Catch the black and white mask, which would otherwise read as nothing but void."""
-    if ids.max(initial=0) != VOID or object_ids(ids) != [VOID]:
-        return ids
-    if not black_and_white:
-        raise InvalidMask(
-            f"{path}: holds only 0 and 255, a black and white mask; expected object ids 1, 2, ... "
-            "Save the object's pixels as 1, or read it with black_and_white=True as one object."
-        )
-    objects: IdMap = (ids == VOID).astype(np.uint8)
-    return objects
-
-
-def _as_ids(values: npt.NDArray[Any], name: object) -> IdMap:
-    """Bring 16-bit values, whatever integer type holds them, to uint16."""
-    if values.size and (values.min() < 0 or values.max() > _MAX_ID):
-        raise InvalidMask(
-            f"{name}: ids run from {values.min()} to {values.max()}; expected 0 to {_MAX_ID}."
-        )
-    return values.astype(np.uint16)
+    if void is None:
+        return MaskFile(ids, only_void=False)
+    present = object_ids(ids)
+    if not sure:
+        if is_black_and_white(ids, present):
+            return MaskFile((ids != 0).astype(np.uint8), only_void=False)
+        check_edges(ids, present, path)
+    if ids.dtype == np.uint8 and void in present:
+        ids = np.where(ids == void, np.uint8(0), ids)
+    return MaskFile(ids, only_void=ids.dtype == np.uint8 and present == [void])
 
 
 def write_id_map(path: str | Path, id_map: npt.NDArray[Any]) -> None:
@@ -148,7 +149,7 @@ def write_id_map(path: str | Path, id_map: npt.NDArray[Any]) -> None:
     if id_map.dtype in (np.bool_, np.uint8):
         narrow = True
     else:
-        id_map = _as_ids(id_map, path)
+        id_map = wide_ids(id_map, path)
         narrow = bool(id_map.max() < VOID)
     image = Image.fromarray(np.ascontiguousarray(id_map, dtype=np.uint8 if narrow else np.uint16))
     if narrow:
@@ -236,60 +237,3 @@ def _check_binary(array: npt.NDArray[Any], name: str) -> None:
         f"{name}: the mask is not binary: its foreground runs from {low} to {high}; "
         f"expected only 0 and 1 (or 0 and 255). {hint}"
     )
-
-
-def encode_rle(mask: npt.ArrayLike) -> dict[str, Any]:
-    """Encode a mask ``(H, W)`` bool as COCO RLE, ``{"size": [H, W], "counts": str}``."""
-    array = np.asarray(mask)
-    if array.ndim != 2:
-        raise InvalidMask(f"cannot encode an array of shape {array.shape}; expected (H, W).")
-    rle = coco_mask.encode(np.asfortranarray(array.astype(np.bool_), dtype=np.uint8))
-    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
-
-
-def decode_rle(rle: dict[str, Any]) -> BoolMask:
-    """Decode COCO RLE to ``(H, W)`` bool; counts may be a string, bytes or a list of run lengths.
-
-    Raises:
-        InvalidMask: no size, no counts, or counts that do not fill the size.
-    """
-    try:
-        height, width = (int(side) for side in rle["size"])
-        counts = rle["counts"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidMask('RLE needs "size": [H, W] and "counts"; one is missing.') from error
-    runs = counts if isinstance(counts, list) else _run_lengths(counts)
-    if height < 0 or width < 0 or min(runs, default=0) < 0 or sum(runs) != height * width:
-        raise InvalidMask(
-            f"the RLE's runs cover {sum(runs)} pixels; expected {height} x {width} "
-            f"= {height * width}."
-        )
-    values = np.arange(len(runs)) % 2 == 1
-    columns = np.repeat(values, np.asarray(runs, dtype=np.int64))
-    return np.ascontiguousarray(columns.reshape(width, height).T)
-
-
-def _run_lengths(counts: str | bytes) -> list[int]:
-    """Unpack COCO's compressed counts: base-32 digits with a sign, differences to two runs back.
-
-    Unpacked here rather than by pycocotools, whose older releases write out of bounds when the
-    runs of a damaged file exceed the size.
-    """
-    text = counts.encode("ascii", errors="replace") if isinstance(counts, str) else counts
-    runs: list[int] = []
-    value = shift = 0
-    for byte in text:
-        digit = byte - 48
-        if not 0 <= digit < 64:
-            raise InvalidMask(f"the RLE's counts hold {chr(byte)!r}, which no RLE does.")
-        value |= (digit & 31) << shift
-        shift += 5
-        if digit & 32:
-            continue
-        if digit & 16:
-            value -= 1 << shift
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-        value = shift = 0
-    if shift:
-        raise InvalidMask("the RLE's counts are cut short.")
-    return runs

@@ -25,7 +25,18 @@ class FrameSource(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Frame count. For a video file the container's claim until a full pass corrected it."""
+        """Frame count; where it is not ``exact``, what the file claims, which no index may be
+        checked against."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether ``len`` is the true count; of a video file only after a full pass."""
+        return True
+
+    @property
+    def shortfall(self) -> str | None:
+        """After a full pass, in words, what the file claimed to hold and did not; else ``None``."""
+        return None
 
     def count(self) -> int:
         """Frame count as decoding finds it; of a video file that takes a full pass, once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -21,17 +22,21 @@ _CHUNK_BYTES = 64 * 2**20
 _CHUNK_FRAMES = 64
 # Below this distance, decoding on is cheaper than seeking (typical keyframe interval).
 _NEAR = 48
+_COMPLETE = 0.9
+"""Least share of the claimed time that a file must hold not to be called damaged."""
 _CONVERT = "ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p OUT.mp4"
 
 
 class VideoFrames(FrameSource):
     """Frames of a video file, decoded by OpenCV's FFmpeg.
 
-    Containers may claim a wrong frame count, so iteration ends where decoding ends and ``len``
-    is corrected then. OpenCV's seeking is inexact on variable frame rates, so every frame's
-    time stamp is noted when it is first passed (8 bytes each), a seek is verified against these
-    notes, and where they cannot tell (stamps missing or repeated) the file is decoded from its
-    start: slower, never wrong.
+    Containers may claim a wrong frame count, too low or too high, so iteration ends where decoding
+    ends and ``len`` is corrected then; until then ``exact`` is false. Where decoding ends long
+    before the time that the file claims, it is damaged, which ``shortfall`` says.
+
+    OpenCV's seeking is inexact on variable frame rates, so every frame's time stamp is noted when
+    it is first passed (8 bytes each), a seek is verified against these notes, and where they cannot
+    tell (stamps missing or repeated) the file is decoded from its start: slower, never wrong.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,6 +72,32 @@ class VideoFrames(FrameSource):
                 pass
         assert self._length is not None
         return self._length
+
+    @property
+    def exact(self) -> bool:
+        return self._length is not None
+
+    @property
+    def shortfall(self) -> str | None:
+        if self._length is None or self._claimed is None or not self._ended_early():
+            return None
+        return (
+            f"{self.description}: ended after {self._length} of about {self._claimed} frames; the "
+            "file may be damaged: copy or record it again."
+        )
+
+    def _ended_early(self) -> bool:
+        """Whether the file claims more than a tenth longer than what could be decoded of it.
+
+        Counted in time, because the claimed number of frames is an estimate for variable rates.
+        """
+        assert self._length is not None
+        assert self._claimed is not None
+        share = self._length / self._claimed
+        if self.fps and len(self._stamps) > 1 and self._stamps_increase:
+            last = (self._stamps[-1] - self._stamps[0]) / 1000 + 1 / self.fps
+            share = max(share, last * self.fps / self._claimed)
+        return share < _COMPLETE
 
     def __iter__(self) -> Iterator[RGBImage]:
         cursor = _Cursor(self)
@@ -107,15 +138,8 @@ class VideoFrames(FrameSource):
         """A pass from the first frame found the end after ``count`` frames."""
         if self._length is None:
             self._length = count
-            claimed = self._claimed
-            # Variable frame rates make the claim an estimate; a tenth less points to damage.
-            if claimed is not None and count < 0.9 * claimed:
-                _log.warning(
-                    "%s: the file claims %d frames, only %d could be decoded; it may be damaged.",
-                    self.description,
-                    claimed,
-                    count,
-                )
+            if self.shortfall is not None:
+                _log.warning(self.shortfall)
 
     def index_of(self, stamp: float) -> int | None:
         """Which frame carries this time stamp (ms), if the notes can tell."""
@@ -191,7 +215,8 @@ class _Cursor:
 def _open_capture(path: Path) -> cv2.VideoCapture:
     # Named explicitly: with CAP_ANY a damaged `clip0001.mp4` would be tried as an image sequence.
     ffmpeg = cv2.CAP_FFMPEG in cv2.videoio_registry.getBackends()
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG if ffmpeg else cv2.CAP_ANY)
+    # Absolute, because FFmpeg takes what precedes a colon in a relative name for a protocol.
+    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG if ffmpeg else cv2.CAP_ANY)
     if not capture.isOpened():
         raise _unopenable(path)
     return capture

@@ -36,7 +36,7 @@ def read_prompt_files(masks: Path, frames: FrameSource, *, frame: int = 0) -> Pr
     prompts: PromptMasks = {}
     known: set[int] = set()
     for index, path in _placed_files(masks, frames, frame):
-        id_map = read_id_map(path, black_and_white=True)
+        id_map = read_id_map(path)
         for object_id, mask in split_objects(id_map).items():
             if object_id not in known:
                 name = f"{path}: object {object_id}"

@@ -48,7 +48,8 @@ def resize_mask(root: Path) -> None:
 
 
 def colour_mask(root: Path) -> None:
-    Image.new("RGB", (64, 48)).save(root / "Annotations/clip/8.png")
+    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(root / "Annotations/clip/8.png")
 
 
 def drop_frames(root: Path) -> None:
@@ -73,7 +74,7 @@ def no_videos(root: Path) -> None:
         (cut_frame, True, "9.jpg: not readable as an image"),
         (resize_frame, True, "frames of different sizes: 64x48 (8.jpg), 30x20 (9.jpg)"),
         (resize_mask, False, "8.png: the id map is 20x10, its frame 64x48"),
-        (colour_mask, False, "has colours"),
+        (colour_mask, False, "colours that are not those of object ids"),
         (drop_frames, False, "no image files in"),
         (masks_as_jpeg, False, "only files that are not PNG"),
         (no_videos, False, "no video folders"),

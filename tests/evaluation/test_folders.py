@@ -80,7 +80,8 @@ def break_size(folder: Path) -> None:
 
 
 def break_colours(folder: Path) -> None:
-    Image.fromarray(np.ones((20, 30, 3), np.uint8)).save(folder / "00005.png")
+    noise = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "00005.png")
 
 
 def break_file(folder: Path) -> None:
@@ -99,7 +100,7 @@ def remove_folder(folder: Path) -> None:
     ("damage", "message"),
     [
         (break_size, r"v2, frame 00005: the prediction has shape \(10, 15\) .*\(20, 30\)"),
-        (break_colours, "v2/00005.png: has colours"),
+        (break_colours, r"v2/00005.png: has \d+ colours"),
         (break_file, "v2/00005.png: cannot be read"),
         (remove_frame, r"v2: lacks 1 of 4 annotated frames \(00005.png\)"),
         (remove_folder, "no prediction folder .*v2"),
@@ -156,8 +157,8 @@ def test_black_and_white_masks_as_davis2016_has_them(tmp_path: Path) -> None:
     table = evaluate_folders(tmp_path / "pred", tmp_path / "truth", "davis2016")
     assert table.failures == ()
     assert [row.area_truth for row in table.rows] == [56] * 4
-    refused = evaluate_folders(tmp_path / "pred", tmp_path / "truth", "davis2017")
-    assert "black and white" in refused.failures[0].reason
+    other = evaluate_folders(tmp_path / "pred", tmp_path / "truth", "davis2017")
+    assert [(row.object, row.area_truth) for row in other.rows] == [(1, 56)] * 4
 
 
 def write_meta(path: Path, entries: Mapping[str, object], video: str = "v1") -> Path:

@@ -51,6 +51,18 @@ def ffmpeg(source: Path, out: Path, *options: str) -> Path:
     return out
 
 
+def turn(path: Path) -> None:
+    """Mark an MP4 as recorded on its side, as phones do: by the matrix of its track's header."""
+    content = path.read_bytes()
+    header = content.index(b"tkhd")
+    upright = b"".join(n.to_bytes(4, "big") for n in (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30))
+    aside = b"".join(
+        n.to_bytes(4, "big") for n in (0, 65536, 0, 2**32 - 65536, 0, 0, 0, 0, 1 << 30)
+    )
+    assert upright in content[header : header + 96]
+    path.write_bytes(content[:header] + content[header:].replace(upright, aside, 1))
+
+
 class TestImageFrames:
     def test_natural_order_whatever_the_numbering(self, tmp_path: Path) -> None:
         folder = write_folder(tmp_path, ["frame2", "frame10", "frame100"])
@@ -66,7 +78,7 @@ class TestImageFrames:
         assert len(list(frames)) == 3
         assert np.array_equal(next(first), picture(1))
 
-    @pytest.mark.parametrize("suffix", [".jpg", ".JPG", ".bmp", ".webp", ".png"])
+    @pytest.mark.parametrize("suffix", [".jpg", ".JPG", ".bmp", ".webp", ".png", ".tif", ".TIFF"])
     def test_formats(self, tmp_path: Path, suffix: str) -> None:
         frames = open_frames(write_folder(tmp_path, ["a", "b"], suffix))
         frame = frames.at(1)
@@ -93,6 +105,19 @@ class TestImageFrames:
         for name, image in variants.items():
             image.save(tmp_path / f"{name}.png")
             assert np.array_equal(read_image(tmp_path / f"{name}.png"), np.stack([grey] * 3, -1))
+
+    def test_floating_point_pictures_are_refused(self, tmp_path: Path) -> None:
+        Image.fromarray(np.full(SIZE, 0.5, np.float32)).save(tmp_path / "a.tif")
+        with pytest.raises(InvalidMedia, match=r"a\.tif: .*floating point"):
+            open_frames(tmp_path).at(0)
+
+    def test_what_systems_put_into_folders_is_no_frame(self, tmp_path: Path) -> None:
+        folder = write_folder(tmp_path, ["1", "2"])
+        for name in (".DS_Store", "._1.png", "Thumbs.db"):
+            (folder / name).write_bytes(b"x")
+        (folder / "@eaDir" / "1.png").mkdir(parents=True)
+        (folder / "3.png").mkdir()  # thumbnails lie in folders named like files
+        assert open_frames(folder).names == ("1", "2")
 
     def test_a_turned_photo_is_upright(self, tmp_path: Path) -> None:
         exif = Image.Exif()
@@ -170,10 +195,50 @@ class TestVideoFrames:
         seen = sum(1 for _ in frames)
         assert 10 < seen < claimed == 60
         assert len(frames) == seen
-        assert f"claims 60 frames, only {seen}" in caplog.text
+        assert f"ended after {seen} of about 60 frames" in caplog.text
+        assert frames.shortfall is not None
         assert np.array_equal(frames.at(seen - 1), next(reversed(frames)))
         with pytest.raises(IndexError):
             frames.at(seen)
+
+    @pytest.mark.parametrize(
+        ("steps", "claimed_more"),
+        [("if(lt(N,4),N*0.1,0.4+(N-4)*0.033)", False), ("N*N*0.01", True)],
+    )
+    @pytest.mark.parametrize("name", ["v.mkv", "v.webm"])
+    def test_a_variable_rate_is_no_damage(
+        self, tmp_path: Path, name: str, steps: str, claimed_more: bool
+    ) -> None:
+        """Containers without a count claim a number that is nobody's, above or below the truth."""
+        codec = {"v.mkv": "libx264", "v.webm": "libvpx"}[name]
+        options = ("-vf", f"setpts='({steps})/TB'", "-fps_mode", "passthrough")
+        stamps = ("-enc_time_base", "1/1000", "-c:v", codec)
+        path = ffmpeg(write_mp4(tmp_path / "in.mp4", 20), tmp_path / name, *options, *stamps)
+        frames = open_frames(path)
+        assert not frames.exact
+        assert sum(1 for _ in frames) == len(frames) == 20
+        assert frames.exact
+        assert frames.shortfall is None
+
+    @pytest.mark.parametrize(
+        "name",
+        ["12:30:05.mp4", "cam1:front.mp4", "-c.mp4", "50% #1 é.mp4", "a%03d.mp4", "[a]*?.mp4"],
+    )
+    def test_a_name_is_no_address(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        """FFmpeg reads protocols, options and patterns into the names it is given."""
+        monkeypatch.chdir(tmp_path)
+        write_mp4(Path(name), 3)
+        assert len(list(open_frames(name))) == 3
+        assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+    def test_a_video_that_lies_on_its_side_is_upright(self, tmp_path: Path) -> None:
+        path = write_mp4(tmp_path / "v.mp4", 3)
+        turn(path)
+        upright = open_frames(path)
+        assert upright.size == SIZE[::-1]
+        assert upright.at(1).shape[:2] == upright.size
 
     def test_beyond_the_end_without_a_pass_before(self, tmp_path: Path) -> None:
         frames = open_frames(write_mp4(tmp_path / "v.mp4", 5))

@@ -1,0 +1,188 @@
+"""What a picture of masks means: object ids by value, by palette or by colour, whatever its mode.
+
+The same mask comes as palette, grey, RGB or RGBA, by the program that saved it. What it says
+is told by its values: 0 and white alone are one object in black and white; a palette of DAVIS's
+colours, and these colours themselves, are ids; other values are ids too, unless they run along
+the edges of others as smoothing (antialiasing, JPEG, dithering) makes them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from hs2s_core.errors import InvalidMask
+
+IdMap = npt.NDArray[Any]
+
+VOID = 255
+_MAX_ID = np.iinfo(np.uint16).max
+# Pillow spreads the values of grey files of few bits over a byte; ids are what was spread.
+_SPREAD = {"L;2": 85, "L;4": 17}
+_SPECK, _AREA = 16, 64
+"""Pixels from which values along edges, or a region of nothing else, are no accident."""
+_MANY = 20
+"""Values, each along edges only, that no numbering of objects explains."""
+
+
+@lru_cache(maxsize=1)
+def davis_palette() -> npt.NDArray[np.uint8]:
+    """Return the 256 colours ``(256, 3)`` uint8 RGB in which VOC, DAVIS and YouTube-VOS draw ids.
+
+    The three lowest bits of an id become the highest bits of red, green and blue, the next three
+    the second highest, and so on; neighbouring ids therefore get clearly different colours.
+    """
+    ids = np.arange(256)
+    palette = np.zeros((256, 3), dtype=np.uint8)
+    for level in range(3):
+        for channel in range(3):
+            bit = (ids >> (3 * level + channel)) & 1
+            palette[:, channel] |= (bit << (7 - level)).astype(np.uint8)
+    palette.flags.writeable = False
+    return palette
+
+
+def picture_ids(image: Image.Image, name: object) -> tuple[IdMap, bool]:
+    """Return the values that stand for ids, ``(H, W)`` uint8 or uint16, and if they surely do.
+
+    Args:
+        image: the open picture, of any of Pillow's modes.
+        name: of the file, for messages.
+
+    Raises:
+        InvalidMask: several colours that are no ids, or values beyond 16 bits.
+    """
+    if image.mode == "P":
+        return _palette_ids(image, name)
+    if image.mode in ("1", "L"):
+        tiles = getattr(image, "tile", None)
+        packing = str(tiles[0][3]) if tiles else ""
+        return np.array(image).astype(np.uint8) // np.uint8(_SPREAD.get(packing, 1)), False
+    if image.mode.startswith("I"):
+        return wide_ids(np.array(image), name), False
+    return _colour_ids(_flatten(image), name)
+
+
+def wide_ids(values: npt.NDArray[Any], name: object) -> IdMap:
+    """Bring values of more than 8 bits, whatever integer type holds them, to uint16."""
+    if values.size and (values.min() < 0 or values.max() > _MAX_ID):
+        raise InvalidMask(
+            f"{name}: ids run from {values.min()} to {values.max()}; expected 0 to {_MAX_ID}."
+        )
+    return values.astype(np.uint16)
+
+
+def _palette_ids(image: Image.Image, name: object) -> tuple[IdMap, bool]:
+    """Indices are the ids, unless the palette says that another index than 0 is black."""
+    indices = np.array(image)
+    listed = image.getpalette() or []
+    colours = np.zeros((256, 3), np.uint8)
+    colours.reshape(-1)[: len(listed)] = listed[: colours.size]
+    used = np.unique(indices)
+    black = ~colours[used].any(axis=1)
+    if len(used) > 1 and black.any() and not black[0]:
+        return _colour_ids(colours[indices], name)
+    return indices, bool((colours[used] == davis_palette()[used]).all())
+
+
+def _flatten(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """Colours (H, W, 3) on black; what is painted in black on nothing becomes white."""
+    rgba = np.array(image.convert("RGBA"))
+    alpha = rgba[..., 3:]
+    colours: npt.NDArray[np.uint8] = (rgba[..., :3].astype(np.uint16) * alpha // 255).astype("u1")
+    if not colours.any() and not alpha.all():
+        colours = alpha.repeat(3, axis=2)
+    return colours
+
+
+def _colour_ids(colours: npt.NDArray[np.uint8], name: object) -> tuple[IdMap, bool]:
+    """Ids of a picture ``(H, W, 3)``: DAVIS's colours, grey levels, or one colour on black."""
+    codes = _codes(colours)
+    found, places = np.unique(codes, return_inverse=True)
+    shown = found[found != 0]
+    grey = bool((colours == colours[..., :1]).all())
+    known = _codes(davis_palette())
+    if np.isin(found, known).all() and not (grey and len(shown) > 1):
+        order = np.argsort(known)
+        ids: IdMap = order[np.searchsorted(known, found, sorter=order)].astype(np.uint8)
+        return ids[places].reshape(codes.shape), True
+    if grey:
+        return np.ascontiguousarray(colours[..., 0]), False
+    if len(shown) == 1:
+        return (codes != 0).astype(np.uint8), True
+    raise InvalidMask(
+        f"{name}: has {len(shown)} colours that are not those of object ids, as a photo or a mask "
+        "with soft edges has; expected a palettised or grey PNG with one integer per object, or "
+        "one colour on black."
+    )
+
+
+def _codes(colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
+    """One number for each colour."""
+    weights = np.array([1 << 16, 1 << 8, 1], np.uint32)
+    codes: npt.NDArray[np.uint32] = colours.astype(np.uint32) @ weights
+    return codes
+
+
+def is_black_and_white(values: IdMap, present: list[int]) -> bool:
+    """Whether the only value besides 0 is white: a mask of one object, not an id."""
+    return present == [np.iinfo(values.dtype).max]
+
+
+def check_edges(values: IdMap, present: list[int], name: object) -> None:
+    """Refuse values that only smoothing explains.
+
+    An object has, as a rule, some pixel whose eight neighbours are its own. The values that
+    smoothing makes have none: they lie between a solid region and the background, or among each
+    other. Objects of a few pixels have none either, but lie by themselves.
+
+    Args:
+        values: ``(H, W)`` uint8 or uint16.
+        present: its values but 0.
+        name: of the file, for messages.
+
+    Raises:
+        InvalidMask: soft edges, or dithered colours.
+    """
+    soft = _soft_values(values, present) if len(present) > 1 else []
+    if soft:
+        listed = ", ".join(map(str, soft[:5])) + (", ..." if len(soft) > 5 else "")
+        raise InvalidMask(
+            f"{name}: looks like a picture of a mask with soft edges, not like object ids: "
+            f"{len(soft)} of its {len(present)} values ({listed}) lie only along edges of others; "
+            "expected one value per object. Save the mask without smoothing (antialiasing, "
+            "dithering, JPEG), or cut it at half its brightness."
+        )
+
+
+def _soft_values(values: IdMap, present: list[int]) -> list[int]:
+    """The values that smoothing has made; none where these may be objects."""
+    around, most = np.ones((3, 3), np.uint8), int(np.iinfo(values.dtype).max)
+    filled = np.where(values == 0, most, values).astype(values.dtype)
+    high, low, least = (
+        change(array, around, borderType=cv2.BORDER_REPLICATE)
+        for change, array in ((cv2.dilate, values), (cv2.erode, values), (cv2.erode, filled))
+    )
+    solid = {int(value) for value in np.unique(values[(low == high) & (values > 0)])}
+    thin = [value for value in present if value not in solid and value != most]
+    table = np.zeros(most + 1, np.bool_)
+    table[thin] = True
+    edges = table[values]
+    area = int(edges.sum())
+    if area < _SPECK:
+        return []
+    rim = (values > 0) & (low == 0)
+    touching = 2 * int((edges & ((high > values) | (least < values))).sum()) >= area
+    between = 2 * int((edges & (high > values)).sum()) >= area
+    lines_regions = between and 3 * int((edges & rim).sum()) > int(rim.sum())
+    lines_white = between and solid == {most}
+    speckled = touching and not solid and area >= _AREA
+    # Objects are numbered from 1, mostly; grey levels are not.
+    sparse = len(thin) > _MANY or max(thin) > 2 * len(present)
+    many = touching and sparse and len(thin) >= 4 and 3 * len(thin) >= 2 * len(present)
+    return thin if lines_regions or lines_white or speckled or many else []
