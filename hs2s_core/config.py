@@ -16,6 +16,7 @@ ENCODERS = (
     "deeplab_aspp",
     "axial_s",
     "small",
+    "efficientnet_lite0",
 )
 MEMORIES = ("convlstm", "deeprnn", "conv_tt_lstm")
 FUSIONS = ("global_convolution", "cosine", "axial_attention", "matching")
@@ -23,9 +24,10 @@ REFERENCES = ("first", "previous")
 SYSTEMS = ("hs2s", "s2s", "bidirectional", "lite")
 _LITE_READS = (
     *("system", "memory", "fusion", "references", "width", "cell"),
-    *("match_stride", "input_size", "keep_aspect"),
+    *("match_stride", "input_size", "keep_aspect", "encoder", "key_width", "value_width"),
 )
-_LITE_LACKS = {"encoder": "small", "skip_memory": False, "border": False}
+_LITE_ENCODERS = ("small", "efficientnet_lite0")
+_LITE_LACKS = {"skip_memory": False, "border": False}
 """Where the lite networks' one value is not the default."""
 _WIDTHS = (
     "width",
@@ -86,6 +88,10 @@ class ModelConfig:
     """How the decoder upsamples: as S2S++ (True) or HS2S (False)."""
     match_stride: int = 8
     """``lite``: stride of the positions that are matched, 8 or 16."""
+    key_width: int = 45
+    """``lite``: channels by which positions are compared; 3 more hold where they lie."""
+    value_width: int = 48
+    """``lite``: channels that are read from a matched position, the mask included."""
     flow: bool = False
     """Predict optical flow while training, from shared features (RAFT-HS2S, paper 3.3)."""
     flow_width: int = 256
@@ -131,6 +137,7 @@ class ModelConfig:
                     f"ignore, as its parts are its own; leave it at {expected!r}, or use another "
                     "system"
                 )
+        _expect("encoder", self.encoder, _LITE_ENCODERS)
         if self.fusion not in ("matching", "cosine"):
             raise InvalidConfig(
                 f"system 'lite' compares positions; fusion is {self.fusion!r}, expected 'matching' "
@@ -144,11 +151,12 @@ class ModelConfig:
 
     def _check_unread(self) -> None:
         """Refuse settings that the paper's networks would ignore as they are put together here."""
-        if self.match_stride != 8:
-            raise InvalidConfig(
-                f"match_stride is {self.match_stride}, which system {self.system!r} would ignore: "
-                "only 'lite' matches positions; leave it at 8"
-            )
+        for name, default in (("match_stride", 8), ("key_width", 45), ("value_width", 48)):
+            if getattr(self, name) != default:
+                raise InvalidConfig(
+                    f"{name} is {getattr(self, name)}, which system {self.system!r} would ignore: "
+                    f"only 'lite' matches positions; leave it at {default}"
+                )
         if self.output_stride != 16 and not self.encoder.startswith("deeplab"):
             raise InvalidConfig(
                 f"output_stride is {self.output_stride}, which encoder {self.encoder!r} would "
@@ -172,9 +180,10 @@ class ModelConfig:
 
     def _check_paper_parts(self) -> None:
         """Refuse the combinations that the paper's design excludes."""
-        if self.encoder == "small" or self.fusion == "matching":
+        if self.encoder in _LITE_ENCODERS or self.fusion == "matching":
             raise InvalidConfig(
-                f"encoder 'small' and fusion 'matching' belong to system 'lite', not to "
+                f"encoders {' and '.join(map(repr, _LITE_ENCODERS))} and fusion 'matching' belong "
+                f"to system 'lite', not to "
                 f"{self.system!r}: they share one image trunk, the paper's encoders do not"
             )
         if self.encoder == "axial_s" and self.backbone_width % AXIAL_STEP:
@@ -273,11 +282,12 @@ _HS2S = ModelConfig()
 _S2S = ModelConfig(system="s2s", references=(), skip_memory=False, border=False)
 _LITE = ModelConfig(
     system="lite",
-    encoder="small",
+    encoder="efficientnet_lite0",
     fusion="matching",
     skip_memory=False,
     border=False,
     width=128,
+    value_width=64,
     cell="standard",
     input_size=(240, 432),
     keep_aspect=True,

@@ -1,8 +1,8 @@
 """Labelled real videos as training clips: a window of frames under one random warp.
 
-``ClipSet`` draws them in one of two ways: ``crop``, ours, with strides, both directions and a
-gain; or ``paper``, the authors' (method spec, sections 3 and 5), which does without these and
-whose unit is an object of a video, not a video.
+``ClipSet`` draws them in one of two ways: ``crop``, ours, with strides, both directions, a moving
+crop and changes of light; or ``paper``, the authors' (method spec, sections 3 and 5), which does
+without these and whose unit is an object of a video, not a video.
 """
 
 from __future__ import annotations
@@ -15,11 +15,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hs2s_core.data.photometry import Camera, film
+from hs2s_core.data.resampling import shrink
 from hs2s_core.data.synthesis import Clip
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.media.images import read_image
 from hs2s_core.media.masks import object_ids
+
+FILMED = 0.5
+"""Chance that a clip of ``crop`` goes through the camera of the synthetic ones."""
 
 
 class LabelledVideo(Protocol):
@@ -143,11 +148,15 @@ def _long_enough(video: LabelledVideo, length: int) -> float:
 def _varied_clip(
     rng: np.random.Generator, video: LabelledVideo, size: tuple[int, int], length: int
 ) -> Clip:
-    """Evenly spaced frames, forwards or backwards, under one crop and one gain per channel."""
+    """Evenly spaced frames, forwards or backwards, as another camera might have filmed them."""
     frames, id_maps = _read(video, _window(rng, len(video), length))
-    matrix = _crop(rng, frames[0].shape[:2], size)
+    crop = _crop(rng, frames[0].shape[:2], size)
+    clip = _warp(
+        frames, id_maps, [turn @ _square(crop) for turn in _drift(rng, size, len(frames))], size
+    )
+    if rng.random() < FILMED:
+        return Clip(film(rng, clip.frames, Camera()), clip.id_maps)
     gain = rng.uniform(0.8, 1.2) * rng.uniform(0.95, 1.05, 3)
-    clip = _warp(frames, id_maps, matrix, size)
     rgb = np.clip(clip.frames * gain.astype(np.float32), 0, 255).astype(np.uint8)
     return Clip(rgb, clip.id_maps)
 
@@ -164,7 +173,8 @@ def _paper_clip(
         places = listed[chosen]
     start = int(rng.integers(max(1, len(places) - length + 1)))
     frames, id_maps = _read(video, places[start : start + length])
-    clip = _warp(frames, id_maps, _paper_affine(rng, frames[0].shape[:2], size), size)
+    matrix = _paper_affine(rng, frames[0].shape[:2], size)
+    clip = _warp(frames, id_maps, [matrix] * len(frames), size)
     shown = object_ids(clip.id_maps[0])
     if not listed and shown:
         chosen = shown[int(rng.integers(len(shown)))]
@@ -182,16 +192,24 @@ def _read(
 def _warp(
     frames: Sequence[NDArray[np.uint8]],
     id_maps: Sequence[NDArray[np.uint8]],
-    matrix: NDArray[np.float64],
+    matrices: Sequence[NDArray[np.float64]],
     size: tuple[int, int],
 ) -> Clip:
-    """All frames under one affine map (2, 3), at ``size`` (H, W); what lies outside is mirrored."""
-    shrinks = abs(np.linalg.det(matrix[:, :2])) < 0.5
-    flags = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    """Each frame under its affine map (2, 3), at ``size`` (H, W); what lies outside is mirrored."""
     return Clip(
-        np.stack([_apply(frame, matrix, size, flags) for frame in frames]),
-        np.stack([_apply(ids, matrix, size, cv2.INTER_NEAREST) for ids in id_maps]),
+        np.stack([_film(f, m, size) for f, m in zip(frames, matrices, strict=True)]),
+        np.stack(
+            [_apply(i, m, size, cv2.INTER_NEAREST) for i, m in zip(id_maps, matrices, strict=True)]
+        ),
     )
+
+
+def _film(
+    frame: NDArray[np.uint8], matrix: NDArray[np.float64], size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """``frame`` under an affine map (2, 3), each pixel a mean where it shrinks."""
+    small, back = shrink(frame, float(np.sqrt(abs(np.linalg.det(matrix[:, :2])))))
+    return _apply(small, matrix @ back, size, cv2.INTER_LINEAR)
 
 
 def _byte_ids(id_map: NDArray[Any]) -> NDArray[np.uint8]:
@@ -209,20 +227,42 @@ def _apply(
 
 
 def _window(rng: np.random.Generator, total: int, length: int) -> NDArray[np.int64]:
-    """Indices of a clip: evenly spaced by a random stride of 1 to 3, in either direction."""
-    length = min(length, total)
-    widest = max(1, (total - 1) // max(1, length - 1))
+    """Indices of a clip: evenly spaced by a random stride of 1 to 3, in either direction.
+
+    Where the video is too short, they turn round at its ends.
+    """
+    reach = min(length, total)
+    widest = max(1, (total - 1) // max(1, reach - 1))
     stride = int(rng.integers(1, min(3, widest) + 1))
-    start = int(rng.integers(0, total - stride * (length - 1)))
-    indices = start + stride * np.arange(length)
-    return indices[::-1] if rng.random() < 0.5 else indices
+    start = int(rng.integers(0, total - stride * (reach - 1)))
+    indices = start + stride * np.arange(reach)
+    if rng.random() < 0.5:
+        indices = indices[::-1]
+    there_and_back = np.concatenate([indices, indices[-2:0:-1]])
+    return np.resize(there_and_back, length)
+
+
+def _drift(
+    rng: np.random.Generator, size: tuple[int, int], length: int
+) -> list[NDArray[np.float64]]:
+    """2 x 3 matrix per frame: a camera that slowly turns, nears and moves, or (half) stands."""
+    if rng.random() < 0.5:
+        return [np.eye(3)[:2]] * length
+    zoom, angle = rng.normal(0, 0.15), np.deg2rad(rng.normal(0, 8))
+    shift = rng.normal(0, 0.1, 2) * np.array([size[1], size[0]])
+    middle = np.array([size[1] / 2, size[0] / 2])
+    # From one end of the way to the other, so that the clip's middle is the crop that was drawn.
+    return [
+        _about(np.exp(zoom * part) * _rotation(angle * part), middle, middle + shift * part)
+        for part in np.linspace(-1, 1, length)
+    ]
 
 
 def _crop(
     rng: np.random.Generator, source: tuple[int, ...], size: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """2 x 3 matrix of one random crop: 55 to 100 % of the frame, stretched, turned, flipped."""
-    part = rng.uniform(0.55, 1.0)
+    """2 x 3 matrix of one random crop: 45 to 100 % of the frame, stretched, turned, flipped."""
+    part = rng.uniform(0.45, 1.0)
     stretch = np.exp(rng.normal(0, 0.1))
     scale = max(size[0] / (source[0] * part), size[1] / (source[1] * part))
     offset = (rng.random(2) - 0.5) * (1 - part)
@@ -259,3 +299,8 @@ def _about(
 ) -> NDArray[np.float64]:
     """The affine map with this linear part that takes ``centre`` to ``home``."""
     return np.concatenate([linear, (home - linear @ centre)[:, None]], axis=1)
+
+
+def _square(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A 2 x 3 matrix as the 3 x 3 one that maps the same."""
+    return np.vstack([matrix, [0.0, 0.0, 1.0]])

@@ -18,6 +18,7 @@ from hs2s_core.data.motion import (
     place,
     turn_about,
 )
+from hs2s_core.data.resampling import shrink
 from hs2s_core.data.stills import Cutout, Picture
 
 Frames = list[NDArray[np.uint8]]
@@ -48,10 +49,15 @@ def move(
     tilt = draw_tilt(rng, length, motion)
     home = np.array([width / 2, height / 2])
     frames, id_maps = [], np.zeros((length, height, width), np.uint8)
+    small, back = shrink(rgb, float(path[:, 0].max()))
     for t in range(length):
         matrix = place(path[t], tilt[t], rgb.shape, home)
         frame = cv2.warpPerspective(
-            rgb, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+            small,
+            matrix @ back,
+            (width, height),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT_101,
         )
         frames.append(np.asarray(frame, np.uint8))
         if objects.any():
@@ -83,9 +89,10 @@ def paste(
     ``smear``ed one is blurred along its own motion.
     """
     length, height, width = id_maps.shape
-    area = float(np.sqrt((cutout.alpha > 127).sum()))
     path = draw_path(rng, (height, width), length, motion, pace)
-    path[:, 0] = np.exp(path[:, 0] - path[0, 0]) * target / area
+    grown = np.exp(path[:, 0] - path[0, 0])
+    cutout = _shrink_to(cutout, float(grown.max()) * target)
+    path[:, 0] = grown * target / _side(cutout)
     if shake is not None:
         path[:, 2:] += shake
     tilt = draw_tilt(rng, length, motion)
@@ -105,6 +112,19 @@ def paste(
             )
             seen = cv2.remap(alpha, map_x, map_y, cv2.INTER_LINEAR)
             _blend(frames[t], id_maps[t], box, layer, seen, object_id, step if smear else None)
+
+
+def _side(cutout: Cutout) -> float:
+    """Square root of a region's area, in pixels."""
+    return float(np.sqrt((cutout.alpha > 127).sum()))
+
+
+def _shrink_to(cutout: Cutout, side: float) -> Cutout:
+    """``cutout`` with the square root of its area at about ``side``, if it is larger."""
+    scale = side / _side(cutout)
+    alpha, _ = shrink(cutout.alpha, scale)
+    # A region of thin lines may vanish where it is averaged.
+    return Cutout(shrink(cutout.rgb, scale)[0], alpha) if (alpha > 127).any() else cutout
 
 
 def _blend(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 from hs2s_core.errors import InvalidDataset
+
+_log = logging.getLogger(__name__)
 
 Names = dict[str, list[str]]
 """Set or folder -> names in it."""
@@ -15,8 +18,10 @@ _FORM = "expected {split: {set: [names]}}"
 def read_splits(path: str | Path) -> dict[str, Names]:
     """All splits of a JSON file ``{split: {set: [name, ...]}}``.
 
+    Entries of another form, such as notes, are passed over with a warning.
+
     Raises:
-        InvalidDataset: the file cannot be read, or is not of that form.
+        InvalidDataset: the file cannot be read, or holds no split.
     """
     try:
         splits = json.loads(Path(path).read_text())
@@ -24,10 +29,13 @@ def read_splits(path: str | Path) -> dict[str, Names]:
         raise InvalidDataset(f"{path}: cannot be read as JSON ({error}); {_FORM}") from error
     if not isinstance(splits, dict):
         raise InvalidDataset(f"{path} holds a {type(splits).__name__}; {_FORM}")
-    for key, names in splits.items():
-        if not isinstance(names, dict) or not all(_is_list(listed) for listed in names.values()):
-            raise InvalidDataset(f"{path}: split {key!r} is of another form; {_FORM}")
-    return splits
+    found = {key: names for key, names in splits.items() if _is_split(names)}
+    if not found:
+        raise InvalidDataset(f"{path} holds no split; {_FORM}")
+    if len(found) < len(splits):
+        others = ", ".join(sorted(splits.keys() - found.keys()))
+        _log.warning("%s: passed over %s, which is no split; %s", path, others, _FORM)
+    return found
 
 
 def read_split(path: str | Path, key: str) -> Names:
@@ -40,6 +48,10 @@ def read_split(path: str | Path, key: str) -> Names:
     if key not in splits:
         raise InvalidDataset(f"{path} has no split {key!r}; it has {', '.join(splits)}")
     return splits[key]
+
+
+def _is_split(names: object) -> bool:
+    return isinstance(names, dict) and all(_is_list(listed) for listed in names.values())
 
 
 def _is_list(listed: object) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from hs2s_core.config import ModelConfig, preset
-from hs2s_core.errors import InvalidConfig
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
 
 __all__ = ["State", "StepOutput", "VideoSegmenter", "build_model"]
@@ -24,18 +23,14 @@ def build_model(
     if isinstance(config, str):
         config = preset(config)
     if config.system == "lite":
+        from hs2s_core.models.lite import HS2SLite, S2SLite
+
+        lite = HS2SLite(config) if config.references else S2SLite(config)
         if pretrained_backbone:
-            raise InvalidConfig(
-                "the lite encoder is our own and has no ImageNet weights; "
-                "build it with pretrained_backbone=False"
-            )
-        if not config.references:
-            from hs2s_core.models.s2s_lite import S2SLite
+            from hs2s_core.models.pretrained import load_lite_backbone
 
-            return S2SLite(config)
-        from hs2s_core.models.lite import HS2SLite
-
-        return HS2SLite(config)
+            load_lite_backbone(lite, pretrained_backbone)
+        return lite
     if config.system == "s2s":
         from hs2s_core.models.s2s import S2S
 

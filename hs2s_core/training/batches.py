@@ -86,8 +86,9 @@ class Batch(NamedTuple):
 class ClipItems(Dataset[Item]):
     """Item ``i`` is drawn with a generator seeded by ``(seed, i)``.
 
-    Each clip draws a length; all of a step's are cut to their shortest (authors' code). That one
-    follows from the seed alone, so processes that share a step's clips do equally many steps.
+    Each step draws one length for all its clips, so that every length of a stage is trained
+    alike; the authors' code cuts a batch to its shortest clip, which leaves nearly none but short
+    ones. The length follows from the seed alone, so processes that share a step agree on it.
     """
 
     def __init__(
@@ -106,28 +107,22 @@ class ClipItems(Dataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         stage, step, first = self._place(index)
-        rng = self._generator(index)
-        own = stage.length(step, rng)
-        clip, chosen = self._draw(rng, stage.size, own)
-        draws = rng.random((own, len(chosen)), np.float32)
-        clips = range(first, first + stage.clips)
-        length = min(stage.length(step, self._generator(i)) for i in clips)
-        id_maps = clip.id_maps[:length]
-        masks = np.stack([id_maps == object_id for object_id in chosen], axis=1)
+        length = stage.length(step, np.random.default_rng([self.seed, first, 1]))
+        rng = np.random.default_rng([self.seed, index])
+        clip, chosen = self._draw(rng, stage.size, length)
+        draws = rng.random((length, len(chosen)), np.float32)
+        masks = np.stack([clip.id_maps == object_id for object_id in chosen], axis=1)
         borders = None
         if self.borders:
             borders = torch.from_numpy(
                 np.stack([[border_classes(mask) for mask in masks_t] for masks_t in masks])
             ).to(torch.uint8)
         return Item(
-            torch.from_numpy(np.ascontiguousarray(clip.frames[:length].transpose(0, 3, 1, 2))),
+            torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2))),
             torch.from_numpy(masks[:, :, None]),
-            torch.from_numpy(draws[:length]),
+            torch.from_numpy(draws),
             borders,
         )
-
-    def _generator(self, index: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, index])
 
     def _draw(
         self, rng: np.random.Generator, size: tuple[int, int], length: int

@@ -36,12 +36,12 @@ class Stage:
     clips: int
     """Clips per step, over all processes."""
     frames_from: int | None = None
-    """If set, a clip's length is drawn uniformly from here to a limit that starts here too..."""
+    """If set, a step's length is drawn uniformly from here to a limit that starts here too..."""
     grow_every: int = 0
     """... and rises by one every so many steps, up to ``frames``; 0: it is ``frames`` at once."""
 
     def length(self, step: int, rng: np.random.Generator) -> int:
-        """Frames of a clip at ``step`` of this stage."""
+        """Frames of the clips at ``step`` of this stage."""
         if self.frames_from is None:
             return self.frames
         grown = self.frames_from + step // self.grow_every if self.grow_every else self.frames
@@ -123,13 +123,26 @@ class TrainingConfig:
     chunk: int = 0
     """Frames that a bidirectional network reads ahead at once, as in propagation; 0: all."""
     pretrained_backbone: bool | str = False
-    """ImageNet start of the encoders: true (torchvision's), or a state-dict file."""
+    """ImageNet start of the encoders: true (the published weights), or a state-dict file."""
+    backbone_rate: float = 1.0
+    """Learning rate of the lite trunk's ImageNet layers, as a fraction of the others'."""
+    freeze_backbone: bool = False
+    """Batch norms of the lite trunk's ImageNet layers keep their statistics."""
+    remember: float = 0.0
+    """Chance, per step, that its frame joins those that later ones are compared with."""
+    references: int = 3
+    """Frames, the first one included, that are compared with at the most while training."""
     start: str | None = None
     """Weights to start from instead of random ones: a file, or ``hs2s-lite`` for the bundled."""
     checkpoint_every: int = 250
 
     def __post_init__(self) -> None:
-        """Refuse an unknown precision."""
+        """Refuse an unknown precision and impossible numbers."""
+        if not 0 <= self.remember <= 1 or self.references < 1:
+            raise InvalidConfig(
+                f"remember is {self.remember} and references {self.references}; expected a chance "
+                "from 0 to 1, and at least one frame"
+            )
         if self.precision not in ("float32", "bfloat16"):
             raise InvalidConfig(
                 f"precision is {self.precision!r}; expected 'float32' or 'bfloat16'"

@@ -82,6 +82,8 @@ def train(
         precision=config.precision,
         checkpointing=config.checkpointing,
         detach=config.detach,
+        remember=config.remember,
+        references=config.references,
         chunk=config.chunk,
     )
     if world_size() > 1:
@@ -94,8 +96,11 @@ def train(
         waited = time.perf_counter() - clock
         settings = run.curriculum.settings(run.step)
         for group in run.optimizer.param_groups:
-            group["lr"] = config.learning_rate * settings.rate
+            group["lr"] = config.learning_rate * settings.rate * group["share"]
         run.model.train()
+        if config.freeze_backbone:
+            for part in run.model.backbones():
+                freeze_norms(part)
         if settings.freeze:
             freeze_norms(run.model)
         # A network's own random choices are the step's: alike in every process, and on resuming.
@@ -143,10 +148,23 @@ def _start(config: TrainingConfig, device: torch.device, initialise: bool) -> Ru
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     model = model.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        _parameter_groups(model, config.backbone_rate),
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
     )
     average = copy.deepcopy(model).requires_grad_(False)
     return Run(model, average, optimizer, Curriculum(config.schedule, config.steps))
+
+
+def _parameter_groups(model: VideoSegmenter, backbone_rate: float) -> list[dict[str, Any]]:
+    """All parameters, and each group's ``share`` of the learning rate."""
+    backbone = {id(p) for part in model.backbones() for p in part.parameters()}
+    rest = [p for p in model.parameters() if id(p) not in backbone]
+    groups = [{"params": rest, "share": 1.0}]
+    if backbone:
+        own = [p for p in model.parameters() if id(p) in backbone]
+        groups.append({"params": own, "share": backbone_rate})
+    return groups
 
 
 def _load_start(model: VideoSegmenter, start: str) -> None:

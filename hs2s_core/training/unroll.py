@@ -37,6 +37,9 @@ class Unroll(nn.Module):
             the backward pass computes each part anew. Results and batch-norm statistics stay the
             same. All frames are encoded as one part, since batch norms pool over them.
         detach: cut the gradient at fed-back masks.
+        remember: chance, per step, that its frame joins those that later steps compare with.
+        references: frames, the first one included, that are compared with at the most; beyond, a
+            new one takes the place of another than the first.
         chunk: frames that a network which is not online sees at once, as :func:`propagate` shows
             them: the given frame is the first of the first chunk. 0: the whole clip.
 
@@ -52,6 +55,8 @@ class Unroll(nn.Module):
         precision: str = "float32",
         checkpointing: bool = False,
         detach: bool = False,
+        remember: float = 0.0,
+        references: int = 3,
         chunk: int = 0,
     ) -> None:
         super().__init__()
@@ -62,6 +67,8 @@ class Unroll(nn.Module):
         self.precision = precision
         self.checkpointing = checkpointing
         self.detach = detach
+        self.remember = remember
+        self.references = references
         self.chunk = chunk
 
     def forward(self, batch: Batch, sampling: float) -> tuple[Tensor, dict[str, Tensor]]:
@@ -73,6 +80,7 @@ class Unroll(nn.Module):
         features = self._encode(batch.frames)
         state = self._call(self.model.begin, features[0], batch.masks[0], batch.owner)
         mask = batch.masks[0]
+        known = 1
         losses: list[Tensor] = []
         sums: dict[str, Tensor] = {}
         chunk = self.chunk or length
@@ -91,6 +99,11 @@ class Unroll(nn.Module):
             for name, term in terms.items():
                 sums[name] = sums.get(name, term.new_zeros(())) + term / (length - 1)
             mask = self._next_mask(output, batch.masks[t], batch.draws[t] < sampling)
+            # Drawn with the step's seed, hence alike in every process.
+            if self.references > 1 and torch.rand(()) < self.remember:
+                slot = None if known < self.references else int(torch.randint(1, known, ()))
+                known += slot is None
+                state = self._call(self.model.remember, features[t], mask, state, batch.owner, slot)
         return torch.stack(losses).mean(), sums
 
     def _encode(self, frames: Tensor) -> list[Any]:

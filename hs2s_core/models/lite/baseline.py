@@ -7,21 +7,17 @@ initializer on (x_0, y_0). From then on the network sees images alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from hs2s_core.config import ModelConfig
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
 from hs2s_core.models.layers import size_of
-from hs2s_core.models.lite import encoder_channels
-from hs2s_core.models.lite_parts import (
-    ConvBlock,
-    ImageFeatures,
-    JoinedBlock,
-    LiteDecoder,
-    MaskStem,
-    Trunk,
-    per_object,
-)
+from hs2s_core.models.lite.blocks import ConvBlock, JoinedBlock, per_object
+from hs2s_core.models.lite.decoder import LiteDecoder
+from hs2s_core.models.lite.network import encoder_channels
+from hs2s_core.models.lite.trunk import ImageFeatures, MaskStem, build_trunk
 from hs2s_core.models.memory import build_memory
 
 
@@ -33,7 +29,7 @@ class S2SLite(VideoSegmenter):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.trunk = Trunk(None)
+        self.trunk = build_trunk(config)
         channels = encoder_channels(config)
         self.encoder = ConvBlock(128, channels)
         self.memory = build_memory(config, channels)
@@ -65,3 +61,7 @@ class S2SLite(VideoSegmenter):
         h, memory = self.memory.step(x, state.objects)
         logits = self.decoder(h, [], features, [], owner, size_of(mask))
         return StepOutput(logits), State(None, memory)
+
+    def backbones(self) -> Sequence[nn.Module]:
+        """See :meth:`VideoSegmenter.backbones`."""
+        return self.trunk.backbones()

@@ -5,11 +5,13 @@ Kept from HS2S (section 3.1): the recurrent memory over (x_t, y_{t-1}), the two 
 Changed, all our decisions: the image trunk is shared by the encoder and the reference
 encoder, so a frame is encoded once for all objects and once as a reference; masks enter
 through a small stem of their own; the references are fused by attention over their
-positions (at stride 8, or 16), where a prior on distance is learned per reference.
+positions (at stride 8, or 16), where a prior on distance is learned per reference. The first
+reference may be several frames at once (:meth:`HS2SLite.remember`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -19,18 +21,10 @@ from torch import Tensor, nn
 from hs2s_core.config import ModelConfig
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
 from hs2s_core.models.layers import size_of
-from hs2s_core.models.lite_parts import (
-    ConvBlock,
-    ImageFeatures,
-    JoinedBlock,
-    LiteDecoder,
-    MaskFeatures,
-    MaskStem,
-    PositionMatching,
-    Reference,
-    Trunk,
-    per_object,
-)
+from hs2s_core.models.lite.blocks import ConvBlock, JoinedBlock, per_object
+from hs2s_core.models.lite.decoder import LiteDecoder
+from hs2s_core.models.lite.matching import PositionMatching, References
+from hs2s_core.models.lite.trunk import ImageFeatures, MaskFeatures, MaskStem, build_trunk
 from hs2s_core.models.memory import build_memory
 
 
@@ -39,7 +33,8 @@ class ObjectState(NamedTuple):
 
     memory: Any
     """Maps (B, width, H/16, W/16), as the memory has them."""
-    first: Reference
+    first: References
+    """(x_0, y_0), and the frames remembered since."""
 
 
 class HS2SLite(VideoSegmenter):
@@ -47,12 +42,10 @@ class HS2SLite(VideoSegmenter):
 
     stride = 16
 
-    def __init__(
-        self, config: ModelConfig, *, key_channels: int = 45, value_channels: int = 48
-    ) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.trunk = Trunk(key_channels)
+        self.trunk = build_trunk(config)
         self.mask_stem = MaskStem()
         # Encoder (x_t, y_{t-1}): the trunk's last stage joined by the mask.
         self.mask_s16 = ConvBlock(32, 48, stride=2)
@@ -61,7 +54,7 @@ class HS2SLite(VideoSegmenter):
         self.memory = build_memory(config, channels)
         # Reference encoder (x_r, y_r): its output is what the attention reads.
         self.encoder_ref = JoinedBlock(80, 32, 64)
-        self.value_ref = nn.Conv2d(64, value_channels - 1, 3, padding=1)
+        self.value_ref = nn.Conv2d(64, config.value_width - 1, 3, padding=1)
         # The first frame may be anywhere by now, the previous one is close.
         closeness = {"first": 0.5, "previous": 20.0} if config.fusion == "matching" else {}
         self.matching = nn.ModuleDict(
@@ -70,7 +63,7 @@ class HS2SLite(VideoSegmenter):
                 for reference in config.references
             }
         )
-        reads = [value_channels] * len(config.references)
+        reads = [config.value_width] * len(config.references)
         self.decoder = LiteDecoder(config.width, reads, masks=[16])
 
     def encode(self, frame: Tensor) -> ImageFeatures:
@@ -104,18 +97,39 @@ class HS2SLite(VideoSegmenter):
         state = State(features, ObjectState(memory, objects.first))
         return StepOutput(logits, match=match), state
 
+    def remember(
+        self,
+        features: ImageFeatures,
+        mask: Tensor,
+        state: State,
+        owner: Tensor,
+        slot: int | None = None,
+    ) -> State:
+        """See :meth:`VideoSegmenter.remember`."""
+        if "first" not in self.matching:
+            return state
+        objects: ObjectState = state.objects
+        new = self._reference(features, self.mask_stem(mask), mask, owner)
+        first = objects.first
+        first = first.and_then(new) if slot is None else first.replaced(slot, new)
+        return state._replace(objects=objects._replace(first=first))
+
+    def backbones(self) -> Sequence[nn.Module]:
+        """See :meth:`VideoSegmenter.backbones`."""
+        return self.trunk.backbones()
+
     def _encode_object(self, image: ImageFeatures, mask: MaskFeatures, owner: Tensor) -> Tensor:
         x: Tensor = self.encoder(image.s16, self.mask_s16(mask.s8), owner)
         return x
 
     def _reference(
         self, image: ImageFeatures, stem: MaskFeatures, mask: Tensor, owner: Tensor
-    ) -> Reference:
+    ) -> References:
         assert image.key is not None, "this trunk makes keys"
         value = self.value_ref(self.encoder_ref(image.s8, stem.s8, owner))
         # Rounded up, as the strided convolutions do.
         value = torch.cat([value, F.avg_pool2d(mask, 8, ceil_mode=True)], dim=1)
-        return Reference(per_object(self._coarse(image.key), owner), self._coarse(value))
+        return References.of(per_object(self._coarse(image.key), owner), self._coarse(value))
 
     def _coarse(self, x: Tensor) -> Tensor:
         """A stride-8 map at the stride of the matching; means of unit keys are fine as keys."""

@@ -1,0 +1,59 @@
+"""From the memory and what the references say to logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hs2s_core.models.lite.blocks import JoinedConv
+from hs2s_core.models.lite.trunk import ImageFeatures
+
+
+class LiteDecoder(nn.Module):
+    """Skip decoder from stride 8 to logits at stride 2, upsampled to the input size."""
+
+    def __init__(
+        self, memory_channels: int, reads: Sequence[int] = (), masks: Sequence[int] = ()
+    ) -> None:
+        super().__init__()
+        self.memory = nn.Conv2d(memory_channels, 64, 1)
+        self.merge_s8 = JoinedConv([64, 80, *reads], 80, 1, image=1)
+        self.conv_s8a = nn.Conv2d(80, 80, 3, padding=1)
+        self.conv_s8b = nn.Conv2d(80, 80, 3, padding=1)
+        self.merge_s4 = JoinedConv([80, 40, *masks], 48, 1, image=1)
+        self.conv_s4 = nn.Conv2d(48, 48, 3, padding=1)
+        self.merge_s2 = JoinedConv([48, 24], 24, 1, image=1)
+        self.conv_s2 = nn.Conv2d(24, 16, 3, padding=1)
+        self.logits = nn.Conv2d(16, 1, 3, padding=1)
+        # Most pixels are background.
+        nn.init.constant_(self.logits.bias, -1.0)  # type: ignore[arg-type]
+
+    def forward(
+        self,
+        h: Tensor,
+        reads: Sequence[Tensor],
+        image: ImageFeatures,
+        masks: Sequence[Tensor],
+        owner: Tensor,
+        size: tuple[int, int],
+    ) -> Tensor:
+        """Logits (B, 1, *size).
+
+        Args:
+            h: (B, width, H/16, W/16), from the memory.
+            reads: (B, ., H/8 or H/16, ...), from the references.
+            image: features of C clips.
+            masks: (B, ., H/4, W/4), from the mask stem.
+            owner: (B,) int64, the clip of each object.
+            size: (H, W) of the input.
+        """
+        x = self.merge_s8([self.memory(h), image.s8, *reads], owner).relu()
+        x = (x + self.conv_s8b(self.conv_s8a(x).relu())).relu()
+        x = self.merge_s4([x, image.s4, *masks], owner).relu()
+        x = (x + self.conv_s4(x)).relu()
+        x = self.merge_s2([x, image.s2], owner).relu()
+        x = self.conv_s2(x).relu()
+        logits: Tensor = self.logits(x)
+        return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)

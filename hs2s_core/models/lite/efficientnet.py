@@ -1,0 +1,112 @@
+"""EfficientNet-Lite0's image layers up to stride 16 (Tan and Le, ICML 2019; its mobile variant).
+
+Written from the published description: mobile inverted bottlenecks (Sandler et al., CVPR 2018)
+without squeeze-and-excitation, with ReLU6. Tensor names are those of the published ImageNet
+weights, whose preprocessing and padding (TensorFlow's "same") are kept.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hs2s_core.models.inputs import denormalise
+
+CHANNELS = (16, 24, 40, 112)
+"""Of the maps at strides 2, 4, 8 and 16."""
+_STEM = 32
+_EPS = 1e-3
+# Kernel, stride, expansion, channels, blocks; the published network's first five stages.
+_STAGES = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+)
+
+
+class SameConv(nn.Conv2d):
+    """A convolution whose output has ``ceil(size / stride)`` cells, padded as TensorFlow does."""
+
+    def __init__(
+        self, in_channels: int, channels: int, kernel: int, stride: int = 1, groups: int = 1
+    ) -> None:
+        super().__init__(
+            in_channels, channels, kernel, stride, kernel // 2, groups=groups, bias=False
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, channels, ceil(H / stride), ceil(W / stride))."""
+        if self.stride[0] == 1:
+            return super().forward(x)
+        # At stride 2 and an even size, TensorFlow pads one cell less before than after. Starting
+        # one step early and leaving out the first result gives just that, without a padded copy.
+        rows, columns = (1 - x.shape[2] % 2, 1 - x.shape[3] % 2)
+        padding = (self.kernel_size[0] // 2 + rows, self.kernel_size[1] // 2 + columns)
+        y = F.conv2d(x, self.weight, self.bias, self.stride, padding, groups=self.groups)
+        return y[:, :, rows:, columns:]
+
+
+class InvertedBottleneck(nn.Module):
+    """Expand by 1 x 1, convolve each channel, project by 1 x 1; add the input where it fits."""
+
+    def __init__(
+        self, in_channels: int, channels: int, kernel: int, stride: int, expansion: int
+    ) -> None:
+        super().__init__()
+        inner = in_channels * expansion
+        self.expands = expansion > 1
+        if self.expands:
+            self._expand_conv = SameConv(in_channels, inner, 1)
+            self._bn0 = nn.BatchNorm2d(inner, eps=_EPS)
+        self._depthwise_conv = SameConv(inner, inner, kernel, stride, groups=inner)
+        self._bn1 = nn.BatchNorm2d(inner, eps=_EPS)
+        self._project_conv = SameConv(inner, channels, 1)
+        self._bn2 = nn.BatchNorm2d(channels, eps=_EPS)
+        self.adds = stride == 1 and in_channels == channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, channels, ceil(H / stride), ceil(W / stride))."""
+        inner = F.relu6(self._bn0(self._expand_conv(x)), inplace=True) if self.expands else x
+        inner = F.relu6(self._bn1(self._depthwise_conv(inner)))
+        change: Tensor = self._bn2(self._project_conv(inner))
+        return x + change if self.adds else change
+
+
+class EfficientNetLite0(nn.Module):
+    """ImageNet-normalised frames in, maps at strides 2, 4, 8 and 16 out; see :data:`CHANNELS`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._conv_stem = SameConv(3, _STEM, 3, 2)
+        self._bn0 = nn.BatchNorm2d(_STEM, eps=_EPS)
+        blocks: list[InvertedBottleneck] = []
+        channels = _STEM
+        ends = []
+        for kernel, stride, expansion, width, count in _STAGES:
+            for place in range(count):
+                blocks.append(
+                    InvertedBottleneck(
+                        channels, width, kernel, stride if place == 0 else 1, expansion
+                    )
+                )
+                channels = width
+            ends.append(len(blocks) - 1)
+        self._blocks = nn.ModuleList(blocks)
+        # The last block of each stride; stages four and five share one.
+        self._ends = (*ends[:3], ends[4])
+
+    def forward(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Maps of ``frame`` (C, 3, H, W), each (C, channels, H, W) over its stride, rounded up."""
+        # The published weights expect grey to be 0 and the range to be about [-1, 1].
+        x = (denormalise(frame) * 255 - 127) / 128
+        x = F.relu6(self._bn0(self._conv_stem(x)))
+        maps = []
+        for place, block in enumerate(self._blocks):
+            x = block(x)
+            if place in self._ends:
+                maps.append(x)
+        s2, s4, s8, s16 = maps
+        return s2, s4, s8, s16
+

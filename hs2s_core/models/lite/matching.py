@@ -1,0 +1,126 @@
+"""Attention of the current frame's positions over those of the frames it is compared with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class References(NamedTuple):
+    """R frames that later ones are compared with, per object, position by position.
+
+    P is the number of positions of a frame: those of its map at the stride of the matching.
+    """
+
+    key: Tensor
+    """(B, R * P, K + 3): unit vectors, and where in its frame each position lies."""
+    value: Tensor
+    """(B, R * P, V); the last channel is the mask, averaged over the position's pixels."""
+    known: Tensor | None = None
+    """(B, R * P) bool, False where an object has fewer frames than others; None: all are known."""
+
+    @classmethod
+    def of(cls, key: Tensor, value: Tensor) -> References:
+        """One frame from its ``key`` (B, K, h, w) and ``value`` (B, V, h, w)."""
+        y, x = _positions(key.shape[2], key.shape[3], key)
+        place = torch.stack([y, x, -(y.square() + x.square())]).expand(key.shape[0], -1, -1, -1)
+        return cls(_tokens(torch.cat([key, place], dim=1)), _tokens(value))
+
+    def and_then(self, other: References) -> References:
+        """The frames of both."""
+        known = None
+        if self.known is not None or other.known is not None:
+            known = torch.cat([self._all_known(), other._all_known()], dim=1)
+        return References(
+            torch.cat([self.key, other.key], dim=1),
+            torch.cat([self.value, other.value], dim=1),
+            known,
+        )
+
+    def replaced(self, slot: int, other: References) -> References:
+        """These frames with the one at ``slot`` (from 0) replaced by the only one of ``other``."""
+        size = other.key.shape[1]
+        start, stop = slot * size, (slot + 1) * size
+
+        def put(old: Tensor, new: Tensor) -> Tensor:
+            return torch.cat([old[:, :start], new, old[:, stop:]], dim=1)
+
+        known = None if self.known is None else put(self.known, other._all_known())
+        return References(put(self.key, other.key), put(self.value, other.value), known)
+
+    @classmethod
+    def join(cls, parts: Sequence[References]) -> References:
+        """One batch out of several; who has fewer frames gets unknown ones."""
+        most = max(part.key.shape[1] for part in parts)
+        alike = all(part.key.shape[1] == most and part.known is None for part in parts)
+
+        def padded(x: Tensor) -> Tensor:
+            return F.pad(x, (0, 0, 0, most - x.shape[1]))
+
+        known = [F.pad(part._all_known(), (0, most - part.key.shape[1])) for part in parts]
+        return cls(
+            torch.cat([padded(part.key) for part in parts]),
+            torch.cat([padded(part.value) for part in parts]),
+            None if alike else torch.cat(known),
+        )
+
+    def _all_known(self) -> Tensor:
+        if self.known is not None:
+            return self.known
+        return torch.ones(self.key.shape[:2], dtype=torch.bool, device=self.key.device)
+
+
+class PositionMatching(nn.Module):
+    """Attention of the current frame's positions over those of references.
+
+    Similarity is ``temperature * cos(q, k) - closeness * d^2`` with d the distance between the
+    positions as a fraction of the geometric mean of the frame's sides; both factors are
+    learned. Expanding d^2 turns the prior into three more channels of the dot product, so
+    the fused attention kernels apply.
+    """
+
+    def __init__(self, temperature: float, closeness: float | None) -> None:
+        super().__init__()
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
+        # Without it, likeness alone counts: the paper's cosine fusion (section 4.5).
+        self.log_closeness = (
+            None if closeness is None else nn.Parameter(torch.tensor(math.log(closeness)))
+        )
+
+    def forward(self, query: Tensor, references: References) -> Tensor:
+        """Read their values at each position of ``query`` (B, K, h, w): (B, V, h, w)."""
+        height, width = query.shape[2:]
+        temperature = self.log_temperature.clamp(max=4.6).exp()
+        closeness = 0.0 if self.log_closeness is None else self.log_closeness.exp()
+        y, x = _positions(height, width, query)
+        near = closeness * torch.stack([2 * y, 2 * x, torch.ones_like(y)])
+        batch = query.shape[0]
+        q = torch.cat([temperature * query, near.expand(batch, -1, -1, -1)], dim=1)
+        known = None if references.known is None else references.known[:, None, None]
+        read = F.scaled_dot_product_attention(
+            _tokens(q).unsqueeze(1),
+            references.key.unsqueeze(1),
+            references.value.unsqueeze(1),
+            attn_mask=known,
+            scale=1.0,
+        )
+        return read.squeeze(1).transpose(1, 2).reshape(batch, -1, height, width)
+
+
+def _tokens(x: Tensor) -> Tensor:
+    """(B, C, h, w) as (B, h * w, C)."""
+    # The fused kernels want channels to be contiguous.
+    return x.flatten(2).transpose(1, 2).contiguous()
+
+
+def _positions(height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Row and column of each cell (h, w), in units of the geometric mean of the sides."""
+    unit = math.sqrt(height * width)
+    y = (torch.arange(height, device=like.device, dtype=like.dtype) + 0.5) / unit
+    x = (torch.arange(width, device=like.device, dtype=like.dtype) + 0.5) / unit
+    return y[:, None].expand(height, width), x[None, :].expand(height, width)

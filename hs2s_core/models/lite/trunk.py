@@ -1,0 +1,133 @@
+"""What the lite networks see: an image trunk shared by all, and a stem for masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hs2s_core.config import ModelConfig
+from hs2s_core.models.layers import resize, size_of
+from hs2s_core.models.lite.blocks import ConvBlock, ResidualBlock
+from hs2s_core.models.lite.efficientnet import CHANNELS, EfficientNetLite0
+
+WIDTHS = (24, 40, 80, 128)
+"""Channels of a trunk's maps at strides 2, 4, 8 and 16."""
+
+
+class ImageFeatures(NamedTuple):
+    """What the trunk sees in C frames; sizes relative to the input, rounded up."""
+
+    s2: Tensor
+    """(C, 24, H/2, W/2)"""
+    s4: Tensor
+    """(C, 40, H/4, W/4)"""
+    s8: Tensor
+    """(C, 80, H/8, W/8)"""
+    s16: Tensor
+    """(C, 128, H/16, W/16)"""
+    key: Tensor | None
+    """(C, K, H/8, W/8) unit vectors over channels, compared between frames."""
+
+
+class MaskFeatures(NamedTuple):
+    """What the mask stem sees in B masks."""
+
+    s4: Tensor
+    """(B, 16, H/4, W/4)"""
+    s8: Tensor
+    """(B, 32, H/8, W/8)"""
+
+
+class Trunk(nn.Module):
+    """Base of the image encoders shared by the current frame and all references.
+
+    Without ``key_channels`` it makes no keys, for a network that compares no frames.
+    """
+
+    def __init__(self, key_channels: int | None) -> None:
+        super().__init__()
+        self.keys = key_channels is not None
+        if key_channels is not None:
+            self.key_s8 = nn.Conv2d(WIDTHS[2], key_channels, 3, padding=1)
+            self.key_s16 = nn.Conv2d(WIDTHS[3], key_channels, 1)
+
+    def maps(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Maps of ``frame`` (C, 3, H, W) at strides 2, 4, 8 and 16, of :data:`WIDTHS` channels."""
+        raise NotImplementedError
+
+    def backbones(self) -> Sequence[EfficientNetLite0]:
+        """The part for which there are ImageNet weights."""
+        return ()
+
+    def forward(self, frame: Tensor) -> ImageFeatures:
+        """Features of ``frame`` (C, 3, H, W)."""
+        s2, s4, s8, s16 = self.maps(frame)
+        if not self.keys:
+            return ImageFeatures(s2, s4, s8, s16, None)
+        key = self.key_s8(s8) + resize(self.key_s16(s16), size_of(s8))
+        return ImageFeatures(s2, s4, s8, s16, F.normalize(key, dim=1))
+
+
+class SmallTrunk(Trunk):
+    """Ours, trained from scratch: what version 2 of the bundled weights had."""
+
+    def __init__(self, key_channels: int | None) -> None:
+        super().__init__(key_channels)
+        self.s2 = ConvBlock(3, 24, stride=2)
+        self.s4 = nn.Sequential(ConvBlock(24, 40, stride=2), ResidualBlock(40))
+        self.s8 = nn.Sequential(ConvBlock(40, 80, stride=2), ResidualBlock(80))
+        self.s16 = nn.Sequential(
+            ConvBlock(80, 128, stride=2), ResidualBlock(128), ResidualBlock(128)
+        )
+
+    def maps(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """See :meth:`Trunk.maps`."""
+        s2 = self.s2(frame)
+        s4 = self.s4(s2)
+        s8 = self.s8(s4)
+        return s2, s4, s8, self.s16(s8)
+
+
+class EfficientNetTrunk(Trunk):
+    """EfficientNet-Lite0, which may start from ImageNet, and a 1 x 1 convolution per stride."""
+
+    def __init__(self, key_channels: int | None) -> None:
+        super().__init__(key_channels)
+        self.body = EfficientNetLite0()
+        self.lateral = nn.ModuleList(
+            ConvBlock(found, width, kernel=1) for found, width in zip(CHANNELS, WIDTHS, strict=True)
+        )
+
+    def maps(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """See :meth:`Trunk.maps`."""
+        s2, s4, s8, s16 = (
+            lateral(x) for lateral, x in zip(self.lateral, self.body(frame), strict=True)
+        )
+        return s2, s4, s8, s16
+
+    def backbones(self) -> Sequence[EfficientNetLite0]:
+        """See :meth:`Trunk.backbones`."""
+        return (self.body,)
+
+
+def build_trunk(config: ModelConfig) -> Trunk:
+    """The trunk that ``config`` names; with keys where references are compared."""
+    kind = EfficientNetTrunk if config.encoder == "efficientnet_lite0" else SmallTrunk
+    return kind(config.key_width if config.references else None)
+
+
+class MaskStem(nn.Module):
+    """Strided convolutions that bring a soft mask to strides 4 and 8."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.s4 = nn.Sequential(ConvBlock(1, 8, stride=2), ConvBlock(8, 16, stride=2))
+        self.s8 = ConvBlock(16, 32, stride=2)
+
+    def forward(self, mask: Tensor) -> MaskFeatures:
+        """Features of ``mask`` (B, 1, H, W) in [0, 1]."""
+        s4 = self.s4(mask)
+        return MaskFeatures(s4, self.s8(s4))
