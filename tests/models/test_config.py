@@ -32,6 +32,8 @@ OTHER: dict[str, Any] = {
     "early_reduction": True,
     "align_corners": True,
     "match_stride": 16,
+    "key_width": 29,
+    "value_width": 32,
     "flow": True,
     "flow_width": 128,
     "cell": "authors",
@@ -41,6 +43,8 @@ OTHER: dict[str, Any] = {
 }
 LITE_READS = {"memory", "fusion", "references", "width", "cell"} | {
     "match_stride",
+    "key_width",
+    "value_width",
     "input_size",
     "keep_aspect",
 }
@@ -50,11 +54,17 @@ def test_every_setting_is_tried() -> None:
     assert set(OTHER) | {"system"} == {field.name for field in dataclasses.fields(ModelConfig)}
 
 
-@pytest.mark.parametrize("name", sorted(set(OTHER) - LITE_READS))
+@pytest.mark.parametrize("name", sorted(set(OTHER) - LITE_READS - {"encoder"}))
 @pytest.mark.parametrize("preset", ["hs2s-lite", "s2s-lite"])
 def test_lite_refuses_what_it_would_ignore(preset: str, name: str) -> None:
     with pytest.raises(InvalidConfig, match=f"^{name} is .* system 'lite' would ignore"):
         dataclasses.replace(PRESETS[preset], **{name: OTHER[name]})
+
+
+def test_lite_has_trunks_of_its_own() -> None:
+    assert build_model(dataclasses.replace(PRESETS["hs2s-lite"], encoder="small"))
+    with pytest.raises(InvalidConfig, match="encoder is 'resnet101'; expected one of small"):
+        dataclasses.replace(PRESETS["hs2s-lite"], encoder="resnet101")
 
 
 @pytest.mark.parametrize("name", sorted(LITE_READS))

@@ -109,4 +109,3 @@ class EfficientNetLite0(nn.Module):
                 maps.append(x)
         s2, s4, s8, s16 = maps
         return s2, s4, s8, s16
-

@@ -1,0 +1,104 @@
+"""The lite networks' own parts: trunk, references, and what is remembered."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hs2s_core.models import VideoSegmenter, build_model
+from hs2s_core.models.base import State, join_states, select_objects
+from hs2s_core.models.lite.efficientnet import SameConv
+from hs2s_core.models.lite.matching import PositionMatching, References
+
+OWNER = torch.zeros(1, dtype=torch.int64)
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("size", [(8, 8), (9, 8), (8, 11), (13, 9)])
+def test_strided_convolutions_pad_as_tensorflow_does(kernel: int, size: tuple[int, int]) -> None:
+    """Half of the missing cells before, the rest after, so that ``ceil(size / 2)`` kernels fit."""
+    torch.manual_seed(0)
+    conv = SameConv(4, 4, kernel, 2, groups=4)
+    x = torch.randn(2, 4, *size)
+    pads = []
+    for side in (size[1], size[0]):
+        missing = max((-(-side // 2) - 1) * 2 + kernel - side, 0)
+        pads += [missing // 2, missing - missing // 2]
+    expected = F.conv2d(F.pad(x, pads), conv.weight, stride=2, groups=4)
+    torch.testing.assert_close(conv(x), expected)
+
+
+@pytest.fixture(scope="module")
+def model() -> VideoSegmenter:
+    torch.manual_seed(0)
+    return build_model("hs2s-lite").eval()
+
+
+def _clip(frames: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(frames, 1, 3, 64, 96, generator=generator)
+    masks = (torch.rand(frames, 1, 1, 64, 96, generator=generator) > 0.5).float()
+    return images, masks
+
+
+@torch.no_grad()
+def _begin(model: VideoSegmenter, remembered: int) -> tuple[State, Tensor]:
+    """State after frame 0 and so many remembered frames, and the mask of frame 0."""
+    images, masks = _clip(4)
+    state = model.begin(model.encode(images[0]), masks[0], OWNER)
+    for t in range(1, 1 + remembered):
+        state = model.remember(model.encode(images[t]), masks[t], state, OWNER)
+    return state, masks[0]
+
+
+@torch.no_grad()
+def _match(model: VideoSegmenter, state: State, mask: Tensor) -> Tensor:
+    """Masks as the matching transports them; a decoder of random weights hardly looks at them."""
+    images, _ = _clip(4)
+    owner = torch.zeros(len(mask), dtype=torch.int64)
+    match = model.step(model.encode(images[3]), mask, state, owner)[0].match
+    assert match is not None
+    return match
+
+
+def test_a_remembered_frame_is_compared_with(model: VideoSegmenter) -> None:
+    state, mask = _begin(model, 0)
+    more, _ = _begin(model, 1)
+    assert (_match(model, state, mask) - _match(model, more, mask)).abs().max() > 1e-4
+    images, masks = _clip(4)
+    with torch.no_grad():
+        first = model.remember(model.encode(images[0]), masks[0], more, OWNER, slot=1)
+    # The same frame twice weighs as much as once.
+    torch.testing.assert_close(
+        _match(model, first, mask), _match(model, state, mask), atol=1e-5, rtol=1e-4
+    )
+
+
+def test_objects_with_few_and_many_references_share_a_batch(model: VideoSegmenter) -> None:
+    """Each predicts what it predicts alone, whatever the other remembers."""
+    few, mask = _begin(model, 0)
+    many, _ = _begin(model, 2)
+    both = _match(model, join_states([few, many]), torch.cat([mask, mask]))
+    alone = torch.cat([_match(model, few, mask), _match(model, many, mask)])
+    torch.testing.assert_close(both, alone, atol=1e-5, rtol=1e-4)
+    picked = select_objects(join_states([few, many]), torch.tensor([1]))
+    torch.testing.assert_close(_match(model, picked, mask), alone[1:], atol=1e-5, rtol=1e-4)
+
+
+def test_a_baseline_without_references_remembers_nothing() -> None:
+    model = build_model("s2s-lite").eval()
+    state, _ = _begin(model, 0)
+    more, _ = _begin(model, 1)
+    torch.testing.assert_close(state, more)
+
+
+def test_unknown_references_are_not_read() -> None:
+    torch.manual_seed(0)
+    matching = PositionMatching(12.0, 0.5)
+    key, value = torch.randn(1, 5, 4, 6), torch.rand(1, 3, 4, 6)
+    one = References.of(key, value)
+    padded = References.join([one, one.and_then(References.of(key.flip(3), value * 9))])
+    query = torch.randn(2, 5, 4, 6)
+    torch.testing.assert_close(matching(query, padded)[:1], matching(query[:1], one))
