@@ -38,7 +38,7 @@ from .writer import FrameWriter
 if TYPE_CHECKING:
     from hs2s_core.media import FrameSource
     from hs2s_core.models import VideoSegmenter
-    from hs2s_core.propagation.session import Prompts
+    from hs2s_core.prompts import PlainPrompts
 
 DEFAULT_OUTPUT = "hs2s"
 _REPORT_SECONDS = 0.25
@@ -208,7 +208,7 @@ def _write_video(
     model: VideoSegmenter,
     name: str,
 ) -> Steps[tuple[int, int, str | None]]:
-    from hs2s_core.propagation.session import propagate as propagate_clip
+    from hs2s_core.propagation import propagate as propagate_clip
 
     sample, clip, prompts = open_video(samples, sample_id, settings.prompt_field)
     masks = {
@@ -233,7 +233,7 @@ def _write_video(
 
 
 def _adapt(
-    model: VideoSegmenter, frames: FrameSource, masks: Prompts, steps: int
+    model: VideoSegmenter, frames: FrameSource, masks: PlainPrompts, steps: int
 ) -> VideoSegmenter:
     from hs2s_core.training.online import adapt
 

@@ -16,7 +16,7 @@ from hs2s_core.errors import HS2SError
 if TYPE_CHECKING:
     from hs2s_core.media.images import RGBImage
     from hs2s_core.media.source import FrameSource
-    from hs2s_core.propagation.prompt_files import PromptMasks
+    from hs2s_core.prompts import Prompts
     from hs2s_core.propagation.propagator import FrameResult
 
 _FPS = 24.0
@@ -30,16 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="MASKS",
         help="a PNG of object ids (or black and white) for the first frame; or a folder of them, "
-        "named as the frames (of a video: by number from 0), where each object starts at its "
-        "first mask",
+        "named as the frames (of a video: by number from 0); every mask counts",
     )
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for one palettised PNG each")
     parser.add_argument(
         "--frame",
         type=int,
-        default=0,
         metavar="N",
-        help="the frame, from 0, that a single PNG belongs to",
+        help="the frame, from 0, that a single PNG belongs to (default: the one it is named "
+        "after, else 0)",
     )
     parser.add_argument(
         "--weights",
@@ -74,13 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Propagate, frame by frame; everything that can be wrong is found before the first."""
     from hs2s_core.media.frames import open_frames
-    from hs2s_core.propagation.prompt_files import read_prompt_files
+    from hs2s_core.prompts import Prompts
 
     if args.chunk < 1:
         raise HS2SError(f"--chunk is {args.chunk}; expected at least 1 frame")
     frames = open_frames(args.source)
     _check_places(args)
-    prompts = read_prompt_files(args.masks, frames, frame=args.frame)
+    prompts = Prompts.from_files(args.masks, frames, frame=args.frame)
     started = time.perf_counter()
     count, ids = _write(args, frames, prompts)
     seconds = time.perf_counter() - started
@@ -122,7 +121,7 @@ def _check_places(args: argparse.Namespace) -> None:
 
 
 def _write(
-    args: argparse.Namespace, frames: FrameSource, prompts: PromptMasks
+    args: argparse.Namespace, frames: FrameSource, prompts: Prompts
 ) -> tuple[int, tuple[int, ...]]:
     """Write every frame's mask; returns how many frames there were, and the objects."""
     from hs2s_core.media.encode import VideoWriter
@@ -147,10 +146,10 @@ def _write(
 
 
 def _results(
-    args: argparse.Namespace, frames: FrameSource, prompts: PromptMasks
+    args: argparse.Namespace, frames: FrameSource, prompts: Prompts
 ) -> Iterator[tuple[RGBImage, FrameResult]]:
     """Frames with their results: decoded once, none kept longer than the network looks ahead."""
-    from hs2s_core.propagation.session import propagate
+    from hs2s_core.propagation import propagate
     from hs2s_core.weights import load_model
 
     model = load_model(args.weights, device=args.device)
@@ -165,9 +164,7 @@ def _results(
         yield waiting.popleft(), result
 
 
-def _read(
-    frames: FrameSource, prompts: PromptMasks, waiting: deque[RGBImage]
-) -> Iterator[RGBImage]:
+def _read(frames: FrameSource, prompts: Prompts, waiting: deque[RGBImage]) -> Iterator[RGBImage]:
     """The frames, each also put in ``waiting``; refuses a file that ends before its masks do."""
     done = 0
     for frame in frames:

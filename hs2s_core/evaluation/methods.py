@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +12,10 @@ from hs2s_core.data.videos import VosVideo
 from hs2s_core.evaluation.protocol import PROTOCOLS, Protocol
 from hs2s_core.evaluation.table import EvaluationTable, FramePair, evaluate_sequence
 from hs2s_core.media.frames import open_frames
+from hs2s_core.prompts import PlainPrompts
 from hs2s_core.propagation.propagator import FrameResult
 
-Method = Callable[
-    [Iterable[npt.NDArray[np.uint8]], Mapping[int, Mapping[int, Any]]], Iterator[FrameResult]
-]
+Method = Callable[[Iterable[npt.NDArray[np.uint8]], PlainPrompts], Iterator[FrameResult]]
 """Frames and prompts in, one result per frame out, as ``propagate`` does."""
 
 UNGROUPED = replace(PROTOCOLS["youtube_vos"], name="youtube_vos_ungrouped", by_seen=False)

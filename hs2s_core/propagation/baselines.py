@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hs2s_core.prompts import PlainPrompts
 from hs2s_core.propagation.propagator import FrameResult
-from hs2s_core.propagation.session import Prompts
 
 IdMap = npt.NDArray[np.unsignedinteger]
 Image = npt.NDArray[np.uint8]
 
 
-def copy_first(frames: Iterable[Image], prompts: Prompts) -> Iterator[FrameResult]:
+def copy_first(frames: Iterable[Image], prompts: PlainPrompts) -> Iterator[FrameResult]:
     """Each object stays where it was given. Arguments and results as in ``propagate``."""
     id_map: IdMap | None = None
     for index, frame in enumerate(frames):
@@ -23,7 +23,7 @@ def copy_first(frames: Iterable[Image], prompts: Prompts) -> Iterator[FrameResul
         yield _result(index, _give(id_map, prompts, index), prompts)
 
 
-def warp_with_flow(frames: Iterable[Image], prompts: Prompts) -> Iterator[FrameResult]:
+def warp_with_flow(frames: Iterable[Image], prompts: PlainPrompts) -> Iterator[FrameResult]:
     """Each id map is the one before, moved by OpenCV's DIS flow (preset medium).
 
     The flow goes from frame t to t - 1, so that each pixel of frame t looks up where it was
@@ -49,13 +49,13 @@ def _look_up(id_map: IdMap, flow: npt.NDArray[np.float32]) -> IdMap:
     return np.asarray(moved, np.uint16)
 
 
-def _give(id_map: IdMap, prompts: Prompts, index: int) -> IdMap:
+def _give(id_map: IdMap, prompts: PlainPrompts, index: int) -> IdMap:
     for object_id, mask in prompts.get(index, {}).items():
         id_map[np.asarray(mask, bool)] = object_id
     return id_map
 
 
-def _result(index: int, id_map: IdMap, prompts: Prompts) -> FrameResult:
+def _result(index: int, id_map: IdMap, prompts: PlainPrompts) -> FrameResult:
     ids = sorted({i for start, masks in prompts.items() if start <= index for i in masks})
     # A baseline has no opinion of how sure it is.
     scores = {object_id: float((id_map == object_id).any()) for object_id in ids}

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hs2s_core.prompts import PlainPrompts
 from hs2s_core.propagation.propagator import FrameResult
-from hs2s_core.propagation.session import Prompts
 
 Image = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -30,12 +30,12 @@ class BoxTracker(Protocol):
         ...
 
 
-def track_mil(frames: Iterable[Image], prompts: Prompts) -> Iterator[FrameResult]:
+def track_mil(frames: Iterable[Image], prompts: PlainPrompts) -> Iterator[FrameResult]:
     """Each object follows OpenCV's MIL tracker. Arguments and results as in ``propagate``."""
     return _track(frames, prompts, _Mil)
 
 
-def track_camshift(frames: Iterable[Image], prompts: Prompts) -> Iterator[FrameResult]:
+def track_camshift(frames: Iterable[Image], prompts: PlainPrompts) -> Iterator[FrameResult]:
     """Each object follows OpenCV's CamShift on its colours, likewise."""
     return _track(frames, prompts, _CamShift)
 
@@ -101,7 +101,7 @@ class _CamShift:
 
 
 def _track(
-    frames: Iterable[Image], prompts: Prompts, start: Callable[[Image, Mask, Box], BoxTracker]
+    frames: Iterable[Image], prompts: PlainPrompts, start: Callable[[Image, Mask, Box], BoxTracker]
 ) -> Iterator[FrameResult]:
     tracked: dict[int, tuple[BoxTracker, Mask]] = {}
     for index, frame in enumerate(frames):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from itertools import islice
 
 import numpy as np
@@ -10,16 +10,14 @@ import numpy.typing as npt
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.models.base import VideoSegmenter
+from hs2s_core.prompts import PlainPrompts, Prompts, check_clip
 from hs2s_core.propagation.propagator import FrameResult, Propagator
-
-Prompts = Mapping[int, Mapping[int, npt.ArrayLike]]
-"""Frame index (0-based) -> object id -> (H, W) mask."""
 
 
 def propagate(
     model: VideoSegmenter,
     frames: Iterable[npt.NDArray[np.uint8]],
-    prompts: Prompts,
+    prompts: Prompts | PlainPrompts,
     *,
     merge: str = "argmax",
     chunk: int = 16,
@@ -33,7 +31,7 @@ def propagate(
     Args:
         model: a network from :func:`hs2s_core.weights.load_model`.
         frames: RGB uint8 (H, W, 3) each, e.g. from :func:`hs2s_core.media.open_frames`.
-        prompts: at least one mask; see :data:`Prompts`.
+        prompts: at least one mask: :class:`Prompts`, or frame -> object id -> (H, W) mask.
         merge: how objects compete for pixels, see :class:`Propagator`.
         chunk: frames that a network which is not online (Bi-HS2S) sees at once: more help it,
             and need memory in proportion. Online networks see one frame at a time.
@@ -43,11 +41,8 @@ def propagate(
         HS2SError: no prompt, or one beyond the clip's end (at once where the length is known).
         InvalidMask: a prompt that does not fit its frame.
     """
-    given = {index: masks for index, masks in prompts.items() if masks}
-    if not given:
-        raise HS2SError("no prompt: expected at least one mask on one frame")
+    given = check_clip(Prompts.of(prompts), frames)
     total = len(frames) if isinstance(frames, Sized) else None
-    _check_indices(given, total)
     if chunk < 1:
         raise HS2SError(f"chunk is {chunk}; expected at least 1 frame")
     return _run(Propagator(model, merge=merge), frames, given, total, chunk, progress)
@@ -72,13 +67,4 @@ def _run(
             done += 1
             if progress is not None:
                 progress(done, total)
-    _check_indices(prompts, done)
-
-
-def _check_indices(prompts: Prompts, total: int | None) -> None:
-    wrong = [i for i in prompts if i < 0 or (total is not None and i >= total)]
-    if wrong:
-        raise HS2SError(
-            f"prompts at frames {sorted(wrong)}, but the clip has frames 0 to "
-            f"{total - 1 if total is not None else '?'}"
-        )
+    prompts.check(None, done)

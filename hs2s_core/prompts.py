@@ -1,0 +1,270 @@
+"""What a user gives: masks of objects at frames, checked once, from the reader to the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hs2s_core.errors import HS2SError, InvalidMask
+from hs2s_core.media.images import natural_key
+from hs2s_core.media.masks import BoolMask, check_prompt, read_id_map, split_objects
+from hs2s_core.media.source import FrameSource
+
+POLICIES = ("all", "first")
+"""Which of an object's masks count: every one, or that of its first frame alone."""
+LARGEST_ID = 65535
+
+PlainPrompts = Mapping[int, Mapping[int, npt.ArrayLike]]
+"""Frame (0-based) -> object id -> (H, W) mask: how prompts may be written down by hand."""
+
+
+class Prompt:
+    """The mask of one object in one frame; the frame thereby is a key frame of the object.
+
+    ``frame`` is 0-based, ``object_id`` positive and stable through the video, ``size`` the mask's
+    (H, W). Kept packed, as a video may have thousands.
+    """
+
+    __slots__ = ("_bits", "_box", "frame", "object_id", "size")
+
+    def __init__(self, frame: int, object_id: int, mask: npt.ArrayLike) -> None:
+        """Check what is given: ``mask`` is (H, W), bool or as ``check_prompt`` takes it.
+
+        Raises:
+            HS2SError: a frame below 0, an object id outside of 1 to 65535.
+            InvalidMask: a mask that is not (H, W), is not binary or has no pixel.
+        """
+        self.object_id = _check_id(object_id)
+        self.frame = _check_frame(frame)
+        shape = np.shape(mask)
+        checked = check_prompt(mask, shape[:2], name=self.name)
+        self.size = (shape[0], shape[1])
+        rows, columns = np.flatnonzero(checked.any(1)), np.flatnonzero(checked.any(0))
+        self._box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        self._bits = np.packbits(checked[self._box], axis=1)
+
+    @property
+    def mask(self) -> BoolMask:
+        """(H, W) bool, a copy."""
+        mask = np.zeros(self.size, bool)
+        width = self._box[1].stop - self._box[1].start
+        mask[self._box] = np.unpackbits(self._bits, axis=1, count=width)
+        return mask
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"object {self.object_id} in frame {self.frame}"
+
+
+class Prompts(Mapping[int, Mapping[int, BoolMask]]):
+    """All prompts of a video. Reads as frame -> object id -> mask, both ascending.
+
+    Immutable: :meth:`put` and :meth:`drop` return others.
+    """
+
+    def __init__(self, prompts: Iterable[Prompt] = (), *, policy: str = "all") -> None:
+        """Collect ``prompts``; ``policy`` is one of :data:`POLICIES`.
+
+        Raises:
+            HS2SError: two prompts for one object in one frame, or an unknown policy.
+        """
+        if policy not in POLICIES:
+            raise HS2SError(f"policy is {policy!r}; expected one of {', '.join(POLICIES)}")
+        frames: dict[int, dict[int, Prompt]] = {}
+        known: dict[int, int] = {}
+        for prompt in sorted(prompts, key=lambda prompt: (prompt.frame, prompt.object_id)):
+            first = known.setdefault(prompt.object_id, prompt.frame)
+            if policy == "first" and prompt.frame > first:
+                continue
+            given = frames.setdefault(prompt.frame, {})
+            if prompt.object_id in given:
+                raise HS2SError(
+                    f"{prompt.name}: two prompts; expected one mask per object and frame. Join "
+                    "them to one mask, or give the other object an id of its own."
+                )
+            given[prompt.object_id] = prompt
+        self._frames = frames
+
+    @classmethod
+    def of(cls, prompts: PlainPrompts | Prompts) -> Prompts:
+        """``prompts`` themselves, or those that a plain mapping writes down."""
+        if isinstance(prompts, Prompts):
+            return prompts
+        return cls(
+            Prompt(frame, object_id, mask)
+            for frame, masks in prompts.items()
+            for object_id, mask in masks.items()
+        )
+
+    @classmethod
+    def from_files(
+        cls,
+        masks: Path,
+        frames: FrameSource,
+        *,
+        frame: int | None = None,
+        policy: str = "all",
+    ) -> Prompts:
+        """The masks of one PNG, or of a folder of PNGs named after their frames.
+
+        Args:
+            masks: a PNG of object ids (or black and white: object 1); or a folder of such files,
+                each named after its frame: the stem of the frame's image, or its 0-based number
+                in a video file (``00017.png``).
+            frames: the clip; every mask must have its size.
+            frame: 0-based, only for a single PNG. Without it, a PNG that is named after a frame
+                belongs to that one, any other to frame 0.
+            policy: one of :data:`POLICIES`.
+
+        Raises:
+            InvalidMask: a file that is unreadable, of another size, or belongs to no frame; no
+                object in any of them.
+        """
+        found = [
+            Prompt(
+                index,
+                object_id,
+                check_prompt(mask, frames.size, name=f"{path}: object {object_id}"),
+            )
+            for index, path in _placed_files(masks, frames, frame)
+            for object_id, mask in split_objects(read_id_map(path, black_and_white=True)).items()
+        ]
+        if not found:
+            raise InvalidMask(
+                f"{masks}: no object in it, only background; expected pixels with an object id "
+                "from 1."
+            )
+        return cls(found, policy=policy)
+
+    def __getitem__(self, frame: int) -> Mapping[int, BoolMask]:
+        return {object_id: prompt.mask for object_id, prompt in self._frames[frame].items()}
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._frames)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """Ids of all objects, ascending."""
+        return tuple(sorted({object_id for given in self._frames.values() for object_id in given}))
+
+    def key_frames(self, object_id: int) -> tuple[int, ...]:
+        """The frames in which an object is given, ascending."""
+        return tuple(frame for frame, given in self._frames.items() if object_id in given)
+
+    def put(self, prompt: Prompt) -> Prompts:
+        """These and ``prompt``, which takes the place of another for its object and frame."""
+        return Prompts([*self.drop(prompt.frame, prompt.object_id).each(), prompt])
+
+    def drop(self, frame: int, object_id: int) -> Prompts:
+        """These without that one, if it is among them."""
+        gone = (frame, object_id)
+        return Prompts(each for each in self.each() if (each.frame, each.object_id) != gone)
+
+    def check(self, size: tuple[int, int] | None, length: int | None) -> Prompts:
+        """These themselves, if they fit a clip of ``length`` frames of ``size`` (H, W).
+
+        None is for what is not known yet.
+
+        Raises:
+            HS2SError: no prompt at all, or one beyond the clip's end.
+            InvalidMask: a mask of another size.
+        """
+        if not self._frames:
+            raise HS2SError("no prompt: expected at least one mask on one frame")
+        late = [] if length is None else [frame for frame in self._frames if frame >= length]
+        if late:
+            raise HS2SError(
+                f"prompts at frames {late}, but the clip has {length} frames, numbered from 0"
+            )
+        for prompt in self.each():
+            if size is not None and prompt.size != tuple(size):
+                check_prompt(prompt.mask, size, name=prompt.name)
+        return self
+
+    def each(self) -> Iterator[Prompt]:
+        """One after another, by frame and object."""
+        for given in self._frames.values():
+            yield from given.values()
+
+
+def _check_id(object_id: object) -> int:
+    if not isinstance(object_id, (int, np.integer)) or not 0 < object_id <= LARGEST_ID:
+        raise HS2SError(f"object id {object_id!r}: expected a whole number from 1 to {LARGEST_ID}")
+    return int(object_id)
+
+
+def _check_frame(frame: object) -> int:
+    if not isinstance(frame, (int, np.integer)) or frame < 0:
+        raise HS2SError(f"prompt at frame {frame!r}; expected a whole number from 0")
+    return int(frame)
+
+
+def _placed_files(
+    masks: Path, frames: FrameSource, frame: int | None
+) -> Iterator[tuple[int, Path]]:
+    """(frame, file), each file at the frame it belongs to."""
+    names = None if frames.names is None else {name: i for i, name in enumerate(frames.names)}
+    if not masks.is_dir():
+        place = _place(masks.stem, names, frames) or 0 if frame is None else frame
+        if not has_frame(frames, place):
+            raise InvalidMask(
+                f"{masks}: given for frame {place}, but {frames.description} has frames 0 to "
+                f"{len(frames) - 1}."
+            )
+        yield place, masks
+        return
+    if frame is not None:
+        raise InvalidMask(
+            f"{masks}: a folder of masks, each named after its frame, with frame {frame} given "
+            "beside it. Give one of its PNGs, or leave the frame out."
+        )
+    files = [path for path in masks.glob("*.png") if not path.name.startswith(".")]
+    if not files:
+        raise InvalidMask(f"{masks}: no PNG files in this folder; expected one mask per key frame.")
+    for path in sorted(files, key=lambda path: natural_key(path.name)):
+        named = _place(path.stem, names, frames)
+        if named is None:
+            known = f"the number of a frame, 0 to {len(frames) - 1}"
+            if names is not None:
+                known = "the name of a frame, such as " + ", ".join(list(names)[:3])
+            raise InvalidMask(
+                f"{path}: belongs to no frame of {frames.description}; expected as its name "
+                f"{known}. Rename it, or give one PNG and its --frame."
+            )
+        yield named, path
+
+
+def _place(stem: str, names: Mapping[str, int] | None, frames: FrameSource) -> int | None:
+    """The frame that a mask file called ``stem`` belongs to, by its name alone."""
+    if names is not None:
+        return names.get(stem)
+    number = int(stem) if stem.isascii() and stem.isdigit() else None
+    return number if number is not None and has_frame(frames, number) else None
+
+
+def check_clip(prompts: Prompts, frames: Iterable[object]) -> Prompts:
+    """``prompts``, checked against as much of a clip as is known before it is read."""
+    if isinstance(frames, FrameSource):
+        last = max(prompts, default=0)
+        return prompts.check(frames.size, None if has_frame(frames, last) else len(frames))
+    return prompts.check(None, len(frames) if isinstance(frames, Sized) else None)
+
+
+def has_frame(frames: FrameSource, index: int) -> bool:
+    """Whether a clip has frame ``index``; looks, where a container's claim says that it has not."""
+    if index < 0:
+        return False
+    if index < len(frames):
+        return True
+    try:
+        frames.at(index)
+    except IndexError:
+        return False
+    return True

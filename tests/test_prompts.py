@@ -1,0 +1,125 @@
+"""Prompts: what they refuse, what they keep, and how files become prompts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from hs2s_core.errors import HS2SError, InvalidMask
+from hs2s_core.media.frames import open_frames
+from hs2s_core.media.masks import write_id_map
+from hs2s_core.prompts import Prompt, Prompts
+
+SIZE = (20, 30)
+
+
+def box(top: int, left: int, side: int = 6) -> npt.NDArray[np.bool_]:
+    """A square mask."""
+    mask = np.zeros(SIZE, bool)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+@given(arrays(bool, st.tuples(st.integers(1, 40), st.integers(1, 40))).filter(np.any))
+def test_a_mask_comes_back_as_it_was_given(mask: npt.NDArray[np.bool_]) -> None:
+    assert np.array_equal(Prompt(0, 1, mask).mask, mask)
+
+
+def test_every_mask_of_an_object_counts_unless_only_the_first_is_asked_for() -> None:
+    each = [Prompt(5, 1, box(0, 0)), Prompt(2, 1, box(3, 3)), Prompt(5, 2, box(9, 9))]
+    prompts = Prompts(each)
+    assert list(prompts) == [2, 5]
+    assert list(prompts[5]) == [1, 2]
+    assert prompts.object_ids == (1, 2)
+    assert prompts.key_frames(1) == (2, 5)
+    first = Prompts(each, policy="first")
+    assert (first.key_frames(1), first.key_frames(2)) == ((2,), (5,))
+
+
+def test_a_plain_mapping_is_read_as_prompts() -> None:
+    prompts = Prompts.of({3: {7: box(1, 1)}, 1: {}})
+    assert list(prompts) == [3]
+    assert np.array_equal(prompts[3][7], box(1, 1))
+    assert Prompts.of(prompts) is prompts
+
+
+def test_changes_leave_the_original_alone() -> None:
+    prompts = Prompts.of({0: {1: box(0, 0)}})
+    more = prompts.put(Prompt(4, 2, box(5, 5))).put(Prompt(0, 1, box(8, 8)))
+    assert np.array_equal(more[0][1], box(8, 8))
+    assert np.array_equal(prompts[0][1], box(0, 0))
+    assert list(more.drop(0, 1)) == [4]
+    assert list(more.drop(7, 1)) == [0, 4]
+
+
+@pytest.mark.parametrize(
+    ("frame", "object_id", "mask", "message"),
+    [
+        (0, 0, box(0, 0), "object id 0"),
+        (0, 65536, box(0, 0), "65536"),
+        (0, 1.5, box(0, 0), "whole number"),
+        (-1, 1, box(0, 0), "frame -1"),
+        (0, 1, np.zeros(SIZE, bool), "object 1 in frame 0: the mask is empty"),
+        (0, 1, np.full(SIZE, 0.3), "soft mask"),
+        (0, 1, np.ones((20, 30, 3)), "shape"),
+    ],
+)
+def test_bad_prompts_are_refused_when_they_are_made(
+    frame: int, object_id: int, mask: npt.NDArray[np.generic], message: str
+) -> None:
+    with pytest.raises(HS2SError, match=message):
+        Prompt(frame, object_id, mask)
+
+
+def test_two_prompts_for_one_object_in_one_frame_are_refused() -> None:
+    for policy in ("all", "first"):
+        with pytest.raises(HS2SError, match="object 3 in frame 1: two prompts"):
+            Prompts([Prompt(1, 3, box(0, 0)), Prompt(1, 3, box(5, 5))], policy=policy)
+    with pytest.raises(HS2SError, match="policy"):
+        Prompts(policy="last")
+
+
+def test_prompts_must_fit_the_clip() -> None:
+    prompts = Prompts.of({4: {1: box(0, 0)}})
+    assert prompts.check(SIZE, 5) is prompts
+    with pytest.raises(HS2SError, match=r"frames \[4\].* 4 frames"):
+        prompts.check(SIZE, 4)
+    with pytest.raises(InvalidMask, match="transpose"):
+        prompts.check(SIZE[::-1], None)
+    with pytest.raises(HS2SError, match="no prompt"):
+        Prompts().check(SIZE, 5)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Eight frames called 00000.png and so on."""
+    (tmp_path / "clip").mkdir()
+    for index in range(8):
+        Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(tmp_path / f"clip/{index:05d}.png")
+    return tmp_path / "clip"
+
+
+def test_a_mask_named_after_a_frame_belongs_to_it(clip: Path, tmp_path: Path) -> None:
+    frames = open_frames(clip)
+    for name in ("00005.png", "mask.png"):
+        write_id_map(tmp_path / name, box(2, 2))
+    assert list(Prompts.from_files(tmp_path / "00005.png", frames)) == [5]
+    assert list(Prompts.from_files(tmp_path / "00005.png", frames, frame=0)) == [0]
+    assert list(Prompts.from_files(tmp_path / "mask.png", frames)) == [0]
+
+
+def test_a_folder_gives_every_mask_in_it(clip: Path, tmp_path: Path) -> None:
+    folder, frames = tmp_path / "masks", open_frames(clip)
+    for index in (1, 6):
+        write_id_map(folder / f"{index:05d}.png", box(index, index) * np.uint8(4))
+    assert Prompts.from_files(folder, frames).key_frames(4) == (1, 6)
+    assert Prompts.from_files(folder, frames, policy="first").key_frames(4) == (1,)
+    with pytest.raises(InvalidMask, match="leave the frame out"):
+        Prompts.from_files(folder, frames, frame=3)
