@@ -131,7 +131,7 @@ class Prompts(Mapping[int, Mapping[int, BoolMask]]):
                 check_prompt(mask, frames.size, name=f"{path}: object {object_id}"),
             )
             for index, path in _placed_files(masks, frames, frame)
-            for object_id, mask in split_objects(read_id_map(path, black_and_white=True)).items()
+            for object_id, mask in split_objects(read_id_map(path)).items()
         ]
         if not found:
             raise InvalidMask(
@@ -258,13 +258,5 @@ def check_clip(prompts: Prompts, frames: Iterable[object]) -> Prompts:
 
 
 def has_frame(frames: FrameSource, index: int) -> bool:
-    """Whether a clip has frame ``index``; looks, where a container's claim says that it has not."""
-    if index < 0:
-        return False
-    if index < len(frames):
-        return True
-    try:
-        frames.at(index)
-    except IndexError:
-        return False
-    return True
+    """Whether a clip has frame ``index``; counts where the container claims less."""
+    return index >= 0 and (index < len(frames) or index < frames.count())
