@@ -31,7 +31,7 @@ from ..labels import mask_fields
 from ..progress import Progress
 from ..videos import source_info, videos_of
 from .form_parts import count, dropdown, mark, refuse, target_videos
-from .live import run_delegated, run_live
+from .live import is_live, run_delegated, run_live
 
 _TITLE = "Evaluate masks (J&F)"
 # The form answers within about this time; what is left is checked when the run starts.
@@ -125,7 +125,7 @@ class EvaluateVos(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Progress messages for the App; the numbers when the run is delegated."""
-        if ctx.delegated:
+        if not is_live(ctx):
             return _shown(run_delegated(ctx, _steps(ctx)))
         return run_live(ctx, lambda: _steps(ctx), lambda results: _finish(ctx, results))
 
@@ -221,7 +221,6 @@ def _add_fields(
             "prediction_field",
             names,
             default=settings.prediction_field,
-            required=True,
             label="Predictions",
             description="Frame field with the masks to evaluate, of any model",
             view=dropdown(labels),
@@ -230,7 +229,6 @@ def _add_fields(
             "truth_field",
             names,
             default=settings.truth_field,
-            required=True,
             label="Truth",
             description="Frame field with the true masks; it is only read",
             view=dropdown(labels),
@@ -238,7 +236,6 @@ def _add_fields(
         "eval_key": inputs.str(
             "eval_key",
             default=settings.eval_key,
-            required=True,
             label="Name of the evaluation",
             description="Its fields start with this: <name>_jf, <name>_j, <name>_f, ...",
         ),
@@ -247,7 +244,6 @@ def _add_fields(
         "protocol",
         list(PROTOCOLS),
         default=DEFAULT_PROTOCOL,
-        required=True,
         label="Protocol",
         view=dropdown({name: name for name in PROTOCOLS}),
     )

@@ -17,7 +17,7 @@ from ..labels import mask_fields
 from ..progress import Progress
 from ..videos import videos_of
 from .form_parts import count, dropdown, mark, refuse, target_videos
-from .live import run_delegated, run_live
+from .live import is_live, run_delegated, run_live
 
 _TITLE = "Export masks (PNG)"
 _LISTED = 10
@@ -104,7 +104,7 @@ class ExportVos(foo.Operator):
                 yield ctx.ops.notify(f"{number} not written", variant="warning")
             yield ctx.ops.show_output(self.resolve_output(ctx).to_json(), _shown(summary))
 
-        if ctx.delegated:
+        if not is_live(ctx):
             return _shown(run_delegated(ctx, steps()))
         return run_live(ctx, steps, finish)
 
@@ -152,7 +152,6 @@ def _form(ctx: foo.ExecutionContext) -> types.Object:
             "field",
             names,
             default=settings.field,
-            required=True,
             label="Masks",
             view=dropdown(labels),
         ),
@@ -166,7 +165,6 @@ def _form(ctx: foo.ExecutionContext) -> types.Object:
             "layout",
             list(LAYOUTS),
             default=settings.layout,
-            required=True,
             label="Layout",
             view=dropdown(LAYOUTS),
         ),

@@ -43,6 +43,14 @@ def run_live(
         yield ctx.ops.notify(describe(error), variant="error")
 
 
+def is_live(ctx: foo.ExecutionContext) -> bool:
+    """Whether the App asks, and shows messages; a script or a delegated run wants the result.
+
+    Only the App's requests name the operator: FiftyOne's server would refuse others.
+    """
+    return not ctx.delegated and "operator_uri" in ctx.request_params
+
+
 def run_delegated(ctx: foo.ExecutionContext, steps: Steps[Result]) -> Result:
     """Run to the end, noting the progress with the delegated operation."""
     return drive(steps, lambda step: ctx.set_progress(progress=step.fraction, label=step.label))

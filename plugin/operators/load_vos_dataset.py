@@ -16,7 +16,7 @@ from ..dataset import LoadSummary, load, run
 from ..load_plan import DEFAULT_LABEL_FIELD, InvalidSettings, LoadPlan, plan_load
 from ..progress import Progress
 from .form_parts import count, dropdown, mark
-from .live import run_delegated, run_live
+from .live import is_live, run_delegated, run_live
 
 _TITLE = "Load a VOS dataset"
 _LISTED = 10
@@ -102,7 +102,7 @@ class LoadVosDataset(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Progress messages for the App; the summary when the load is delegated."""
-        if ctx.delegated:
+        if not is_live(ctx):
             return _result(run_delegated(ctx, _steps(ctx)))
         # A closed browser tab ends it; the finished videos stay, and the next load goes on.
         return run_live(ctx, lambda: _steps(ctx), lambda summary: _finish(ctx, summary))

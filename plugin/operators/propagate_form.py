@@ -105,7 +105,6 @@ def _add_fields(
         "prompt_field",
         fields,
         default=settings.prompt_field,
-        required=True,
         label="Prompt field",
         description="Frame field with masks; each object is followed from its first one",
         view=dropdown({name: f"frames.{name}" for name in fields}),
@@ -113,7 +112,6 @@ def _add_fields(
     output = inputs.str(
         "output_field",
         default=DEFAULT_OUTPUT,
-        required=True,
         label="Output field",
         description="Frame field for the propagated masks",
     )
@@ -149,7 +147,6 @@ def _add_model(inputs: types.Object, ctx: foo.ExecutionContext) -> None:
         "model",
         [*shipped, _FROM_FILE],
         default=shipped[0],
-        required=True,
         label="Model",
         view=dropdown({**{name: name for name in shipped}, _FROM_FILE: "A weights file ..."}),
     )

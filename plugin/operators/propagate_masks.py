@@ -15,7 +15,7 @@ from ..progress import Progress
 from ..propagation import DEFAULT_OUTPUT, Summary, propagate, run
 from ..videos import videos_of
 from .form_parts import count
-from .live import run_delegated, run_live
+from .live import is_live, run_delegated, run_live
 from .propagate_form import build_form, model_params, read_model, read_settings
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class PropagateMasks(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Progress messages for the App; the summary when the run is delegated."""
-        if ctx.delegated:
+        if not is_live(ctx):
             return _result(run_delegated(ctx, _steps(ctx)))
         return run_live(ctx, lambda: _steps(ctx), lambda summary: _finish(ctx, summary))
 

@@ -19,7 +19,7 @@ from ..predictions import ReadSummary
 from ..progress import Progress
 from ..videos import videos_of
 from .form_parts import count, dropdown, mark, target_videos
-from .live import run_delegated, run_live
+from .live import is_live, run_delegated, run_live
 
 _TITLE = "Read masks (PNG)"
 _DEFAULT_FIELD = "predictions"
@@ -78,7 +78,7 @@ class ReadVosPredictions(foo.Operator):
             yield ctx.ops.reload_dataset()
             yield ctx.ops.show_output(self.resolve_output(ctx).to_json(), _shown(summary))
 
-        if ctx.delegated:
+        if not is_live(ctx):
             return _shown(run_delegated(ctx, steps()))
         return run_live(ctx, steps, finish)
 
@@ -111,7 +111,7 @@ def _form(ctx: foo.ExecutionContext) -> types.Object:
             mark(folder, str(error))
         else:
             inputs.view("found", types.Notice(label=f"{count(len(found))} in this folder"))
-    inputs.str("field", default=_DEFAULT_FIELD, required=True, label="Frame field to write")
+    inputs.str("field", default=_DEFAULT_FIELD, label="Frame field to write")
     names = sorted(mask_fields(samples))
     if names:
         inputs.enum(

@@ -57,7 +57,6 @@ class ReviewViews(foo.Operator):
             "eval_key",
             keys,
             default=keys[-1],
-            required=True,
             label="Evaluation",
             view=dropdown({name: name for name in keys}),
         )
@@ -66,7 +65,6 @@ class ReviewViews(foo.Operator):
             "show",
             offered,
             default=offered[0],
-            required=True,
             label="View to open",
             description="All of them are saved",
             view=dropdown({name: VIEWS[name].description for name in offered}),

@@ -428,7 +428,7 @@ class TestSettings:
 class TestOperator:
     def context(self, **params: Any) -> foo.ExecutionContext:
         return foo.ExecutionContext(
-            request_params={"dataset_name": None, "params": params},
+            request_params={"dataset_name": None, "params": params, "operator_uri": "x"},
             executor=Executor(),
             operator_uri="@hs2s/vos/load_vos_dataset",
         )

@@ -40,7 +40,11 @@ def videos(dataset: fo.Dataset) -> fo.Dataset:
 
 def context(samples: fo.Dataset | fo.DatasetView, **params: Any) -> foo.ExecutionContext:
     dataset = samples if isinstance(samples, fo.Dataset) else samples._dataset
-    request: dict[str, Any] = {"dataset_name": dataset.name, "params": params}
+    request: dict[str, Any] = {
+        "dataset_name": dataset.name,
+        "params": params,
+        "operator_uri": "@hs2s/vos/x",
+    }
     if isinstance(samples, fo.DatasetView):
         request["view"] = samples._serialize()
     return foo.ExecutionContext(request_params=request, executor=Executor())

@@ -47,7 +47,7 @@ def videos(dataset: fo.Dataset, make_video: MakeVideo) -> fo.Dataset:
 
 def context(samples: fo.Dataset | fo.DatasetView, **params: Any) -> foo.ExecutionContext:
     dataset = samples if isinstance(samples, fo.Dataset) else samples._dataset
-    request = {"dataset_name": dataset.name, "params": params}
+    request = {"dataset_name": dataset.name, "params": params, "operator_uri": "@hs2s/vos/x"}
     if isinstance(samples, fo.DatasetView):
         request["view"] = samples._serialize()
     if "selected" in params:
@@ -277,3 +277,17 @@ def test_loaded_networks_cannot_be_delegated(
 ) -> None:
     with pytest.raises(HS2SError, match="cannot be handed to another process"):
         registered(videos, "truth", model=CopyNetwork(), delegate=True)
+
+
+def test_operators_are_executed_by_name_with_what_has_no_default(
+    registered: PropagateMasks, videos: fo.Dataset, weights: str, tmp_path: Path
+) -> None:
+    """FiftyOne's own call for scripts: defaults are applied, and the result comes back."""
+    for name, params, key in (
+        ("propagate_masks", {}, "done"),
+        ("evaluate_vos", {"prediction_field": "hs2s", "truth_field": "truth"}, "videos"),
+        ("export_vos", {"field": "truth", "out_dir": str(tmp_path / "masks")}, "videos"),
+        ("read_vos_predictions", {"folder": str(tmp_path / "masks")}, "videos"),
+    ):
+        ended = foo.execute_operator(f"@hs2s/vos/{name}", {"dataset": videos}, params=params)
+        assert ended.result[key] == 2
