@@ -208,7 +208,7 @@ def test_a_bfloat16_step_is_close_to_a_float32_one(name: str) -> None:
     flat = [torch.cat([g.flatten() for g in grads]) for grads in (gradients, others)]
     assert flat[1].isfinite().all()
     # Deep and random with batch norms over a few values, the others turn rounding into chaos.
-    if name in ("hs2s", "s2s++", "hs2s-lite"):
+    if name in ("hs2s", "s2s++"):
         assert torch.cosine_similarity(*flat, dim=0) > 0.9
 
 
@@ -274,9 +274,9 @@ def test_a_bidirectional_network_sees_as_much_as_when_it_propagates() -> None:
         return [result.scores[1] for result in results[1:]]
 
     for chunk in (1, 3, 7):
-        assert unrolled(chunk) == pytest.approx(propagated(chunk), rel=1e-4)
+        assert unrolled(chunk) == pytest.approx(propagated(chunk), rel=1e-5)
     assert unrolled(0) == unrolled(7)
-    assert unrolled(3) != pytest.approx(unrolled(7), rel=1e-4)
+    assert unrolled(3) != pytest.approx(unrolled(7), rel=1e-5)
 
 
 def test_a_negative_chunk_is_refused() -> None:
