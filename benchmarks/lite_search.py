@@ -62,7 +62,7 @@ def main() -> None:
         if not done.exists():
             model = dataclasses.replace(preset("hs2s-lite"), **VARIANTS[name])
             trained = train(dataclasses.replace(recipe, model=model), folder)
-            scores = score(partial(propagate, trained), videos, frames)
+            scores = score(partial(propagate, trained, direction="forward"), videos, frames)
             done.write_text(json.dumps(scores, indent=2) + "\n")
     print(f"{recipe.steps} steps, {len(videos)} videos\n")
     print("| variant | M parameters | G multiply-adds | " + " | ".join(COLUMNS) + " |")

@@ -40,7 +40,9 @@ def main() -> None:
         tables, started, cpu = [], time.perf_counter(), time.process_time()
         for video in videos:
             network = _adapted(model, video, int(steps), float(rate or 0))
-            table = score_video(partial(propagate, network), video, frames=arguments.frames)
+            table = score_video(
+                partial(propagate, network, direction="forward"), video, frames=arguments.frames
+            )
             tables.append(table)
             print(f"{setting:10} {video.name:20} {_line(table)}", flush=True)
         wall, used = time.perf_counter() - started, time.process_time() - cpu

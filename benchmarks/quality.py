@@ -63,7 +63,10 @@ def main() -> None:
     report = {}
     for name in arguments.methods:
         method = BASELINES.get(name) or partial(
-            propagate, load_model(name, device="cpu"), merge=arguments.merge
+            propagate,
+            load_model(name, device="cpu"),
+            direction="forward",
+            merge=arguments.merge,
         )
         label = Path(name).stem[:12]
         objects: list[Scores] = []

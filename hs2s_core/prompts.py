@@ -154,6 +154,11 @@ class Prompts(Mapping[int, Mapping[int, BoolMask]]):
         """Ids of all objects, ascending."""
         return tuple(sorted({object_id for given in self._frames.values() for object_id in given}))
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the masks; there must be one."""
+        return next(self.each()).size
+
     def key_frames(self, object_id: int) -> tuple[int, ...]:
         """The frames in which an object is given, ascending."""
         return tuple(frame for frame, given in self._frames.items() if object_id in given)

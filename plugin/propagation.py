@@ -89,9 +89,9 @@ def propagate(
 ) -> Summary:
     """Propagate the masks of ``prompt_field`` through each video, into ``output_field``.
 
-    Each object starts at the first frame in which it has a mask, and is followed to the end of
-    its video. Results are frame-level ``Detections``: ``index``, ``instance`` and ``label`` come
-    from the prompt, ``confidence`` from the model.
+    Each object starts at the first frame in which it has a mask, and is followed from there to the
+    start and to the end of its video. Results are frame-level ``Detections``: ``index``,
+    ``instance`` and ``label`` come from the prompt, ``confidence`` from the model.
 
     Args:
         samples: a dataset or view of videos; where a view filters labels, only the visible ones
@@ -208,26 +208,31 @@ def _write_video(
     model: VideoSegmenter,
     name: str,
 ) -> Steps[tuple[int, int, str | None]]:
-    from hs2s_core.propagation import propagate as propagate_clip
+    from hs2s_core.prompts import Prompts
+    from hs2s_core.propagation.clip import ClipSettings, walk_clip
+    from hs2s_core.propagation.network import NetworkEngine
 
     sample, clip, prompts = open_video(samples, sample_id, settings.prompt_field)
-    masks = {
-        index: {object_id: clip.to_frame(mask) for object_id, mask in frame.items()}
-        for index, frame in prompts.by_index().items()
-    }
+    masks = Prompts.of(
+        {
+            index: {object_id: clip.to_frame(mask) for object_id, mask in frame.items()}
+            for index, frame in prompts.by_index().items()
+        }
+    )
     if settings.online_steps:
         yield Progress(0.0, f"{name}: learning its first masks")
         model = _adapt(model, clip.frames, masks, settings.online_steps)
     writer = FrameWriter(sample, settings.output_field)
-    total, frames, told = len(clip.frames), 0, 0.0
-    for result in propagate_clip(model, clip.frames, masks):
-        frames += 1
-        if result.ids:
-            id_map = clip.to_video(result.id_map)
-            writer.add(result.index + 1, to_detections(id_map, prompts.objects, result.scores))
+    length, frames, told = len(clip.frames), 0, 0.0
+    for done, total, result in walk_clip(NetworkEngine(model), clip.frames, masks, ClipSettings()):
+        if result is not None:
+            frames += 1
+            if result.ids:
+                id_map = clip.to_video(result.id_map)
+                writer.add(result.index + 1, to_detections(id_map, prompts.objects, result.scores))
         if time.monotonic() - told > _REPORT_SECONDS:
             told = time.monotonic()
-            yield Progress(frames / max(total, frames), f"{name}: frame {frames} of {total}")
+            yield Progress(done / (total or done), f"{name}: frame {frames} of {length}")
     writer.flush()
     return frames, len(prompts.objects), clip.remark(frames)
 

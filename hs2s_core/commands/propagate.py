@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING
 from hs2s_core.errors import HS2SError
 
 if TYPE_CHECKING:
-    from hs2s_core.media.images import RGBImage
     from hs2s_core.media.source import FrameSource
     from hs2s_core.prompts import Prompts
     from hs2s_core.propagation.propagator import FrameResult
@@ -81,7 +79,8 @@ def run(args: argparse.Namespace) -> int:
     _check_places(args)
     prompts = Prompts.from_files(args.masks, frames, frame=args.frame)
     started = time.perf_counter()
-    count, ids = _write(args, frames, prompts)
+    count = _write(args, frames, prompts)
+    ids = prompts.object_ids
     seconds = time.perf_counter() - started
     print(
         f"{len(ids)} object{'s' * (len(ids) != 1)} through {count} frames in {seconds:.1f} s "
@@ -120,35 +119,31 @@ def _check_places(args: argparse.Namespace) -> None:
         )
 
 
-def _write(
-    args: argparse.Namespace, frames: FrameSource, prompts: Prompts
-) -> tuple[int, tuple[int, ...]]:
-    """Write every frame's mask; returns how many frames there were, and the objects."""
+def _write(args: argparse.Namespace, frames: FrameSource, prompts: Prompts) -> int:
+    """Write every frame's mask; returns how many frames there were."""
     from hs2s_core.media.encode import VideoWriter
     from hs2s_core.media.masks import write_id_map
     from hs2s_core.media.overlay import draw_masks
 
     count = 0
-    ids: tuple[int, ...] = ()
     with ExitStack() as stack:
         video = None
         if args.overlay is not None:
             fps = args.fps or frames.fps or _FPS
             video = stack.enter_context(VideoWriter(args.overlay, frames.size, fps))
-        for frame, result in _results(args, frames, prompts):
+        for result in _results(args, frames, prompts):
             name = frames.names[result.index] if frames.names is not None else f"{result.index:05d}"
             write_id_map(args.out / f"{name}.png", result.id_map)
             if video is not None:
-                video.write(draw_masks(frame, result.id_map))
-            count, ids = result.index + 1, result.ids
+                video.write(draw_masks(frames.at(result.index), result.id_map))
+            count = result.index + 1
             _show_progress(count, len(frames))
-    return count, ids
+    return count
 
 
 def _results(
     args: argparse.Namespace, frames: FrameSource, prompts: Prompts
-) -> Iterator[tuple[RGBImage, FrameResult]]:
-    """Frames with their results: decoded once, none kept longer than the network looks ahead."""
+) -> Iterator[FrameResult]:
     from hs2s_core.propagation import propagate
     from hs2s_core.weights import load_model
 
@@ -159,24 +154,7 @@ def _results(
         first = min(prompts)
         print(f"adapting to the masks of frame {first}: {args.online_steps} steps", file=sys.stderr)
         model = adapt(model, frames.at(first), prompts[first], args.online_steps)
-    waiting: deque[RGBImage] = deque()
-    for result in propagate(model, _read(frames, prompts, waiting), prompts, chunk=args.chunk):
-        yield waiting.popleft(), result
-
-
-def _read(frames: FrameSource, prompts: Prompts, waiting: deque[RGBImage]) -> Iterator[RGBImage]:
-    """The frames, each also put in ``waiting``; refuses a file that ends before its masks do."""
-    done = 0
-    for frame in frames:
-        waiting.append(frame)
-        yield frame
-        done += 1
-    late = sorted(index for index in prompts if index >= done)
-    if late:
-        raise HS2SError(
-            f"{frames.description}: ended after {done} frames, but masks were given for frames "
-            f"{late}; the file may be damaged."
-        )
+    return propagate(model, frames, prompts, chunk=args.chunk)
 
 
 def _show_progress(done: int, total: int) -> None:

@@ -1,6 +1,20 @@
-"""Masks through a clip: :class:`Propagator` frame by frame, :func:`propagate` for all of it."""
+"""Masks through a clip: :func:`propagate` for all of it, :class:`Propagator` frame by frame."""
 
+from hs2s_core.prompts import Prompt, Prompts
 from hs2s_core.propagation.clip import propagate
+from hs2s_core.propagation.engine import Engine
 from hs2s_core.propagation.propagator import FrameResult, Propagator
+from hs2s_core.propagation.snapshot import Snapshot
+from hs2s_core.propagation.timeline import Stretch, timeline
 
-__all__ = ["FrameResult", "Propagator", "propagate"]
+__all__ = [
+    "Engine",
+    "FrameResult",
+    "Prompt",
+    "Prompts",
+    "Propagator",
+    "Snapshot",
+    "Stretch",
+    "propagate",
+    "timeline",
+]

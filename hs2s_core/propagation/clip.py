@@ -1,70 +1,292 @@
-"""Whole clips: prompts at any frame, results frame by frame."""
+"""Whole clips: stretches are walked forwards and backwards, blended, and settled frame by frame."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sized
-from itertools import islice
-
-import numpy as np
-import numpy.typing as npt
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import NamedTuple
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.media.images import RGBImage
+from hs2s_core.media.masks import BoolMask
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.prompts import PlainPrompts, Prompts, check_clip
-from hs2s_core.propagation.propagator import FrameResult, Propagator
+from hs2s_core.propagation.blending import Source, blend, disagreement, to_logits, to_soft
+from hs2s_core.propagation.engine import Engine, SoftMask
+from hs2s_core.propagation.network import NetworkEngine
+from hs2s_core.propagation.propagator import FrameResult, check_merge, settle
+from hs2s_core.propagation.reels import Reel
+from hs2s_core.propagation.timeline import Stretch, timeline
+from hs2s_core.propagation.walk import FrameReader, Lane, Window, walk
+
+REFERENCES = 4
+"""Key frames that a stretch is compared with at most."""
+Progress = Callable[[int, int | None], None]
+Keep = Callable[[Stretch], Reel]
+"""Where the masks of a stretch are kept."""
+
+
+class Step(NamedTuple):
+    """One frame walked through, in one direction."""
+
+    done: int
+    """Frames so far, in all directions."""
+    total: int | None
+    """How many those will be, where that is known."""
+    result: FrameResult | None
+    """Of the frames that are wanted, in their order; None on a way backwards."""
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """How a clip is propagated."""
+
+    direction: str = "both"
+    """``both``, ``forward`` or ``backward``, see :func:`timeline`."""
+    first: int = 0
+    """The first frame that is wanted, 0-based."""
+    last: int | None = None
+    """The last one; None for the clip's."""
+    objects: Collection[int] | None = None
+    """Ids of the objects that are wanted; None for all."""
+    merge: str = "argmax"
+    """How objects compete for pixels, see :class:`Propagator`."""
+    chunk: int = 16
+    """Frames that a network which is not online (Bi-HS2S) sees at once: more help it, and need
+    memory in proportion. Online networks see one frame at a time."""
+    soft: bool = False
+    """Whether results carry soft masks."""
+
+    def __post_init__(self) -> None:
+        check_merge(self.merge)
+        if self.chunk < 1:
+            raise HS2SError(f"chunk is {self.chunk}; expected at least 1 frame")
 
 
 def propagate(
-    model: VideoSegmenter,
-    frames: Iterable[npt.NDArray[np.uint8]],
+    model: VideoSegmenter | Engine,
+    frames: Iterable[RGBImage],
     prompts: Prompts | PlainPrompts,
     *,
+    direction: str = "both",
+    first: int = 0,
+    last: int | None = None,
+    objects: Collection[int] | None = None,
     merge: str = "argmax",
     chunk: int = 16,
-    progress: Callable[[int, int | None], None] | None = None,
+    soft: bool = False,
+    progress: Progress | None = None,
 ) -> Iterator[FrameResult]:
-    """Segment every frame of a clip, forwards; yields one result per frame, from frame 0.
+    """Segment the frames of a clip; yields one result per frame, in order.
 
-    Frames before an object's first prompt do not show it. Nothing per frame is kept: memory
-    does not grow with the clip.
+    Every prompt makes its frame a key frame of its object. Between two of them an object is
+    followed from both, and the two results are blended; before the first and after the last it is
+    followed from that one. Objects then compete for pixels. Memory does not grow with the clip:
+    what is followed backwards waits on disk, in a temporary file.
 
     Args:
-        model: a network from :func:`hs2s_core.weights.load_model`.
-        frames: RGB uint8 (H, W, 3) each, e.g. from :func:`hs2s_core.media.open_frames`.
+        model: a network from :func:`hs2s_core.weights.load_model`, or another engine.
+        frames: RGB uint8 (H, W, 3) each, e.g. from :func:`hs2s_core.media.open_frames`. What can
+            be read only once, such as a generator, can only be followed forwards.
         prompts: at least one mask: :class:`Prompts`, or frame -> object id -> (H, W) mask.
+        direction: ``both``, ``forward`` or ``backward``. Forwards alone, an object is not shown
+            before its first prompt, and a later prompt starts it anew.
+        first: the first frame that is wanted, 0-based.
+        last: the last one; None for the clip's.
+        objects: ids of the objects that are wanted; None for all.
         merge: how objects compete for pixels, see :class:`Propagator`.
-        chunk: frames that a network which is not online (Bi-HS2S) sees at once: more help it,
-            and need memory in proportion. Online networks see one frame at a time.
-        progress: called with the frames done and, where known, the frames in all.
+        chunk: see :class:`ClipSettings`.
+        soft: whether results carry soft masks.
+        progress: called with the frames done, in all directions, and how many those will be where
+            that is known.
 
     Raises:
         HS2SError: no prompt, or one beyond the clip's end (at once where the length is known).
         InvalidMask: a prompt that does not fit its frame.
     """
-    given = check_clip(Prompts.of(prompts), frames)
-    total = len(frames) if isinstance(frames, Sized) else None
-    if chunk < 1:
-        raise HS2SError(f"chunk is {chunk}; expected at least 1 frame")
-    return _run(Propagator(model, merge=merge), frames, given, total, chunk, progress)
+    settings = ClipSettings(direction, first, last, objects, merge, chunk, soft)
+    engine = NetworkEngine(model) if isinstance(model, VideoSegmenter) else model
+    return _results(walk_clip(engine, frames, Prompts.of(prompts), settings), progress)
 
 
-def _run(
-    propagator: Propagator,
-    frames: Iterable[npt.NDArray[np.uint8]],
+def _results(steps: Iterator[Step], progress: Progress | None) -> Iterator[FrameResult]:
+    for done, total, result in steps:
+        if progress is not None:
+            progress(done, total)
+        if result is not None:
+            yield result
+
+
+def walk_clip(
+    engine: Engine,
+    frames: Iterable[RGBImage],
     prompts: Prompts,
-    total: int | None,
-    chunk: int,
-    progress: Callable[[int, int | None], None] | None,
-) -> Iterator[FrameResult]:
-    done = 0
-    source = iter(frames)
-    size = 1 if propagator.model.online else chunk
-    while block := list(islice(source, size)):
-        if not propagator.model.online:
-            propagator.look_ahead(block)
-        for frame in block:
-            yield propagator.step(frame, prompts.get(done))
-            done += 1
-            if progress is not None:
-                progress(done, total)
-    prompts.check(None, done)
+    settings: ClipSettings,
+    *,
+    keep: Keep | None = None,
+    length: int | None = None,
+) -> Iterator[Step]:
+    """:func:`propagate` step by step, so that it can be watched and stopped on every way.
+
+    Raises at once what that raises before work. ``keep`` says where the masks of a stretch are
+    kept for other runs, and ``length`` is the true number of frames where it is known.
+    """
+    check_clip(prompts, frames)
+    reader = FrameReader(frames)
+    claimed = len(frames) if isinstance(frames, Sized) else None
+    stretches = timeline(
+        prompts,
+        direction=settings.direction,
+        first=settings.first,
+        last=settings.last,
+        objects=settings.objects,
+        references=REFERENCES if engine.references else 1,
+    )
+    alone = all(each.forward and len(each.keys) == 1 for each in stretches)
+    if not reader.turns and not alone:
+        raise HS2SError(
+            "these frames can be read only once, forwards; give a list of frames or a clip from "
+            "open_frames, or one prompt per object at its first frame and direction='forward'"
+        )
+    return _Clip(engine, reader, prompts, settings, stretches, length).run(keep, claimed)
+
+
+class _Clip:
+    """One pass over a clip."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        reader: FrameReader,
+        prompts: Prompts,
+        settings: ClipSettings,
+        stretches: Sequence[Stretch],
+        length: int | None,
+    ) -> None:
+        self._engine = engine
+        self._reader = reader
+        self._prompts = prompts
+        self._settings = settings
+        self._length = length
+        self._size = prompts.size
+        self._forward = [stretch for stretch in stretches if stretch.forward]
+        self._groups = _overlapping([stretch for stretch in stretches if not stretch.forward])
+        self._begin = min([settings.first, *(stretch.start for stretch in self._forward)])
+
+    def run(self, keep: Keep | None, claimed: int | None) -> Iterator[Step]:
+        """Every step of every direction; ``claimed`` is how many frames the clip says to have."""
+        total, done = self._walked(claimed), 0
+        end = self._begin
+        reels: dict[Stretch, Reel] = {}
+        groups = list(self._groups)
+        with tempfile.TemporaryFile() as file:
+            back: Keep = keep or (lambda stretch: Reel(file))
+            for number, masks in self._walk_forward(keep or (lambda stretch: None)):
+                end = number + 1
+                while groups and _frames(groups[0])[-1] <= number:
+                    for _ in self._walk_backward(groups.pop(0), back, reels):
+                        done += 1
+                        yield Step(done, total, None)
+                done += 1
+                wanted = number >= self._settings.first
+                result = self._settle(number, masks, reels) if wanted else None
+                yield Step(done, None if total is None else max(total, done), result)
+                for stretch in [each for each in reels if each.start <= end]:
+                    del reels[stretch]
+                if not reels:
+                    file.truncate(0)
+        if self._settings.last is None:
+            self._prompts.check(None, end)
+
+    def _walked(self, claimed: int | None) -> int | None:
+        """How many frames are walked through in all directions, as far as the clip claims."""
+        last = self._settings.last
+        if last is None and claimed is None:
+            return None
+        stop = claimed if last is None else last + 1
+        assert stop is not None
+        return stop - self._begin + sum(len(_frames(group)) for group in self._groups)
+
+    def _walk_forward(
+        self, keep: Callable[[Stretch], Reel | None]
+    ) -> Iterator[tuple[int, dict[Stretch, SoftMask]]]:
+        stop = self._length if self._settings.last is None else self._settings.last + 1
+        numbers = count(self._begin) if stop is None else range(self._begin, stop)
+        window = Window(self._reader, forward=True, chunk=self._chunk)
+        lanes = self._lanes(self._forward)
+        return walk(lanes, numbers, window, keep, known=self._length is not None)
+
+    def _walk_backward(
+        self, group: Sequence[Stretch], keep: Keep, reels: dict[Stretch, Reel]
+    ) -> Iterator[object]:
+        """Follow a group backwards to its end, frame by frame; puts its masks in ``reels``."""
+        reels |= {stretch: keep(stretch) for stretch in group}
+        frames = _frames(group)
+        window = Window(self._reader, forward=False, chunk=self._chunk, lowest=frames[-1])
+        return walk(self._lanes(group), frames, window, reels.__getitem__, known=True)
+
+    def _lanes(self, stretches: Iterable[Stretch]) -> list[Lane]:
+        return [
+            Lane(stretch, self._engine.sibling(), self._prompts, self._reader)
+            for stretch in stretches
+        ]
+
+    @property
+    def _chunk(self) -> int:
+        return 1 if self._engine.online else self._settings.chunk
+
+    def _settle(
+        self, number: int, masks: dict[Stretch, SoftMask], reels: dict[Stretch, Reel]
+    ) -> FrameResult:
+        wanted = self._settings.objects
+        given = {
+            object_id: mask
+            for object_id, mask in self._prompts.get(number, {}).items()
+            if wanted is None or object_id in wanted
+        }
+        sources: dict[int, list[Source]] = {}
+        for stretch, mask in masks.items():
+            sources.setdefault(stretch.object_id, []).append(Source(mask, number - stretch.start))
+        for stretch, reel in reels.items():
+            if stretch.covers(number):
+                distance = stretch.start - number
+                sources.setdefault(stretch.object_id, []).append(
+                    Source(reel[distance - 1], distance)
+                )
+        return self._blended(number, sources, given)
+
+    def _blended(
+        self, number: int, sources: Mapping[int, Sequence[Source]], given: Mapping[int, BoolMask]
+    ) -> FrameResult:
+        """Blend what each object's sources say, then let objects compete."""
+        ids = sorted(sources)
+        blended = [blend(sources[object_id]) for object_id in ids]
+        logits = to_logits(blended).to(self._engine.device) if ids else None
+        result = settle(number, self._size, ids, logits, given, self._settings.merge)
+        soft = dict(zip(ids, map(to_soft, blended), strict=True))
+        pairs = {i: each for i, each in sources.items() if len(each) == 2}
+        return replace(
+            result,
+            disagreement={i: disagreement(a.mask, b.mask) for i, (a, b) in pairs.items()},
+            distance={i: min(each.distance for each in sources[i]) for i in ids}
+            | dict.fromkeys(given, 0),
+            soft=soft if self._settings.soft else None,
+        )
+
+
+def _overlapping(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
+    """Backward stretches in groups that share frames, so that each frame is decoded once."""
+    groups: list[list[Stretch]] = []
+    for stretch in sorted(stretches, key=lambda each: each.end or 0):
+        if groups and (stretch.end or 0) <= _frames(groups[-1])[0]:
+            groups[-1].append(stretch)
+        else:
+            groups.append([stretch])
+    return groups
+
+
+def _frames(group: Sequence[Stretch]) -> range:
+    """The frames of a group of backward stretches, in the order in which they are walked."""
+    return range(max(each.start for each in group), min(each.end or 0 for each in group) - 1, -1)

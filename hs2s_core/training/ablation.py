@@ -73,7 +73,7 @@ def run_ablation(
                 claim(done.parent, row)
                 shown = report(row.steps) if report is not None else None
                 model = train(row, done.parent, device=device, report=shown)
-                method = partial(propagate, model.eval())
+                method = partial(propagate, model.eval(), direction="forward")
             found = score(method, videos, frames)
             done.parent.mkdir(parents=True, exist_ok=True)
             done.write_text(json.dumps(found, indent=2) + "\n")

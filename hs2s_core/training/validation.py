@@ -50,7 +50,9 @@ class Validation:
         model.eval()
         scores = []
         for video in self.videos:
-            table = score_video(partial(propagate, model), video, frames=self.config.frames)
+            table = score_video(
+                partial(propagate, model, direction="forward"), video, frames=self.config.frames
+            )
             overall = table.summary().overall
             if overall is not None:
                 scores.append(overall.jf)

@@ -56,7 +56,6 @@ def test_video_and_overlay(video: Path, weights: Path, run: Run, tmp_path: Path)
     assert status == 0
     assert str(overlay) in said
     assert sorted(path.name for path in out.iterdir()) == [f"{i:05d}.png" for i in range(FRAMES)]
-    assert not read_id_map(out / "00001.png").any()
     assert np.array_equal(read_id_map(out / "00002.png") > 0, mask)
     shown = open_frames(overlay)
     assert len(shown) == FRAMES
@@ -123,12 +122,19 @@ def test_a_source_that_ends_before_its_masks(
     clip: Path, weights: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a damaged video does, whose header promises more frames than it holds."""
-    monkeypatch.setattr(ImageFrames, "__iter__", lambda self: (self.at(i) for i in range(2)))
+    whole = ImageFrames.at
+
+    def at(self: ImageFrames, index: int) -> np.ndarray:
+        if index >= 2:
+            raise IndexError
+        return whole(self, index)
+
+    monkeypatch.setattr(ImageFrames, "at", at)
     out = tmp_path / "out"
     status, _, err = run("propagate", clip / "frames", clip / "masks", out, "--weights", weights)
     assert status == 2
-    assert "ended after 2 frames" in err
-    assert "[2, 3, 4, 5]" in err
+    assert "the clip ended before it" in err
+    assert "a mask is given for frame" in err
 
 
 def test_nothing_is_overwritten_without_a_word(

@@ -16,8 +16,9 @@ from hs2s_core.config import PRESETS
 from hs2s_core.errors import HS2SError, InvalidMask
 from hs2s_core.media.masks import object_ids, read_id_map, write_id_map
 from hs2s_core.models import build_model
-from hs2s_core.models.base import VideoSegmenter, map_tree
+from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.propagation import Propagator, propagate
+from hs2s_core.propagation.network import NetworkEngine
 
 SIZE = (90, 122)
 
@@ -45,6 +46,14 @@ def box(top: int, left: int, side: int = 30) -> npt.NDArray[np.bool_]:
     return mask
 
 
+def masks(propagator: Propagator) -> torch.Tensor:
+    """The soft masks (B, 1, h, w) that the next step is given."""
+    engine = propagator.engine
+    assert isinstance(engine, NetworkEngine)
+    assert engine._masks is not None
+    return engine._masks
+
+
 def test_the_prompt_frame_shows_the_prompt(model: VideoSegmenter) -> None:
     result = Propagator(model).step(frame(0), {4: box(10, 10), 2: box(50, 70)})
     assert result.ids == (2, 4)
@@ -62,14 +71,13 @@ def test_one_batch_equals_one_by_one(model: VideoSegmenter) -> None:
         given = {0: {7: box(10, 10)}, 2: {9: box(40, 60)}}.get(t, {})
         company.step(frame(t), given)
         alone.step(frame(t), {i: m for i, m in given.items() if i == 7})
-        assert alone._masks is not None
-        assert company._masks is not None
-        torch.testing.assert_close(company._masks[:1], alone._masks, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(masks(company)[:1], masks(alone), rtol=1e-4, atol=1e-5)
 
 
 def test_a_late_object_leaves_the_masks_of_others_alone(model: VideoSegmenter) -> None:
     alone = list(propagate(model, map(frame, range(5)), {0: {7: box(10, 10)}}))
-    both = list(propagate(model, map(frame, range(5)), {0: {7: box(10, 10)}, 2: {9: box(40, 60)}}))
+    late = {0: {7: box(10, 10)}, 2: {9: box(40, 60)}}
+    both = list(propagate(model, map(frame, range(5)), late, direction="forward"))
     assert (both[1].id_map == alone[1].id_map).all()
     assert both[1].ids == (7,)
     assert both[2].ids == (7, 9)
@@ -123,9 +131,10 @@ def test_one_object_merges_alike_in_both_ways(model: VideoSegmenter) -> None:
         assert (a.id_map == b.id_map).mean() > 0.999
 
 
-def test_a_second_prompt_restarts_the_object(model: VideoSegmenter) -> None:
+def test_forwards_a_second_prompt_restarts_the_object(model: VideoSegmenter) -> None:
     prompts = {0: {1: box(10, 10), 2: box(40, 60)}, 2: {1: box(50, 10)}}
-    corrected = list(propagate(model, map(frame, range(4)), prompts))
+    frames = [frame(t) for t in range(4)]
+    corrected = list(propagate(model, frames, prompts, direction="forward"))
     fresh = list(propagate(model, map(frame, range(2, 4)), {0: {1: box(50, 10)}}))
     assert (corrected[2].mask(1) == box(50, 10)).all()
     assert corrected[3].ids == (1, 2)
@@ -133,8 +142,9 @@ def test_a_second_prompt_restarts_the_object(model: VideoSegmenter) -> None:
     assert (corrected[3].mask(1)[~other] == fresh[1].mask(1)[~other]).all()
 
 
-def test_frames_before_the_first_prompt_are_empty(model: VideoSegmenter) -> None:
-    results = list(propagate(model, map(frame, range(3)), {2: {1: box(0, 0)}}))
+def test_forwards_frames_before_the_first_prompt_are_empty(model: VideoSegmenter) -> None:
+    frames = map(frame, range(3))
+    results = list(propagate(model, frames, {2: {1: box(0, 0)}}, direction="forward"))
     assert [result.ids for result in results] == [(), (), (1,)]
     assert not results[0].id_map.any()
 
@@ -154,9 +164,7 @@ def test_state_does_not_grow(model: VideoSegmenter) -> None:
     propagator = Propagator(model)
 
     def held() -> int:
-        sizes: list[int] = []
-        map_tree(lambda x: sizes.append(x.numel()) or x, propagator._state)
-        return sum(sizes)
+        return sum(tensor.numel() for tensor in propagator.snapshot().tensors.values())
 
     seen = []
     tracemalloc.start()
@@ -213,7 +221,7 @@ def test_bad_frames_and_ids_are_refused(model: VideoSegmenter) -> None:
     with pytest.raises(HS2SError, match="object id 0"):
         propagator.step(frame(0), {0: box(0, 0)})
     propagator.step(frame(0), {1: box(0, 0)})
-    with pytest.raises(HS2SError, match="reset"):
+    with pytest.raises(HS2SError, match="start anew"):
         propagator.step(frame(1)[:50])
     with pytest.raises(HS2SError, match="merge"):
         Propagator(model, merge="best")
@@ -225,8 +233,9 @@ def test_prompts_outside_the_clip_are_refused_before_work(model: VideoSegmenter)
         propagate(model, frames, {})
     with pytest.raises(HS2SError, match=r"\[5\]"):
         propagate(model, frames, {5: {1: box(0, 0)}})
+    late = {0: {1: box(0, 0)}, 5: {2: box(0, 0)}}
     with pytest.raises(HS2SError, match=r"\[5\]"):
-        list(propagate(model, iter(frames), {0: {1: box(0, 0)}, 5: {1: box(0, 0)}}))
+        list(propagate(model, iter(frames), late, direction="forward"))
 
 
 @pytest.mark.parametrize("size", [(64, 64), (65, 131), (480, 100)])
@@ -251,7 +260,10 @@ def test_a_network_that_looks_ahead_goes_in_chunks(two_way: VideoSegmenter) -> N
     """Results come for every frame, with late objects, whatever the chunk; it matters, though."""
     prompts = {0: {1: box(10, 10)}, 3: {2: box(50, 60)}}
     frames = [frame(t) for t in range(7)]
-    runs = {c: list(propagate(two_way, frames, prompts, chunk=c)) for c in (1, 3, 7)}
+    runs = {
+        chunk: list(propagate(two_way, frames, prompts, chunk=chunk, direction="forward"))
+        for chunk in (1, 3, 7)
+    }
     for results in runs.values():
         assert [result.index for result in results] == list(range(7))
         assert [result.ids for result in results] == [(1,)] * 3 + [(1, 2)] * 4
@@ -261,7 +273,7 @@ def test_a_network_that_looks_ahead_goes_in_chunks(two_way: VideoSegmenter) -> N
             propagator.look_ahead(frames[start : start + chunk])
             for t in range(start, start + chunk):
                 propagator.step(frames[t], prompts.get(t))
-    assert not torch.equal(propagators[0]._masks, propagators[1]._masks)  # type: ignore[arg-type]
+    assert not torch.equal(masks(propagators[0]), masks(propagators[1]))
 
 
 def test_looking_ahead_is_asked_for_and_kept_to(two_way: VideoSegmenter) -> None:
@@ -271,5 +283,7 @@ def test_looking_ahead_is_asked_for_and_kept_to(two_way: VideoSegmenter) -> None
     propagator.look_ahead([frame(0), frame(1)])
     with pytest.raises(HS2SError, match="2 frames"):
         propagator.look_ahead([frame(2)])
+    with pytest.raises(HS2SError, match="2 frames"):
+        propagator.snapshot()
     with pytest.raises(HS2SError, match="chunk"):
         propagate(two_way, [frame(0)], {0: {1: box(0, 0)}}, chunk=0)

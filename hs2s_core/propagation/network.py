@@ -1,0 +1,204 @@
+"""A network as an engine: every object in one batch, state constant in size."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hs2s_core.errors import HS2SError
+from hs2s_core.media.images import RGBImage
+from hs2s_core.media.masks import BoolMask
+from hs2s_core.models.base import State, VideoSegmenter, join_states, select_objects
+from hs2s_core.models.inference import for_inference
+from hs2s_core.models.inputs import network_size, normalise
+from hs2s_core.propagation.engine import Prediction
+from hs2s_core.propagation.snapshot import Snapshot, pack, unpack
+
+Size = tuple[int, int]
+
+
+class NetworkEngine:
+    """A :class:`VideoSegmenter` as :class:`hs2s_core.propagation.engine.Engine`.
+
+    Each object is segmented on its own and fed back its own soft mask at the network's size, so an
+    object that enters later leaves the probabilities of the others as they were.
+    """
+
+    def __init__(self, model: VideoSegmenter) -> None:
+        self._share(_Eyes(for_inference(model)))
+
+    def _share(self, eyes: _Eyes) -> None:
+        self._eyes = eyes
+        self.model = eyes.model
+        self.device = eyes.device
+        self.online = self.model.online
+        self.references = type(self.model).remember is not VideoSegmenter.remember
+        self.start()
+
+    def sibling(self) -> NetworkEngine:
+        """See :meth:`Engine.sibling`."""
+        other = NetworkEngine.__new__(NetworkEngine)
+        other._share(self._eyes)
+        return other
+
+    @property
+    def between(self) -> bool:
+        """See :attr:`Engine.between`."""
+        return not self._ahead
+
+    def start(self) -> None:
+        """See :meth:`Engine.start`."""
+        self._frame_size: Size | None = None
+        self._ids: list[int] = []
+        self._state: State | None = None
+        self._masks: Tensor | None = None
+        self._ahead: deque[Any] = deque()
+
+    @torch.inference_mode()
+    def look_ahead(self, frames: Sequence[RGBImage]) -> None:
+        """See :meth:`Engine.look_ahead`.
+
+        Memory holds the features of all of them, so a long clip goes in several chunks. An online
+        network needs none of this.
+        """
+        if self._ahead:
+            raise HS2SError(
+                f"{len(self._ahead)} frames looked at are left; step through them first"
+            )
+        inner = self._inner(self._check_frame(frames[0]))
+        self._ahead.extend(self._eyes.features(frames, inner))
+        if self._state is not None:
+            owner = self._owner(len(self._ids))
+            self._state = self.model.look_ahead(list(self._ahead), self._state, owner)
+
+    @torch.inference_mode()
+    def step(self, frame: RGBImage, prompts: Mapping[int, BoolMask]) -> Prediction:
+        """See :meth:`Engine.step`. Raises HS2SError on a frame of another size or type."""
+        inner = self._inner(self._check_frame(frame))
+        features = self._ahead.popleft() if self._ahead else None
+        if features is None and (prompts or self._ids):
+            if not self.online:
+                raise HS2SError(
+                    "this network sees frames before it segments them; call look_ahead() with the "
+                    "next frames first, or use propagate()"
+                )
+            (features,) = self._eyes.features([frame], inner)
+        ids = tuple(self._ids)
+        logits = self._predict(features) if ids else None
+        if prompts:
+            self._enter(features, prompts, inner)
+        return Prediction(ids, logits)
+
+    @torch.inference_mode()
+    def remember(self, frame: RGBImage, masks: Mapping[int, BoolMask]) -> None:
+        """See :meth:`Engine.remember`."""
+        assert self._state is not None, "objects start before further key frames are shown"
+        inner = self._inner(self._check_frame(frame))
+        features = self._eyes.encode(frame, inner)
+        given = self._to_masks([masks[object_id] for object_id in self._ids], inner)
+        owner = self._owner(len(self._ids))
+        self._state = self.model.remember(features, given, self._state, owner)
+
+    def snapshot(self) -> Snapshot:
+        """See :meth:`Engine.snapshot`; only when no frame that was looked at is left."""
+        if self._ahead:
+            raise HS2SError(f"{len(self._ahead)} frames looked at are left; step through them")
+        tensors, tree = pack((self._state, self._masks))
+        return Snapshot(tensors, {"ids": self._ids, "size": self._frame_size, "tree": tree})
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """See :meth:`Engine.restore`."""
+        self.start()
+        self._ids = list(snapshot.meta["ids"])
+        size = snapshot.meta["size"]
+        self._frame_size = None if size is None else (size[0], size[1])
+        self._state, self._masks = unpack(snapshot.tensors, snapshot.meta["tree"], self.device)
+
+    def _check_frame(self, frame: RGBImage) -> Size:
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+            raise HS2SError(
+                f"a frame is {frame.dtype} of shape {frame.shape}; "
+                "expected RGB uint8 of shape (H, W, 3)"
+            )
+        size = (int(frame.shape[0]), int(frame.shape[1]))
+        if self._frame_size not in (None, size):
+            raise HS2SError(
+                f"a frame is {size}, the frames before it {self._frame_size} (height, width); "
+                "start anew before another clip"
+            )
+        self._frame_size = size
+        return size
+
+    def _inner(self, size: Size) -> Size:
+        config = self.model.config
+        return network_size(size, config.input_size, self.model.stride, config.keep_aspect)
+
+    def _owner(self, objects: int) -> Tensor:
+        """All objects belong to the one clip there is."""
+        return torch.zeros(objects, dtype=torch.int64, device=self.device)
+
+    def _to_masks(self, masks: Sequence[BoolMask], inner: Size) -> Tensor:
+        small = np.stack([_resize(mask.astype(np.float32), inner) for mask in masks])
+        return torch.from_numpy(small)[:, None].to(self.device)
+
+    def _predict(self, features: object) -> Tensor:
+        """Logits (B, h, w); keeps the soft masks for the next step."""
+        assert self._state is not None
+        assert self._masks is not None
+        owner = self._owner(len(self._ids))
+        output, self._state = self.model.step(features, self._masks, self._state, owner)
+        self._masks = output.logits.sigmoid()
+        return output.logits[:, 0]
+
+    def _enter(self, features: object, given: Mapping[int, BoolMask], inner: Size) -> None:
+        """Start (or restart) the given objects in one batch and join the others'."""
+        masks = self._to_masks(list(given.values()), inner)
+        owner = self._owner(len(given))
+        state = self.model.begin(features, masks, owner)
+        if self._ahead:
+            state = self.model.look_ahead(list(self._ahead), state, owner)
+        stay = [place for place, object_id in enumerate(self._ids) if object_id not in given]
+        if self._state is not None and self._masks is not None and stay:
+            index = torch.tensor(stay, device=self.device)
+            state = join_states([select_objects(self._state, index), state])
+            masks = torch.cat([self._masks[index], masks])
+        self._ids = [self._ids[place] for place in stay] + list(given)
+        self._state, self._masks = state, masks
+
+
+class _Eyes:
+    """The network and what it saw last: engines that walk together encode each frame once."""
+
+    def __init__(self, model: VideoSegmenter) -> None:
+        self.model = model
+        self.device = next(model.parameters()).device
+        self._seen: list[tuple[RGBImage, Any]] = []
+
+    def features(self, frames: Sequence[RGBImage], inner: Size) -> list[Any]:
+        """Features of each frame; those of the last call's frames are at hand."""
+        found = []
+        for frame in frames:
+            known = next((features for seen, features in self._seen if seen is frame), None)
+            found.append((frame, self.encode(frame, inner) if known is None else known))
+        self._seen = found
+        return [features for _, features in found]
+
+    def encode(self, frame: RGBImage, inner: Size) -> Any:
+        """Features of one frame, not kept."""
+        small = np.ascontiguousarray(_resize(frame, inner))
+        tensor = torch.from_numpy(small).to(self.device).permute(2, 0, 1)[None]
+        return self.model.encode(normalise(tensor).contiguous(memory_format=torch.channels_last))
+
+
+def _resize(image: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
+    """Area average when shrinking (no aliasing, soft mask edges), bilinear when enlarging."""
+    shrink = size[0] * size[1] < image.shape[0] * image.shape[1]
+    mode = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=mode))

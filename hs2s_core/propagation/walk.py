@@ -1,0 +1,216 @@
+"""Walking through a clip one way, with every stretch that is under way on a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from hs2s_core.errors import HS2SError
+from hs2s_core.media.images import RGBImage
+from hs2s_core.media.masks import BoolMask
+from hs2s_core.media.source import FrameSource
+from hs2s_core.prompts import Prompts
+from hs2s_core.propagation.blending import soften
+from hs2s_core.propagation.engine import Engine, SoftMask
+from hs2s_core.propagation.reels import Reel
+from hs2s_core.propagation.timeline import Stretch
+
+_BLOCK_BYTES = 64 * 2**20
+_BLOCK_FRAMES = 32
+
+
+class FrameReader:
+    """A clip, whatever holds it, as frames by number."""
+
+    def __init__(self, frames: Iterable[RGBImage]) -> None:
+        self._source = frames if isinstance(frames, (FrameSource, Sequence)) else None
+        self._stream = iter(()) if self._source is not None else iter(frames)
+        self._passed = 0
+
+    @property
+    def turns(self) -> bool:
+        """Whether it can be read backwards."""
+        return self._source is not None
+
+    def at(self, number: int) -> RGBImage | None:
+        """Frame ``number``, None after the clip's end; cheapest for the frame after the last."""
+        if self._source is None:
+            return self._next(number)
+        try:
+            frame: RGBImage = (
+                self._source.at(number)
+                if isinstance(self._source, FrameSource)
+                else self._source[number]
+            )
+        except IndexError:
+            return None
+        return frame
+
+    def _next(self, number: int) -> RGBImage | None:
+        assert number >= self._passed, "a stream is read forwards only"
+        for frame in self._stream:
+            self._passed += 1
+            if self._passed > number:
+                return frame
+        return None
+
+
+class Window:
+    """The frames around the one where a walk is: a block of them, read when one is wanted.
+
+    Backwards, a video is decoded forwards block by block. A network that looks ahead sees whole
+    blocks, which begin at multiples of ``chunk``, so that what it says of a stretch does not
+    depend on where a walk begins.
+    """
+
+    def __init__(self, reader: FrameReader, *, forward: bool, chunk: int, lowest: int = 0) -> None:
+        """``lowest`` is the last frame of a walk backwards."""
+        self._reader = reader
+        self._forward = forward
+        self._chunk = chunk
+        self._lowest = lowest
+        self._frames: dict[int, RGBImage] = {}
+        self._block = 1
+
+    def at(self, number: int) -> RGBImage | None:
+        """A frame, None after the clip's end; the next one asked for is in the walk's order."""
+        if number not in self._frames:
+            kept = {n: frame for n, frame in self._frames.items() if self._same_chunk(n, number)}
+            self._frames = kept
+            low = number if self._forward else max(self._lowest, number - self._block + 1)
+            for other in range(min(low, number), number + 1):
+                frame = self._reader.at(other)
+                if frame is not None:
+                    kept[other] = frame
+                    self._block = max(1, min(_BLOCK_FRAMES, _BLOCK_BYTES // max(1, frame.nbytes)))
+        return self._frames.get(number)
+
+    def ahead(self, number: int) -> list[RGBImage]:
+        """Frame ``number`` and those after it, as the walk goes, that are looked at together."""
+        low = number // self._chunk * self._chunk
+        order = range(number, low + self._chunk) if self._forward else range(number, low - 1, -1)
+        found = [self.at(other) for other in order]
+        return [frame for frame in found if frame is not None]
+
+    def enters(self, number: int) -> bool:
+        """Whether a block of ``chunk`` frames begins with frame ``number``, as the walk goes."""
+        return (number if self._forward else number + 1) % self._chunk == 0
+
+    def _same_chunk(self, one: int, other: int) -> bool:
+        return self._chunk > 1 and one // self._chunk == other // self._chunk
+
+
+class Lane:
+    """One stretch under way: masks from its reel as far as that goes, then from an engine."""
+
+    def __init__(
+        self, stretch: Stretch, engine: Engine, prompts: Prompts, reader: FrameReader
+    ) -> None:
+        self.stretch = stretch
+        self._engine = engine
+        self._prompts = prompts
+        self._reader = reader
+        self._made = 0
+        """Masks so far, read or made."""
+        self._running = False
+
+    def begin(self, window: Window, reel: Reel | None) -> None:
+        """Take up the key frame where the stretch begins, unless there are masks on its reel."""
+        self._reel = reel
+        if reel is not None and len(reel):
+            return
+        start = self.stretch.start
+        frame = self._existing(window.at(start), start)
+        if not self._engine.online:
+            self._engine.look_ahead(window.ahead(start))
+        self._engine.step(frame, self._given(start))
+        for key in self.stretch.keys[1:]:
+            other = self._existing(self._reader.at(key), key)
+            self._engine.remember(other, self._given(key))
+        self._running = True
+
+    def follow(self, number: int, window: Window) -> SoftMask | None:
+        """The soft mask in the next frame, ``number``; None after the clip's end."""
+        if self._reel is not None and self._made < len(self._reel):
+            mask = self._reel[self._made]
+        else:
+            frame = window.at(number)
+            if frame is None:
+                return None
+            mask = self._make(frame, number, window)
+        self._made += 1
+        return mask
+
+    def end(self) -> None:
+        """Keep the state, so that the stretch can go on where it stopped."""
+        if self._running and self._reel is not None and self._reel.marks_every:
+            self._mark(self._reel)
+
+    def _make(self, frame: RGBImage, number: int, window: Window) -> SoftMask:
+        if not self._running:
+            assert self._reel is not None
+            self._engine.restore(self._reel.resume())
+            self._running = True
+        if not self._engine.online and window.enters(number):
+            self._engine.look_ahead(window.ahead(number))
+        logits = self._engine.step(frame, {}).logits
+        assert logits is not None
+        mask = soften(logits[0])
+        if self._reel is not None:
+            self._reel.append(mask)
+            every = self._reel.marks_every
+            if every and len(self._reel) % every == 0:
+                self._mark(self._reel)
+        return mask
+
+    def _mark(self, reel: Reel) -> None:
+        if self._engine.between:
+            reel.mark(self._engine.snapshot())
+
+    def _existing(self, frame: RGBImage | None, number: int) -> RGBImage:
+        """A key frame; refused where the clip ended early or the masks are of another size."""
+        if frame is None:
+            raise HS2SError(
+                f"a mask is given for frame {number}, but the clip ended before it; the file may "
+                "be damaged"
+            )
+        self._prompts.check((frame.shape[0], frame.shape[1]), None)
+        return frame
+
+    def _given(self, frame: int) -> dict[int, BoolMask]:
+        return {self.stretch.object_id: self._prompts[frame][self.stretch.object_id]}
+
+
+def walk(
+    lanes: Iterable[Lane],
+    numbers: Iterable[int],
+    window: Window,
+    keep: Callable[[Stretch], Reel | None],
+    *,
+    known: bool = False,
+) -> Iterator[tuple[int, dict[Stretch, SoftMask]]]:
+    """Frames of ``numbers``, each with the masks of the stretches that cover it.
+
+    Ends with the clip. ``keep`` says where a stretch's masks go; ``known`` that all frames exist,
+    so that those of which every mask is kept already need not be decoded.
+    """
+    waiting: dict[int, list[Lane]] = {}
+    for lane in lanes:
+        waiting.setdefault(lane.stretch.start, []).append(lane)
+    active: list[Lane] = []
+    for number in numbers:
+        if not known and window.at(number) is None:
+            break
+        masks = {}
+        for lane in active:
+            mask = lane.follow(number, window)
+            if mask is not None:
+                masks[lane.stretch] = mask
+        for lane in [lane for lane in active if lane.stretch.end == number]:
+            lane.end()
+            active.remove(lane)
+        for lane in waiting.pop(number, []):
+            lane.begin(window, keep(lane.stretch))
+            active.append(lane)
+        yield number, masks
+    for lane in active:
+        lane.end()

@@ -1,0 +1,204 @@
+"""Whole clips: both directions, blending, ranges, what is read how often, flat memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import tracemalloc
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from hs2s_core.config import PRESETS
+from hs2s_core.errors import HS2SError, InvalidMask
+from hs2s_core.models import build_model
+from hs2s_core.prompts import Prompts
+from hs2s_core.propagation import FrameResult, propagate
+from hs2s_core.propagation.engine import Engine
+
+from .carrier import SIZE, Carrier, Clip, box
+
+LEFT, RIGHT = box(2, 1), box(2, 10)
+
+
+def run(prompts: dict[int, dict[int, np.ndarray]], length: int = 11, **settings: object) -> list:
+    """Results of the carrier on a made-up clip."""
+    engine: Engine = Carrier()
+    return list(propagate(engine, Clip(length), prompts, **settings))  # type: ignore[arg-type]
+
+
+def shown(results: list[FrameResult], object_id: int = 1) -> list[int]:
+    """The frames that show an object."""
+    return [result.index for result in results if result.mask(object_id).any()]
+
+
+@pytest.mark.parametrize(
+    ("direction", "frames"),
+    [("both", range(11)), ("forward", range(4, 11)), ("backward", range(5))],
+)
+def test_a_mask_is_followed_in_the_directions_asked_for(direction: str, frames: range) -> None:
+    results = run({4: {1: LEFT}}, direction=direction)
+    assert [result.index for result in results] == list(range(11))
+    assert shown(results) == list(frames)
+    for result in results:
+        assert result.ids == ((1,) if result.index in frames else ())
+        assert result.given == (frozenset([1]) if result.index == 4 else frozenset())
+        assert result.distance == ({1: abs(result.index - 4)} if result.index in frames else {})
+
+
+def test_between_two_key_frames_the_nearer_one_weighs_more() -> None:
+    results = run({0: {1: LEFT}, 10: {1: RIGHT}})
+    for result in results[1:5]:
+        assert np.array_equal(result.mask(1), LEFT)
+    for result in results[6:10]:
+        assert np.array_equal(result.mask(1), RIGHT)
+    assert [result.disagreement for result in results] == [{}, *[{1: 1.0}] * 9, {}]
+    assert [result.distance[1] for result in results] == [0, 1, 2, 3, 4, 5, 4, 3, 2, 1, 0]
+
+
+def test_the_surer_side_weighs_more() -> None:
+    """Frames far from 0 make the carrier unsure; in the middle the side with fewer of them wins."""
+    results = run({100: {1: LEFT}, 200: {1: RIGHT}}, length=201)
+    assert np.array_equal(results[150].mask(1), LEFT)
+
+
+def test_two_sides_that_agree_change_nothing() -> None:
+    results = run({0: {1: LEFT}, 10: {1: LEFT}})
+    for result in results:
+        assert np.array_equal(result.mask(1), LEFT)
+    assert all(result.disagreement == {1: 0.0} for result in results[1:10])
+
+
+def test_objects_compete_after_blending() -> None:
+    """Where one object is given, another's prediction gives way, and only there."""
+    results = run({0: {1: LEFT, 2: RIGHT}, 10: {2: LEFT}})
+    assert np.array_equal(results[10].mask(2), LEFT)
+    assert not results[10].mask(1).any()
+    assert results[10].scores[1] == 0.0
+    assert np.array_equal(results[1].mask(1), LEFT)
+    assert np.array_equal(results[1].mask(2), RIGHT)
+
+
+def test_a_range_gives_its_frames_as_a_full_run_does() -> None:
+    prompts = {0: {1: LEFT}, 8: {1: RIGHT, 2: LEFT}}
+    full = run(prompts)
+    for first, last in ((0, 4), (3, 6), (9, None), (8, 8)):
+        part = run(prompts, first=first, last=last)
+        assert [result.index for result in part] == list(range(first, (last or 10) + 1))
+        for result in part:
+            assert np.array_equal(result.id_map, full[result.index].id_map)
+            assert result.scores == full[result.index].scores
+    only = run(prompts, objects=[2])
+    assert shown(only, 2) == list(range(11))
+    assert shown(only, 1) == []
+
+
+def test_soft_masks_come_on_request() -> None:
+    results = run({0: {1: LEFT}}, soft=True)
+    assert results[0].soft == {}
+    assert np.array_equal(results[5].soft[1] >= 128, LEFT)
+    assert run({0: {1: LEFT}})[5].soft is None
+
+
+def test_each_frame_is_read_once_per_direction() -> None:
+    clip = Clip(200)
+    prompts = {10: {1: LEFT, 2: RIGHT}, 100: {1: RIGHT}, 150: {1: LEFT, 2: RIGHT}}
+    list(propagate(Carrier(), clip, prompts))
+    assert max(Counter(clip.read).values()) <= 3
+    assert len(clip.read) <= 200 + 150 + 150 // 32 + 4
+    forward = Clip(200)
+    list(propagate(Carrier(), forward, prompts, direction="forward"))
+    assert forward.read == list(range(200))
+
+
+def test_each_object_is_stepped_once_per_frame_and_direction() -> None:
+    log: list[str] = []
+    list(propagate(Carrier(log), Clip(10), {2: {1: LEFT}, 7: {1: LEFT}, 0: {2: RIGHT}}))
+    once, twice = {0, 1, 8, 9}, {3, 4, 5, 6}
+    assert Counter(log) == {
+        **{f"1@{frame}": 1 for frame in once},
+        **{f"1@{frame}": 2 for frame in twice},
+        **{f"2@{frame}": 1 for frame in range(1, 10)},
+    }
+
+
+def test_what_can_be_read_only_once_goes_forwards_only() -> None:
+    frames = list(Clip(5))
+    assert shown(list(propagate(Carrier(), iter(frames), {0: {1: LEFT}}))) == [0, 1, 2, 3, 4]
+    with pytest.raises(HS2SError, match="only once"):
+        propagate(Carrier(), iter(frames), {3: {1: LEFT}})
+    backward = list(propagate(Carrier(), frames, {3: {1: LEFT}}, direction="backward"))
+    assert shown(backward) == [0, 1, 2, 3]
+
+
+def test_a_mask_of_another_size_is_refused_where_only_the_frames_tell() -> None:
+    with pytest.raises(InvalidMask, match="transpose"):
+        list(propagate(Carrier(), list(Clip(3)), {1: {1: LEFT.T}}))
+
+
+def test_progress_counts_the_frames_of_both_directions() -> None:
+    seen: list[tuple[int, int | None]] = []
+    run({0: {1: LEFT}, 5: {1: LEFT}}, progress=lambda *told: seen.append(told))
+    assert [done for done, _ in seen] == list(range(1, len(seen) + 1))
+    assert {total for _, total in seen} == {len(seen)}
+
+
+def peak(length: int, direction: str) -> int:
+    """Bytes that a run over a clip of ``length`` holds at most."""
+    prompts = {0: {1: LEFT}, length - 1: {1: RIGHT}}
+    tracemalloc.start()
+    for _ in propagate(Carrier(), Unread(length), prompts, direction=direction):
+        pass
+    found = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return found
+
+
+class Unread(Clip):
+    """Keeps no note of what is read."""
+
+    def at(self, index: int) -> np.ndarray:
+        frame = super().at(index)
+        self.read.clear()
+        return frame
+
+
+@pytest.mark.parametrize("direction", ["both", "forward", "backward"])
+def test_memory_does_not_grow_with_the_clip(direction: str) -> None:
+    """But for the place of each soft mask on disk, 8 bytes a frame: an id map would take 192."""
+    peak(100, direction)  # what is loaded once
+    short, long = peak(100, direction), peak(10_000, direction)
+    assert long - short < 10_000 * 16 + 50_000
+
+
+def test_a_network_that_looks_ahead_goes_both_ways() -> None:
+    """Where blocks of frames lie does not depend on the range that is asked for."""
+    torch.manual_seed(0)
+    config = dataclasses.replace(PRESETS["bi-hs2s"].scaled(16), input_size=(64, 64))
+    model = build_model(config).eval()
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 256, (64, 64, 3), dtype=np.uint8) for _ in range(11)]
+    mask = np.zeros((64, 64), bool)
+    mask[10:40, 10:40] = True
+    prompts = Prompts.of({2: {1: mask}, 8: {1: mask.T}})
+    full = list(propagate(model, frames, prompts, chunk=4, soft=True))
+    assert [result.index for result in full] == list(range(11))
+    part = list(propagate(model, frames, prompts, chunk=4, soft=True, first=5, last=6))
+    for result in part:
+        assert result.soft is not None
+        expected = full[result.index].soft
+        assert expected is not None
+        assert np.array_equal(result.soft[1], expected[1])
+
+
+def test_settings_are_checked_before_work() -> None:
+    for settings, message in (
+        ({"merge": "best"}, "merge"),
+        ({"direction": "sideways"}, "direction"),
+        ({"chunk": 0}, "chunk"),
+        ({"first": 5, "last": 4}, "frames 5 to 4"),
+    ):
+        with pytest.raises(HS2SError, match=message):
+            propagate(Carrier(), Clip(11), {0: {1: LEFT}}, **settings)  # type: ignore[arg-type]
+    assert LEFT.shape == SIZE

@@ -1,0 +1,59 @@
+"""Snapshots: through a file, every network goes on as if nothing had happened, bit for bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from hs2s_core.config import PRESETS
+from hs2s_core.models import build_model
+from hs2s_core.propagation import Propagator, Snapshot
+
+SIDE = 64
+
+
+def frame(seed: int) -> np.ndarray:
+    """A noise frame."""
+    return np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+
+
+def box(top: int, left: int) -> np.ndarray:
+    """A square mask."""
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[top : top + 20, left : left + 20] = True
+    return mask
+
+
+@pytest.mark.parametrize(
+    "name", ["hs2s-lite", "s2s-lite", "hs2s", "s2s++", "hs2s-tensor-train", "bi-hs2s"]
+)
+def test_a_snapshot_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    config = PRESETS[name] if "lite" in name else PRESETS[name].scaled(16)
+    config = dataclasses.replace(config, input_size=(SIDE, SIDE), keep_aspect=False)
+    one = Propagator(build_model(config).eval())
+
+    def step(propagator: Propagator, number: int) -> torch.Tensor | None:
+        if not propagator.engine.online:
+            propagator.look_ahead([frame(number)])
+        prompts = {0: {1: box(5, 5)}, 2: {2: box(30, 30)}}.get(number, {})
+        return propagator.engine.step(frame(number), prompts).logits
+
+    for number in range(4):
+        step(one, number)
+    tensors, meta = one.snapshot()
+    save_file(tensors, tmp_path / "snapshot.safetensors")
+    read = Snapshot(load_file(tmp_path / "snapshot.safetensors"), json.loads(json.dumps(meta)))
+    other = Propagator(one.engine.sibling())
+    other.restore(read)
+    for number in range(4, 7):
+        first, second = step(one, number), step(other, number)
+        assert first is not None
+        assert second is not None
+        assert torch.equal(first, second)
