@@ -1,7 +1,8 @@
 """The command line: ``hs2s COMMAND``, one module of :mod:`hs2s_core.commands` per command.
 
 A command's module has ``add_arguments(parser)`` and ``run(args) -> exit status``. It is imported
-only when its command was typed, so that ``hs2s --help`` answers at once.
+only when its command was typed, so that ``hs2s --help`` answers at once. Other packages add
+commands of their own (:mod:`hs2s_core.extensions`).
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.extensions import COMMANDS as COMMAND_GROUP
+from hs2s_core.extensions import extensions
 
 COMMANDS = {
-    "demo": "propagate masks through the bundled clip in FiftyOne, score and draw the result",
     "propagate": "segment every frame of a video or a folder of frames, from masks as PNG",
     "evaluate": "score predicted masks against true ones: J and F",
     "check": "say everything that is wrong with a YouTube-VOS, DAVIS or plain folder",
@@ -26,9 +28,8 @@ COMMANDS = {
     "ablate": "train and score the rows of the paper's tables",
     "weights": "convert, describe and list weights files",
     "doctor": "show what is installed and what is missing, and how to mend it",
-    "install-plugin": "make the plugin known to FiftyOne",
 }
-"""Command -> what it does."""
+"""This package's commands, and what each does."""
 
 USER_ERROR = 2
 """Exit status of what the user can mend; argparse uses the same."""
@@ -70,7 +71,12 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     )
     # No option before the command takes a value, so the first word is the command.
     chosen = next((word for word in arguments if not word.startswith("-")), None)
-    for name, summary in COMMANDS.items():
+    # Another package's commands are read where they are asked for, so that none hinders ours.
+    others = {
+        name: entry.load().SUMMARY if chosen in (None, name) else name
+        for name, entry in extensions(COMMAND_GROUP).items()
+    }
+    for name, summary in {**COMMANDS, **others}.items():
         command = subparsers.add_parser(
             name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
         )
@@ -97,7 +103,10 @@ class _Version(argparse.Action):
 
 
 def _load(command: str) -> ModuleType:
-    return importlib.import_module(f"hs2s_core.commands.{command.replace('-', '_')}")
+    if command in COMMANDS:
+        return importlib.import_module(f"hs2s_core.commands.{command}")
+    module: ModuleType = extensions(COMMAND_GROUP)[command].load()
+    return module
 
 
 def _describe(error: Exception) -> str:

@@ -8,11 +8,12 @@ from ._bootstrap import ensure_core
 
 ensure_core()
 
-from .operators import OPERATORS  # noqa: E402  (needs hs2s_core on the path)
-from .panels import PANELS  # noqa: E402
-
 
 def register(plugin: Any) -> None:
     """Called by FiftyOne when it loads the plugin."""
+    # Here, so that the package's commands answer without waiting for FiftyOne.
+    from .operators import OPERATORS
+    from .panels import PANELS
+
     for operator in (*OPERATORS, *PANELS):
         plugin.register(operator)

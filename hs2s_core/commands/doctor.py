@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print all checks; 1 if something required is missing."""
-    from hs2s_core.checkup import Check, check_all
+    from hs2s_core.doctor import Check, check_all
 
     checks = check_all()
     missing = [check for check in checks if not check.ok and check.required]

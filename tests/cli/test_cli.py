@@ -11,9 +11,11 @@ import pytest
 
 from hs2s_core import cli
 from hs2s_core.errors import HS2SError
+from hs2s_core.extensions import extensions
 
 from .conftest import Run
 
+COMMANDS = (*cli.COMMANDS, *extensions("hs2s.commands"))
 HEAVY = ("torch", "fiftyone")
 PRINT_HEAVY = f"""
 import sys
@@ -26,7 +28,7 @@ print([name for name in {HEAVY} if name in sys.modules])
 """
 
 
-@pytest.mark.parametrize("command", [(), *((name,) for name in cli.COMMANDS)])
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
 def test_help_is_quick(command: tuple[str, ...]) -> None:
     call = [sys.executable, "-c", PRINT_HEAVY, *command, "--help"]
     said = subprocess.run(call, capture_output=True, text=True, check=True).stdout
@@ -38,7 +40,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         cli.main(["--help"])
     said = capsys.readouterr().out
-    assert all(f"    {name}" in said for name in cli.COMMANDS)
+    assert all(f"    {name}" in said for name in COMMANDS)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hs2s_core import checkup
-from hs2s_core.checkup import Check
+from hs2s_core.doctor import Check
 from hs2s_core.media.frames import open_frames
 from hs2s_core.media.masks import read_id_map
 from hs2s_core.resources import asset
@@ -96,7 +95,7 @@ def test_without_mongodb(
     run: Run, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = Check("MongoDB", False, "no mongod", "install it")
-    monkeypatch.setattr(checkup, "check_mongodb", lambda: missing)
+    monkeypatch.setattr("hs2s_fiftyone.doctor.check_mongodb", lambda: missing)
     status, _, err = run("demo", "--out", tmp_path, "--weights", weights)
     assert status == 2
     assert "no mongod. What to do: install it" in err

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hs2s_core import checkup
-from hs2s_core.checkup import Check
+from hs2s_core import doctor
+from hs2s_core.doctor import Check
 from hs2s_core.errors import HS2SError
+from hs2s_fiftyone import doctor as plugin_doctor
 
 from .conftest import Run
 
@@ -24,19 +25,19 @@ def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_this_installation_is_sound() -> None:
     for check in (
-        checkup.check_python(),
-        checkup.check_packages(),
-        checkup.check_opencv(),
-        checkup.check_device(),
-        checkup.check_clip(),
-        checkup.check_ffmpeg(),
-        checkup.check_mongodb(),
+        doctor.check_python(),
+        doctor.check_packages(),
+        doctor.check_opencv(),
+        doctor.check_device(),
+        doctor.check_clip(),
+        doctor.check_ffmpeg(),
+        plugin_doctor.check_mongodb(),
     ):
         assert check.ok, check
 
 
 def with_checks(monkeypatch: pytest.MonkeyPatch, *checks: Check) -> None:
-    monkeypatch.setattr(checkup, "check_all", lambda: list(checks))
+    monkeypatch.setattr(doctor, "check_all", lambda: list(checks))
 
 
 def test_all_there(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,18 +71,20 @@ def test_a_check_that_fails_stops_no_other(
     def fail() -> Check:
         raise error
 
-    for name in dir(checkup):
+    for name in dir(doctor):
         if name.startswith("check_") and name not in ("check_all", "check_python"):
-            monkeypatch.setattr(checkup, name, fail)
-    first, *others = checkup.check_all()
+            monkeypatch.setattr(doctor, name, fail)
+    names = [name for name, _ in plugin_doctor.CHECKS]
+    monkeypatch.setattr(plugin_doctor, "CHECKS", [(name, fail) for name in names])
+    first, *others = doctor.check_all()
     assert first.ok
     assert len(others) == 9
     assert all(not check.ok and str(error) in check.found for check in others)
 
 
 def test_mongodb_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkup, "bundled_mongod", lambda: None)
-    check = checkup.check_mongodb()
+    monkeypatch.setattr(plugin_doctor, "bundled_mongod", lambda: None)
+    check = plugin_doctor.check_mongodb()
     assert not check.ok
     assert "[mongodb]" in check.mend
 
@@ -92,8 +95,8 @@ def test_mongodb_does_not_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         "#!/bin/sh\necho 'mongod: error while loading shared libraries' >&2\nexit 127"
     )
     program.chmod(0o755)
-    monkeypatch.setattr(checkup, "bundled_mongod", lambda: program)
-    check = checkup.check_mongodb()
+    monkeypatch.setattr(plugin_doctor, "bundled_mongod", lambda: program)
+    check = plugin_doctor.check_mongodb()
     assert not check.ok
     assert "error while loading shared libraries" in check.found
     assert "libcurl4" in check.mend
@@ -103,21 +106,21 @@ def test_a_server_of_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     with socket.create_server(("127.0.0.1", 0)) as server:
         place = f"127.0.0.1:{server.getsockname()[1]}"
         monkeypatch.setenv("FIFTYONE_DATABASE_URI", f"mongodb://me:secret@{place}/?a=b")
-        assert checkup.check_mongodb().ok
-    check = checkup.check_mongodb()
+        assert plugin_doctor.check_mongodb().ok
+    check = plugin_doctor.check_mongodb()
     assert not check.ok
     assert place in check.found
     assert "secret" not in check.found
     # The configuration file of FiftyOne says the same.
     monkeypatch.delenv("FIFTYONE_DATABASE_URI")
     (tmp_path / "config.json").write_text(json.dumps({"database_uri": f"mongodb://{place}"}))
-    assert place in checkup.check_mongodb().found
+    assert place in plugin_doctor.check_mongodb().found
 
 
 def test_ffmpeg_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("hs2s_core.media.encode._ffmpeg_wheel", lambda: None)
-    check = checkup._run("ffmpeg", checkup.check_ffmpeg)
+    check = doctor._run("ffmpeg", doctor.check_ffmpeg)
     assert not check.ok
     assert "install" in check.found
 
@@ -127,24 +130,24 @@ def test_ffmpeg_without_h264(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     program.write_text("#!/bin/sh\necho 'V..... mpeg4'")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    check = checkup.check_ffmpeg()
+    check = doctor.check_ffmpeg()
     assert not check.ok
     assert "H.264" in check.found
 
 
 def test_a_package_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = checkup._version
+    real = doctor.version_of
     old = {"torch": "2.1.0", "scipy": None}
-    monkeypatch.setattr(checkup, "_version", lambda name: old.get(name, real(name)))
-    check = checkup.check_packages()
+    monkeypatch.setattr(doctor, "version_of", lambda name: old.get(name, real(name)))
+    check = doctor.check_packages()
     assert not check.ok
     assert "torch (2.1.0, expected torch>=2.5)" in check.mend
     assert "scipy (missing" in check.mend
 
 
 def test_two_builds_of_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkup, "_version", lambda name: "4.10.0")
-    check = checkup.check_opencv()
+    monkeypatch.setattr(doctor, "version_of", lambda name: "4.10.0")
+    check = doctor.check_opencv()
     assert not check.ok
     assert "pip uninstall opencv-python" in check.mend
 
@@ -162,15 +165,15 @@ def test_plugin(
     report: dict[str, object], ok: bool, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = f"a warning of FiftyOne\n{json.dumps({'plugins_dir': '/plugins', **report})}\n"
-    monkeypatch.setattr(checkup, "_call", lambda command: (0, output))
-    check = checkup.check_plugin()
+    monkeypatch.setattr(plugin_doctor, "call", lambda command: (0, output))
+    check = plugin_doctor.check_plugin()
     assert check.ok == ok
     assert said in f"{check.found} {check.mend}"
 
 
 def test_fiftyone_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     said = "Traceback ...\nImportError: libGL.so.1: cannot open shared object file"
-    monkeypatch.setattr(checkup, "_call", lambda command: (1, said))
-    check = checkup.check_plugin()
+    monkeypatch.setattr(plugin_doctor, "call", lambda command: (1, said))
+    check = plugin_doctor.check_plugin()
     assert not check.ok
     assert "libGL.so.1" in check.found

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from hs2s_core import cli
+from hs2s_core.extensions import extensions
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -94,7 +95,7 @@ def test_ci_run(failing: str, status: int, last: str, tmp_path: Path) -> None:
     assert not list((tmp_path / "tmp").iterdir())
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", [*cli.COMMANDS, *extensions("hs2s.commands")])
 def test_every_command_is_in_the_readme(name: str) -> None:
     assert f"hs2s {name}" in README
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 from pathlib import Path
 
 from hs2s_core.errors import HS2SError
+
+SUMMARY = "propagate masks through the bundled clip in FiftyOne, score and draw the result"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,24 +38,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make sure that FiftyOne can start, then hand over to its side of the house."""
-    from hs2s_core.checkup import check_mongodb
+    """Make sure that FiftyOne can start, then run the demo."""
     from hs2s_core.media.encode import find_ffmpeg
     from hs2s_core.weights import find_weights
+
+    from .. import doctor
 
     find_weights(args.weights)
     find_ffmpeg()
     # Without its database FiftyOne would fail far from the cause.
-    mongodb = check_mongodb()
+    mongodb = doctor.check_mongodb()
     if not mongodb.ok:
         raise HS2SError(f"{mongodb.found}. What to do: {mongodb.mend}")
     if args.out.exists() and not args.out.is_dir():
         raise HS2SError(f"{args.out}: is a file; expected a folder to write to.")
-    try:
-        module = importlib.import_module("hs2s_fiftyone.demo")
-    except ModuleNotFoundError as error:
-        raise HS2SError(
-            f"the package {error.name!r} is not installed; `hs2s doctor` tells what is missing"
-        ) from error
-    code: int = module.run(args)
-    return code
+    from ..demo import run
+
+    return run(args)

@@ -1,0 +1,18 @@
+"""What other installed packages add to this one, by their entry points.
+
+This package knows none of them: an entry point of the group :data:`COMMANDS` names a module with
+``SUMMARY``, ``add_arguments`` and ``run``, like those of :mod:`hs2s_core.commands`; one of
+:data:`CHECKS` a list of checks for ``hs2s doctor``.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+
+COMMANDS = "hs2s.commands"
+CHECKS = "hs2s.checks"
+
+
+def extensions(group: str) -> dict[str, EntryPoint]:
+    """Entry points of ``group`` by name, in alphabetical order; none is loaded."""
+    return {entry.name: entry for entry in sorted(entry_points(group=group), key=lambda e: e.name)}

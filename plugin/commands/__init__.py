@@ -1,0 +1,1 @@
+"""Commands that this package adds to ``hs2s``; none imports FiftyOne before it runs."""
