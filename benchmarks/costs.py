@@ -18,7 +18,7 @@ from hs2s_core.config import PRESETS, ModelConfig, preset
 from hs2s_core.models.costs import count_costs
 
 DESIGNED = Path(__file__).resolve().parents[1] / "tests" / "data" / "costs.json"
-"""Parameters in M and multiply-adds in G, from the specification the code was written to."""
+"""Parameters in M and multiply-adds in G, worked out on paper before the code was written."""
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Labelled real videos as training clips: a window of frames under one random warp.
 
 ``ClipSet`` draws them in one of two ways: ``crop``, ours, with strides, both directions, a moving
-crop and changes of light; or ``paper``, the authors' (method spec, sections 3 and 5), which does
+crop and changes of light; or ``paper``, the authors' (docs/method.md), which does
 without these and whose unit is an object of a video, not a video.
 """
 

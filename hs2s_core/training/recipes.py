@@ -1,16 +1,16 @@
 """The paper's training recipe for any preset, on a folder of labelled videos.
 
-What :func:`paper_recipe` does, and where each part is from (method spec, sections 2, 3, 5 and 9):
+What :func:`paper_recipe` does, and where each part is from (docs/method.md):
 
 * paper: batch 16; Adam at 1e-4, times 0.9 every 5 epochs once the loss is stable; scheduled
   sampling up to a chance of 0.5; ImageNet start of the encoders.
 * authors' code: 750 epochs; an epoch is as many clips as there are (video, object) pairs, and a
-  clip shows one object; 5 to 10 predictions in consecutive annotated frames, a batch cut to its
-  shortest clip; 256 x 448; flip, rotation, scale and shear, one draw a clip; 0.6 balanced cross
-  entropy + 0.2 soft IoU + 0.2 border classes, mean over steps.
-* our decision: "stable" as a detector, and a second one before the decay; batch norms frozen after
-  two thirds; sampling drawn per object and step; gradients clipped to norm 10; translation by up to
-  10 % of the size (0.1 pixels in the code).
+  clip shows one object; 5 to 10 predictions in consecutive annotated frames; 256 x 448; flip,
+  rotation, scale and shear, one draw a clip; 0.6 balanced cross entropy + 0.2 soft IoU + 0.2
+  border classes, mean over steps.
+* our decision: one clip length per step; "stable" as a detector, and a second one before the
+  decay; batch norms frozen after two thirds; sampling drawn per object and step; gradients clipped
+  to norm 10; translation by up to 10 % of the size (0.1 pixels in the code).
 
 What still differs from all of them, by our decision:
 

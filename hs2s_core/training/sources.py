@@ -77,7 +77,7 @@ def hold_out_of(folder: FolderConfig) -> tuple[FolderConfig, FolderConfig]:
 
 
 def count_objects(folder: FolderConfig) -> tuple[int, int]:
-    """(Video, object) pairs of a folder, the unit of an epoch (method spec, section 5).
+    """(Video, object) pairs of a folder, the unit of an epoch (docs/method.md).
 
     Besides, the most labelled frames that one of them has.
     """
