@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from hs2s_core.errors import HS2SError
@@ -36,6 +38,35 @@ def pick_device(device: str = "auto") -> torch.device:
             "Choose one of these, or auto"
         )
     return wanted
+
+
+def use_threads(count: int | None = None) -> str:
+    """Let torch compute on ``count`` threads of the CPU; says in words what was chosen.
+
+    None takes as many as there are cores that nobody uses, as threads that must share a core spin
+    and wait for each other; where ``OMP_NUM_THREADS`` is set, that many.
+    """
+    cores, load = _cores(), _load()
+    if count is not None:
+        chosen, why = count, "as asked for"
+    elif os.environ.get("OMP_NUM_THREADS"):
+        chosen, why = torch.get_num_threads(), "as OMP_NUM_THREADS says"
+    else:
+        chosen, why = max(1, cores - round(load)), f"{cores} cores, load {load:.1f}"
+    torch.set_num_threads(chosen)
+    return f"computing on {chosen} thread{'s' * (chosen != 1)} ({why})"
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _load() -> float:
+    """How many processes wanted a core in the last minute; 0 where the system does not tell."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
 def _available_devices() -> list[str]:

@@ -7,14 +7,14 @@ One palettised PNG a frame, at the size of the source frames, under the source f
 from __future__ import annotations
 
 import os
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.data.results import LAYOUTS, videos_root, write_zip
 from hs2s_core.data.videos import safe_name
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.media.masks import write_id_map
@@ -26,14 +26,6 @@ from .labels import mask_fields
 from .progress import Progress, Steps, drive
 from .prompts import visible_labels
 from .videos import frame_count, mask_sizes, video_names, videos_of
-
-LAYOUTS = {
-    "youtube_vos": "YouTube-VOS: Annotations/<video>/<frame>.png",
-    "davis": "DAVIS: <video>/<frame>.png",
-}
-"""Layout -> what it looks like. The DAVIS server refuses a zip with a folder above the videos."""
-
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass
@@ -136,7 +128,10 @@ def run(samples: SampleCollection, settings: ExportSettings) -> Steps[ExportSumm
             summary.notes += [] if note is None else [Problem(sample_id, name, note)]
     if settings.zip_file is not None and summary.videos:
         yield Progress(1.0, f"Writing {settings.zip_file.name}")
-        _write_zip(settings, summary.videos)
+        folders = [
+            videos_root(settings.out_dir, settings.layout) / video for video in summary.videos
+        ]
+        write_zip(settings.zip_file, settings.out_dir, folders)
         summary.zip_file = settings.zip_file
     yield Progress(1.0, "Finished")
     return summary
@@ -160,7 +155,10 @@ def settings_errors(samples: SampleCollection, settings: ExportSettings) -> dict
     elif settings.out_dir.exists() and not settings.out_dir.is_dir():
         errors["out_dir"] = f"{settings.out_dir} is a file; expected a folder"
     else:
-        there = [_root(settings) / name for name in video_names(samples).values()]
+        there = [
+            videos_root(settings.out_dir, settings.layout) / name
+            for name in video_names(samples).values()
+        ]
         there = [folder for folder in there if folder.exists()]
         if there and not settings.overwrite:
             errors["out_dir"] = (
@@ -181,17 +179,11 @@ def _holds_only_masks(folder: Path) -> bool:
     )
 
 
-def _root(settings: ExportSettings) -> Path:
-    """The folder whose folders are videos."""
-    below = "Annotations" if settings.layout == "youtube_vos" else ""
-    return settings.out_dir / below
-
-
 def _write_video(
     samples: SampleCollection, sample_id: str, name: str, settings: ExportSettings
 ) -> tuple[int, str | None]:
     """Write one video, all or nothing: the number of its frames, and what to know about them."""
-    folder = _root(settings) / safe_name(name, "the dataset")
+    folder = videos_root(settings.out_dir, settings.layout) / safe_name(name, "the dataset")
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     known = LabelField.of(samples, settings.field)
     video_size, (height, width), note = mask_sizes(samples, sample_id)
@@ -257,22 +249,3 @@ def _remove(folder: Path) -> None:
         for file in folder.iterdir():
             file.unlink()
         folder.rmdir()
-
-
-def _write_zip(settings: ExportSettings, videos: Sequence[str]) -> None:
-    """The exported videos in one file, complete or not at all, the same for the same masks."""
-    target = settings.zip_file
-    assert target is not None
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with zipfile.ZipFile(part, "w") as archive:
-            for video in sorted(videos):
-                for file in sorted((_root(settings) / video).glob("*.png")):
-                    name = file.relative_to(settings.out_dir).as_posix()
-                    entry = zipfile.ZipInfo(name, _EPOCH)
-                    entry.external_attr = 0o644 << 16
-                    archive.writestr(entry, file.read_bytes())  # PNGs are compressed already
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)

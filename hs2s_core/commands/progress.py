@@ -1,8 +1,9 @@
-"""What a training run shows while it runs: a line with a bar, and numbers for TensorBoard."""
+"""What long commands show: a line with a bar, or a plain one a minute; TensorBoard's numbers."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ SMOOTH = 0.98
 """Share of the past in the seconds per step from which the time left is told."""
 _BAR = 20
 _WIDTH = 78
+_MINUTE, _BLINK = 60.0, 0.2
+"""Seconds between lines where nobody watches, and where somebody does."""
 
 
 class Progress:
@@ -52,6 +55,64 @@ class Progress:
         return max(0, self.steps - step) * rate
 
 
+class Meter:
+    """How far a count is, its rate and the time left.
+
+    One line that stays in place where somebody watches; elsewhere a plain line a minute.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``what`` is counted, such as "frame"; ``quiet`` shows nothing."""
+        self._what = what
+        self._quiet = quiet
+        self._stream = sys.stderr if stream is None else stream
+        self._clock = clock
+        self._started = self._told = clock()
+        self._open = False
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """``done`` of ``total`` are."""
+        if self._quiet:
+            return
+        now = self._clock()
+        watched = self._stream.isatty()
+        if not watched and now - self._told < _MINUTE:
+            return
+        if watched and now - self._told < _BLINK and done != total:
+            return
+        self._told = now
+        line = self._line(done, total, now - self._started)
+        print(
+            f"\r{line:<{_WIDTH}}" if watched else line,
+            end="" if watched else "\n",
+            file=self._stream,
+            flush=True,
+        )
+        self._open = watched
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._open:
+            print(file=self._stream, flush=True)
+            self._open = False
+
+    def _line(self, done: int, total: int | None, seconds: float) -> str:
+        rate = done / seconds if seconds else 0.0
+        speed = f", {rate:.1f} per second" if rate else ""
+        if total is None:
+            return f"{self._what} {done}{speed}"
+        bar = "#" * round(_BAR * done / total)
+        left = f", {_clock_time((total - done) / rate)} left" if rate else ""
+        return f"[{bar:-<{_BAR}}] {self._what} {done} of {total}{speed}{left}"
+
+
 @contextmanager
 def reporting(steps: int, tensorboard: Path | None) -> Iterator[Callable[[Record], None]]:
     """What to report steps to: a progress line and, if a folder is given, TensorBoard's events.
@@ -87,3 +148,9 @@ def reporting(steps: int, tensorboard: Path | None) -> Iterator[Callable[[Record
 def _duration(seconds: float) -> str:
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _clock_time(seconds: float) -> str:
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

@@ -5,32 +5,58 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hs2s_core.commands.progress import Meter
 from hs2s_core.errors import HS2SError
 
 if TYPE_CHECKING:
+    from hs2s_core.data.videos import VosVideo
     from hs2s_core.media.source import FrameSource
+    from hs2s_core.models.base import VideoSegmenter
     from hs2s_core.prompts import Prompts
-    from hs2s_core.propagation.propagator import FrameResult
 
 _FPS = 24.0
+_USAGE = """hs2s propagate SOURCE MASKS OUT [options]
+       hs2s propagate SOURCE --prompt FRAME=FILE [--prompt ...] --out OUT [options]
+       hs2s propagate --data ROOT --split NAME --out DIR [--zip] [options]"""
+_EXAMPLES = """examples:
+  hs2s propagate clip.mp4 first.png masks/ --overlay overlay.mp4
+  hs2s propagate frames/ keyframes/ masks/        # keyframes/00000.png, keyframes/00040.png
+  hs2s propagate clip.mp4 --prompt 0=a.png --prompt 40=b.png --out masks/
+  hs2s propagate clip.mp4 first.png masks/ --from 100 --to 200 --direction forward
+  hs2s propagate --data YouTube-VOS/ --split valid --out submission/ --zip"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hs2s propagate``."""
-    parser.add_argument("source", type=Path, metavar="SOURCE", help="a video or a folder of frames")
+    parser.usage, parser.epilog = _USAGE, _EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "masks",
+        "places",
+        nargs="*",
         type=Path,
-        metavar="MASKS",
-        help="a PNG of object ids (or black and white) for the first frame; or a folder of them, "
-        "named as the frames (of a video: by number from 0); every mask counts",
+        metavar="SOURCE MASKS OUT",
+        help="a video or a folder of frames; a PNG of object ids (or black and white), or a folder "
+        "of them named as the frames (of a video: by number from 0), every one of which counts; "
+        "the folder for one palettised PNG each",
     )
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder for one palettised PNG each")
+    _add_what(parser)
+    _add_how(parser)
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--prompt",
+        action="append",
+        type=_prompt,
+        default=[],
+        metavar="FRAME=FILE",
+        help="the PNG of a frame, from 0; instead of MASKS, as often as wanted",
+    )
+    parser.add_argument("--out", type=Path, metavar="OUT", help="another way to say OUT")
     parser.add_argument(
         "--frame",
         type=int,
@@ -39,16 +65,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "after, else 0)",
     )
     parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="ROOT",
+        help="a YouTube-VOS, DAVIS or plain folder, all of whose videos are propagated from the "
+        "first mask of each object; written as the benchmark's server wants them",
+    )
+    parser.add_argument("--split", metavar="NAME", help="the split of ROOT, such as valid")
+    parser.add_argument("--zip", action="store_true", help="with --data: also write OUT.zip")
+    parser.add_argument(
+        "--from", dest="first", type=int, metavar="N", help="the first frame wanted (default: 0)"
+    )
+    parser.add_argument(
+        "--to", dest="last", type=int, metavar="N", help="the last one (default: the clip's)"
+    )
+    parser.add_argument(
+        "--overlay", type=Path, metavar="FILE.mp4", help="also write the masks over the video"
+    )
+    parser.add_argument(
+        "--fps", type=float, help=f"speed of the overlay (default: the video's, else {_FPS:g})"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace masks of an earlier run")
+
+
+def _add_how(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--direction",
+        choices=("both", "forward", "backward"),
+        help="where objects are followed from their masks (default: both; forward with --data)",
+    )
+    parser.add_argument(
+        "--merge",
+        choices=("argmax", "soft"),
+        default="argmax",
+        help="how objects compete for pixels: by probability (default) or by normalised odds",
+    )
+    parser.add_argument(
         "--weights",
         metavar="FILE",
         help="a .safetensors file or the name of shipped weights (default: hs2s-lite)",
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
     parser.add_argument(
-        "--overlay", type=Path, metavar="FILE.mp4", help="also write the masks over the video"
-    )
-    parser.add_argument(
-        "--fps", type=float, help=f"speed of the overlay (default: the video's, else {_FPS:g})"
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads of the CPU (default: as many as there are free cores)",
     )
     parser.add_argument(
         "--online-steps",
@@ -65,45 +127,81 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="frames that a bidirectional network (Bi-HS2S) reads ahead at once: more help it and "
         "take memory; other networks read none ahead (default: 16)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace files of an earlier run")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def _prompt(word: str) -> tuple[int, Path]:
+    number, equals, path = word.partition("=")
+    if not equals or not path or not (number.isascii() and number.isdigit()):
+        raise argparse.ArgumentTypeError(
+            f"{word!r}; expected FRAME=FILE with a frame's number from 0, such as 40=mask.png"
+        )
+    return int(number), Path(path)
 
 
 def run(args: argparse.Namespace) -> int:
     """Propagate, frame by frame; everything that can be wrong is found before the first."""
-    from hs2s_core.media.frames import open_frames
-    from hs2s_core.prompts import Prompts
+    for name, least in (("chunk", 1), ("threads", 1), ("online_steps", 0), ("first", 0)):
+        value = getattr(args, name)
+        if value is not None and value < least:
+            flag = "from" if name == "first" else name.replace("_", "-")
+            raise HS2SError(f"--{flag} is {value}; expected at least {least}")
+    places = list(args.places)
+    out = args.out if args.out is not None else places.pop() if places else None
+    if args.data is not None:
+        return _run_split(args, places, out)
+    if args.split is not None or args.zip:
+        raise HS2SError("--split and --zip go with --data ROOT, a folder of many videos")
+    wanted = 1 if args.prompt else 2
+    if out is None or len(places) != wanted:
+        found = " ".join(map(str, args.places)) or "nothing"
+        raise HS2SError(f"found {found}; expected\n       {_USAGE}")
+    return _run_clip(args, places[0], None if args.prompt else places[1], out)
 
-    if args.chunk < 1:
-        raise HS2SError(f"--chunk is {args.chunk}; expected at least 1 frame")
-    frames = open_frames(args.source)
-    _check_places(args)
-    prompts = Prompts.from_files(args.masks, frames, frame=args.frame)
+
+def _run_clip(args: argparse.Namespace, source: Path, masks: Path | None, out: Path) -> int:
+    from hs2s_core.media.frames import open_frames
+
+    frames = open_frames(source)
+    _check_places(args, source, masks, out)
+    prompts = _read_prompts(args, masks, frames)
+    model = _load(args)
     started = time.perf_counter()
-    count = _write(args, frames, prompts)
-    ids = prompts.object_ids
+    meter = Meter("frame", quiet=args.quiet)
+    count = _propagate(args, model, frames, prompts, out, meter, args.direction or "both")
     seconds = time.perf_counter() - started
+    objects = len(prompts.object_ids)
     print(
-        f"{len(ids)} object{'s' * (len(ids) != 1)} through {count} frames in {seconds:.1f} s "
-        f"({count / seconds:.1f} frames per second) -> {args.out}"
+        f"{objects} object{'s' * (objects != 1)} through {count} frame{'s' * (count != 1)} in "
+        f"{seconds:.1f} s ({count / seconds:.1f} frames per second) -> {out}"
     )
     if args.overlay is not None:
         print(f"overlay -> {args.overlay}")
     return 0
 
 
-def _check_places(args: argparse.Namespace) -> None:
+def _read_prompts(args: argparse.Namespace, masks: Path | None, frames: FrameSource) -> Prompts:
+    from hs2s_core.prompts import Prompts
+
+    if masks is not None:
+        return Prompts.from_files(masks, frames, frame=args.frame)
+    if args.frame is not None:
+        raise HS2SError("--frame goes with MASKS; --prompt says its frame itself")
+    read = [Prompts.from_files(path, frames, frame=frame) for frame, path in args.prompt]
+    return Prompts(prompt for each in read for prompt in each.each())
+
+
+def _check_places(args: argparse.Namespace, source: Path, masks: Path | None, out: Path) -> None:
     """Nothing that was given may be overwritten, nor anything else without a word."""
-    out = args.out.resolve()
-    if out in (args.masks.resolve(), args.source.resolve(), args.masks.resolve().parent):
-        raise HS2SError(f"{args.out}: holds what was given; expected another folder to write to.")
-    if args.out.exists() and not args.out.is_dir():
-        raise HS2SError(f"{args.out}: is a file; expected a folder to write masks to.")
-    present = next(args.out.glob("*.png"), None) if args.out.is_dir() else None
-    if present is not None and not args.overwrite:
-        raise HS2SError(
-            f"{args.out}: holds masks already, such as {present.name}; give another folder, or "
-            "--overwrite to replace them."
-        )
+    from hs2s_core.data.results import check_free
+
+    given = [*(path for _, path in args.prompt), *([] if masks is None else [masks])]
+    taken = {source.resolve()} | {
+        place for path in given for place in (path.resolve(), path.resolve().parent)
+    }
+    if out.resolve() in taken:
+        raise HS2SError(f"{out}: holds what was given; expected another folder to write to.")
+    check_free(out, overwrite=args.overwrite)
     if args.overlay is None:
         return
     from hs2s_core.media.encode import find_ffmpeg
@@ -111,7 +209,7 @@ def _check_places(args: argparse.Namespace) -> None:
     find_ffmpeg()
     if args.overlay.suffix.lower() != ".mp4":
         raise HS2SError(f"{args.overlay}: cannot write this format; expected a name in .mp4.")
-    if args.overlay.resolve() == args.source.resolve():
+    if args.overlay.resolve() == source.resolve():
         raise HS2SError(f"{args.overlay}: is the source itself; expected another file to write.")
     if args.overlay.exists() and not args.overwrite:
         raise HS2SError(
@@ -119,46 +217,113 @@ def _check_places(args: argparse.Namespace) -> None:
         )
 
 
-def _write(args: argparse.Namespace, frames: FrameSource, prompts: Prompts) -> int:
-    """Write every frame's mask; returns how many frames there were."""
+def _run_split(args: argparse.Namespace, places: list[Path], out: Path | None) -> int:
+    """Every video of a split; 1 if one failed."""
+    from hs2s_core.data.folders import open_folder
+    from hs2s_core.data.results import check_free, videos_root, write_zip
+
+    beside = [
+        flag for flag in ("prompt", "frame", "overlay", "first", "last") if getattr(args, flag)
+    ]
+    if places or beside or out is None:
+        raise HS2SError(f"with --data, expected\n       {_USAGE.splitlines()[-1].strip()}")
+    folder = open_folder(args.data, args.split)
+    root = videos_root(out, "davis" if folder.layout == "davis" else "youtube_vos")
+    if root.resolve() in (folder.annotations.resolve(), folder.images.resolve()):
+        raise HS2SError(f"{out}: holds what was given; expected another folder to write to.")
+    for name in folder.names:
+        check_free(root / name, overwrite=args.overwrite)
+    model = _load(args)
+    failed: list[str] = []
+    for place, name in enumerate(folder.names, 1):
+        meter = Meter(f"{place}/{len(folder)} {name}: frame", quiet=args.quiet)
+        try:
+            _propagate_video(args, model, folder.video(name), root / name, meter)
+        except HS2SError as error:  # the other videos must not suffer
+            failed.append(name)
+            print(f"{name}: {error}", file=sys.stderr)
+    done = [root / name for name in folder.names if name not in failed]
+    print(f"{len(done)} of {len(folder)} videos -> {out}")
+    if args.zip and done:
+        target = out.with_name(f"{out.resolve().name}.zip")
+        write_zip(target, out, done)
+        print(f"zip for the server -> {target}")
+    return 1 if failed else 0
+
+
+def _propagate_video(
+    args: argparse.Namespace, model: VideoSegmenter, video: VosVideo, out: Path, meter: Meter
+) -> None:
+    from hs2s_core.media.frames import open_frames
+    from hs2s_core.prompts import Prompts
+
+    prompts = Prompts.of(video.first_masks())
+    frames = open_frames(video.frames)
+    _propagate(args, model, frames, prompts, out, meter, args.direction or "forward")
+
+
+def _propagate(
+    args: argparse.Namespace,
+    model: VideoSegmenter,
+    frames: FrameSource,
+    prompts: Prompts,
+    out: Path,
+    meter: Meter,
+    direction: str,
+) -> int:
+    """Write the mask of every frame that is wanted; returns how many those were."""
+    from hs2s_core.data.results import writing_masks
     from hs2s_core.media.encode import VideoWriter
     from hs2s_core.media.masks import write_id_map
     from hs2s_core.media.overlay import draw_masks
+    from hs2s_core.propagation import propagate
 
+    if args.online_steps:
+        model = _adapt(args, model, frames, prompts)
+    results = propagate(
+        model,
+        frames,
+        prompts,
+        direction=direction,
+        first=args.first or 0,
+        last=args.last,
+        merge=args.merge,
+        chunk=args.chunk,
+        progress=meter,
+    )
     count = 0
     with ExitStack() as stack:
+        folder = stack.enter_context(writing_masks(out))
         video = None
         if args.overlay is not None:
             fps = args.fps or frames.fps or _FPS
             video = stack.enter_context(VideoWriter(args.overlay, frames.size, fps))
-        for result in _results(args, frames, prompts):
+        for result in results:
             name = frames.names[result.index] if frames.names is not None else f"{result.index:05d}"
-            write_id_map(args.out / f"{name}.png", result.id_map)
+            write_id_map(folder / f"{name}.png", result.id_map)
             if video is not None:
                 video.write(draw_masks(frames.at(result.index), result.id_map))
-            count = result.index + 1
-            _show_progress(count, len(frames))
+            count += 1
+    meter.end()
     return count
 
 
-def _results(
-    args: argparse.Namespace, frames: FrameSource, prompts: Prompts
-) -> Iterator[FrameResult]:
-    from hs2s_core.propagation import propagate
+def _load(args: argparse.Namespace) -> VideoSegmenter:
+    from hs2s_core.devices import use_threads
     from hs2s_core.weights import load_model
 
     model = load_model(args.weights, device=args.device)
-    if args.online_steps:
-        from hs2s_core.training.online import adapt
-
-        first = min(prompts)
-        print(f"adapting to the masks of frame {first}: {args.online_steps} steps", file=sys.stderr)
-        model = adapt(model, frames.at(first), prompts[first], args.online_steps)
-    return propagate(model, frames, prompts, chunk=args.chunk)
+    told = use_threads(args.threads)
+    if not args.quiet:
+        print(told, file=sys.stderr)
+    return model
 
 
-def _show_progress(done: int, total: int) -> None:
-    """One line that stays in place, only where somebody watches."""
-    if sys.stderr.isatty():
-        end = "\n" if done >= total else ""
-        print(f"\rframe {done} of {total}", end=end, file=sys.stderr, flush=True)
+def _adapt(
+    args: argparse.Namespace, model: VideoSegmenter, frames: FrameSource, prompts: Prompts
+) -> VideoSegmenter:
+    from hs2s_core.training.online import adapt
+
+    first = min(prompts)
+    print(f"adapting to the masks of frame {first}: {args.online_steps} steps", file=sys.stderr)
+    return adapt(model, frames.at(first), prompts[first], args.online_steps)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from hs2s_core.errors import HS2SError
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import BoolMask
+from hs2s_core.media.source import FrameSource
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.prompts import PlainPrompts, Prompts, check_clip
 from hs2s_core.propagation.blending import Source, blend, disagreement, to_logits, to_soft
@@ -134,13 +135,16 @@ def walk_clip(
     kept for other runs, and ``length`` is the true number of frames where it is known.
     """
     check_clip(prompts, frames)
+    last = settings.last
+    if last is not None and isinstance(frames, Sized) and last >= len(frames):
+        _check_last(last, frames.count() if isinstance(frames, FrameSource) else len(frames))
     reader = FrameReader(frames)
     claimed = len(frames) if isinstance(frames, Sized) else None
     stretches = timeline(
         prompts,
         direction=settings.direction,
         first=settings.first,
-        last=settings.last,
+        last=last,
         objects=settings.objects,
         references=REFERENCES if engine.references else 1,
     )
@@ -151,6 +155,11 @@ def walk_clip(
             "open_frames, or one prompt per object at its first frame and direction='forward'"
         )
     return _Clip(engine, reader, prompts, settings, stretches, length).run(keep, claimed)
+
+
+def _check_last(last: int, length: int) -> None:
+    if last >= length:
+        raise HS2SError(f"frames to {last} are wanted, but the clip has frames 0 to {length - 1}")
 
 
 class _Clip:
@@ -199,6 +208,8 @@ class _Clip:
                     file.truncate(0)
         if self._settings.last is None:
             self._prompts.check(None, end)
+        else:
+            _check_last(self._settings.last, end)
 
     def _walked(self, claimed: int | None) -> int | None:
         """How many frames are walked through in all directions, as far as the clip claims."""

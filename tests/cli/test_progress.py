@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from hs2s_core.commands.progress import Progress, reporting
+from hs2s_core.commands.progress import Meter, Progress, reporting
 from hs2s_core.errors import HS2SError
 
 
@@ -119,3 +119,33 @@ def test_events_are_files_that_tensorboard_reads(tmp_path: Path) -> None:
         report(record(2))
     found = EventAccumulator(str(tmp_path)).Reload()
     assert [(event.step, event.value) for event in found.Scalars("loss")] == [(1, 0.5), (2, 0.5)]
+
+
+def test_a_meter_tells_rate_and_time_left_where_somebody_watches() -> None:
+    stream, now = Terminal(), [0.0]
+    meter = Meter("frame", stream=stream, clock=lambda: now[0])
+    for done, now[0] in ((1, 1.0), (2, 1.1), (50, 25.0), (100, 50.0)):
+        meter(done, 100)
+    meter.end()
+    first, half, last = (line.rstrip() for line in stream.getvalue().split("\r")[1:])
+    assert first == "[--------------------] frame 1 of 100, 1.0 per second, 1:39 left"
+    assert half == "[##########----------] frame 50 of 100, 2.0 per second, 0:25 left"
+    assert last == "[####################] frame 100 of 100, 2.0 per second, 0:00 left"
+    assert stream.getvalue().endswith("\n")
+
+
+def test_a_meter_tells_once_a_minute_where_nobody_watches() -> None:
+    stream, now = io.StringIO(), [0.0]
+    meter = Meter("frame", stream=stream, clock=lambda: now[0])
+    for done in range(1, 200):
+        now[0] = float(done)
+        meter(done, None)
+    meter.end()
+    assert stream.getvalue().splitlines() == [
+        f"frame {done}, 1.0 per second" for done in (60, 120, 180)
+    ]
+    silent = io.StringIO()
+    quiet = Meter("frame", quiet=True, stream=silent, clock=lambda: now[0])
+    now[0] += 100
+    quiet(5, 10)
+    assert silent.getvalue() == ""

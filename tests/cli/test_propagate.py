@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from hs2s_core.cli import main
 from hs2s_core.config import preset
 from hs2s_core.media.encode import VideoWriter
 from hs2s_core.media.frames import ImageFrames, open_frames
@@ -118,18 +120,23 @@ def test_networks_that_read_ahead_learn_online(
     assert said.startswith(f"2 objects through {FRAMES} frames")
 
 
+def end_after(patch: pytest.MonkeyPatch, count: int) -> None:
+    """Frames end after ``count`` of them, though more are promised."""
+    whole = ImageFrames.at
+
+    def at(self: ImageFrames, index: int) -> np.ndarray:
+        if index >= count:
+            raise IndexError
+        return whole(self, index)
+
+    patch.setattr(ImageFrames, "at", at)
+
+
 def test_a_source_that_ends_before_its_masks(
     clip: Path, weights: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a damaged video does, whose header promises more frames than it holds."""
-    whole = ImageFrames.at
-
-    def at(self: ImageFrames, index: int) -> np.ndarray:
-        if index >= 2:
-            raise IndexError
-        return whole(self, index)
-
-    monkeypatch.setattr(ImageFrames, "at", at)
+    end_after(monkeypatch, 2)
     out = tmp_path / "out"
     status, _, err = run("propagate", clip / "frames", clip / "masks", out, "--weights", weights)
     assert status == 2
@@ -161,8 +168,16 @@ MISTAKES = {
     "a mask of no frame": ("{clip}/frames {tmp}/stray", "belongs to no frame"),
     "a frame too late": ("{clip}/frames {clip}/masks/10.png --frame 6", "frames 0 to 5"),
     "an odd overlay": ("{clip}/frames {clip}/masks --overlay {tmp}/o.gif", "a name in .mp4"),
-    "no frame ahead": ("{clip}/frames {clip}/masks --chunk 0", "at least 1 frame"),
+    "no frame ahead": ("{clip}/frames {clip}/masks --chunk 0", "--chunk is 0"),
     "no weights": ("{clip}/frames {clip}/masks --weights {tmp}/no", "no weights file"),
+    "a frame for a folder": ("{clip}/frames {clip}/masks --frame 3", "leave the frame out"),
+    "a frame for a prompt": ("{clip}/frames --prompt 0={clip}/masks/10.png --frame 3", "--frame"),
+    "a prompt too late": ("{clip}/frames --prompt 6={clip}/masks/10.png", "frames 0 to 5"),
+    "a range too late": ("{clip}/frames {clip}/masks --from 4 --to 6", "frames 0 to 5"),
+    "a range turned round": ("{clip}/frames {clip}/masks --from 4 --to 2", "frames 4 to 2"),
+    "no thread": ("{clip}/frames {clip}/masks --threads 0", "--threads is 0"),
+    "a split of no folder": ("{clip}/frames {clip}/masks --split valid", "--data"),
+    "a clip and a folder of many": ("{clip}/frames {clip}/masks --data {clip}", "--data"),
     "no such device": ("{clip}/frames {clip}/masks --device abacus", "unknown device"),
 }
 
@@ -176,9 +191,129 @@ def test_mistakes_are_found_before_work(
     write_id_map(tmp_path / "stray" / "00000.png", np.ones(SIZE, np.uint8))
     (tmp_path / "nothing").mkdir()
     line, said = MISTAKES[name]
-    source, masks, *words = line.format(tmp=tmp_path, clip=clip).split()
     out = tmp_path / "out"
-    status, _, err = run("propagate", source, masks, out, "--weights", weights, *words)
+    words = line.format(tmp=tmp_path, clip=clip).split()
+    status, _, err = run("propagate", "--weights", weights, "--out", out, *words)
     assert status == 2
     assert said in err
     assert not out.exists()
+
+
+def test_masks_at_several_frames(clip: Path, weights: Path, run: Run, tmp_path: Path) -> None:
+    """Given one by one or as a folder, they count alike; both ways between them by default."""
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    for name in ("11.png", "14.png"):
+        shutil.copy(clip / "masks" / name, keys / name)
+    words = ("--weights", weights, "--threads", 1)
+    assert run("propagate", clip / "frames", keys, tmp_path / "folder", *words)[0] == 0
+    each = [f"--prompt={index}={clip}/masks/{index + 10}.png" for index in (1, 4)]
+    out = ("--out", tmp_path / "each", "--quiet")
+    status, _, err = run("propagate", clip / "frames", *each, *out, *words)
+    assert (status, err) == (0, "")
+    prompts = Prompts.from_files(keys, open_frames(clip / "frames"))
+    model = load_model(weights, device="cpu")
+    for result in propagate(model, open_frames(clip / "frames"), prompts):
+        for place in ("folder", "each"):
+            found = read_id_map(tmp_path / place / f"{result.index + 10}.png")
+            assert np.array_equal(found, result.id_map)
+
+
+def test_directions_ranges_and_merges_are_passed_on(
+    clip: Path, weights: Path, run: Run, tmp_path: Path
+) -> None:
+    words = ("--weights", weights, "--prompt", f"3={clip}/masks/13.png", "--threads", 1)
+    settings = ("--direction", "backward", "--from", 1, "--to", 4, "--merge", "soft")
+    status, said, _ = run("propagate", clip / "frames", *words, *settings, "--out", tmp_path / "o")
+    assert status == 0
+    assert said.startswith("2 objects through 4 frames")
+    assert sorted(path.name for path in (tmp_path / "o").iterdir()) == [
+        "11.png",
+        "12.png",
+        "13.png",
+        "14.png",
+    ]
+    assert not read_id_map(tmp_path / "o" / "14.png").any()
+    assert read_id_map(tmp_path / "o" / "13.png").any()
+
+
+def test_a_mask_named_after_a_later_frame_belongs_to_it(
+    clip: Path, weights: Path, run: Run, tmp_path: Path
+) -> None:
+    words = ("propagate", clip / "frames", clip / "masks" / "14.png", tmp_path / "out")
+    assert run(*words, "--weights", weights)[0] == 0
+    given = read_id_map(clip / "masks" / "14.png")
+    assert np.array_equal(read_id_map(tmp_path / "out" / "14.png"), given)
+
+
+def test_a_folder_holds_one_run(
+    clip: Path, weights: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the union of several; and no picture that is no mask is ever replaced."""
+    out, mask = tmp_path / "out", clip / "masks" / "10.png"
+    words = ("propagate", clip / "frames", mask, out, "--weights", weights, "--overwrite")
+    assert run(*words)[0] == 0
+    (out / "notes.txt").write_text("mine")
+    assert run(*words, "--from", 2, "--to", 3)[0] == 0
+    assert sorted(path.name for path in out.iterdir()) == ["12.png", "13.png", "notes.txt"]
+    # A run that fails leaves the earlier one's masks.
+    with monkeypatch.context() as patch:
+        end_after(patch, 5)
+        assert run(*words, "--to", 5)[0] == 2
+    assert sorted(path.name for path in out.iterdir()) == ["12.png", "13.png", "notes.txt"]
+    Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(out / "photo.png")
+    status, _, err = run(*words)
+    assert status == 2
+    assert "is no mask of an earlier run" in err
+
+
+@pytest.fixture
+def split(clip: Path, tmp_path: Path) -> Path:
+    """A YouTube-VOS folder whose split has two videos; object 2 enters later."""
+    root = tmp_path / "data"
+    for video in ("a", "b"):
+        images = root / "valid" / "JPEGImages" / video
+        images.mkdir(parents=True)
+        for path in (clip / "frames").iterdir():
+            Image.open(path).save(images / f"{path.stem}.jpg")
+        for name in ("10.png", "12.png"):
+            id_map = read_id_map(clip / "masks" / name)
+            given = np.where(id_map == 2, 2, 0) if name == "12.png" else id_map
+            write_id_map(root / "valid" / "Annotations" / video / name, given)
+    return root
+
+
+def test_a_whole_split(split: Path, weights: Path, run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ("propagate", "--data", split, "--split", "valid", "--out", out, "--weights", weights)
+    status, said, err = run(*words, "--zip")
+    assert status == 0, err
+    assert said.startswith("2 of 2 videos")
+    names = [f"Annotations/{video}/{10 + i}.png" for video in "ab" for i in range(FRAMES)]
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert archive.namelist() == names
+    for index in range(FRAMES):
+        found = np.unique(read_id_map(out / "Annotations" / "a" / f"{10 + index}.png"))
+        assert 2 not in found or index >= 2
+    given = read_id_map(split / "valid" / "Annotations" / "a" / "12.png") == 2
+    assert (read_id_map(out / "Annotations" / "a" / "12.png")[given] == 2).all()
+    status, _, err = run(*words)
+    assert status == 2
+    assert "holds masks already" in err
+
+
+def test_a_broken_video_does_not_stop_a_split(
+    split: Path, weights: Path, run: Run, tmp_path: Path
+) -> None:
+    write_id_map(split / "valid" / "Annotations" / "a" / "12.png", np.ones((5, 5), np.uint8) * 2)
+    words = ("--data", split, "--split", "valid", "--out", tmp_path / "out", "--weights", weights)
+    status, said, err = run("propagate", *words)
+    assert status == 1
+    assert said.startswith("1 of 2 videos")
+    assert "a: " in err
+
+
+def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["propagate", "--help"])
+    assert "--prompt 40=b.png" in capsys.readouterr().out

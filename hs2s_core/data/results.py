@@ -1,0 +1,109 @@
+"""Predicted masks on disk: a palettised PNG a frame, in folders and zips as servers take them."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+from hs2s_core.errors import HS2SError
+
+LAYOUTS = {
+    "youtube_vos": "YouTube-VOS: Annotations/<video>/<frame>.png",
+    "davis": "DAVIS: <video>/<frame>.png",
+}
+"""Layout -> what it looks like. The DAVIS server refuses a zip with a folder above the videos."""
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_MODES = ("P", "I;16", "I;16B")
+"""How masks are written; a PNG of another mode is somebody's picture."""
+
+
+def videos_root(out_dir: Path, layout: str) -> Path:
+    """The folder whose folders are videos."""
+    return out_dir / ("Annotations" if layout == "youtube_vos" else "")
+
+
+def check_free(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder in which masks of a run would mix with others, or take a picture's place.
+
+    Raises:
+        HS2SError: a file in the way; PNGs where nothing may be overwritten, or that are no masks.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise HS2SError(f"{folder}: is a file; expected a folder to write masks to.")
+    for path in sorted(folder.glob("*.png")):
+        if not overwrite:
+            raise HS2SError(
+                f"{folder}: holds masks already, such as {path.name}; give another folder, or "
+                "--overwrite to replace them."
+            )
+        if not _is_mask(path):
+            raise HS2SError(
+                f"{path}: is no mask of an earlier run, so it is not overwritten; give another "
+                "folder."
+            )
+
+
+def _is_mask(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            return image.mode in _MODES
+    except OSError:
+        return False
+
+
+@contextmanager
+def writing_masks(folder: Path) -> Iterator[Path]:
+    """A folder to write one run's masks to; afterwards they alone are the PNGs of ``folder``.
+
+    Those of an earlier run give way once all is written. What is written until a stop is kept
+    only where there are none.
+    """
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    earlier = set(folder.glob("*.png"))
+    try:
+        yield part
+    except BaseException:
+        if earlier:
+            _remove(part)
+        raise
+    else:
+        for path in earlier:
+            path.unlink()
+    finally:
+        if part.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in part.iterdir():
+                path.replace(folder / path.name)
+            part.rmdir()
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_dir():
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+
+
+def write_zip(target: Path, out_dir: Path, folders: Iterable[Path]) -> None:
+    """The PNGs of ``folders`` in one file, named from ``out_dir`` on.
+
+    Complete or not at all, and the same for the same masks.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with zipfile.ZipFile(part, "w") as archive:
+            for folder in sorted(folders):
+                for file in sorted(folder.glob("*.png")):
+                    entry = zipfile.ZipInfo(file.relative_to(out_dir).as_posix(), _EPOCH)
+                    entry.external_attr = 0o644 << 16
+                    archive.writestr(entry, file.read_bytes())  # PNGs are compressed already
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)

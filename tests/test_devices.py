@@ -1,0 +1,39 @@
+"""How many threads of the CPU are used, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from hs2s_core import devices
+from hs2s_core.devices import use_threads
+
+
+@pytest.fixture(autouse=True)
+def same_afterwards() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize(("cores", "load", "chosen"), [(8, 0.2, 8), (8, 5.6, 2), (2, 9.0, 1)])
+def test_free_cores_are_taken(
+    cores: int, load: float, chosen: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(devices, "_cores", lambda: cores)
+    monkeypatch.setattr(devices, "_load", lambda: load)
+    told = use_threads()
+    assert torch.get_num_threads() == chosen
+    assert told.startswith(f"computing on {chosen} thread")
+    assert f"{cores} cores, load {load}" in told
+
+
+def test_what_is_asked_for_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
+    assert "OMP_NUM_THREADS" in use_threads()
+    assert use_threads(3) == "computing on 3 threads (as asked for)"
+    assert torch.get_num_threads() == 3
