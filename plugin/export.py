@@ -20,9 +20,8 @@ from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.media.masks import write_id_map
 
 from .checks import Problem, describe
-from .evaluation.matching import Identities
-from .evaluation.reading import LabelField, paint, read_documents
-from .labels import mask_fields
+from .identities import Identities
+from .labels import LabelField, mask_fields, paint, read_documents
 from .progress import Progress, Steps, drive
 from .prompts import visible_labels
 from .videos import frame_count, mask_sizes, video_names, videos_of
@@ -188,13 +187,13 @@ def _write_video(
     known = LabelField.of(samples, settings.field)
     video_size, (height, width), note = mask_sizes(samples, sample_id)
     visible = visible_labels(samples, sample_id, settings.field)
-    identities = Identities.of(_keys(samples, sample_id, known))
+    identities = Identities(known.marks(samples, sample_id))
     written = 0
     try:
         for document in _documents(samples, sample_id, settings):
             number = document["frame_number"]
             parts = known.parts(document, video_size, f"frame {number}", visible)
-            masks = [(identities.add(entry.index, entry.instance), entry) for entry in parts]
+            masks = [(identities.add(entry.mark), entry) for entry in parts]
             id_map, _ = paint(masks, video_size)
             stem = safe_name(document.get("frame_name") or f"{number - 1:05d}", f"frame {number}")
             write_id_map(part / f"{stem}.png", id_map[:height, :width])
@@ -204,16 +203,7 @@ def _write_video(
         _replace(part, folder)
     finally:
         _remove(part)
-    return written, note
-
-
-def _keys(
-    samples: SampleCollection, sample_id: str, known: LabelField
-) -> Iterator[tuple[int | None, object | None]]:
-    if known.items is not None:
-        shown = [f"{known.items}.{part}" for part in ("_id", "index", "instance._id")]
-        for document in read_documents(samples, sample_id, [], shown=shown):
-            yield from known.keys(document)
+    return written, "; ".join(filter(None, (note, *identities.remarks()))) or None
 
 
 def _documents(

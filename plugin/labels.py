@@ -1,37 +1,47 @@
 """FiftyOne labels <-> masks: the only place that knows both.
 
-Frame-level labels are read as one binary mask per *object*: a ``Detection`` with a mask (in the
-database or on disk), a filled ``Polyline``, or one value of a ``Segmentation``. They are written
-as ``Detections`` with one ``Detection`` per visible object.
+A frame-level label shows objects: each ``Detection`` with a mask, each ``Polyline`` of three and
+more points, each value of a ``Segmentation``. They are written as ``Detections`` with one
+``Detection`` per visible object.
 
-Masks are numpy arrays (H, W) over the whole video frame, sizes are (H, W) in pixels, frame
-numbers are FiftyOne's: the first is 1.
+Labels are read as the database has them, one frame at a time, and of ``Detections`` only what
+masks need is decoded: FiftyOne's own label objects take ten times as long, and ``sample.frames``
+would keep every frame. Masks are numpy arrays (H, W) over the whole video frame, sizes are (H, W)
+in pixels, frame numbers are FiftyOne's: the first is 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import cv2
 import fiftyone as fo
+import fiftyone.core.utils as fou
 import numpy as np
 import numpy.typing as npt
+from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import InvalidMask
-from hs2s_core.media.masks import check_prompt, object_ids, read_id_map
+from hs2s_core.media.masks import (
+    BoolMask,
+    array_ids,
+    id_dtype,
+    object_ids,
+    read_id_map,
+    split_objects,
+)
 
-BoolMask = npt.NDArray[np.bool_]
-Size = tuple[int, int]
-Key = int | str | tuple[str, int]
-"""What identifies an object in its video: ``index``, the id of its ``instance``, or, when a
-label has neither, its place among the labels of one frame (see ``is_nameless``)."""
+from .identities import Mark
+from .masks import Size, fill, paste, read_instance_mask
+
+IdMap = npt.NDArray[np.unsignedinteger[Any]]
+Document = Mapping[str, Any]
+"""A frame, or a label, as the database has it."""
 
 MASK_TYPES: tuple[type[fo.Label], ...] = (fo.Detections, fo.Polylines, fo.Segmentation)
-VOID = 255
-"""Value of a Segmentation that belongs to no object, unless it is the only one."""
+_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,158 @@ class TrackedObject:
     instance: fo.Instance
 
 
+@dataclass(frozen=True)
+class LabelPart:
+    """One label of a frame: a Detection, a Polyline, or a value of a Segmentation."""
+
+    place: int
+    """Where it stands in its list."""
+    label_id: ObjectId
+    mark: Mark
+    confidence: float | None
+    keyframe: bool | None
+    """Whether a person drew it in this very frame; None if nothing is said.
+
+    It is FiftyOne's own attribute: the App's Annotate tab and CVAT set it, and both add copies of
+    the label to other frames without it. Where an object has such labels, no other is a prompt.
+    """
+    mask: BoolMask | None
+    """(H, W) over the whole video frame; None for a box or a line of two points."""
+
+
+@dataclass(frozen=True)
+class LabelField:
+    """A frame field whose labels can hold masks."""
+
+    name: str
+    kind: type[fo.Label]
+    targets: Mapping[int, str] = field(default_factory=dict)
+    """Class names of a Segmentation's values."""
+
+    @classmethod
+    def of(cls, samples: SampleCollection, name: str) -> LabelField:
+        """The field ``frames.<name>`` of a collection."""
+        dataset = samples._dataset
+        targets = (
+            dataset.mask_targets.get(f"frames.{name}")
+            or dataset.mask_targets.get(name)
+            or dataset.default_mask_targets
+        )
+        return cls(name, mask_fields(dataset)[name], targets or {})
+
+    @property
+    def items(self) -> str | None:
+        """Path of the list of labels below a frame; None for a Segmentation."""
+        part = getattr(self.kind, "_LABEL_LIST_FIELD", None)
+        return None if part is None else f"{self.name}.{part}"
+
+    def frames(
+        self,
+        samples: SampleCollection,
+        sample_id: str,
+        visible: Collection[ObjectId] | None = None,
+    ) -> Iterator[tuple[int, list[LabelPart]]]:
+        """Numbers of a video's labelled frames, and their labels without the masks.
+
+        Of a Segmentation, whose values are only known by looking, there are none. ``visible`` holds
+        the ids of the labels to consider, None for all.
+        """
+        parts = ("_id", "index", "label", "confidence", "keyframe", "instance._id")
+        shown = [f"{self.items}.{part}" for part in parts] if self.items else []
+        for document in read_documents(samples, sample_id, [], annotated=self.name, shown=shown):
+            found = [
+                _describe(place, raw)
+                for place, raw in enumerate(self.labels(document))
+                if visible is None or raw["_id"] in visible
+            ]
+            yield document["frame_number"], found
+
+    def marks(
+        self,
+        samples: SampleCollection,
+        sample_id: str,
+        visible: Collection[ObjectId] | None = None,
+    ) -> Iterator[list[Mark]]:
+        """What the labels of each frame say of their objects, as :class:`Identities` takes it."""
+        for _, parts in self.frames(samples, sample_id, visible):
+            yield [part.mark for part in parts]
+
+    def parts(
+        self,
+        document: Document,
+        size: Size,
+        frame: str,
+        visible: Collection[ObjectId] | None = None,
+        places: Collection[int] | None = None,
+    ) -> list[LabelPart]:
+        """The labels of one frame with their masks; ``frame`` names it in errors.
+
+        ``visible`` holds the ids and ``places`` the places of the labels to consider, None for
+        all. Raises InvalidMask if a mask is unreadable or cannot be one of this frame.
+        """
+        content = document.get(self.name)
+        if content is None:
+            return []
+        if issubclass(self.kind, fo.Segmentation):
+            shown = visible is None or content["_id"] in visible
+            return self._values(content, size, frame) if shown else []
+        found = []
+        for place, raw in enumerate(self.labels(document)):
+            if visible is not None and raw["_id"] not in visible:
+                continue
+            if places is not None and place not in places:
+                continue
+            part = _describe(place, raw)
+            name = part.mark.name if not part.mark.is_nameless else f"label number {place + 1}"
+            mask = self._decode(raw, size, f"{name} in {frame} of {self.name!r}")
+            found.append(replace(part, mask=mask))
+        return found
+
+    def labels(self, document: Document) -> list[dict[str, Any]]:
+        """The labels of a frame as the database has them; none of a Segmentation."""
+        content = document.get(self.name) or {}
+        return content.get(getattr(self.kind, "_LABEL_LIST_FIELD", ""), None) or []
+
+    def _decode(self, raw: Document, size: Size, name: str) -> BoolMask | None:
+        if issubclass(self.kind, fo.Polylines):
+            return fill(raw.get("points") or [], size)
+        mask, path = raw.get("mask"), raw.get("mask_path")
+        if mask is None and path is None:
+            return None
+        values = (
+            fou.deserialize_numpy_array(mask) if path is None else read_instance_mask(path, name)
+        )
+        return paste(raw.get("bounding_box"), values, size, name)
+
+    def _values(self, content: Document, size: Size, frame: str) -> list[LabelPart]:
+        name = f"the segmentation in {frame} of {self.name!r}"
+        mask, path = content.get("mask"), content.get("mask_path")
+        if mask is None and path is None:
+            return []
+        id_map = (
+            array_ids(fou.deserialize_numpy_array(mask), name=name)
+            if path is None
+            else read_id_map(path)
+        )
+        if id_map.shape != size:
+            raise InvalidMask(
+                f"{name} is {id_map.shape[1]}x{id_map.shape[0]} pixels (width x height), the video "
+                f"{size[1]}x{size[0]}; expected the same. Resize it to the video (nearest "
+                "neighbour)."
+            )
+        return [
+            LabelPart(
+                place=place,
+                label_id=content["_id"],
+                mark=Mark(value, None, self.targets.get(value)),
+                confidence=None,
+                keyframe=None,
+                mask=own,
+            )
+            for place, (value, own) in enumerate(split_objects(id_map).items())
+        ]
+
+
 def mask_fields(samples: SampleCollection) -> dict[str, type[fo.Label]]:
     """Frame-level fields whose labels can hold masks, with the type of their labels."""
     schema = samples.get_frame_field_schema(ftype=fo.EmbeddedDocumentField) or {}
@@ -56,93 +218,59 @@ def mask_fields(samples: SampleCollection) -> dict[str, type[fo.Label]]:
     }
 
 
+def read_documents(
+    samples: SampleCollection,
+    sample_id: str,
+    names: Iterable[str],
+    *,
+    annotated: str | None = None,
+    shown: Iterable[str] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Frames of a video in order, as the database has them, with only ``names`` of their fields.
+
+    ``annotated`` leaves out frames in which that field is None; ``shown`` replaces ``names`` by
+    paths, to look at parts of labels.
+    """
+    query: dict[str, Any] = {"_sample_id": ObjectId(sample_id)}
+    if annotated is not None:
+        query[annotated] = {"$ne": None}
+    paths = dict.fromkeys(["frame_number", *(names if shown is None else shown)], 1)
+    frames = samples._dataset._frame_collection
+    yield from frames.find(query, paths).sort("frame_number").batch_size(_BATCH)
+
+
 def frame_masks(label: fo.Label | None, size: Size) -> dict[int, BoolMask]:
     """Masks (H, W) of one frame's label by ``index``, of any of ``MASK_TYPES``.
 
     Labels without an index or a mask are left out. Raises InvalidMask if a mask is unreadable or
-    was made for another frame size.
+    cannot be one of such a frame.
     """
     masks: dict[int, BoolMask] = {}
-    for key, parts in group_parts(label).items():
-        if isinstance(key, int):
-            mask = render(parts, size, key_name(key))
-            if mask is not None:
-                masks[key] = mask
+    if label is not None:
+        document = {"label": label.to_dict()}
+        for part in LabelField("label", type(label)).parts(document, size, "the frame"):
+            if part.mark.index is not None and part.mask is not None:
+                masks[part.mark.index] = part.mask | masks.get(part.mark.index, False)
     return masks
 
 
-def make_key(index: int | None, instance_id: object | None, place: int) -> Key:
-    """The key of a label with this ``index`` and instance id at this place in its frame."""
-    if index is not None:
-        return int(index)
-    return str(instance_id) if instance_id is not None else ("place", place)
+def paint(parts: Iterable[tuple[int, LabelPart]], size: Size) -> tuple[IdMap, bool]:
+    """The id map (H, W) of a frame, and whether masks of different objects overlap.
 
-
-def is_nameless(key: Key) -> bool:
-    """Whether nothing tells which labels of other frames show the same object."""
-    return isinstance(key, tuple)
-
-
-def key_name(key: Key) -> str:
-    """What to call an object in a message."""
-    if isinstance(key, tuple):
-        return f"label number {key[1] + 1}"
-    return f"object {key}" if isinstance(key, int) else f"instance {key}"
-
-
-def group_parts(
-    label: fo.Label | None, visible: Collection[object] | None = None
-) -> dict[Key, list[Any]]:
-    """The labels, or masks of a Segmentation, that make up each object in one frame.
-
-    ``visible`` holds the ids (ObjectId) of the labels to consider, None for all.
+    Where they do, the more confident label wins, else the later one: a pixel belongs to one object,
+    as in the files that the benchmarks' servers take.
     """
-    if label is None or (isinstance(label, fo.Segmentation) and _hidden(label, visible)):
-        return {}
-    if isinstance(label, fo.Segmentation):
-        return {index: [mask] for index, mask in _segmentation_masks(label).items()}
-    groups: dict[Key, list[Any]] = {}
-    for place, item in enumerate(label[label._LABEL_LIST_FIELD]):
-        if not _hidden(item, visible):
-            groups.setdefault(make_key(item.index, item.instance_id, place), []).append(item)
-    return groups
-
-
-def render(parts: Iterable[Any], size: Size, name: str) -> BoolMask | None:
-    """Union (H, W) of an object's parts in one frame; None if it only has boxes there."""
-    masks = [mask for mask in (_render(part, size, name) for part in parts) if mask is not None]
-    return np.logical_or.reduce(masks) if masks else None
-
-
-def paste(box: Iterable[float], mask: npt.NDArray[Any], size: Size, name: str = "mask") -> BoolMask:
-    """Place the mask (h, w) of a bounding box ``[x, y, w, h]`` (relative) into a frame (H, W).
-
-    FiftyOne's own conversion shifts some masks by a pixel; rounding the corner, as here, returns
-    exactly what ``fo.Detection.from_mask`` was given. What lies outside the frame is cut off.
-    Raises InvalidMask when the mask's size is not that of its box, as happens when it was made at
-    another resolution.
-    """
-    height, width = size
-    left, top, box_width, box_height = (float(value) for value in box)
-    mask = np.asarray(mask)
-    if mask.ndim != 2:
-        raise InvalidMask(f"{name}: the mask has shape {mask.shape}; expected (height, width).")
-    expected = (box_height * height, box_width * width)
-    # Tools round the corners of a box outwards or inwards: up to a pixel at each of its sides.
-    if any(abs(found - want) > 2 for found, want in zip(mask.shape, expected, strict=True)):
-        raise InvalidMask(
-            f"{name}: the mask is {mask.shape[1]}x{mask.shape[0]} pixels (width x height), but its "
-            f"box covers {expected[1]:.0f}x{expected[0]:.0f} of the {width}x{height} video: mask "
-            "and video differ in size. Make the mask at the video's size."
-        )
-    full = np.zeros(size, dtype=np.bool_)
-    x, y = round(left * width), round(top * height)
-    # Of a box that reaches beyond the frame, what is outside is cut off at every side.
-    mask = mask[max(0, -y) :, max(0, -x) :]
-    x, y = max(0, x), max(0, y)
-    part = full[y : y + mask.shape[0], x : x + mask.shape[1]]
-    part[:] = mask[: part.shape[0], : part.shape[1]] > 0
-    return full
+    found = sorted(parts, key=lambda entry: entry[1].confidence or 0.0)
+    largest = max((object_id for object_id, _ in found), default=0)
+    id_map: IdMap = np.zeros(size, id_dtype(largest))
+    overlap = False
+    for object_id, part in found:
+        if part.mask is None:
+            continue
+        under = id_map[part.mask]
+        overlap |= bool(((under != 0) & (under != object_id)).any())
+        id_map[part.mask] = object_id
+    return id_map, overlap
 
 
 def to_detections(
@@ -177,57 +305,19 @@ def to_detections(
     return fo.Detections(detections=detections)
 
 
-def _hidden(label: fo.Label, visible: Collection[object] | None) -> bool:
-    return visible is not None and label._id not in visible
+def existing_instance(instance_id: object) -> fo.Instance:
+    """The instance of this id, to be shared by further labels; a new one if it is no id."""
+    if not isinstance(instance_id, ObjectId):
+        return fo.Instance()
+    return fo.Instance.from_dict({"_cls": "Instance", "_id": instance_id})
 
 
-def _render(part: Any, size: Size, name: str) -> BoolMask | None:
-    if isinstance(part, np.ndarray):
-        return check_prompt(part, size, name=name)
-    if isinstance(part, fo.Polyline):
-        return _fill(part, size)
-    mask = part.mask if part.mask is not None else _mask_file(part.mask_path, name)
-    return None if mask is None else paste(part.bounding_box, mask, size, name)
-
-
-def _fill(polyline: fo.Polyline, size: Size) -> BoolMask | None:
-    """Fill closed shapes; where two overlap is a hole, as FiftyOne draws it."""
-    if not (polyline.filled or polyline.closed):
-        return None
-    height, width = size
-    shapes = [
-        np.rint(np.asarray(shape, dtype=np.float64) * (width, height)).astype(np.int32)
-        for shape in polyline.points
-        if len(shape) >= 3
-    ]
-    canvas = np.zeros(size, dtype=np.uint8)
-    if shapes:
-        cv2.fillPoly(canvas, shapes, 1)
-    return canvas.astype(np.bool_)
-
-
-def _mask_file(path: str | None, name: str) -> npt.NDArray[Any] | None:
-    """A mask on disk; FiftyOne's own reader would turn a palette into colours."""
-    if path is None:
-        return None
-    try:
-        return read_id_map(path, void=None)
-    except InvalidMask as error:
-        raise InvalidMask(f"{name}: {error}") from error
-
-
-def _segmentation_masks(label: fo.Segmentation) -> dict[int, BoolMask]:
-    values = label.mask if label.mask is not None else _mask_file(label.mask_path, "segmentation")
-    if values is None:
-        return {}
-    if values.ndim != 2 or values.dtype.kind not in "bui":
-        raise InvalidMask(
-            f"the segmentation has shape {values.shape} and type {values.dtype}; expected one "
-            "integer per pixel. Turn colours into object ids first."
-        )
-    if values.dtype.kind == "b":
-        values = values.astype(np.uint8)
-    ids = object_ids(values)
-    if ids == [VOID]:  # black and white, rather than nothing but void
-        return {1: values == VOID}
-    return {value: values == value for value in ids if value != VOID}
+def _describe(place: int, raw: Document) -> LabelPart:
+    return LabelPart(
+        place=place,
+        label_id=raw["_id"],
+        mark=Mark(raw.get("index"), (raw.get("instance") or {}).get("_id"), raw.get("label")),
+        confidence=raw.get("confidence"),
+        keyframe=raw.get("keyframe"),
+        mask=None,
+    )

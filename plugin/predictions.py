@@ -19,8 +19,16 @@ from hs2s_core.media.images import natural_key
 from hs2s_core.media.masks import object_ids, read_id_map
 
 from .checks import Problem, describe, is_ground_truth
-from .evaluation.reading import LabelField, read_documents
-from .labels import Size, TrackedObject, mask_fields, to_detections
+from .identities import Identities
+from .labels import (
+    LabelField,
+    TrackedObject,
+    existing_instance,
+    mask_fields,
+    read_documents,
+    to_detections,
+)
+from .masks import Size
 from .progress import Progress, Steps, drive
 from .videos import frame_count, mask_sizes, select_videos, video_names, videos_of
 from .writer import FrameWriter
@@ -250,17 +258,16 @@ def _known_objects(
             index: TrackedObject(index, index, label, fo.Instance())
             for index, label in known.targets.items()
         }
+    identities = Identities(known.marks(samples, sample_id))
     found: dict[int, TrackedObject] = {}
-    shown = [f"{known.items}.{part}" for part in ("index", "label", "instance")]
-    for document in read_documents(samples, sample_id, [], annotated=truth, shown=shown):
-        for raw in known.labels(document):
-            index = raw.get("index")
-            if index is not None and 0 < index < 2**16 and index not in found:
-                instance = raw.get("instance")
-                found[index] = TrackedObject(
-                    index,
-                    index,
-                    raw.get("label"),
-                    fo.Instance.from_dict(instance) if instance else fo.Instance(),
+    for _, parts in known.frames(samples, sample_id):
+        for part in parts:
+            object_id = identities.find(part.mark)
+            if object_id is not None and object_id not in found:
+                found[object_id] = TrackedObject(
+                    object_id,
+                    identities.index(object_id),
+                    part.mark.label,
+                    existing_instance(part.mark.instance),
                 )
     return found

@@ -1,11 +1,10 @@
-"""Finds the masks that start the objects of a video among its frame labels."""
+"""Finds the masks that a video's objects are given by among its frame labels."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
 
 import fiftyone as fo
 import fiftyone.core.stages as fos
@@ -13,23 +12,22 @@ import numpy as np
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.errors import InvalidMask
-from hs2s_core.media.masks import check_prompt
+from hs2s_core.errors import HS2SError
+from hs2s_core.media.masks import BoolMask, check_prompt
 
+from .identities import Identities, Mark
 from .labels import (
-    BoolMask,
-    Key,
-    Size,
+    LabelField,
+    LabelPart,
     TrackedObject,
-    group_parts,
-    is_nameless,
-    key_name,
-    make_key,
+    existing_instance,
     mask_fields,
-    render,
+    read_documents,
 )
+from .masks import Size
 
-_LARGEST_ID = 2**16 - 1
+POLICIES = ("all", "first")
+"""Which of an object's masks are prompts: every one, or that of its first frame alone."""
 # View stages that choose, order or describe samples but leave their labels as they are.
 _SAMPLE_STAGES = (
     fos.Exclude,
@@ -54,7 +52,7 @@ class OutOfTime(Exception):
 
 @dataclass
 class VideoPrompts:
-    """The masks that start the objects of one video."""
+    """The masks by which the objects of one video are given."""
 
     objects: dict[int, TrackedObject] = field(default_factory=dict)
     """Object id -> the object."""
@@ -62,6 +60,8 @@ class VideoPrompts:
     """Frame number (from 1) -> object id -> mask (H, W)."""
     without_mask: list[str] = field(default_factory=list)
     """Names of the objects that were found, but in no frame with a mask."""
+    remarks: list[str] = field(default_factory=list)
+    """What a user should know of labels that do not say clearly which object they show."""
 
     def by_index(self) -> dict[int, dict[int, BoolMask]]:
         """The masks by 0-based frame, as ``hs2s_core`` counts."""
@@ -90,145 +90,174 @@ def read_prompts(
     prompt_field: str,
     size: Size,
     *,
+    policy: str = "all",
     visible: Collection[ObjectId] | None = None,
     deadline: float | None = None,
 ) -> VideoPrompts:
-    """Read the default prompts of a video: each object's mask in the first frame that has one.
+    """Read the prompts of a video: the masks by which its objects are given.
 
-    Labels belong to the same object when they share ``index``, else ``instance``; a value of a
-    ``Segmentation`` is an index. Labels with neither cannot be followed from frame to frame, so
-    of those only the first frame's count.
+    Which labels are one object is told by :class:`Identities`. Boxes, as the App writes them into
+    the frames after a drawn mask, are no prompts, nor are copies of a label that a person drew in
+    another frame (see ``LabelPart.keyframe``). Labels with neither index nor instance cannot be
+    followed from frame to frame, so of those only the first frame's count.
 
-    ``size`` is the (H, W) of the video frame, ``visible`` the ids of the labels to consider
-    (None: all). Only frames in which an object appears first are loaded. Raises InvalidMask,
-    naming frame and object, if a mask is unreadable, empty, or made for another frame size; and
-    OutOfTime when it is later than ``deadline`` (``time.monotonic()``) before the last is read.
+    Args:
+        sample: a video.
+        prompt_field: frame field, without ``frames.``.
+        size: (H, W) of the video frame.
+        policy: one of ``POLICIES``; only frames that it needs are loaded.
+        visible: ids of the labels to consider; None: all.
+        deadline: ``time.monotonic()`` at which to stop.
+
+    Raises:
+        InvalidMask: naming frame and object, if a mask is unreadable, empty, or cannot be one of
+            this frame.
+        OutOfTime: it is later than ``deadline`` before the last is read.
     """
-    reader = _Reader(sample, prompt_field, visible, deadline)
-    ids = _Ids()
-    missing: dict[Key, str] = {}
-    prompts = VideoPrompts()
-    found: dict[Key, int] = {}
-    for number in reader.frames_to_load(found):
-        for key, parts in reader.load(number).items():
-            if key in found or not reader.counts(key, number):
-                continue
-            name = f"{key_name(key)} in frame {number}"
-            mask = render(parts, size, name)
-            if mask is None:
-                missing[key] = key_name(key)
-                continue
-            missing.pop(key, None)
-            known = _describe(ids.assign(key, reader.indexes), key, parts[0], reader.targets)
-            found[key] = known.object_id
-            prompts.objects[known.object_id] = known
-            frame = prompts.masks.setdefault(number, {})
-            frame[known.object_id] = check_prompt(mask, size, name=name)
-    prompts.without_mask = sorted(missing.values())
-    return prompts
+    if policy not in POLICIES:
+        raise HS2SError(f"the policy {policy!r} is none of {', '.join(POLICIES)}")
+    return _Reader(sample, prompt_field, size, policy, visible, deadline).read()
+
+
+Wanted = dict[int, dict[int, list[int]]]
+"""Frame number -> object id -> places of its labels."""
 
 
 class _Reader:
-    """The labels of one field of one video, read straight from the frames in the database.
-
-    ``sample.frames`` would keep every frame it returns until the next save, with all its other
-    labels; a long annotated video would not fit.
-    """
+    """Finds the prompts of one field of one video, frame by frame."""
 
     def __init__(
         self,
         sample: fo.Sample,
         prompt_field: str,
+        size: Size,
+        policy: str,
         visible: Collection[ObjectId] | None,
-        deadline: float | None = None,
+        deadline: float | None,
     ) -> None:
-        dataset = sample.dataset
-        self._frames = dataset._frame_collection
-        self._video = ObjectId(sample.id)
-        self._field = prompt_field
-        self._type = mask_fields(dataset)[prompt_field]
-        self._items = getattr(self._type, "_LABEL_LIST_FIELD", "")
+        self._dataset, self._sample_id = sample.dataset, sample.id
+        self._field = LabelField.of(sample.dataset, prompt_field)
+        self._size = size
+        self._policy = policy
         self._visible = visible
         self._deadline = deadline
-        self._first_nameless: int | None = None
-        self.indexes: set[int] = set()
-        self.targets: Mapping[int, str] = (
-            dataset.mask_targets.get(f"frames.{prompt_field}")
-            or dataset.mask_targets.get(prompt_field)
-            or dataset.default_mask_targets
-            or {}
-        )
+        self._identities = Identities()
+        self._missing: dict[int, str] = {}
+        self._prompts = VideoPrompts()
 
-    def frames_to_load(self, found: Collection[Key]) -> Iterator[int]:
-        """Numbers of the frames that may hold an object not yet in ``found``, ascending."""
-        if issubclass(self._type, fo.Segmentation):
-            # Which values a segmentation holds is only known by looking.
-            yield from (number for number, _ in self._scan({}))
-            return
-        items = f"{self._field}.{self._items}"
-        shown = {f"{items}.{name}": 1 for name in ("_id", "index", "instance._id")}
-        self.indexes = {
-            key for _, keys in self._scan(shown) for key in keys if isinstance(key, int)
-        }
-        for number, keys in self._scan(shown):
-            if self._first_nameless is None and any(is_nameless(key) for key in keys):
-                self._first_nameless = number
-            if any(key not in found and self.counts(key, number) for key in keys):
-                yield number
+    def read(self) -> VideoPrompts:
+        """All of them."""
+        if self._field.items is None:
+            self._read_values()
+        else:
+            drawn, copied = self._wanted()
+            self._read_labels(drawn)
+            # An object that was only boxed by a person: any mask of it will do.
+            self._read_labels(copied)
+        self._prompts.without_mask = sorted(self._missing.values())
+        self._prompts.remarks = list(self._identities.remarks())
+        return self._prompts
 
-    def counts(self, key: Key, number: int) -> bool:
-        """Whether a label with this key in this frame can start an object."""
-        return not is_nameless(key) or number == self._first_nameless
+    def _wanted(self) -> tuple[Wanted, Wanted]:
+        """Labels that can be prompts, and copies of labels that were drawn in other frames."""
+        frames = [(number, list(parts)) for number, parts in self._named_labels()]
+        self._identities = Identities([part.mark for part in parts] for _, parts in frames)
+        owned = [
+            (number, self._identities.add(part.mark), part)
+            for number, parts in frames
+            for part in parts
+        ]
+        drawn_by_hand = {object_id for _, object_id, part in owned if part.keyframe}
+        drawn: Wanted = {}
+        copied: Wanted = {}
+        for number, object_id, part in owned:
+            own = part.keyframe or object_id not in drawn_by_hand
+            places = (drawn if own else copied).setdefault(number, {}).setdefault(object_id, [])
+            places.append(part.place)
+        return drawn, copied
 
-    def load(self, number: int) -> dict[Key, list[Any]]:
-        """The parts of each object in one frame."""
-        query = {"_sample_id": self._video, "frame_number": number}
-        document = self._frames.find_one(query, {self._field: 1})
-        try:
-            return group_parts(self._type.from_dict(document[self._field]), self._visible)
-        except InvalidMask as error:
-            raise InvalidMask(f"frame {number}: {error}") from error
-
-    def _scan(self, shown: dict[str, int]) -> Iterator[tuple[int, list[Key]]]:
-        """Numbers of the labelled frames, and the keys of their labels as far as ``shown``."""
-        query = {"_sample_id": self._video, self._field: {"$ne": None}}
-        cursor = self._frames.find(query, {"frame_number": 1, **shown})
-        for document in cursor.sort("frame_number"):
-            if self._deadline is not None and time.monotonic() > self._deadline:
-                raise OutOfTime
-            labels = document.get(self._field, {}).get(self._items, [])
+    def _named_labels(self) -> Iterator[tuple[int, Iterator[LabelPart]]]:
+        """The labels of each frame; nameless ones of the first frame are told apart by place."""
+        first = None
+        for number, parts in self._field.frames(self._dataset, self._sample_id, self._visible):
+            self._check_time()
+            if first is None and any(part.mark.is_nameless for part in parts):
+                first = number
             yield (
-                document["frame_number"],
-                [
-                    make_key(label.get("index"), (label.get("instance") or {}).get("_id"), place)
-                    for place, label in enumerate(labels)
-                    if self._visible is None or label["_id"] in self._visible
-                ],
+                number,
+                (
+                    replace(part, mark=Mark(None, ("place", part.place), part.mark.label))
+                    if part.mark.is_nameless
+                    else part
+                    for part in parts
+                    if number == first or not part.mark.is_nameless
+                ),
             )
 
+    def _read_labels(self, wanted: Wanted) -> None:
+        found = set(self._prompts.objects)
+        for number, owners in wanted.items():
+            open_ids = owners.keys() - (set(self._prompts.objects) if self._first else found)
+            if not open_ids:
+                continue
+            self._check_time()
+            query = {"_sample_id": ObjectId(self._sample_id), "frame_number": number}
+            document = self._dataset._frame_collection.find_one(query, {self._field.name: 1})
+            places = {place for object_id in open_ids for place in owners[object_id]}
+            parts = self._field.parts(
+                document, self._size, f"frame {number}", self._visible, places
+            )
+            by_place = {part.place: part for part in parts}
+            for object_id in sorted(open_ids):
+                self._add(number, object_id, [by_place[place] for place in owners[object_id]])
 
-class _Ids:
-    """Object ids: the label's own index where possible, else the smallest that is free."""
+    def _read_values(self) -> None:
+        """Of a Segmentation, whose values are only known by looking."""
+        names = [self._field.name]
+        for document in read_documents(
+            self._dataset, self._sample_id, names, annotated=self._field.name
+        ):
+            self._check_time()
+            number = document["frame_number"]
+            for part in self._field.parts(document, self._size, f"frame {number}", self._visible):
+                object_id = self._identities.add(part.mark)
+                if not (self._first and object_id in self._prompts.objects):
+                    self._add(number, object_id, [part])
 
-    def __init__(self) -> None:
-        self._taken: set[int] = set()
+    @property
+    def _first(self) -> bool:
+        return self._policy == "first"
 
-    def assign(self, key: Key, indexes: Collection[int]) -> int:
-        """The id for ``key``; ``indexes`` are those that other objects of the video claim."""
-        if isinstance(key, int) and 0 < key <= _LARGEST_ID:
-            chosen = key
-        else:
-            chosen = next(n for n in range(1, _LARGEST_ID + 1) if self._free(n, indexes))
-        self._taken.add(chosen)
-        return chosen
+    def _add(self, number: int, object_id: int, parts: list[LabelPart]) -> None:
+        """Take what a frame shows of an object: its parts together, if any has a mask."""
+        name = f"{_name(parts[0])} in frame {number}"
+        masks = [part.mask for part in parts if part.mask is not None]
+        if not masks:
+            if object_id not in self._prompts.objects:
+                self._missing[object_id] = _name(parts[0])
+            return
+        mask = np.logical_or.reduce(masks)
+        if object_id in self._prompts.objects and not mask.any():
+            return  # said to be out of sight
+        mask = check_prompt(mask, self._size, name=name)
+        self._missing.pop(object_id, None)
+        self._prompts.masks.setdefault(number, {})[object_id] = mask
+        if object_id not in self._prompts.objects:
+            self._prompts.objects[object_id] = self._describe(object_id, parts[0])
 
-    def _free(self, number: int, indexes: Collection[int]) -> bool:
-        return number not in self._taken and number not in indexes
+    def _describe(self, object_id: int, part: LabelPart) -> TrackedObject:
+        index = self._identities.index(object_id)
+        instance = existing_instance(part.mark.instance)
+        return TrackedObject(object_id, index, part.mark.label, instance)
+
+    def _check_time(self) -> None:
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise OutOfTime
 
 
-def _describe(object_id: int, key: Key, part: Any, targets: Mapping[int, str]) -> TrackedObject:
-    index = key if isinstance(key, int) else object_id
-    if isinstance(part, np.ndarray):  # a value of a Segmentation
-        return TrackedObject(object_id, index, targets.get(index), fo.Instance())
-    instance = getattr(part, "instance", None) or fo.Instance()
-    return TrackedObject(object_id, index, part.label, instance)
+def _name(part: LabelPart) -> str:
+    """What to call the object of a label in a message."""
+    instance = part.mark.instance
+    if isinstance(instance, tuple):
+        return f"label number {part.place + 1}"
+    return part.mark.name

@@ -13,8 +13,11 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.media.frames import FrameSource
+from hs2s_core.media.masks import BoolMask
 
-from .labels import BoolMask, Size, frame_masks, mask_fields
+from .identities import Identities
+from .labels import LabelField, mask_fields, read_documents
+from .masks import Size
 from .videos import Clip, open_clip, videos_of
 
 
@@ -50,7 +53,9 @@ def labelled_videos(samples: SampleCollection, label_field: str) -> Iterator[Vie
     """Videos of ``samples`` with the masks of frame field ``label_field``, to be trained on.
 
     A frame without labels in the field counts as not annotated, one with an empty ``Detections``
-    as annotated and empty. Objects are told apart by ``index``; labels without one are left out.
+    as annotated and empty, one in which a label is a mere box as not annotated. Which labels show
+    the same object is told by their ``index``, else their ``instance``; labels with neither are
+    left out.
 
     Raises:
         HS2SError: the samples are no videos.
@@ -72,14 +77,21 @@ def labelled_videos(samples: SampleCollection, label_field: str) -> Iterator[Vie
 
 
 def _sample_masks(sample: fo.Sample, clip: Clip, name: str) -> dict[int, dict[int, bytes]]:
-    """Packed masks by 0-based frame and object index, for frames that have labels."""
+    """Packed masks by 0-based frame and object, for frames whose labels all have one."""
+    known = LabelField.of(sample.dataset, name)
+    identities = Identities(known.marks(sample.dataset, sample.id))
     masks: dict[int, dict[int, bytes]] = {}
-    for number, frame in sample.frames.items():
-        if frame[name] is not None:
-            found = frame_masks(frame[name], clip.video_size)
-            masks[number - 1] = {
-                index: _pack(clip.to_frame(mask)) for index, mask in found.items() if index > 0
-            }
+    for document in read_documents(sample.dataset, sample.id, [name], annotated=name):
+        number = document["frame_number"]
+        found: dict[int, BoolMask] = {}
+        parts = known.parts(document, clip.video_size, f"frame {number}")
+        parts = [part for part in parts if not part.mark.is_nameless]
+        if any(part.mask is None for part in parts):
+            continue
+        for part in parts:
+            object_id = identities.add(part.mark)
+            found[object_id] = part.mask | found.get(object_id, False)
+        masks[number - 1] = {key: _pack(clip.to_frame(mask)) for key, mask in found.items()}
     return masks
 
 

@@ -23,8 +23,9 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import HS2SError, InvalidMedia
 from hs2s_core.media.frames import FrameSource, open_frames
 from hs2s_core.media.images import image_size
+from hs2s_core.media.masks import BoolMask
 
-from .labels import BoolMask, Size
+from .masks import Size
 
 INFO_KEY = "vos"
 """Where a dataset's ``info`` has what a load noted of its source."""

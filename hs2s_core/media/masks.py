@@ -35,6 +35,7 @@ __all__ = [
     "BoolMask",
     "IdMap",
     "MaskFile",
+    "array_ids",
     "check_prompt",
     "davis_palette",
     "id_dtype",
@@ -114,13 +115,44 @@ def read_mask_file(path: str | Path, *, void: int | None = VOID) -> MaskFile:
             f"{path}: cannot be read as an image ({error}); expected a PNG id map. "
             "Write the file again: it may be cut short."
         ) from error
-    if void is None:
-        return MaskFile(ids, only_void=False)
+    return MaskFile(ids, only_void=False) if void is None else _clean(ids, sure, void, path)
+
+
+def array_ids(values: npt.NDArray[Any], *, name: object) -> IdMap:
+    """The id map that an array in memory holds, by the rules of :func:`read_id_map`.
+
+    Args:
+        values: ``(H, W)``, bool or whole numbers; or ``(H, W, 3 or 4)`` uint8, RGB or RGBA.
+        name: what a message calls it.
+
+    Raises:
+        InvalidMask: another shape or type, soft edges, several colours, or values beyond 16 bits.
+    """
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[..., 0]
+    coloured = values.ndim == 3 and values.shape[2] in (3, 4) and values.dtype == np.uint8
+    if values.ndim == 2 and values.dtype.kind == "f" and np.array_equal(values, np.rint(values)):
+        values = values.astype(np.int64)
+    if not coloured and (values.ndim != 2 or values.dtype.kind not in "bui"):
+        raise InvalidMask(
+            f"{name} has shape {values.shape} and type {values.dtype}; expected one integer per "
+            "pixel. Turn colours or probabilities into object ids first."
+        )
+    if coloured:
+        ids, sure = picture_ids(Image.fromarray(values), name)
+    else:
+        narrow = values.dtype in (np.bool_, np.uint8)
+        ids, sure = (values.astype(np.uint8) if narrow else wide_ids(values, name)), False
+    return _clean(ids, sure, VOID, name).ids
+
+
+def _clean(ids: IdMap, sure: bool, void: int, name: object) -> MaskFile:
+    """Take white alone for object 1 and void for background, and refuse soft edges."""
     present = object_ids(ids)
     if not sure:
         if is_black_and_white(ids, present):
             return MaskFile((ids != 0).astype(np.uint8), only_void=False)
-        check_edges(ids, present, path)
+        check_edges(ids, present, name)
     if ids.dtype == np.uint8 and void in present:
         ids = np.where(ids == void, np.uint8(0), ids)
     return MaskFile(ids, only_void=ids.dtype == np.uint8 and present == [void])

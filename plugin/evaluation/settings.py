@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import PROTOCOLS, ObjectInfo, Protocol, find_protocol
+from hs2s_core.evaluation.overlap import MATCHES
 
-from ..checks import Problem
 from ..labels import mask_fields
 from ..videos import source_info, video_names
 from . import fields
-from .matching import MATCHES
 
 DEFAULT_PROTOCOL = "davis2017"
 
@@ -34,17 +32,6 @@ class Settings:
     """Categories of the training set; None where unknown."""
     meta: Mapping[str, Mapping[int, ObjectInfo]] | None = None
     """Category, seen flag and listed frames by video and object id, in place of the labels'."""
-
-
-@dataclass
-class Plan:
-    """Which videos a run would evaluate, and which it could not."""
-
-    todo: list[str] = field(default_factory=list)
-    """Sample ids."""
-    problems: list[Problem] = field(default_factory=list)
-    unchecked: int = 0
-    """How many of ``todo`` were not looked at for lack of time."""
 
 
 def make_settings(
@@ -103,31 +90,6 @@ def settings_errors(samples: SampleCollection, settings: Settings) -> dict[str, 
     if settings.match not in MATCHES:
         errors["match"] = f"{settings.match!r} is none of {', '.join(MATCHES)}"
     return errors
-
-
-def make_plan(
-    samples: SampleCollection, settings: Settings, *, seconds: float | None = None
-) -> Plan:
-    """Look at every video, without decoding masks; nothing is written.
-
-    With ``seconds``, videos beyond that time are taken on trust and counted as unchecked: a form
-    must answer quickly, and the run checks everything again.
-    """
-    from .video import Video
-
-    deadline = None if seconds is None else time.monotonic() + seconds
-    plan = Plan()
-    for sample_id, name in video_names(samples).items():
-        if deadline is not None and time.monotonic() > deadline:
-            plan.unchecked += 1
-            plan.todo.append(sample_id)
-            continue
-        reason = Video(samples, sample_id, name, settings).problem()
-        if reason is None:
-            plan.todo.append(sample_id)
-        else:
-            plan.problems.append(Problem(sample_id, name, reason))
-    return plan
 
 
 def _key_error(samples: SampleCollection, settings: Settings) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,11 +12,12 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.evaluation import EvaluationTable, FramePair, ObjectInfo, evaluate_sequence
+from hs2s_core.evaluation.overlap import Overlaps
 
+from ..identities import Identities, Mark, Ties
+from ..labels import IdMap, LabelField, LabelPart, paint, read_documents
 from ..prompts import visible_labels
 from ..videos import Sizes, mask_sizes
-from .matching import Identities, Key, Overlaps
-from .reading import IdMap, LabelField, LabelPart, paint, read_documents
 from .settings import Settings
 
 
@@ -58,6 +59,7 @@ class Video:
     _objects: dict[int, ObjectInfo] = field(default_factory=dict)
     _empty: int = 0
     _overlaps: dict[str, list[int]] = field(default_factory=dict)
+    _boxed: list[int] = field(default_factory=list)
 
     def problem(self) -> str | None:
         """Why the video cannot be evaluated, as far as can be told without decoding masks."""
@@ -104,13 +106,17 @@ class Video:
 
     @cached_property
     def identities(self) -> Identities:
-        """The objects of the truth; the others of the predictions join them on the way."""
-        return Identities.of(self._keys(self.truth))
+        """The objects of the truth."""
+        return Identities(self._marks(self.truth))
 
     @cached_property
-    def tied(self) -> dict[Key, int] | None:
-        """Objects of predicted labels where these are matched by overlap, else None."""
-        return self._objects_by_overlap() if self.settings.match == "overlap" else None
+    def ties(self) -> Ties:
+        """Which of these the predicted labels show."""
+        predicted = Identities(self._marks(self.prediction))
+        if self.settings.match == "overlap":
+            return Ties(self.identities, predicted, self._pairs_by_overlap(predicted))
+        marks = (mark for frame in self._marks(self.prediction) for mark in frame)
+        return Ties(self.identities, predicted).start(dict.fromkeys(marks))
 
     @cached_property
     def _visible(self) -> dict[str, set[ObjectId] | None]:
@@ -140,7 +146,7 @@ class Video:
                 "the model on this video, or leave it out."
             )
         for known in (self.truth, self.prediction):
-            nameless = sum(key == (None, None) for key in self._keys(known))
+            nameless = sum(mark.is_nameless for frame in self._marks(known) for mark in frame)
             if nameless:
                 raise InvalidDataset(
                     f"{nameless} labels in {known.name!r} have neither `index` nor `instance`, so "
@@ -152,23 +158,21 @@ class Video:
         query = {"_sample_id": ObjectId(self.sample_id), name: {"$ne": None}}
         return int(frames.count_documents(query, limit=1))
 
-    def _keys(self, known: LabelField) -> Iterator[Key]:
-        """What identifies the labels of a field; nothing of a Segmentation."""
-        if known.items is None:
-            return
-        shown = [f"{known.items}.{part}" for part in ("_id", "index", "instance._id")]
-        for document in self._documents(annotated=known.name, shown=shown):
-            yield from known.keys(document, self._visible[known.name])
+    def _marks(self, known: LabelField) -> Iterator[list[Mark]]:
+        """What the labels of each frame say of their objects; nothing of a Segmentation."""
+        frames = self._visible_frames
+        for number, parts in known.frames(self.samples, self.sample_id, self._visible[known.name]):
+            if frames is None or number in frames:
+                yield [part.mark for part in parts]
 
-    def _documents(
-        self, *, annotated: str, shown: Collection[str] | None = None
-    ) -> Iterator[dict[str, Any]]:
+    def _documents(self) -> Iterator[dict[str, Any]]:
+        """The annotated frames."""
         names = [self.truth.name, self.prediction.name]
         if "frame_name" in self.samples._dataset.get_frame_field_schema():
             names.append("frame_name")
         visible = self._visible_frames
         for document in read_documents(
-            self.samples, self.sample_id, names, annotated=annotated, shown=shown
+            self.samples, self.sample_id, names, annotated=self.truth.name
         ):
             if visible is None or document["frame_number"] in visible:
                 yield document
@@ -176,11 +180,11 @@ class Video:
     # ------------------------------------------------------------ frame by frame
 
     def _pairs(self) -> Iterator[FramePair]:
-        height, width = self.sizes[1]
-        for document in self._documents(annotated=self.truth.name):
+        height, width = self.sizes.source
+        for document, parts in self._annotated():
             number = document["frame_number"]
-            true = self._true(document)
-            predicted = self._predicted(document)
+            true = [(self.identities.add(part.mark), part) for part in parts]
+            predicted = [(self.ties(part.mark), part) for part in self._predicted(document)]
             self._empty += document.get(self.prediction.name) is None
             self._describe(true, number)
             self._remember(document, true, predicted)
@@ -191,31 +195,36 @@ class Video:
                 name=document.get("frame_name") or "",
             )
 
-    def _true(self, document: dict[str, Any]) -> list[tuple[int, LabelPart]]:
-        """The true labels of a frame with their objects' ids."""
-        parts = self._parts(self.truth, document)
-        return [(self.identities.add(*part.key), part) for part in parts]
+    def _annotated(self) -> Iterator[tuple[dict[str, Any], list[LabelPart]]]:
+        """The frames of which the truth says all, with its labels.
 
-    def _predicted(self, document: dict[str, Any]) -> list[tuple[int, LabelPart]]:
-        """The predicted labels of a frame with their objects' ids."""
+        Where a person drew a mask, the App writes mere boxes into the frames after it: these are
+        not annotated yet.
+        """
+        boxed: list[tuple[int, LabelPart]] = []
+        whole = 0
+        for document in self._documents():
+            parts = self._parts(self.truth, document)
+            without = [part for part in parts if part.mask is None]
+            if without:
+                boxed.append((document["frame_number"], without[0]))
+                continue
+            whole += 1
+            yield document, parts
+        if boxed and not whole:
+            raise _without_mask(boxed[0][1], boxed[0][0], self.truth)
+        self._boxed = [number for number, _ in boxed]
+
+    def _predicted(self, document: dict[str, Any]) -> list[LabelPart]:
         parts = self._parts(self.prediction, document)
-        if self.tied is None:
-            return [(self.identities.add(part.index, part.instance), part) for part in parts]
         for part in parts:
-            if part.key not in self.tied:
-                self.tied[part.key] = self.identities.extra()
-        return [(self.tied[part.key], part) for part in parts]
+            if part.mask is None:
+                raise _without_mask(part, document["frame_number"], self.prediction)
+        return parts
 
     def _parts(self, known: LabelField, document: dict[str, Any]) -> list[LabelPart]:
         where = f"frame {document['frame_number']}"
-        parts = known.parts(document, self.sizes[0], where, self._visible[known.name])
-        for part in parts:
-            if part.mask is None:
-                raise InvalidMask(
-                    f"the label with index {part.index} in {where} of {known.name!r} has no mask, "
-                    "only a box or an open line; J and F need masks."
-                )
-        return parts
+        return known.parts(document, self.sizes.video, where, self._visible[known.name])
 
     def _describe(self, parts: list[tuple[int, LabelPart]], number: int) -> None:
         """Note the category of each object when it first appears."""
@@ -223,13 +232,13 @@ class Video:
         for object_id, part in parts:
             if object_id in self._objects:
                 continue
-            if seen is not None and part.label is None:
+            if seen is not None and part.mark.label is None:
                 raise InvalidDataset(
                     f"object {object_id} in frame {number} of {self.truth.name!r} has no label, so "
                     "it cannot be told whether its category is a seen one; give it a label."
                 )
-            flag = None if seen is None else part.label in seen
-            self._objects[object_id] = ObjectInfo(part.label, flag)
+            flag = None if seen is None else part.mark.label in seen
+            self._objects[object_id] = ObjectInfo(part.mark.label, flag)
 
     def _remember(
         self,
@@ -271,20 +280,36 @@ class Video:
                 f"{self.name}: {self._empty} of {len(self._frames)} annotated frames have no "
                 f"{self.prediction.name!r} at all, which counts as nothing predicted."
             )
+        if self._boxed:
+            yield (
+                f"{self.name}: {len(self._boxed)} frames (first: {self._boxed[0]}) are left out, "
+                f"because {self.truth.name!r} has labels without a mask there."
+            )
+        for known, identities in (
+            (self.truth, self.identities),
+            (self.prediction, self.ties.predicted),
+        ):
+            for remark in identities.remarks():
+                yield f"{self.name}: {known.name}: {remark}"
         for kind, numbers in self._overlaps.items():
             yield (
                 f"{self.name}: masks of the {kind} overlap in {len(numbers)} frames (first in "
                 f"frame {numbers[0]}); there the most confident one counts, else the last."
             )
 
-    def _objects_by_overlap(self) -> dict[Key, int]:
-        """The objects of predicted labels by what they overlap; other labels join later."""
+    def _pairs_by_overlap(self, predicted: Identities) -> dict[int, int]:
+        """The true object of each predicted one, by their ids."""
         overlaps = Overlaps()
-        visible = self._visible[self.truth.name]
-        for document in self._documents(annotated=self.truth.name):
-            keys = self.truth.keys(document, visible)
-            known = {self.identities.find(*key) for key in keys}
-            if known and known <= overlaps.measured:
-                continue
-            overlaps.measure(self._true(document), self._parts(self.prediction, document))
-        return dict(overlaps.assign())
+        for document, parts in self._annotated():
+            true = [(self.identities.add(part.mark), part) for part in parts]
+            found = [(predicted.add(part.mark), part) for part in self._predicted(document)]
+            maps = (paint(labels, self.sizes.video)[0] for labels in (true, found))
+            overlaps.measure(*maps)
+        return overlaps.assign()
+
+
+def _without_mask(part: LabelPart, number: int, known: LabelField) -> InvalidMask:
+    return InvalidMask(
+        f"{part.mark.name} in frame {number} of {known.name!r} has no mask, only a box or a line; "
+        "J and F need masks."
+    )
