@@ -21,6 +21,13 @@ from .videos import Clip, open_clip, select_videos, source_info
 EXISTING = ("skip", "overwrite", "fail")
 """What to do with a video whose output field already has labels."""
 
+POLICIES = {
+    "auto": "Every mask; of the truth that a dataset was loaded with, only the first ones",
+    "all": "Every mask: each object is given anew wherever it has one",
+    "first": "Only the mask of each object's first frame",
+}
+"""Which masks of the prompt field are given to the model: name -> description."""
+
 RUNNING, DONE, FAILED = "running", "done", "failed"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -34,6 +41,8 @@ class Settings:
     existing: str = "skip"
     online_steps: int = 0
     """Training steps on each video's first masks before it is propagated; 0 for none."""
+    policy: str = "auto"
+    """One of :data:`POLICIES`."""
 
     @property
     def status_field(self) -> str:
@@ -98,6 +107,8 @@ def settings_errors(samples: SampleCollection, settings: Settings) -> dict[str, 
         errors["output_field"] = output
     if settings.existing not in EXISTING:
         errors["existing"] = f"{settings.existing!r} is none of {', '.join(EXISTING)}"
+    if settings.policy not in POLICIES:
+        errors["policy"] = f"{settings.policy!r} is none of {', '.join(POLICIES)}"
     if settings.online_steps < 0:
         errors["online_steps"] = (
             f"{settings.online_steps} is no number of steps; expected 0 or more"
@@ -129,11 +140,11 @@ def make_plan(
                 plan.problems.append(Problem(sample_id, name, reason))
                 continue
         if deadline is None:
-            verdict = _check_again(samples, sample_id, settings.prompt_field)
+            verdict = _check_again(samples, sample_id, settings)
         elif time.monotonic() > deadline:
             verdict = _UNCHECKED
         else:
-            verdict = _check_lately(samples, sample_id, settings.prompt_field, scope, deadline)
+            verdict = _check_lately(samples, sample_id, settings, scope, deadline)
         if verdict.reason is None:
             plan.todo.append(sample_id)
             plan.unchecked += not verdict.complete
@@ -146,7 +157,7 @@ def make_plan(
 def open_video(
     samples: SampleCollection,
     sample_id: str,
-    prompt_field: str,
+    settings: Settings,
     *,
     deadline: float | None = None,
 ) -> tuple[fo.Sample, Clip, VideoPrompts]:
@@ -155,21 +166,27 @@ def open_video(
     ``deadline`` is that of ``prompts.read_prompts``, which raises OutOfTime; with one, the length
     of a video is taken on trust.
     """
-    dataset = samples._dataset
-    sample = dataset[sample_id]
+    sample, prompt_field = samples._dataset[sample_id], settings.prompt_field
     clip = open_clip(sample, exact=deadline is None)
-    visible = visible_labels(samples, sample_id, prompt_field)
+    policy = settings.policy
+    if policy == "auto":
+        policy = "first" if is_ground_truth(samples, prompt_field) else "all"
     prompts = read_prompts(
-        sample, prompt_field, clip.video_size, visible=visible, deadline=deadline
+        sample,
+        prompt_field,
+        clip.video_size,
+        policy=policy,
+        visible=visible_labels(samples, sample_id, prompt_field),
+        deadline=deadline,
     )
     if prompts.without_mask:
         raise HS2SError(
-            f"no mask for {', '.join(prompts.without_mask)}, only boxes or open lines; "
+            f"no mask for {', '.join(prompts.without_mask)}, only boxes or lines; "
             "draw a mask for each object, or remove the label"
         )
     if not prompts.objects:
         raise HS2SError(f"no prompt mask: no frame has labels in {prompt_field!r}")
-    last = max(prompts.masks)
+    last = max(prompts.masks) + 1
     # Containers may claim too few frames, so the claim alone is no reason.
     if last > len(clip.frames) and last > clip.frames.count():
         raise HS2SError(
@@ -263,14 +280,14 @@ class _Verdict:
 _UNCHECKED = _Verdict(complete=False)
 # A form is resolved again at every keystroke; a verdict this old is still good enough for it.
 _KEEP_SECONDS = 20.0
-_verdicts: dict[tuple[str, str, str], tuple[float, _Verdict]] = {}
+_verdicts: dict[tuple[str, str, str, str], tuple[float, _Verdict]] = {}
 
 
 def _check_again(
-    samples: SampleCollection, sample_id: str, prompt_field: str, deadline: float | None = None
+    samples: SampleCollection, sample_id: str, settings: Settings, deadline: float | None = None
 ) -> _Verdict:
     try:
-        open_video(samples, sample_id, prompt_field, deadline=deadline)
+        open_video(samples, sample_id, settings, deadline=deadline)
     except OutOfTime:
         return _UNCHECKED
     except Exception as error:
@@ -279,16 +296,16 @@ def _check_again(
 
 
 def _check_lately(
-    samples: SampleCollection, sample_id: str, prompt_field: str, scope: str, deadline: float
+    samples: SampleCollection, sample_id: str, settings: Settings, scope: str, deadline: float
 ) -> _Verdict:
     """Like ``_check_again``, from memory where that is fresh.
 
     Also that a video takes too long is remembered, so that the next look gets to the others.
     """
-    key = (scope, sample_id, prompt_field)
+    key = (scope, sample_id, settings.prompt_field, settings.policy)
     now = time.monotonic()
     if key not in _verdicts or now - _verdicts[key][0] > _KEEP_SECONDS:
         if len(_verdicts) > 10_000:
             _verdicts.clear()
-        _verdicts[key] = (now, _check_again(samples, sample_id, prompt_field, deadline))
+        _verdicts[key] = (now, _check_again(samples, sample_id, settings, deadline))
     return _verdicts[key][1]

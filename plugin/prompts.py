@@ -13,7 +13,8 @@ from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.media.masks import BoolMask, check_prompt
+from hs2s_core.media.masks import check_prompt
+from hs2s_core.prompts import POLICIES, Prompt, Prompts
 
 from .identities import Identities, Mark
 from .labels import (
@@ -26,8 +27,6 @@ from .labels import (
 )
 from .masks import Size
 
-POLICIES = ("all", "first")
-"""Which of an object's masks are prompts: every one, or that of its first frame alone."""
 # View stages that choose, order or describe samples but leave their labels as they are.
 _SAMPLE_STAGES = (
     fos.Exclude,
@@ -56,16 +55,12 @@ class VideoPrompts:
 
     objects: dict[int, TrackedObject] = field(default_factory=dict)
     """Object id -> the object."""
-    masks: dict[int, dict[int, BoolMask]] = field(default_factory=dict)
-    """Frame number (from 1) -> object id -> mask (H, W)."""
+    masks: Prompts = field(default_factory=Prompts)
+    """Their masks (H, W) of the video's size; frames are counted from 0, as ``hs2s_core`` does."""
     without_mask: list[str] = field(default_factory=list)
     """Names of the objects that were found, but in no frame with a mask."""
     remarks: list[str] = field(default_factory=list)
     """What a user should know of labels that do not say clearly which object they show."""
-
-    def by_index(self) -> dict[int, dict[int, BoolMask]]:
-        """The masks by 0-based frame, as ``hs2s_core`` counts."""
-        return {number - 1: masks for number, masks in self.masks.items()}
 
 
 def visible_labels(
@@ -143,6 +138,7 @@ class _Reader:
         self._deadline = deadline
         self._identities = Identities()
         self._missing: dict[int, str] = {}
+        self._given: list[Prompt] = []
         self._prompts = VideoPrompts()
 
     def read(self) -> VideoPrompts:
@@ -154,6 +150,7 @@ class _Reader:
             self._read_labels(drawn)
             # An object that was only boxed by a person: any mask of it will do.
             self._read_labels(copied)
+        self._prompts.masks = Prompts(self._given)
         self._prompts.without_mask = sorted(self._missing.values())
         self._prompts.remarks = list(self._identities.remarks())
         return self._prompts
@@ -241,7 +238,7 @@ class _Reader:
             return  # said to be out of sight
         mask = check_prompt(mask, self._size, name=name)
         self._missing.pop(object_id, None)
-        self._prompts.masks.setdefault(number, {})[object_id] = mask
+        self._given.append(Prompt(number - 1, object_id, mask))
         if object_id not in self._prompts.objects:
             self._prompts.objects[object_id] = self._describe(object_id, parts[0])
 

@@ -17,6 +17,7 @@ import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.prompts import Prompt, Prompts
 
 from .checks import (
     DONE,
@@ -38,7 +39,6 @@ from .writer import FrameWriter
 if TYPE_CHECKING:
     from hs2s_core.media import FrameSource
     from hs2s_core.models import VideoSegmenter
-    from hs2s_core.prompts import PlainPrompts
 
 DEFAULT_OUTPUT = "hs2s"
 _REPORT_SECONDS = 0.25
@@ -84,14 +84,16 @@ def propagate(
     device: str = "auto",
     existing: str = "skip",
     online_steps: int = 0,
+    policy: str = "auto",
     skip_invalid: bool = False,
     progress: bool | Callable[[Progress], object] | None = None,
 ) -> Summary:
     """Propagate the masks of ``prompt_field`` through each video, into ``output_field``.
 
     Each object starts at the first frame in which it has a mask, and is followed from there to the
-    start and to the end of its video. Results are frame-level ``Detections``: ``index``,
-    ``instance`` and ``label`` come from the prompt, ``confidence`` from the model.
+    start and to the end of its video; further masks of it are given to the model too, see
+    ``policy``. Results are frame-level ``Detections``: ``index``, ``instance`` and ``label`` come
+    from the prompt, ``confidence`` from the model.
 
     Args:
         samples: a dataset or view of videos; where a view filters labels, only the visible ones
@@ -105,6 +107,9 @@ def propagate(
             this function made, or ``fail`` if there are any. Labels of others are never replaced.
         online_steps: training steps on the first masks of each video before it is propagated, with
             a copy of the model (the paper's online training); 0 for none.
+        policy: which masks are given: ``all``, or only those of each object's ``first`` frame;
+            ``auto`` is all, but first where the field is the truth that the dataset was loaded
+            with.
         skip_invalid: go on without videos that cannot be propagated, instead of refusing all.
             Those that have labels in the output field keep them and their status.
         progress: True or False for a progress bar, or a function that is called with Progress;
@@ -113,7 +118,7 @@ def propagate(
     Raises:
         HS2SError: before anything is written, naming each video that cannot be propagated.
     """
-    settings = Settings(_bare(prompt_field), _bare(output_field), existing, online_steps)
+    settings = Settings(_bare(prompt_field), _bare(output_field), existing, online_steps, policy)
     steps = run(samples, settings, model=model, device=device, skip_invalid=skip_invalid)
     return drive(steps, progress)
 
@@ -208,16 +213,13 @@ def _write_video(
     model: VideoSegmenter,
     name: str,
 ) -> Steps[tuple[int, int, str | None]]:
-    from hs2s_core.prompts import Prompts
     from hs2s_core.propagation.clip import ClipSettings, walk_clip
     from hs2s_core.propagation.network import NetworkEngine
 
-    sample, clip, prompts = open_video(samples, sample_id, settings.prompt_field)
-    masks = Prompts.of(
-        {
-            index: {object_id: clip.to_frame(mask) for object_id, mask in frame.items()}
-            for index, frame in prompts.by_index().items()
-        }
+    sample, clip, prompts = open_video(samples, sample_id, settings)
+    masks = Prompts(
+        Prompt(each.frame, each.object_id, clip.to_frame(each.mask))
+        for each in prompts.masks.each()
     )
     if settings.online_steps:
         yield Progress(0.0, f"{name}: learning its first masks")
@@ -234,11 +236,12 @@ def _write_video(
             told = time.monotonic()
             yield Progress(done / (total or done), f"{name}: frame {frames} of {length}")
     writer.flush()
-    return frames, len(prompts.objects), clip.remark(frames)
+    notes = [*prompts.remarks, clip.remark(frames)]
+    return frames, len(prompts.objects), " ".join(note for note in notes if note) or None
 
 
 def _adapt(
-    model: VideoSegmenter, frames: FrameSource, masks: PlainPrompts, steps: int
+    model: VideoSegmenter, frames: FrameSource, masks: Prompts, steps: int
 ) -> VideoSegmenter:
     from hs2s_core.training.online import adapt
 

@@ -13,7 +13,6 @@ import numpy as np
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.evaluation import export
 from hs2s_core.evaluation.metrics import FrameCounts, count_objects
-from hs2s_core.evaluation.overlap import Overlaps
 from hs2s_core.evaluation.protocol import Protocol, find_protocol
 from hs2s_core.evaluation.rows import Row
 from hs2s_core.evaluation.scores import Summary, summarise
@@ -131,11 +130,8 @@ def evaluate_sequence(
     counts: list[dict[int, FrameCounts]] = []
     truth_ids: set[int] = set()
     predicted_ids: set[int] = set()
-    overlaps = Overlaps()
     for pair in frames:
         counted = _count_frame(video, pair, protocol)
-        if not protocol.merge_objects:
-            overlaps.measure(pair.truth, pair.prediction)
         positions.append((pair.frame, pair.name))
         counts.append(counted)
         truth_ids.update(key for key, count in counted.items() if count.area_truth)
@@ -147,8 +143,7 @@ def evaluate_sequence(
         info = ObjectInfo() if objects is None else objects.get(object_id, _UNLISTED)
         prompt = _prompt_position(video, object_id, track, positions, prompts or {})
         rows += _object_rows(video, object_id, info, track, positions, prompt, protocol)
-    notes = _id_notes(video, truth_ids, predicted_ids, overlaps.remark())
-    return EvaluationTable(protocol, tuple(rows), notes=notes)
+    return EvaluationTable(protocol, tuple(rows), notes=_id_notes(video, truth_ids, predicted_ids))
 
 
 _UNLISTED = ObjectInfo(frames=frozenset())
@@ -228,10 +223,8 @@ def _object_rows(
     ]
 
 
-def _id_notes(
-    video: str, truth: set[int], predicted: set[int], remark: str | None
-) -> tuple[str, ...]:
-    notes = [] if remark is None else [f"{video}: {remark}"]
+def _id_notes(video: str, truth: set[int], predicted: set[int]) -> tuple[str, ...]:
+    notes = []
     if not truth:
         notes.append(f"{video}: the truth shows no object in any frame; nothing to score.")
     elif extra := sorted(predicted - truth):

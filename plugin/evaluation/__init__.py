@@ -1,12 +1,10 @@
 """J and F of any model's masks in a FiftyOne dataset, stored as an evaluation run."""
 
-from hs2s_core.evaluation.overlap import MATCHES
-
 from .backend import METHOD, VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
 from .loading import list_evaluations, load_results, load_table
 from .plan import Plan, make_plan
 from .runner import evaluate, run, score
-from .settings import DEFAULT_PROTOCOL, Settings, make_settings, settings_errors
+from .settings import DEFAULT_PROTOCOL, MATCHES, Settings, make_settings, settings_errors
 
 __all__ = [
     "DEFAULT_PROTOCOL",

@@ -10,12 +10,16 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import PROTOCOLS, ObjectInfo, Protocol, find_protocol
-from hs2s_core.evaluation.overlap import MATCHES
 
 from ..labels import mask_fields
 from ..videos import source_info, video_names
 from . import fields
 
+MATCHES = {
+    "index": "Labels with the same index (or instance) show the same object",
+    "overlap": "Predictions belong to the objects they overlap where those first appear",
+}
+"""How predictions are tied to the objects of the truth: name -> description."""
 DEFAULT_PROTOCOL = "davis2017"
 
 

@@ -12,7 +12,7 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.evaluation import EvaluationTable, FramePair, ObjectInfo, evaluate_sequence
-from hs2s_core.evaluation.overlap import Overlaps
+from hs2s_core.evaluation.identities import tie_ids
 
 from ..identities import Identities, Mark, Ties
 from ..labels import IdMap, LabelField, LabelPart, paint, read_documents
@@ -299,13 +299,15 @@ class Video:
 
     def _pairs_by_overlap(self, predicted: Identities) -> dict[int, int]:
         """The true object of each predicted one, by their ids."""
-        overlaps = Overlaps()
-        for document, parts in self._annotated():
-            true = [(self.identities.add(part.mark), part) for part in parts]
-            found = [(predicted.add(part.mark), part) for part in self._predicted(document)]
-            maps = (paint(labels, self.sizes.video)[0] for labels in (true, found))
-            overlaps.measure(*maps)
-        return overlaps.assign()
+
+        def maps() -> Iterator[tuple[IdMap, IdMap]]:
+            for document, parts in self._annotated():
+                true = [(self.identities.add(part.mark), part) for part in parts]
+                found = [(predicted.add(part.mark), part) for part in self._predicted(document)]
+                size = self.sizes.video
+                yield paint(found, size)[0], paint(true, size)[0]
+
+        return tie_ids(maps())
 
 
 def _without_mask(part: LabelPart, number: int, known: LabelField) -> InvalidMask:

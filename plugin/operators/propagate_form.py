@@ -13,6 +13,7 @@ from hs2s_core.errors import HS2SError
 
 from ..checks import (
     EXISTING,
+    POLICIES,
     Plan,
     Settings,
     make_plan,
@@ -73,6 +74,7 @@ def read_settings(ctx: foo.ExecutionContext, samples: SampleCollection) -> Setti
         output_field=output.removeprefix("frames."),
         existing=ctx.params.get("existing") or EXISTING[0],
         online_steps=ctx.params.get("online_steps") or 0,
+        policy=ctx.params.get("policy") or "auto",
     )
 
 
@@ -129,11 +131,19 @@ def _add_fields(
         label="Online training steps",
         description="Adapt a copy of the model to the first masks of each video; 0 for none",
     )
+    policy = inputs.enum(
+        "policy",
+        list(POLICIES),
+        default="auto",
+        label="Masks that are given to the model",
+        view=dropdown(POLICIES),
+    )
     shown = {
         "prompt_field": prompt,
         "output_field": output,
         "existing": existing,
         "online_steps": steps,
+        "policy": policy,
     }
     for name, message in errors.items():
         mark(shown[name], message)

@@ -51,6 +51,7 @@ class PropagateMasks(foo.Operator):
         device: str = "auto",
         existing: str = "skip",
         online_steps: int = 0,
+        policy: str = "auto",
         skip_invalid: bool = False,
         progress: bool | Callable[[Progress], object] | None = None,
         delegate: bool = False,
@@ -70,6 +71,7 @@ class PropagateMasks(foo.Operator):
                 device=device,
                 existing=existing,
                 online_steps=online_steps,
+                policy=policy,
                 skip_invalid=skip_invalid,
                 progress=progress,
             )
@@ -80,6 +82,7 @@ class PropagateMasks(foo.Operator):
             "device": device,
             "existing": existing,
             "online_steps": online_steps,
+            "policy": policy,
             "skip_invalid": skip_invalid,
         }
         target = {"view" if isinstance(samples, fo.DatasetView) else "dataset": samples}

@@ -16,6 +16,7 @@ from fiftyone.operators.executor import Executor
 from hs2s_core.errors import HS2SError
 from hs2s_core.weights import save_weights
 from hs2s_fiftyone import checks, prompts
+from hs2s_fiftyone.labels import LabelField
 from hs2s_fiftyone.operators import propagate_form
 from hs2s_fiftyone.operators.propagate_masks import PropagateMasks
 from hs2s_fiftyone.propagation import Summary
@@ -174,14 +175,14 @@ def test_a_slow_video_leaves_time_for_the_others(
         for number in (1, 2, 3) if sample.filepath.endswith("a.mp4") else (1,):
             sample.frames[number]["areas"] = fo.Segmentation(mask=square(8, 8).astype("uint8"))
         sample.save()
-    clock, decode, decoded = [0.0], prompts.group_parts, []
+    clock, decode, decoded = [0.0], LabelField.parts, []
 
-    def slow(label: fo.Label, visible: object) -> dict[Any, Any]:
+    def slow(field: LabelField, document: Any, *rest: Any) -> Any:
         clock[0] += 1.5
-        decoded.append(label)
-        return decode(label, visible)
+        decoded.append(document)
+        return decode(field, document, *rest)
 
-    monkeypatch.setattr(prompts, "group_parts", slow)
+    monkeypatch.setattr(LabelField, "parts", slow)
     for module in (prompts, checks):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     answer = form(videos, prompt_field="areas")["plan"].view.label

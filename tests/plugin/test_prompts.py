@@ -17,6 +17,11 @@ from .helpers import SIZE, detection, square, video_sample
 Read = Callable[..., VideoPrompts]
 
 
+def by_frame(prompts: VideoPrompts) -> dict[int, list[int]]:
+    """Ids of the objects given in each frame, numbered as FiftyOne does."""
+    return {frame + 1: sorted(masks) for frame, masks in prompts.masks.items()}
+
+
 def detections(*labels: fo.Detection) -> fo.Detections:
     return fo.Detections(detections=list(labels))
 
@@ -25,25 +30,24 @@ def detections(*labels: fo.Detection) -> fo.Detections:
 def read(dataset: fo.Dataset) -> Read:
     """Stores labels in a video sample and reads its prompts back."""
 
-    def read(frames: dict[int, fo.Label]) -> VideoPrompts:
+    def read(frames: dict[int, fo.Label], policy: str = "all") -> VideoPrompts:
         dataset.add_sample(video_sample("/nowhere/clip.mp4", frames))
-        return read_prompts(dataset.last(), "truth", SIZE)
+        return read_prompts(dataset.last(), "truth", SIZE, policy=policy)
 
     return read
 
 
-def test_each_object_starts_at_its_first_mask(read: Read) -> None:
-    prompts = read(
-        {
-            2: detections(detection(square(0, 0), index=1, label="cat")),
-            3: detections(detection(square(8, 8), index=1), detection(square(40, 40), index=7)),
-            4: detections(detection(square(9, 9), index=7)),
-        }
-    )
-    assert {number: sorted(masks) for number, masks in prompts.masks.items()} == {2: [1], 3: [7]}
-    assert sorted(prompts.by_index()) == [1, 2]
-    assert np.array_equal(prompts.masks[3][7], square(40, 40))
+def test_every_mask_counts_or_only_those_of_an_objects_first_frame(read: Read) -> None:
+    frames = {
+        2: detections(detection(square(0, 0), index=1, label="cat")),
+        3: detections(detection(square(8, 8), index=1), detection(square(40, 40), index=7)),
+        4: detections(detection(square(9, 9), index=7)),
+    }
+    prompts = read(frames)
+    assert by_frame(prompts) == {2: [1], 3: [1, 7], 4: [7]}
+    assert np.array_equal(prompts.masks[2][7], square(40, 40))
     assert prompts.objects[1].label == "cat"
+    assert by_frame(read(frames, "first")) == {2: [1], 3: [7]}
 
 
 def test_the_instance_of_the_prompt_is_kept(read: Read) -> None:
@@ -62,7 +66,7 @@ def test_instances_identify_labels_without_index(read: Read) -> None:
             ),
         }
     )
-    assert {number: sorted(masks) for number, masks in prompts.masks.items()} == {1: [1], 2: [2]}
+    assert by_frame(prompts) == {1: [1], 2: [1, 2]}
 
 
 def test_of_labels_without_identity_the_first_frame_counts(read: Read) -> None:
@@ -72,7 +76,7 @@ def test_of_labels_without_identity_the_first_frame_counts(read: Read) -> None:
             4: detections(*(detection(square(0, left)) for left in (0, 30, 60))),
         }
     )
-    assert {number: sorted(masks) for number, masks in prompts.masks.items()} == {3: [1, 2]}
+    assert by_frame(prompts) == {3: [1, 2]}
     assert {entry.index for entry in prompts.objects.values()} == {1, 2}
 
 
@@ -85,13 +89,13 @@ def test_odd_indexes_keep_their_labels_apart(read: Read) -> None:
     written = {entry.index for entry in prompts.objects.values()}
     assert written == {2, 1, 0, -5, 70_000}
     assert all(0 < object_id < 2**16 for object_id in prompts.objects)
-    assert len(prompts.masks[1]) == 5
+    assert len(prompts.masks[0]) == 5
 
 
 def test_boxes_wait_for_a_mask(read: Read) -> None:
     box = fo.Detection(bounding_box=[0, 0, 0.5, 0.5], index=1)
     prompts = read({1: detections(box), 2: detections(detection(square(0, 0), index=1))})
-    assert list(prompts.masks) == [2]
+    assert by_frame(prompts) == {2: [1]}
     assert prompts.without_mask == []
 
 
@@ -111,8 +115,10 @@ def test_segmentation_values_are_objects_with_target_names(dataset: fo.Dataset, 
     dataset.mask_targets = {"frames.truth": {2: "dog"}}
     first, later = square(0, 0).astype(np.uint8) * 2, square(0, 0).astype(np.uint8) * 2
     later[40:, 40:] = 3
-    prompts = read({1: fo.Segmentation(mask=first), 4: fo.Segmentation(mask=later)})
-    assert {number: sorted(masks) for number, masks in prompts.masks.items()} == {1: [2], 4: [3]}
+    frames = {1: fo.Segmentation(mask=first), 4: fo.Segmentation(mask=later)}
+    prompts = read(frames)
+    assert by_frame(prompts) == {1: [2], 4: [2, 3]}
+    assert by_frame(read(frames, "first")) == {1: [2], 4: [3]}
     assert [prompts.objects[i].label for i in (2, 3)] == ["dog", None]
 
 
@@ -120,8 +126,66 @@ def test_polylines_are_prompts(read: Read) -> None:
     shape = [(0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5)]
     polyline = fo.Polyline(points=[shape], closed=True, filled=True, index=5, label="car")
     prompts = read({1: fo.Polylines(polylines=[polyline])})
-    assert prompts.masks[1][5][10, 10]
+    assert prompts.masks[0][5][10, 10]
     assert prompts.objects[5].label == "car"
+
+
+def test_boxes_that_the_app_adds_after_a_drawn_mask_are_no_prompts(read: Read) -> None:
+    """It also copies what it interpolates, and marks what a person drew as key frames."""
+    instance = fo.Instance()
+    box = [0.25, 0.25, 0.2, 0.2]
+    drawn = detection(square(8, 8), instance=instance, label="cat", keyframe=True)
+    copied = {
+        number: detections(fo.Detection(label="cat", bounding_box=box, instance=instance))
+        for number in (2, 3)
+    }
+    prompts = read({1: detections(drawn), **copied})
+    assert by_frame(prompts) == {1: [1]}
+    assert prompts.without_mask == []
+
+
+def test_copies_of_a_drawn_mask_are_no_prompts(read: Read) -> None:
+    def label(top: int, keyframe: bool | None) -> fo.Detections:
+        return detections(detection(square(top, 8), index=3, keyframe=keyframe))
+
+    frames = {1: label(0, True), 2: label(1, False), 3: label(2, None), 4: label(9, True)}
+    assert by_frame(read(frames)) == {1: [3], 4: [3]}
+    # Where nobody said so, every mask is one.
+    assert by_frame(read({1: label(0, None), 2: label(1, None)})) == {1: [3], 2: [3]}
+
+
+def test_a_copy_will_do_where_what_was_drawn_is_a_box(read: Read) -> None:
+    box = fo.Detection(bounding_box=[0, 0, 0.5, 0.5], index=1, keyframe=True)
+    copy = detection(square(0, 0), index=1, keyframe=False)
+    assert by_frame(read({1: detections(box), 2: detections(copy)})) == {2: [1]}
+
+
+def test_an_open_outline_is_a_prompt_and_a_line_is_none(read: Read) -> None:
+    """The App's polygon tool neither closes nor fills what it draws."""
+    outline = [(0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5)]
+    drawn = [
+        fo.Polyline(points=[outline], index=1),
+        fo.Polyline(points=[outline[:2]], index=2),
+    ]
+    prompts = read({1: fo.Polylines(polylines=drawn)})
+    assert by_frame(prompts) == {1: [1]}
+    assert prompts.masks[0][1].sum() == pytest.approx(SIZE[0] * SIZE[1] / 4, rel=0.1)
+    assert prompts.without_mask == ["object 2"]
+
+
+def test_objects_that_share_an_index_are_told_apart_and_named(read: Read) -> None:
+    prompts = read(
+        {
+            1: detections(
+                detection(square(0, 0), index=1, label="cat"),
+                detection(square(40, 40), index=1, label="dog"),
+            ),
+            2: detections(detection(square(41, 41), index=1, label="dog")),
+        }
+    )
+    assert by_frame(prompts) == {1: [1, 2], 2: [2]}
+    assert [prompts.objects[number].label for number in (1, 2)] == ["cat", "dog"]
+    assert "index 1 is that of 2 objects (cat, dog)" in prompts.remarks[0]
 
 
 def test_no_labels_no_prompts(read: Read) -> None:
