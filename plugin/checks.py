@@ -29,7 +29,7 @@ POLICIES = {
 """Which masks of the prompt field are given to the model: name -> description."""
 
 RUNNING, DONE, FAILED = "running", "done", "failed"
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def has_results(
         # What a killed run left behind is no result.
         return status == DONE
     # A run that failed leaves no labels, so these are not from here.
-    return _has_labels(samples, settings.output_field, sample_id)
+    return has_labels(samples, settings.output_field, sample_id)
 
 
 def _refusal(status: str | None, settings: Settings) -> str | None:
@@ -228,7 +228,7 @@ def _output_error(samples: SampleCollection, settings: Settings) -> str | None:
     output = settings.output_field
     if output == settings.prompt_field:
         return "the output field must differ from the prompt field, which is never overwritten"
-    if not _NAME.fullmatch(output):
+    if not FIELD_NAME.fullmatch(output):
         return f"{output!r} is no field name; expected letters, digits and _, a letter first"
     if is_ground_truth(samples, output):
         return f"{output!r} holds the dataset's ground truth, which is never overwritten"
@@ -238,7 +238,7 @@ def _output_error(samples: SampleCollection, settings: Settings) -> str | None:
     if getattr(present, "document_type", None) is not fo.Detections:
         return f"the frame field {output!r} exists and does not hold Detections; choose another"
     known = samples._dataset.has_sample_field(settings.status_field)
-    if not known and _has_labels(samples, output):
+    if not known and has_labels(samples, output):
         return (
             f"the frame field {output!r} holds labels that were not made by this operator; "
             "choose another name, so that they are not overwritten"
@@ -246,7 +246,8 @@ def _output_error(samples: SampleCollection, settings: Settings) -> str | None:
     return None
 
 
-def _has_labels(samples: SampleCollection, path: str, sample_id: str | None = None) -> bool:
+def has_labels(samples: SampleCollection, path: str, sample_id: str | None = None) -> bool:
+    """Whether any frame, or any of one video, has labels in a frame field."""
     dataset = samples._dataset
     if not dataset.has_frame_field(path):
         return False

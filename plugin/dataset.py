@@ -26,6 +26,7 @@ from hs2s_core.media.encode import VideoWriter, even_size, read_comment
 from hs2s_core.media.frames import FrameSource, VideoFrames, open_frames
 from hs2s_core.media.masks import object_ids
 
+from .drawing import DRAWN, drawing_problem, prepare_drawing
 from .labels import TrackedObject, to_detections
 from .load_plan import DEFAULT_LABEL_FIELD, LoadPlan, plan_load
 from .progress import Progress, Steps, drive
@@ -126,6 +127,8 @@ def run(plan: LoadPlan) -> Steps[LoadSummary]:
                 summary.loaded.append(video)
         dataset.info[INFO_KEY] = {**plan.source, "failed": summary.failed}
         dataset.save()
+        if len(dataset) and drawing_problem(dataset, DRAWN) is None:
+            prepare_drawing(dataset)
     finally:
         if not len(dataset):
             dataset.delete()

@@ -4,11 +4,13 @@ from .evaluate_vos import EvaluateVos
 from .export_vos import ExportVos
 from .load_vos_dataset import LoadVosDataset
 from .metrics import MetricF, MetricJ, MetricJF
+from .prepare_drawing import PrepareDrawing
 from .propagate_masks import PropagateMasks
 from .read_vos_predictions import ReadVosPredictions
 from .review_views import ReviewViews
 
 OPERATORS = (
+    PrepareDrawing,
     PropagateMasks,
     LoadVosDataset,
     EvaluateVos,
@@ -28,6 +30,7 @@ __all__ = [
     "MetricF",
     "MetricJ",
     "MetricJF",
+    "PrepareDrawing",
     "PropagateMasks",
     "ReadVosPredictions",
     "ReviewViews",

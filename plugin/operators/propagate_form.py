@@ -16,6 +16,8 @@ from ..checks import (
     POLICIES,
     Plan,
     Settings,
+    has_labels,
+    is_ground_truth,
     make_plan,
     settings_errors,
 )
@@ -67,10 +69,15 @@ def read_settings(ctx: foo.ExecutionContext, samples: SampleCollection) -> Setti
     def made_here(name: str) -> bool:
         return name == output or Settings("", name).status_field in known
 
-    # Results of earlier runs are the last choice.
-    default = min(mask_fields(samples), key=lambda name: (made_here(name), name), default="")
+    def rank(name: str) -> tuple[object, ...]:
+        # First what a person drew; results of earlier runs last.
+        empty = not has_labels(samples, name)
+        return made_here(name), empty, is_ground_truth(samples, name), name
+
+    asked = ctx.params.get("prompt_field")
+    default = asked or min(mask_fields(samples), key=rank, default="")
     return Settings(
-        prompt_field=(ctx.params.get("prompt_field") or default).removeprefix("frames."),
+        prompt_field=default.removeprefix("frames."),
         output_field=output.removeprefix("frames."),
         existing=ctx.params.get("existing") or EXISTING[0],
         online_steps=ctx.params.get("online_steps") or 0,

@@ -168,7 +168,7 @@ def test_one_bad_video_leaves_the_others(
     dataset: fo.Dataset, maps: dict[str, IdMaps], tmp_path: Path
 ) -> None:
     sample = dataset.first()
-    sample.frames[2].pred.detections[0].mask = np.ones((3, 5), bool)
+    sample.frames[2].pred.detections[0].bounding_box = []
     sample.save()
     summary = export(dataset, "pred", tmp_path / "out", zip=True, progress=False)
     assert summary.videos == ["second"]

@@ -1,0 +1,98 @@
+"""Makes a dataset ready for masks that a person draws in the App's Annotate tab.
+
+The App offers only frame fields that have an active label schema with classes; nothing in it can
+add such a field to videos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import fiftyone as fo
+import fiftyone.constants as foc
+from fiftyone.core.collections import SampleCollection
+
+from hs2s_core.errors import HS2SError
+
+from .checks import FIELD_NAME
+from .labels import LabelField, mask_fields
+from .videos import videos_of
+
+DRAWN = "objects"
+"""The frame field for drawn masks, where none is named."""
+_NO_CLASS = "object"
+
+
+def prepare_drawing(
+    samples: SampleCollection, field: str = DRAWN, classes: Iterable[str] | None = None
+) -> list[str]:
+    """Let the App draw masks in a frame field of a video dataset; returns its classes.
+
+    The field is added where there is none, and its label schema activated. No label is touched,
+    and what a schema of this field has already is kept.
+
+    Args:
+        samples: a dataset of videos, or a view of one.
+        field: frame field of ``Detections``, with or without ``frames.``.
+        classes: that can be chosen for an object, beside those that the schema has; by default
+            those of the labels that the dataset has, else "object".
+
+    Raises:
+        HS2SError: no videos, a field of another kind, or a FiftyOne whose App cannot draw on them.
+    """
+    dataset = videos_of(samples)._dataset
+    name = field.removeprefix("frames.")
+    problem = drawing_problem(dataset, name)
+    if problem is not None:
+        raise HS2SError(problem)
+    known = known_classes(dataset) if classes is None else [each.strip() for each in classes]
+    if not dataset.has_frame_field(name):
+        dataset.add_frame_field(name, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    path = f"frames.{name}"
+    schema = dataset.label_schemas.get(path)
+    if schema is None:
+        try:
+            schema = dataset.generate_label_schemas(fields=path, scan_samples=False)
+        except ValueError as error:
+            raise HS2SError(f"{_too_old()}: {error}") from error
+    offered = list(dict.fromkeys([*schema.get("classes", []), *filter(None, known)]))
+    schema["classes"] = offered or [_NO_CLASS]
+    schema["component"] = "dropdown"
+    dataset.update_label_schema(path, schema)
+    dataset.activate_label_schemas(path)
+    return list(schema["classes"])
+
+
+def drawing_problem(samples: SampleCollection, field: str) -> str | None:
+    """Why nothing can be drawn in the frame field ``field``; None if it can."""
+    if not hasattr(fo.Dataset, "activate_label_schemas"):
+        return _too_old()
+    if not FIELD_NAME.fullmatch(field):
+        return f"{field!r} is no field name; expected letters, digits and _, a letter first"
+    present = samples._dataset.get_frame_field_schema(include_private=True).get(field)
+    if present is not None and getattr(present, "document_type", None) is not fo.Detections:
+        return (
+            f"the frame field {field!r} does not hold Detections, as masks drawn in the App do; "
+            "choose another"
+        )
+    return None
+
+
+def known_classes(samples: SampleCollection) -> list[str]:
+    """The classes that frame labels of a dataset have, in alphabetical order."""
+    found: set[str] = set()
+    for name in mask_fields(samples):
+        known = LabelField.of(samples, name)
+        named = known.targets.values()
+        if known.items is not None:
+            named = samples._dataset.distinct(f"frames.{known.items}.label")
+        found.update(label for label in named if label)
+    return sorted(found)
+
+
+def _too_old() -> str:
+    return (
+        f"the App of this FiftyOne ({foc.VERSION}) cannot draw masks on videos, for which it needs "
+        "label schemas of frame fields; expected a newer one. Update it (pip install -U fiftyone), "
+        "or draw with another tool (dataset.annotate, Polylines or PNG files will do as well)"
+    )

@@ -1,0 +1,91 @@
+"""A dataset is made ready for drawing, and says so where FiftyOne cannot draw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import pytest
+from fiftyone.operators.executor import Executor
+
+from hs2s_core.errors import HS2SError
+from hs2s_fiftyone.drawing import prepare_drawing
+from hs2s_fiftyone.operators.prepare_drawing import PrepareDrawing
+
+from .helpers import detection, square, video_sample
+
+
+@pytest.fixture
+def video(dataset: fo.Dataset) -> fo.Dataset:
+    """A video with a truth of two classes."""
+    labels = [detection(square(0, 0), index=1, label="dog"), detection(square(9, 9), label="cat")]
+    dataset.add_sample(video_sample("/nowhere/clip.mp4", {1: fo.Detections(detections=labels)}))
+    return dataset
+
+
+def test_the_app_can_draw_where_it_could_not(video: fo.Dataset) -> None:
+    assert prepare_drawing(video) == ["cat", "dog"]
+    video.reload()
+    assert video.get_frame_field_schema()["objects"].document_type is fo.Detections
+    assert "frames.objects" in video.active_label_schemas
+    schema = video.label_schemas["frames.objects"]
+    assert (schema["type"], schema["classes"]) == ("detections", ["cat", "dog"])
+    assert video.count("frames.truth.detections") == 2
+
+
+def test_what_a_schema_has_is_kept(video: fo.Dataset) -> None:
+    prepare_drawing(video, "frames.mine", ["bird "])
+    assert prepare_drawing(video, "mine", ["fish", ""]) == ["bird", "fish"]
+    assert video.active_label_schemas.count("frames.mine") == 1
+
+
+def test_without_any_label_there_is_one_class(dataset: fo.Dataset) -> None:
+    dataset.add_sample(fo.Sample(filepath="/nowhere/clip.mp4"))
+    assert prepare_drawing(dataset) == ["object"]
+
+
+def test_fields_of_another_kind_are_refused(video: fo.Dataset) -> None:
+    video.add_frame_field("score", fo.FloatField)
+    for field, message in (("score", "does not hold Detections"), ("two words", "no field name")):
+        with pytest.raises(HS2SError, match=message):
+            prepare_drawing(video, field)
+    assert not video.label_schemas
+
+
+def test_images_are_refused() -> None:
+    images = fo.Dataset()
+    images.add_sample(fo.Sample(filepath="/nowhere/image.png"))
+    with pytest.raises(HS2SError, match="video"):
+        prepare_drawing(images)
+    images.delete()
+
+
+def test_a_fiftyone_without_label_schemas_is_named(
+    video: fo.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(fo.Dataset, "activate_label_schemas")
+    with pytest.raises(HS2SError, match=rf"{fo.__version__}.*cannot draw masks on videos"):
+        prepare_drawing(video)
+    assert not video.has_frame_field("objects")
+
+
+def context(dataset: fo.Dataset, **params: Any) -> foo.ExecutionContext:
+    request = {"dataset_name": dataset.name, "params": params, "operator_uri": "@hs2s/vos/x"}
+    return foo.ExecutionContext(request_params=request, executor=Executor())
+
+
+def test_the_form_offers_the_known_classes(video: fo.Dataset) -> None:
+    def form(**params: str) -> dict[str, Any]:
+        return dict(PrepareDrawing().resolve_input(context(video, **params)).type.properties)
+
+    assert form()["classes"].default == "cat, dog"
+    assert not form()["field"].invalid
+    assert "no field name" in form(field="two words")["field"].error_message
+
+
+def test_the_operator_prepares_with_and_without_a_form(video: fo.Dataset) -> None:
+    assert PrepareDrawing().execute(context(video))["classes"] == "cat, dog"
+    result = PrepareDrawing().execute(context(video, field="frames.mine", classes="cat, bird"))
+    assert (result["field"], result["classes"]) == ("frames.mine", "cat, bird")
+    assert PrepareDrawing()(video, "mine") == ["cat", "bird", "dog"]
