@@ -14,6 +14,7 @@ from fiftyone.operators import types
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import PROTOCOLS, Protocol, score_notes
 
+from ..checks import has_labels
 from ..evaluation import (
     DEFAULT_PROTOCOL,
     MATCHES,
@@ -204,7 +205,11 @@ def _default_truth(samples: SampleCollection) -> str:
 
 def _default_prediction(samples: SampleCollection, truth: str) -> str:
     names = [name for name in mask_fields(samples) if name != truth]
-    return min(names, key=lambda name: (not _is_output(samples, name), name), default="")
+
+    def order(name: str) -> tuple[bool, bool, str]:
+        return not _is_output(samples, name), not has_labels(samples, name), name
+
+    return min(names, key=order, default="")
 
 
 def _is_output(samples: SampleCollection, name: str) -> bool:

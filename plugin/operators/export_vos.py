@@ -12,6 +12,7 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from .. import export as exporting
+from ..checks import has_labels
 from ..export import LAYOUTS, ExportSettings, ExportSummary
 from ..labels import mask_fields
 from ..progress import Progress
@@ -125,9 +126,10 @@ class ExportVos(foo.Operator):
 
 def _settings(ctx: foo.ExecutionContext, samples: SampleCollection) -> ExportSettings:
     get = ctx.params.get
+    fields = sorted(mask_fields(samples), key=lambda name: (not has_labels(samples, name), name))
     out_dir = Path(get("out_dir") or "").expanduser().absolute()
     return ExportSettings(
-        field=get("field") or min(mask_fields(samples), default=""),
+        field=get("field") or next(iter(fields), ""),
         out_dir=out_dir,
         layout=get("layout") or next(iter(LAYOUTS)),
         zip_file=out_dir.with_name(f"{out_dir.name}.zip") if get("zip", True) else None,

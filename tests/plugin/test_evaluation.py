@@ -212,8 +212,8 @@ def test_runs_are_renamed_and_deleted_without_a_trace(dataset: fo.Dataset, video
 def test_a_bad_video_is_reported_and_the_others_finish(dataset: fo.Dataset) -> None:
     good = moving(6, {1: (4, 2)})
     add_video(dataset, "good", good, good)
-    wrong = add_video(dataset, "wrong size", good, good)
-    wrong.frames[3].pred.detections[0].mask = np.ones((3, 5), bool)
+    wrong = add_video(dataset, "no place", good, good)
+    wrong.frames[3].pred.detections[0].bounding_box = []
     wrong.save()
     add_video(dataset, "unannotated", good, good)
     add_video(dataset, "nothing predicted", good, [None] * 6)
@@ -229,8 +229,8 @@ def test_a_bad_video_is_reported_and_the_others_finish(dataset: fo.Dataset) -> N
     results = evaluate(dataset, "pred", "truth", "scores", progress=False)
     assert list(results.summary.videos) == ["good"]
     reasons = dict(results.failures)
-    assert "3" in reasons["wrong size"]
-    assert "pixels" in reasons["wrong size"]
+    assert "frame 3" in reasons["no place"]
+    assert "bounding box" in reasons["no place"]
     assert "truth" in reasons["unannotated"]
     assert "run the model" in reasons["nothing predicted"]
     assert "frame 2" in reasons["boxes"]
@@ -426,7 +426,7 @@ def test_overlapping_predictions_go_to_the_more_confident(dataset: fo.Dataset) -
         for label in frame.pred.detections:
             label.confidence = 0.9
         frame.pred.detections.append(
-            fo.Detection.from_mask(everything, label="all", index=1, confidence=0.2)
+            fo.Detection.from_mask(everything, label="class 1", index=1, confidence=0.2)
         )
     sample.save()
     results = evaluate(dataset, "pred", "truth", "scores", "all_frames", progress=False)

@@ -381,10 +381,43 @@ def test_boxes_are_no_prompts(dataset: fo.Dataset, make_video: MakeVideo) -> Non
     refuse(dataset, r"clip\.mp4: no mask for object 3, only boxes")
 
 
-def test_masks_of_another_size_are_named(dataset: fo.Dataset, make_video: MakeVideo) -> None:
-    labels = start(square(0, 0, size=(32, 48)))
+def test_segmentations_of_another_size_are_named(
+    dataset: fo.Dataset, make_video: MakeVideo
+) -> None:
+    labels = fo.Segmentation(mask=square(0, 0, size=(32, 48)).astype(np.uint8))
     dataset.add_sample(video_sample(make_video(), {1: labels}))
-    refuse(dataset, r"clip\.mp4: object 1 in frame 1: the mask is 16x16 .* of the 96x64 video")
+    refuse(dataset, r"clip\.mp4: the segmentation in frame 1 of 'truth' is 48x32 pixels .* 96x64")
+
+
+def test_masks_of_a_screen_are_stretched_to_the_video(
+    dataset: fo.Dataset, make_video: MakeVideo, network: CopyNetwork
+) -> None:
+    """As the App's brush leaves them, with the boxes that it writes into all later frames."""
+    instance = fo.Instance()
+    drawn = detection(square(80, 160, side=80, size=(320, 480)), instance=instance, keyframe=True)
+    labels = {1: fo.Detections(detections=[drawn])}
+    for number in (2, 3):
+        box = fo.Detection(bounding_box=drawn.bounding_box, instance=instance)
+        labels[number] = fo.Detections(detections=[box])
+    dataset.add_sample(video_sample(make_video(), labels))
+    assert propagate(dataset, "truth", "found", model=network).done == ["clip.mp4"]
+    for frame in dataset.first().frames.values():
+        assert np.array_equal(frame_masks(frame.found, SIZE)[1], square(16, 32))
+
+
+@pytest.mark.parametrize(("policy", "corner"), [("all", (40, 60)), ("first", (0, 0))])
+def test_later_masks_count_unless_only_the_first_are_wanted(
+    dataset: fo.Dataset, make_video: MakeVideo, network: CopyNetwork, policy: str, corner: tuple
+) -> None:
+    labels = {1: start(square(0, 0)), 5: start(square(40, 60))}
+    dataset.add_sample(video_sample(make_video(), labels))
+    propagate(dataset, "truth", "found", model=network, policy=policy)
+    assert np.array_equal(frame_masks(dataset.first().frames[5].found, SIZE)[1], square(*corner))
+    # Of the truth that a dataset was loaded with, every frame would be given away.
+    dataset.info["vos"] = {"label_field": "truth"}
+    dataset.save()
+    propagate(dataset, "truth", "found", model=network, existing="overwrite")
+    assert np.array_equal(frame_masks(dataset.first().frames[5].found, SIZE)[1], square(0, 0))
 
 
 def test_prompts_beyond_the_end_are_named(dataset: fo.Dataset, make_video: MakeVideo) -> None:
