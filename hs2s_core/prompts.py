@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hs2s_core.errors import HS2SError, InvalidMask
-from hs2s_core.media.images import natural_key
-from hs2s_core.media.masks import BoolMask, check_prompt, read_id_map, split_objects
+from hs2s_core.media.masks import BoolMask, check_prompt, list_masks, read_id_map, split_objects
 from hs2s_core.media.source import FrameSource
 
 POLICIES = ("all", "first")
@@ -230,10 +229,10 @@ def _placed_files(
             f"{masks}: a folder of masks, each named after its frame, with frame {frame} given "
             "beside it. Give one of its PNGs, or leave the frame out."
         )
-    files = [path for path in masks.glob("*.png") if not path.name.startswith(".")]
+    files = list_masks(masks)
     if not files:
         raise InvalidMask(f"{masks}: no PNG files in this folder; expected one mask per key frame.")
-    for path in sorted(files, key=lambda path: natural_key(path.name)):
+    for path in files:
         named = _place(path.stem, names, frames)
         if named is None:
             known = f"the number of a frame, 0 to {len(frames) - 1}"

@@ -16,13 +16,13 @@ from fiftyone.core.service import ServiceListenTimeout
 from PIL import Image
 
 from hs2s_core.data.folders import open_folder
+from hs2s_core.data.meta import ObjectInfo
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation.report import format_table
 from hs2s_core.evaluation.table import (
     EvaluationTable,
     FramePair,
-    ObjectInfo,
     evaluate_sequence,
 )
 from hs2s_core.media.encode import VideoWriter

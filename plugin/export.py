@@ -15,7 +15,7 @@ from typing import Any
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.data.results import LAYOUTS, videos_root, write_zip
-from hs2s_core.data.videos import safe_name
+from hs2s_core.data.splits import safe_name
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.media.masks import write_id_map
 

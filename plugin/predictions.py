@@ -13,10 +13,9 @@ from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 from pymongo import UpdateOne
 
+from hs2s_core.data.folders import find_annotations
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
-from hs2s_core.evaluation.folders import find_videos
-from hs2s_core.media.images import natural_key
-from hs2s_core.media.masks import object_ids, read_id_map
+from hs2s_core.media.masks import list_masks, object_ids, read_id_map
 
 from .checks import Problem, describe, is_ground_truth
 from .identities import Identities
@@ -104,7 +103,7 @@ def run(
     field = field.removeprefix("frames.")
     truth = None if truth_field is None else truth_field.removeprefix("frames.")
     _check_fields(samples, field, truth, overwrite)
-    folders = find_videos(Path(folder).expanduser())
+    folders = find_annotations(Path(folder).expanduser())
     names = video_names(samples)
     todo = {sample_id: name for sample_id, name in names.items() if name in folders}
     if not todo:
@@ -168,9 +167,7 @@ def _read_video(
     known = {} if truth is None else _known_objects(samples, sample_id, truth)
     objects: dict[int, TrackedObject] = {}
     labels: Packed = {}
-    files = [file for file in folder.iterdir() if file.suffix.lower() == ".png"]
-    files = [file for file in files if not file.name.startswith(".")]
-    for file in sorted(files, key=lambda entry: natural_key(entry.name)):
+    for file in list_masks(folder):
         number = _frame_number(file, numbers, total)
         if number in labels:
             raise InvalidDataset(

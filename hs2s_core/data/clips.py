@@ -72,8 +72,8 @@ class FolderVideo:
         names = self._video.frame_names
         places = {names[index]: place for place, index in enumerate(self._indices)}
         found = {
-            number: tuple(sorted(places[name] for name in listed.frames if name in places))
-            for number, listed in self._video.objects.items()
+            number: tuple(sorted(places[name] for name in info.frames or places if name in places))
+            for number, info in self._video.objects.items()
         }
         return {number: frames for number, frames in found.items() if len(frames) >= 2}
 

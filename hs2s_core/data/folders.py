@@ -12,18 +12,18 @@ Videos are listed at once and read one at a time, so that one broken video does 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from hs2s_core.data.videos import VosFolder, VosObject, VosVideo, safe_name, some
+from hs2s_core.data.meta import Meta, read_meta_beside
+from hs2s_core.data.splits import read_names, safe_name
+from hs2s_core.data.videos import VosFolder, some
 from hs2s_core.errors import InvalidDataset
-from hs2s_core.media.images import list_images, natural_key
-
-__all__ = ["VosFolder", "VosObject", "VosVideo", "list_splits", "open_folder", "training_split"]
+from hs2s_core.media.images import list_folders, list_images
+from hs2s_core.media.masks import list_masks
 
 _ALL_FRAMES = "_all_frames"
+_MASKS = "DIR/<video>/<frame>.png, DIR/Annotations/<video>/<frame>.png or DAVIS's Annotations/480p"
 _SPLITS = ("train", "valid", "test")
 _RESOLUTIONS = ("480p", "1080p", "Full-Resolution")
 # Frames per second at which the frames of a layout were sampled.
@@ -68,7 +68,7 @@ def open_folder(root: str | Path, split: str | None = None) -> VosFolder:
         names=_video_folders(images),
         fps=_FPS["plain"],
         seen_categories=None,
-        meta={},
+        meta=Meta(),
     )
 
 
@@ -102,12 +102,41 @@ def training_split(root: str | Path) -> str | None:
     return _latest(found)
 
 
+def find_annotations(root: str | Path, kind: str = "annotation") -> dict[str, Path]:
+    """Folders of id maps by video name, in natural order.
+
+    ``root`` holds them itself, or in ``Annotations``, or there in a resolution of DAVIS such as
+    ``480p``; ``kind`` names them in errors. Raises InvalidDataset if there is no video.
+    """
+    base = annotation_root(Path(root).expanduser(), kind)
+    folders = {entry.name: entry for entry in list_folders(base) if list_masks(entry)}
+    if not folders:
+        raise InvalidDataset(_no_annotations(Path(root), kind))
+    return folders
+
+
+def annotation_root(root: Path, kind: str = "annotation") -> Path:
+    """The folder whose folders are videos, see :func:`find_annotations`."""
+    if not root.is_dir():
+        raise InvalidDataset(f"{root}: no such {kind} folder; expected {_MASKS}.")
+    base = root / "Annotations" if (root / "Annotations").is_dir() else root
+    inner = (base / name for name in _RESOLUTIONS)
+    return next((folder for folder in inner if _holds_only_folders(folder)), base)
+
+
+def _no_annotations(root: Path, kind: str) -> str:
+    splits = [name for name in _known_splits() if (root / name / "Annotations").is_dir()]
+    if splits:
+        return f"{root}: holds the splits {some(splits)}; give one of these folders."
+    return f"{root}: no {kind} videos found; expected {_MASKS}."
+
+
 def _open_youtube_vos(root: Path, split: str) -> VosFolder:
     """One split; a ``*_all_frames`` twin borrows the labels of its 6 fps split if it has none."""
     base = root.with_name(root.name.removesuffix(_ALL_FRAMES))
-    meta = _read_meta(root) or _read_meta(base) or {}
+    meta = next((found for found in map(read_meta_beside, (root, base)) if found.videos), Meta())
     known = split in _known_splits()
-    train = meta if split.startswith("train") else _read_meta(root.with_name("train"))
+    train = meta if split.startswith("train") else read_meta_beside(root.with_name("train"))
     return VosFolder(
         root=root,
         layout="youtube-vos",
@@ -116,7 +145,7 @@ def _open_youtube_vos(root: Path, split: str) -> VosFolder:
         annotations=(root if (root / "Annotations").is_dir() else base) / "Annotations",
         names=_video_folders(root / "JPEGImages"),
         fps=_FPS_ALL_FRAMES if root.name.endswith(_ALL_FRAMES) else _FPS["youtube-vos"],
-        seen_categories=_categories(train) if known and train else None,
+        seen_categories=_seen_categories(train) if known else None,
         meta=meta,
     )
 
@@ -132,64 +161,29 @@ def _open_davis(root: Path, resolution: str, split: str | None, splits: Sequence
         names=_video_folders(images) if split is None else _davis_names(root, split, splits),
         fps=_FPS["davis"],
         seen_categories=None,
-        meta={},
+        meta=Meta(),
     )
 
 
 def _davis_names(root: Path, split: str, splits: Sequence[str]) -> tuple[str, ...]:
-    """Videos of an ``ImageSets`` list: names (2017), or pairs of image and mask paths (2016)."""
+    """Videos of an ``ImageSets`` list."""
     matches = [name for name in splits if split in (name, name.split("/", 1)[1])]
     if not matches:
         raise InvalidDataset(
             f"{root}: no list '{split}' in ImageSets; found {some(splits)}. "
             "Choose one of these, or leave the split out for every video."
         )
-    path = root / "ImageSets" / f"{_latest(matches)}.txt"
-    names: dict[str, None] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        entry = line.split()[0] if line.strip() else None
-        if entry is not None:
-            pair = "/" in entry
-            parts = entry.strip("/").split("/")
-            # A pair's first path is JPEGImages/480p/<video>/<frame>.jpg.
-            names[safe_name(parts[-2] if pair and len(parts) >= 2 else entry, str(path))] = None
-    return tuple(names)
+    return read_names(root / "ImageSets" / f"{_latest(matches)}.txt")
+
+
+def _seen_categories(train: Meta) -> frozenset[str] | None:
+    return train.categories() if train.videos else None
 
 
 def _latest(names: Sequence[str]) -> str:
     """Of lists of one name the latest year's: 2017 before 2016, both before 480p."""
     years = [name for name in names if name.startswith("20")]
     return max(years or names)
-
-
-def _read_meta(root: Path) -> Mapping[str, Any] | None:
-    path = root / "meta.json"
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InvalidDataset(
-            f"{path}: cannot be read as JSON ({error}); unpack or download it again."
-        ) from error
-    videos = content.get("videos") if isinstance(content, dict) else None
-    if not isinstance(videos, dict):
-        raise InvalidDataset(
-            f'{path}: no "videos" in it; expected {{"videos": {{name: {{"objects": ...}}}}}} as in '
-            "YouTube-VOS. Put the right file there or remove this one."
-        )
-    return videos
-
-
-def _categories(meta: Mapping[str, Any]) -> frozenset[str]:
-    """Every category named in a ``meta.json``; malformed entries are the validator's business."""
-    found = set()
-    for video in meta.values():
-        objects = video.get("objects") if isinstance(video, dict) else None
-        for entry in objects.values() if isinstance(objects, dict) else ():
-            if isinstance(entry, dict) and entry.get("category"):
-                found.add(str(entry["category"]))
-    return frozenset(found)
 
 
 def _known_splits() -> tuple[str, ...]:
@@ -211,12 +205,7 @@ def _holds_only_folders(folder: Path) -> bool:
 
 
 def _video_folders(images: Path) -> tuple[str, ...]:
-    names = [
-        entry.name
-        for entry in images.iterdir()
-        if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
-    ]
-    return tuple(sorted(names, key=natural_key))
+    return tuple(entry.name for entry in list_folders(images))
 
 
 def _layout_problem(root: Path, split: str | None, splits: Sequence[str]) -> str:

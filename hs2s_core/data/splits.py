@@ -1,41 +1,99 @@
-"""Split files: which of a collection's stills or videos are for what."""
+"""Lists of names: split files of this project, ``ImageSets`` of DAVIS, plain ones."""
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 from pathlib import Path
 
 from hs2s_core.errors import InvalidDataset
-
-_log = logging.getLogger(__name__)
+from hs2s_core.media.images import IMAGE_SUFFIXES
 
 Names = dict[str, list[str]]
 """Set or folder -> names in it."""
 _FORM = "expected {split: {set: [names]}}"
+_log = logging.getLogger(__name__)
+
+
+def read_text(path: Path) -> str:
+    """Text in UTF-8, or in UTF-16 with the mark that Windows' editors put in front.
+
+    Raises OSError, or ValueError where it is neither.
+    """
+    content = path.read_bytes()
+    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return content.decode("utf-16" if wide else "utf-8-sig")
+
+
+def read_names(path: str | Path) -> tuple[str, ...]:
+    """Video names, each once: one a line, or DAVIS-2016's pairs of image and mask paths.
+
+    Empty lines and those that begin with ``#`` are passed over.
+
+    Raises:
+        InvalidDataset: the file cannot be read, or lists what is no plain folder name.
+    """
+    path = Path(path)
+    try:
+        lines = read_text(path).splitlines()
+    except (OSError, ValueError) as error:
+        raise InvalidDataset(
+            f"{path}: cannot be read ({error}); expected a text file with a name per line."
+        ) from error
+    listed = (line.strip() for line in lines)
+    names = (_name(line, str(path)) for line in listed if line and not line.startswith("#"))
+    return tuple(dict.fromkeys(names))
+
+
+def _name(line: str, where: str) -> str:
+    """The video of a line: its text, or the folder of the first path's picture."""
+    entry = line.split("\t")[0].rstrip()
+    if "/" not in entry:
+        return safe_name(entry, where)
+    # "/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png"
+    parts = re.split(r"\s+(?=\S*/)", entry)[0].strip("/").split("/")
+    for part in parts:
+        safe_name(part, where)
+    is_picture = Path(parts[-1]).suffix.lower() in IMAGE_SUFFIXES or parts[-1].isdigit()
+    return parts[-2] if is_picture and len(parts) > 1 else parts[-1]
+
+
+def safe_name(name: str, where: str) -> str:
+    """``name`` if it is one plain path component; else ``InvalidDataset``: it could escape.
+
+    ``where`` names the file that lists it.
+    """
+    plain = name not in ("", ".", "..") and not any(character in name for character in "/\\\0")
+    if not plain or Path(name).name != name:  # the latter catches Windows drive letters
+        raise InvalidDataset(
+            f"{where}: the name {name!r} is not a plain folder name; expected no '/', '..' or "
+            "drive letters. Correct the name where it is listed."
+        )
+    return name
 
 
 def read_splits(path: str | Path) -> dict[str, Names]:
     """All splits of a JSON file ``{split: {set: [name, ...]}}``.
 
-    Entries of another form, such as notes, are passed over with a warning.
+    Entries of another form (a note, a version) are passed over with a warning.
 
     Raises:
-        InvalidDataset: the file cannot be read, or holds no split.
+        InvalidDataset: the file cannot be read, or has no split.
     """
     try:
-        splits = json.loads(Path(path).read_text())
+        content = json.loads(read_text(Path(path)))
     except (OSError, ValueError) as error:
         raise InvalidDataset(f"{path}: cannot be read as JSON ({error}); {_FORM}") from error
-    if not isinstance(splits, dict):
-        raise InvalidDataset(f"{path} holds a {type(splits).__name__}; {_FORM}")
-    found = {key: names for key, names in splits.items() if _is_split(names)}
-    if not found:
-        raise InvalidDataset(f"{path} holds no split; {_FORM}")
-    if len(found) < len(splits):
-        others = ", ".join(sorted(splits.keys() - found.keys()))
-        _log.warning("%s: passed over %s, which is no split; %s", path, others, _FORM)
-    return found
+    if not isinstance(content, dict):
+        raise InvalidDataset(f"{path} holds a {type(content).__name__}; {_FORM}")
+    splits = {key: names for key, names in content.items() if _is_split(names)}
+    others = ", ".join(repr(key) for key in content if key not in splits)
+    if not splits:
+        raise InvalidDataset(f"{path}: no split in it (found {others or 'nothing'}); {_FORM}")
+    if others:
+        _log.warning("%s: %s are no splits and were passed over; %s.", path, others, _FORM)
+    return splits
 
 
 def read_split(path: str | Path, key: str) -> Names:
@@ -51,8 +109,7 @@ def read_split(path: str | Path, key: str) -> Names:
 
 
 def _is_split(names: object) -> bool:
-    return isinstance(names, dict) and all(_is_list(listed) for listed in names.values())
-
-
-def _is_list(listed: object) -> bool:
-    return isinstance(listed, list) and all(isinstance(name, str) for name in listed)
+    return isinstance(names, dict) and all(
+        isinstance(listed, list) and all(isinstance(name, str) for name in listed)
+        for listed in names.values()
+    )

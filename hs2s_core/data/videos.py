@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from hs2s_core.data.meta import Meta, ObjectInfo
+from hs2s_core.data.splits import safe_name
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.media.images import list_images, natural_key
-from hs2s_core.media.masks import BoolMask, IdMap, object_ids, read_id_map
-
-
-@dataclass(frozen=True)
-class VosObject:
-    """One object of a video as ``meta.json`` describes it."""
-
-    object_id: int
-    """Its value in the id maps, > 0; the ids of a video need not be contiguous."""
-    category: str | None
-    seen: bool | None
-    """Whether the category occurs in the training split; ``None`` where that is not known."""
-    frames: tuple[str, ...]
-    """Stems of the frames it is listed for; known to be wrong at places, the id maps decide."""
+from hs2s_core.media.masks import BoolMask, IdMap, list_masks, object_ids, read_id_map
 
 
 @dataclass(frozen=True)
@@ -36,7 +24,7 @@ class VosVideo:
     """Image files in natural order; numbering may have gaps and start anywhere."""
     annotations: Mapping[str, Path]
     """Id map of each annotated frame, by the frame's stem."""
-    objects: Mapping[int, VosObject]
+    objects: Mapping[int, ObjectInfo]
     """By object id, from ``meta.json``; empty without one."""
 
     @property
@@ -94,8 +82,8 @@ class VosFolder:
     fps: float
     seen_categories: frozenset[str] | None
     """Categories of the training split, where its ``meta.json`` is at hand."""
-    meta: Mapping[str, Any] = field(repr=False)
-    """The ``videos`` of ``meta.json``; empty without one."""
+    meta: Meta
+    """What ``meta.json`` says; without a video where there is none."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -126,18 +114,14 @@ class VosFolder:
             name=name,
             frames=frames,
             annotations=annotations,
-            objects=self._objects(name),
+            objects=self.meta.objects(name, self.seen_categories),
         )
 
     def _annotations(self, name: str, stems: frozenset[str]) -> dict[str, Path]:
         folder = self.annotations / name
         if not folder.is_dir():
             return {}
-        files = {
-            file.stem: file
-            for file in folder.iterdir()
-            if file.suffix.lower() == ".png" and not file.name.startswith(".")
-        }
+        files = {file.stem: file for file in list_masks(folder)}
         strays = sorted(files.keys() - stems, key=natural_key)
         if strays:
             raise InvalidDataset(
@@ -147,56 +131,9 @@ class VosFolder:
             )
         return files
 
-    def _objects(self, name: str) -> dict[int, VosObject]:
-        where = f"meta.json, video '{name}'"
-        listed = _mapping(_mapping(self.meta.get(name, {}), where).get("objects", {}), where)
-        objects = {}
-        for key, entry in listed.items():
-            if not key.isdecimal() or int(key) == 0:
-                raise InvalidDataset(
-                    f"{where}: object id '{key}'; expected a positive integer, the object's value "
-                    "in the id maps."
-                )
-            about = _mapping(entry, f"{where}, object {key}")
-            category = about.get("category")
-            objects[int(key)] = VosObject(
-                object_id=int(key),
-                category=str(category) if category else None,
-                seen=self._is_seen(category),
-                frames=tuple(str(frame) for frame in about.get("frames") or ()),
-            )
-        return objects
-
-    def _is_seen(self, category: object) -> bool | None:
-        if self.seen_categories is None or not category:
-            return None
-        return str(category) in self.seen_categories
-
-
-def safe_name(name: str, where: str) -> str:
-    """``name`` if it is one plain path component; else ``InvalidDataset``: it could escape.
-
-    ``where`` names the file that lists it.
-    """
-    plain = name not in ("", ".", "..") and not any(character in name for character in "/\\\0")
-    if not plain or Path(name).name != name:  # the latter catches Windows drive letters
-        raise InvalidDataset(
-            f"{where}: the name {name!r} is not a plain folder name; expected no '/', '..' or "
-            "drive letters. Correct the name where it is listed."
-        )
-    return name
-
 
 def some(names: Iterable[str], limit: int = 5) -> str:
     """The first few of ``names`` for a message, and how many more there are."""
     listed = list(names)
     rest = f" and {len(listed) - limit} more" if len(listed) > limit else ""
     return ", ".join(listed[:limit]) + rest or "none"
-
-
-def _mapping(value: object, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise InvalidDataset(
-            f"{where}: found {type(value).__name__}; expected an object of names and values."
-        )
-    return value

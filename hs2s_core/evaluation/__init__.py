@@ -1,5 +1,6 @@
 """J and F: metrics of a frame, protocols, the table of rows, and what length does to scores."""
 
+from hs2s_core.data.meta import ObjectInfo
 from hs2s_core.evaluation.folders import evaluate_folders
 from hs2s_core.evaluation.metrics import (
     FrameCounts,
@@ -23,7 +24,6 @@ from hs2s_core.evaluation.scores import (
 from hs2s_core.evaluation.table import (
     EvaluationTable,
     FramePair,
-    ObjectInfo,
     VideoFailure,
     evaluate_sequence,
 )

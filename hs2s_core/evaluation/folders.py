@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 
+from hs2s_core.data.folders import annotation_root, find_annotations
+from hs2s_core.data.meta import Meta, ObjectInfo, read_meta
+from hs2s_core.data.videos import some
 from hs2s_core.errors import HS2SError, InvalidDataset
-from hs2s_core.evaluation.meta import (
-    VideoObjects,
-    check_seen,
-    read_meta,
-    read_seen_categories,
-)
 from hs2s_core.evaluation.protocol import Protocol, find_protocol
+from hs2s_core.evaluation.scores import check_seen
 from hs2s_core.evaluation.table import (
     EvaluationTable,
     FramePair,
-    ObjectInfo,
     VideoFailure,
     evaluate_sequence,
 )
-from hs2s_core.media.images import natural_key
-from hs2s_core.media.masks import read_id_map
+from hs2s_core.media.masks import list_masks, read_mask_file
 
 Progress = Callable[[int, int, str], None]
 """Called with videos done, videos in all, and the video just done."""
 
-_LAYOUTS = (
-    "DIR/<video>/<frame>.png, DIR/Annotations/<video>/<frame>.png or DAVIS's Annotations/480p"
-)
+VideoObjects = Mapping[str, Mapping[int, ObjectInfo]]
+"""What is known of the objects of each video."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +78,10 @@ def evaluate_folders(
     protocol = find_protocol(protocol)
     if workers < 1:
         raise HS2SError(f"workers is {workers}; expected 1 or more.")
-    truth_videos = _find_videos(Path(truth), "truth")
-    predicted_root = _video_root(Path(predictions), "prediction")
+    truth_videos = find_annotations(truth, "truth")
+    predicted_root = annotation_root(Path(predictions), "prediction")
     names = _choose(truth_videos, videos, Path(truth))
-    objects = _read_objects(Path(truth), meta, train_meta)
-    if objects is not None:
-        check_seen(objects, names, protocol)
+    objects = _read_objects(Path(truth), names, protocol, meta, train_meta)
     jobs = [
         _Job(
             video=name,
@@ -105,50 +100,6 @@ def evaluate_folders(
     return EvaluationTable.join(tables)
 
 
-def find_videos(root: str | Path) -> dict[str, Path]:
-    """Return the folders of PNG files under ``root`` by video name, in natural order.
-
-    Raises:
-        InvalidDataset: no such folder, or no video in any accepted layout.
-    """
-    return _find_videos(Path(root), "annotation")
-
-
-def _find_videos(root: Path, kind: str) -> dict[str, Path]:
-    base = _video_root(root, kind)
-    folders = [
-        entry
-        for entry in base.iterdir()
-        if entry.is_dir() and not entry.name.startswith(".") and any(_frames(entry))
-    ]
-    if not folders:
-        raise InvalidDataset(f"{root}: no {kind} videos found; expected {_LAYOUTS}.")
-    return {entry.name: entry for entry in sorted(folders, key=lambda entry: _order(entry.name))}
-
-
-def _video_root(root: Path, kind: str) -> Path:
-    """Step down to the folder whose folders are videos."""
-    if not root.is_dir():
-        raise InvalidDataset(f"{root}: no such {kind} folder; expected {_LAYOUTS}.")
-    for step in ("Annotations", "480p"):
-        if (root / step).is_dir() and not any(_frames(root / step)):
-            root = root / step
-    return root
-
-
-def _frames(folder: Path) -> Iterator[Path]:
-    """Yield the PNG files of a folder in no particular order."""
-    return (
-        entry
-        for entry in folder.iterdir()
-        if entry.suffix.lower() == ".png" and not entry.name.startswith(".")
-    )
-
-
-def _order(name: str) -> tuple[object, ...]:
-    return natural_key(name)
-
-
 def _choose(found: Mapping[str, Path], wanted: Collection[str] | None, root: Path) -> list[str]:
     """Return the videos to evaluate in their natural order."""
     if wanted is None:
@@ -164,21 +115,53 @@ def _choose(found: Mapping[str, Path], wanted: Collection[str] | None, root: Pat
 
 
 def _read_objects(
-    truth: Path, meta: str | Path | None, train_meta: str | Path | None
+    truth: Path,
+    videos: Collection[str],
+    protocol: Protocol,
+    meta: str | Path | None,
+    train_meta: str | Path | None,
 ) -> VideoObjects | None:
-    """Read the metadata named, or what lies beside the truth, or nothing."""
-    if meta is None:
-        beside = truth.parent if truth.name == "Annotations" else truth
-        meta = beside / "meta.json" if (beside / "meta.json").is_file() else None
-    seen = None if train_meta is None else read_seen_categories(train_meta)
-    if meta is None:
-        if seen is not None:
-            raise InvalidDataset(
-                f"{truth}: no meta.json beside the truth; seen and unseen objects need their "
-                "categories. Name the file that has them."
-            )
-        return None
-    return read_meta(meta, seen)
+    """What the metadata named, or found near the truth, says of these videos; None without any."""
+    found = _find_meta(truth, videos) if meta is None else read_meta(meta)
+    if train_meta is None:
+        objects = None if found is None else found.select(videos)
+    elif found is None:
+        raise InvalidDataset(
+            f"{truth}: no meta.json beside the truth; seen and unseen objects need their "
+            "categories. Name the file that has them."
+        )
+    else:
+        objects = found.select(videos, _seen_categories(train_meta))
+    if objects is not None:
+        check_seen(objects, videos, protocol)
+    return objects
+
+
+def _find_meta(truth: Path, videos: Collection[str]) -> Meta | None:
+    """The ``meta.json`` in the folder of annotations, or up to three folders above it.
+
+    Further away than beside ``Annotations`` it must know one of the videos: it may be another's.
+    """
+    base = annotation_root(truth)
+    for folder in (base, *base.absolute().parents[:3]):
+        path = folder / "meta.json"
+        if not path.is_file():
+            continue
+        if folder in (base, base.absolute().parent, truth.absolute()):
+            return read_meta(path)
+        with suppress(InvalidDataset):
+            found = read_meta(path)
+            if any(name in found.videos for name in videos):
+                return found
+    return None
+
+
+def _seen_categories(path: str | Path) -> frozenset[str]:
+    """Categories of the training set's ``meta.json``."""
+    categories = read_meta(path).categories()
+    if not categories:
+        raise InvalidDataset(f"{path}: no object has a category; expected the training meta.json.")
+    return categories
 
 
 def _run(jobs: Sequence[_Job], workers: int) -> Iterator[EvaluationTable]:
@@ -205,33 +188,42 @@ def _run(jobs: Sequence[_Job], workers: int) -> Iterator[EvaluationTable]:
 
 def _evaluate_video(job: _Job) -> EvaluationTable:
     """Evaluate one video; trouble with its files becomes a failure of that video alone."""
+    void = {"prediction": 0, "truth": 0}
     try:
-        return evaluate_sequence(job.video, _pairs(job), job.protocol, objects=job.objects)
+        table = evaluate_sequence(job.video, _pairs(job, void), job.protocol, objects=job.objects)
     except (HS2SError, OSError) as error:
         return EvaluationTable(job.protocol, (), (VideoFailure(job.video, str(error)),))
+    notes = (
+        f"{job.video}: in {count} frames all that the {kind} shows is void (255), which counts as "
+        "background; objects have ids from 1 to 254."
+        for kind, count in void.items()
+        if count
+    )
+    return dataclasses.replace(table, notes=(*table.notes, *notes))
 
 
-def _pairs(job: _Job) -> Iterator[FramePair]:
-    """Read prediction and truth of one annotated frame after the other."""
-    truth = sorted(_frames(job.truth), key=lambda entry: _order(entry.stem))
-    _check_predictions(job.prediction, [entry.name for entry in truth])
+def _pairs(job: _Job, void: dict[str, int]) -> Iterator[FramePair]:
+    """Read prediction and truth of one annotated frame after the other; counts void ones."""
+    truth = list_masks(job.truth)
+    predicted = _find_predictions(job.prediction, [entry.stem for entry in truth])
     for frame, entry in enumerate(truth):
-        yield FramePair(
-            prediction=read_id_map(job.prediction / entry.name),
-            truth=read_id_map(entry),
-            frame=frame,
-            name=entry.stem,
-        )
+        files = {"prediction": predicted[entry.stem], "truth": entry}
+        read = {kind: read_mask_file(path) for kind, path in files.items()}
+        for kind, file in read.items():
+            void[kind] += file.only_void
+        yield FramePair(read["prediction"].ids, read["truth"].ids, frame, entry.stem)
 
 
-def _check_predictions(folder: Path, names: Sequence[str]) -> None:
-    """Refuse a video whose predictions are incomplete before any frame is read."""
+def _find_predictions(folder: Path, names: Sequence[str]) -> dict[str, Path]:
+    """The file of each annotated frame; refuses an incomplete video before any frame is read."""
     if not folder.is_dir():
         raise InvalidDataset(f"no prediction folder {folder}; expected one with the video's name.")
-    missing = [name for name in names if not (folder / name).is_file()]
+    found = {entry.stem: entry for entry in list_masks(folder)}
+    missing = [f"{name}.png" for name in names if name not in found]
     if missing:
-        shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
         raise InvalidDataset(
-            f"{folder}: lacks {len(missing)} of {len(names)} annotated frames ({shown}); expected "
-            "a prediction for each, named as the truth's frame, the first one included."
+            f"{folder}: lacks {len(missing)} of {len(names)} annotated frames "
+            f"({some(missing, 3)}); expected a prediction for each, named as the truth's frame, "
+            "the first one included."
         )
+    return found

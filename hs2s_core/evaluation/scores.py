@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
 
+from hs2s_core.data.meta import ObjectInfo
+from hs2s_core.errors import InvalidDataset
 from hs2s_core.evaluation.protocol import Protocol
 from hs2s_core.evaluation.rows import ObjectKey, Row, by_object
 
@@ -141,6 +143,38 @@ def overall_parts(seen: Sequence[bool | None], protocol: Protocol) -> list[list[
         [place for place, known in enumerate(seen) if known is flag] for flag in (True, False)
     ]
     return [group for group in groups if group]
+
+
+def check_seen(
+    objects: Mapping[str, Mapping[int, ObjectInfo]], videos: Iterable[str], protocol: Protocol
+) -> None:
+    """Refuse what would leave an evaluation without an overall score, before its work.
+
+    Args:
+        objects: what is known of the objects by video and id.
+        videos: names of the videos to evaluate.
+        protocol: what they are evaluated by.
+
+    Raises:
+        InvalidDataset: the protocol averages seen and unseen objects apart, and it is known of
+            some of the videos' objects only.
+    """
+    if not protocol.by_seen:
+        return
+    flags = {
+        (video, object_id): info.seen
+        for video in videos
+        for object_id, info in objects.get(video, {}).items()
+        if info.frames is None or info.frames
+    }
+    unknown = [f"{video}/{key}" for (video, key), seen in flags.items() if seen is None]
+    if unknown and len(unknown) < len(flags):
+        raise InvalidDataset(
+            f"meta.json does not say whether {len(unknown)} objects are of a seen category "
+            f"({', '.join(unknown[:5])}), though it does of {len(flags) - len(unknown)} others, so "
+            f'{protocol.name} has no overall score; give every object a category or a "seen", '
+            "or use a protocol that does not tell seen from unseen."
+        )
 
 
 def summarise(rows: Iterable[Row], protocol: Protocol) -> Summary:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hs2s_core.data.meta import ObjectInfo
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.evaluation import export
 from hs2s_core.evaluation.metrics import FrameCounts, count_objects
@@ -28,17 +29,6 @@ class FramePair(NamedTuple):
     """0-based frame of the video."""
     name: str = ""
     """Stem of the frame's file, where there is one."""
-
-
-@dataclass(frozen=True)
-class ObjectInfo:
-    """What is known of an object besides its masks."""
-
-    category: str | None = None
-    seen: bool | None = None
-    """Whether the category was seen in training."""
-    frames: frozenset[str] | None = None
-    """Names of the frames listed for the object; None lists every frame."""
 
 
 class VideoFailure(NamedTuple):
@@ -146,7 +136,7 @@ def evaluate_sequence(
     return EvaluationTable(protocol, tuple(rows), notes=_id_notes(video, truth_ids, predicted_ids))
 
 
-_UNLISTED = ObjectInfo(frames=frozenset())
+_UNLISTED = ObjectInfo(frames=())
 
 
 def _count_frame(video: str, pair: FramePair, protocol: Protocol) -> dict[int, FrameCounts]:
@@ -199,7 +189,8 @@ def _object_rows(
 ) -> list[Row]:
     in_truth = [count.area_truth > 0 for count in track]
     in_prediction = [count.area_prediction > 0 for count in track]
-    listed = [info.frames is None or name in info.frames for _, name in positions]
+    known = None if info.frames is None else set(info.frames)
+    listed = [known is None or name in known for _, name in positions]
     counted = protocol.counted(
         prompt=prompt, in_truth=in_truth, in_prediction=in_prediction, listed=listed
     )

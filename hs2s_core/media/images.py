@@ -65,7 +65,8 @@ def list_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
             f"{folder}: the folder cannot be listed ({error.strerror or error}); "
             "give an existing folder that you may read."
         ) from error
-    return [folder / name for name in sorted(names, key=natural_key)]
+    names.sort(key=lambda name: (natural_key(Path(name).stem), name))
+    return [folder / name for name in names]
 
 
 def list_folders(folder: Path) -> list[Path]:

@@ -54,16 +54,19 @@ def make_settings(
     Raises HS2SError for an unknown protocol, or a metadata file that is unusable or, for a protocol
     that averages seen and unseen categories apart, does not say it of all objects.
     """
-    from hs2s_core.evaluation.meta import check_seen, read_meta
+    from hs2s_core.data.meta import read_meta
+    from hs2s_core.evaluation.scores import check_seen
 
     if seen_categories is None:
         # A dataset that this plugin loaded knows the categories of the training split.
         seen_categories = source_info(samples).get("seen_categories")
     seen = None if seen_categories is None else frozenset(seen_categories)
     protocol = find_protocol(protocol)
-    listed = None if meta is None else read_meta(meta, seen)
-    if listed is not None:
-        check_seen(listed, video_names(samples).values(), protocol)
+    listed = None
+    if meta is not None:
+        names = list(video_names(samples).values())
+        listed = read_meta(meta).select(names, seen)
+        check_seen(listed, names, protocol)
     return Settings(
         prediction_field=prediction_field.removeprefix("frames."),
         truth_field=truth_field.removeprefix("frames."),

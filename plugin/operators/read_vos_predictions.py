@@ -10,8 +10,8 @@ import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
+from hs2s_core.data.folders import find_annotations
 from hs2s_core.errors import HS2SError
-from hs2s_core.evaluation.folders import find_videos
 
 from .. import predictions as reading
 from ..labels import mask_fields
@@ -106,7 +106,7 @@ def _form(ctx: foo.ExecutionContext) -> types.Object:
     )
     if ctx.params.get("folder"):
         try:
-            found = find_videos(Path(ctx.params["folder"]).expanduser())
+            found = find_annotations(Path(ctx.params["folder"]).expanduser())
         except HS2SError as error:
             mark(folder, str(error))
         else:
