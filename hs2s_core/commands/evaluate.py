@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from hs2s_core.errors import HS2SError
+from hs2s_core.evaluation.identities import MATCHES
 from hs2s_core.evaluation.protocol import PROTOCOLS, Protocol
 
 
@@ -33,7 +33,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--objects", action="store_true", help="print objects instead of videos")
     parser.add_argument(
-        "--videos", type=Path, metavar="FILE", help="evaluate only the videos named in FILE"
+        "--videos",
+        type=Path,
+        metavar="FILE",
+        help="evaluate only the videos named in FILE, one a line or as in DAVIS's ImageSets",
+    )
+    parser.add_argument(
+        "--match",
+        choices=MATCHES,
+        default="ids",
+        help="; ".join(f"{name}: {meaning}" for name, meaning in MATCHES.items()),
     )
     parser.add_argument(
         "--meta", type=Path, metavar="JSON", help="meta.json, if it is not beside the annotations"
@@ -61,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
     Unusable folders, files and arguments are raised as HS2SError before any frame is read.
     """
+    from hs2s_core.data.splits import read_names
     from hs2s_core.evaluation.export import check_output
     from hs2s_core.evaluation.folders import evaluate_folders
     from hs2s_core.evaluation.report import format_table
@@ -74,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
         args.workers,
         meta=args.meta,
         train_meta=args.train_meta,
-        videos=None if args.videos is None else _read_names(args.videos),
+        videos=None if args.videos is None else read_names(args.videos),
+        match=args.match,
         progress=_show_progress if sys.stderr.isatty() else None,
     )
     # The file first, so that nothing that goes wrong later costs a finished evaluation; and the
@@ -99,15 +110,6 @@ def _protocol(args: argparse.Namespace) -> Protocol:
             protocol = dataclasses.replace(protocol, **{part: wanted})
             name += f"{'+' if wanted else '-'}{part}"
     return dataclasses.replace(protocol, name=name)
-
-
-def _read_names(path: Path) -> list[str]:
-    """Read one video name per line."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise HS2SError(f"{path}: cannot be read ({error}); expected a name per line.") from error
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _show_progress(done: int, total: int, video: str) -> None:

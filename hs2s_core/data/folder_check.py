@@ -9,7 +9,7 @@ from pathlib import Path
 from hs2s_core.data.folders import list_splits, open_folder
 from hs2s_core.data.videos import VosFolder, VosVideo, some
 from hs2s_core.errors import HS2SError
-from hs2s_core.media.images import image_size
+from hs2s_core.media.images import image_size, list_folders
 from hs2s_core.media.masks import object_ids, read_id_map
 
 
@@ -57,11 +57,11 @@ def _check_split(root: Path, split: str | None, deep: bool) -> Iterator[tuple[st
         return
     if not folder.names:
         yield None, f"{folder.images}: no video folders; expected one folder of frames per video."
-    for name in sorted(folder.meta.keys() - set(folder.names)):
+    for name in sorted(folder.meta.videos.keys() - set(folder.names)):
         yield name, "listed in meta.json, but has no frames folder; unpack the missing part."
     if folder.annotations.is_dir():
-        labelled = {entry.name for entry in folder.annotations.iterdir() if entry.is_dir()}
-        frames = {entry.name for entry in folder.images.iterdir() if entry.is_dir()}
+        labelled = {entry.name for entry in list_folders(folder.annotations)}
+        frames = {entry.name for entry in list_folders(folder.images)}
         for name in sorted(labelled - frames):
             yield name, "has annotations, but no frames folder; unpack the missing part."
     for name in folder.names:
@@ -75,7 +75,7 @@ def _check_video(folder: VosFolder, name: str, deep: bool) -> Iterator[str]:
     except HS2SError as error:
         yield str(error).removeprefix(f"video '{name}': ")
         return
-    if folder.meta and name not in folder.meta:
+    if folder.meta.videos and name not in folder.meta.videos:
         yield "not listed in meta.json, so its objects have no categories."
     if not video.annotations:
         images = folder.annotations / name
@@ -89,11 +89,11 @@ def _check_video(folder: VosFolder, name: str, deep: bool) -> Iterator[str]:
 
 def _check_objects(video: VosVideo) -> Iterator[str]:
     stems = set(video.frame_names)
-    for entry in video.objects.values():
-        missing = [stem for stem in entry.frames if stem not in stems]
+    for object_id, info in video.objects.items():
+        missing = [stem for stem in info.frames or () if stem not in stems]
         if missing:
             yield (
-                f"meta.json lists object {entry.object_id} on {len(missing)} frames that are not "
+                f"meta.json lists object {object_id} on {len(missing)} frames that are not "
                 f"there ({some(missing)}); unpack the missing part."
             )
 

@@ -13,6 +13,7 @@ from hs2s_core.media.images import IMAGE_SUFFIXES
 Names = dict[str, list[str]]
 """Set or folder -> names in it."""
 _FORM = "expected {split: {set: [names]}}"
+_SUFFIXES = "|".join(map(re.escape, sorted(IMAGE_SUFFIXES)))
 _log = logging.getLogger(__name__)
 
 
@@ -51,8 +52,10 @@ def _name(line: str, where: str) -> str:
     entry = line.split("\t")[0].rstrip()
     if "/" not in entry:
         return safe_name(entry, where)
-    # "/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png"
-    parts = re.split(r"\s+(?=\S*/)", entry)[0].strip("/").split("/")
+    # "/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png"; names may have spaces.
+    picture = re.match(rf"(.+?({_SUFFIXES}))\s", entry, re.IGNORECASE)
+    path = picture[1] if picture else re.split(r"\s+(?=\S*/)", entry)[0]
+    parts = path.strip("/").split("/")
     for part in parts:
         safe_name(part, where)
     is_picture = Path(parts[-1]).suffix.lower() in IMAGE_SUFFIXES or parts[-1].isdigit()

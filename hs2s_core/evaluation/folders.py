@@ -17,6 +17,7 @@ from hs2s_core.data.folders import annotation_root, find_annotations
 from hs2s_core.data.meta import Meta, ObjectInfo, read_meta
 from hs2s_core.data.videos import some
 from hs2s_core.errors import HS2SError, InvalidDataset
+from hs2s_core.evaluation.identities import check_match, renumber, tie_ids
 from hs2s_core.evaluation.protocol import Protocol, find_protocol
 from hs2s_core.evaluation.scores import check_seen
 from hs2s_core.evaluation.table import (
@@ -25,7 +26,7 @@ from hs2s_core.evaluation.table import (
     VideoFailure,
     evaluate_sequence,
 )
-from hs2s_core.media.masks import list_masks, read_mask_file
+from hs2s_core.media.masks import list_masks, read_id_map, read_mask_file
 
 Progress = Callable[[int, int, str], None]
 """Called with videos done, videos in all, and the video just done."""
@@ -43,6 +44,7 @@ class _Job:
     prediction: Path
     protocol: Protocol
     objects: Mapping[int, ObjectInfo] | None
+    match: str
 
 
 def evaluate_folders(
@@ -54,6 +56,7 @@ def evaluate_folders(
     meta: str | Path | None = None,
     train_meta: str | Path | None = None,
     videos: Collection[str] | None = None,
+    match: str = "ids",
     progress: Progress | None = None,
 ) -> EvaluationTable:
     """Evaluate every video of the truth; one that fails is reported and the others finish.
@@ -69,15 +72,18 @@ def evaluate_folders(
             the truth, if there is one.
         train_meta: ``meta.json`` of the training set, whose categories are the seen ones.
         videos: names to evaluate; by default all that the truth has.
+        match: how predicted objects are tied to true ones, of ``MATCHES``: by equal ids, or by
+            overlap, for tools that number their objects anew; the videos are then read twice.
         progress: called in this process after each video.
 
     Raises:
         InvalidDataset: a folder is missing or has no videos, or a metadata file is unusable.
-        HS2SError: ``workers`` is below 1, or a worker process was killed.
+        HS2SError: ``workers`` is below 1, ``match`` is unknown, or a worker process was killed.
     """
     protocol = find_protocol(protocol)
     if workers < 1:
         raise HS2SError(f"workers is {workers}; expected 1 or more.")
+    check_match(match)
     truth_videos = find_annotations(truth, "truth")
     predicted_root = annotation_root(Path(predictions), "prediction")
     names = _choose(truth_videos, videos, Path(truth))
@@ -89,6 +95,7 @@ def evaluate_folders(
             prediction=predicted_root / name,
             protocol=protocol,
             objects=None if objects is None else objects.get(name, {}),
+            match=match,
         )
         for name in names
     ]
@@ -132,6 +139,7 @@ def _read_objects(
         )
     else:
         objects = found.select(videos, _seen_categories(train_meta))
+        _check_categories(objects, found.path)
     if objects is not None:
         check_seen(objects, videos, protocol)
     return objects
@@ -162,6 +170,21 @@ def _seen_categories(path: str | Path) -> frozenset[str]:
     if not categories:
         raise InvalidDataset(f"{path}: no object has a category; expected the training meta.json.")
     return categories
+
+
+def _check_categories(objects: VideoObjects, path: Path | None) -> None:
+    """Refuse objects that cannot be told seen from unseen where that was asked for."""
+    unknown = [
+        f"{video}/{object_id}"
+        for video, listed in objects.items()
+        for object_id, info in listed.items()
+        if info.seen is None
+    ]
+    if unknown:
+        raise InvalidDataset(
+            f"{path}: {len(unknown)} objects have no category ({some(unknown)}); expected one of "
+            "each, to tell whether it is a seen one. Add them, or leave the training set's out."
+        )
 
 
 def _run(jobs: Sequence[_Job], workers: int) -> Iterator[EvaluationTable]:
@@ -206,12 +229,18 @@ def _pairs(job: _Job, void: dict[str, int]) -> Iterator[FramePair]:
     """Read prediction and truth of one annotated frame after the other; counts void ones."""
     truth = list_masks(job.truth)
     predicted = _find_predictions(job.prediction, [entry.stem for entry in truth])
+    tied = None
+    if job.match == "overlap" and not job.protocol.merge_objects:
+        tied = tie_ids((read_id_map(predicted[entry.stem]), read_id_map(entry)) for entry in truth)
     for frame, entry in enumerate(truth):
         files = {"prediction": predicted[entry.stem], "truth": entry}
         read = {kind: read_mask_file(path) for kind, path in files.items()}
         for kind, file in read.items():
             void[kind] += file.only_void
-        yield FramePair(read["prediction"].ids, read["truth"].ids, frame, entry.stem)
+        ids = read["prediction"].ids
+        yield FramePair(
+            ids if tied is None else renumber(ids, tied), read["truth"].ids, frame, entry.stem
+        )
 
 
 def _find_predictions(folder: Path, names: Sequence[str]) -> dict[str, Path]:

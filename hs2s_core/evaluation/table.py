@@ -13,6 +13,7 @@ import numpy as np
 from hs2s_core.data.meta import ObjectInfo
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.evaluation import export
+from hs2s_core.evaluation.identities import IdOverlaps
 from hs2s_core.evaluation.metrics import FrameCounts, count_objects
 from hs2s_core.evaluation.protocol import Protocol, find_protocol
 from hs2s_core.evaluation.rows import Row
@@ -120,11 +121,15 @@ def evaluate_sequence(
     counts: list[dict[int, FrameCounts]] = []
     truth_ids: set[int] = set()
     predicted_ids: set[int] = set()
+    overlaps = IdOverlaps()
     for pair in frames:
         counted = _count_frame(video, pair, protocol)
         positions.append((pair.frame, pair.name))
         counts.append(counted)
-        truth_ids.update(key for key, count in counted.items() if count.area_truth)
+        shown = [key for key, count in counted.items() if count.area_truth]
+        truth_ids.update(shown)
+        if not protocol.merge_objects:
+            overlaps.measure(pair.truth, pair.prediction, shown)
         predicted_ids.update(key for key, count in counted.items() if count.area_prediction)
     _check_order(video, [frame for frame, _ in positions])
     rows: list[Row] = []
@@ -133,7 +138,8 @@ def evaluate_sequence(
         info = ObjectInfo() if objects is None else objects.get(object_id, _UNLISTED)
         prompt = _prompt_position(video, object_id, track, positions, prompts or {})
         rows += _object_rows(video, object_id, info, track, positions, prompt, protocol)
-    return EvaluationTable(protocol, tuple(rows), notes=_id_notes(video, truth_ids, predicted_ids))
+    notes = _id_notes(video, truth_ids, predicted_ids, overlaps.remark())
+    return EvaluationTable(protocol, tuple(rows), notes=notes)
 
 
 _UNLISTED = ObjectInfo(frames=())
@@ -214,11 +220,14 @@ def _object_rows(
     ]
 
 
-def _id_notes(video: str, truth: set[int], predicted: set[int]) -> tuple[str, ...]:
-    notes = []
+def _id_notes(
+    video: str, truth: set[int], predicted: set[int], remark: str | None
+) -> tuple[str, ...]:
     if not truth:
-        notes.append(f"{video}: the truth shows no object in any frame; nothing to score.")
-    elif extra := sorted(predicted - truth):
+        return (f"{video}: the truth shows no object in any frame; nothing to score.",)
+    if remark is not None:
+        return (f"{video}: {remark}",)
+    if extra := sorted(predicted - truth):
         shown = ", ".join(map(str, extra[:8])) + (", ..." if len(extra) > 8 else "")
-        notes.append(f"{video}: predicted ids that the truth never has are not scored: {shown}.")
-    return tuple(notes)
+        return (f"{video}: predicted ids that the truth never has are not scored: {shown}.",)
+    return ()

@@ -111,7 +111,7 @@ def test_what_has_no_overall_score_is_refused_before_work(
     videos = {"m07_late_top_ghost": {"objects": objects}}
     (folders[1] / "meta.json").write_text(json.dumps({"videos": videos}))
     with monkeypatch.context() as patched:
-        patched.setattr("hs2s_core.evaluation.folders.read_id_map", no_work)
+        patched.setattr("hs2s_core.evaluation.folders.read_mask_file", no_work)
         with pytest.raises(HS2SError, match=r"1 objects .*\(m07_late_top_ghost/2\).* of 1 others"):
             run(*folders, "--protocol", "youtube_vos", "--workers", 1)
     # Protocols without groups do not ask, and neither do videos that are not evaluated.

@@ -88,7 +88,7 @@ def test_merged_objects_are_one() -> None:
 
 
 def test_what_is_known_of_objects_reaches_rows() -> None:
-    objects = {1: ObjectInfo("cat", True, frozenset({"00000", "00002"}))}
+    objects = {1: ObjectInfo("cat", True, ("00000", "00002"))}
     frames = pairs([((1, 2), (1, 2))] * 3)
     table = evaluate_sequence("v", frames, "youtube_vos", objects=objects)
     tracks = by_object(table.rows)

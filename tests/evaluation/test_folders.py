@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hs2s_core.data.folders import find_annotations
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.evaluation import evaluate_folders
-from hs2s_core.evaluation.folders import find_videos
 
 WriteVideos = Callable[[Path, Mapping[str, Mapping[str, np.ndarray]]], Path]
 FRAMES = ("00000", "00005", "00010", "00015")
@@ -42,7 +42,7 @@ def test_layouts(
     write_videos(root / layout, {f"v{n}": video(50 + n) for n in (1, 2, 10)})
     (root / "meta").mkdir()
     assert evaluate_folders(folders[0], root).rows == plain.rows
-    assert list(find_videos(root)) == ["v1", "v2", "v10"]
+    assert list(find_annotations(root)) == ["v1", "v2", "v10"]
     nested = root / "nested"
     write_videos(nested / layout, {f"v{n}": video(n) for n in (1, 2, 10)})
     assert evaluate_folders(nested, folders[1]).rows == plain.rows
@@ -203,8 +203,8 @@ def test_meta_may_say_seen_itself(folders: tuple[Path, Path]) -> None:
     [
         ("{", "cannot be read as JSON"),
         ("[]", 'has no "videos"'),
-        ('{"videos": {"v1": {}}}', 'video v1 has no "objects"'),
-        ('{"videos": {"v1": {"objects": {"1": 5}}}}', "object 1 of video v1 is not an entry"),
+        ('{"videos": {"v1": {}}}', 'video .v1., "objects": found NoneType'),
+        ('{"videos": {"v1": {"objects": {"1": 5}}}}', "video .v1., object 1: found int"),
         ('{"videos": {"v1": {"objects": {"x": {}}}}}', "positive integer"),
         ('{"videos": {"v1": {"objects": {"1": {"seen": "yes"}}}}}', "\"seen\" is 'yes'"),
         ('{"videos": {"v1": {"objects": {"1": {"category": 3}}}}}', '"category" is 3'),
@@ -223,8 +223,22 @@ def test_seen_needs_categories_on_both_sides(folders: tuple[Path, Path], tmp_pat
     with pytest.raises(InvalidDataset, match=r"no meta\.json beside the truth"):
         evaluate_folders(*folders, train_meta=train)
     write_meta(folders[1] / "meta.json", {"1": {}})
-    with pytest.raises(InvalidDataset, match="object 1 of video v1: has no category"):
+    with pytest.raises(InvalidDataset, match=r"1 objects have no category \(v1/1\)"):
         evaluate_folders(*folders, train_meta=train)
     write_meta(train, {"1": {}})
     with pytest.raises(InvalidDataset, match=r"expected the training meta\.json"):
         evaluate_folders(*folders, train_meta=train)
+
+
+def test_meta_above_a_resolution_or_two(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    deep = tmp_path / "set" / "Annotations" / "480p"
+    deep.parent.mkdir(parents=True)
+    folders[1].rename(deep)
+    write_meta(tmp_path / "set" / "meta.json", {"1": {"category": "cat"}, "2": {}})
+    for truth in (deep, deep.parent, tmp_path / "set"):
+        table = evaluate_folders(folders[0], truth, videos=["v1"])
+        assert {(row.object, row.category) for row in table.rows} == {(1, "cat"), (2, None)}
+    # One further away that knows none of the videos is another set's.
+    write_meta(tmp_path / "set" / "meta.json", {"1": {"category": "cat"}}, "other")
+    table = evaluate_folders(folders[0], deep, videos=["v1"])
+    assert {row.category for row in table.rows} == {None}
