@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from hs2s_core.media.source import FrameSource
     from hs2s_core.models.base import VideoSegmenter
     from hs2s_core.prompts import Prompts
+    from hs2s_core.propagation.clip import ClipSettings, Step
 
 _FPS = 24.0
 _USAGE = """hs2s propagate SOURCE MASKS OUT [options]
@@ -26,6 +28,8 @@ _EXAMPLES = """examples:
   hs2s propagate clip.mp4 first.png masks/ --overlay overlay.mp4
   hs2s propagate frames/ keyframes/ masks/        # keyframes/00000.png, keyframes/00040.png
   hs2s propagate clip.mp4 --prompt 0=a.png --prompt 40=b.png --out masks/
+  hs2s propagate clip.mp4 first.png masks/ --session work/
+  hs2s propagate clip.mp4 --prompt 40=mended.png --out masks/ --overwrite --session work/
   hs2s propagate clip.mp4 first.png masks/ --from 100 --to 200 --direction forward
   hs2s propagate --data YouTube-VOS/ --split valid --out submission/ --zip"""
 
@@ -127,6 +131,14 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         help="frames that a bidirectional network (Bi-HS2S) reads ahead at once: more help it and "
         "take memory; other networks read none ahead (default: 16)",
     )
+    parser.add_argument(
+        "--session",
+        type=Path,
+        metavar="DIR",
+        help="keep what is computed in DIR: the same command goes on after a stop, and with other "
+        "masks only what they change is computed again; MASKS then are all that count, --prompt "
+        "adds to those of last time or replaces them frame by frame",
+    )
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
@@ -146,6 +158,8 @@ def run(args: argparse.Namespace) -> int:
         if value is not None and value < least:
             flag = "from" if name == "first" else name.replace("_", "-")
             raise HS2SError(f"--{flag} is {value}; expected at least {least}")
+    if args.session is not None and args.online_steps:
+        raise HS2SError("--session and --online-steps do not go together: each trains anew")
     places = list(args.places)
     out = args.out if args.out is not None else places.pop() if places else None
     if args.data is not None:
@@ -168,7 +182,20 @@ def _run_clip(args: argparse.Namespace, source: Path, masks: Path | None, out: P
     model = _load(args)
     started = time.perf_counter()
     meter = Meter("frame", quiet=args.quiet)
-    count = _propagate(args, model, frames, prompts, out, meter, args.direction or "both")
+    settings = _settings(args, "both")
+    with ExitStack() as stack:
+        if args.session is not None:
+            from hs2s_core.propagation.session import Session, identify
+
+            identity = identify(model, frames.at(0))
+            session = Session(args.session, model, identity=identity, settings=settings)
+            stack.enter_context(session)
+            prompts = _joined(session.prompts if args.prompt else None, prompts)
+            session.correct(prompts)
+            steps = session.run(frames)
+        else:
+            steps = _steps(args, model, frames, prompts, settings)
+        count = _write(args, steps, frames, out, meter)
     seconds = time.perf_counter() - started
     objects = len(prompts.object_ids)
     print(
@@ -189,6 +216,15 @@ def _read_prompts(args: argparse.Namespace, masks: Path | None, frames: FrameSou
         raise HS2SError("--frame goes with MASKS; --prompt says its frame itself")
     read = [Prompts.from_files(path, frames, frame=frame) for frame, path in args.prompt]
     return Prompts(prompt for each in read for prompt in each.each())
+
+
+def _joined(earlier: Prompts | None, given: Prompts) -> Prompts:
+    """``given``; where there are masks of earlier, both, of which those given count."""
+    if earlier is None:
+        return given
+    for prompt in given.each():
+        earlier = earlier.put(prompt)
+    return earlier
 
 
 def _check_places(args: argparse.Namespace, source: Path, masks: Path | None, out: Path) -> None:
@@ -223,7 +259,9 @@ def _run_split(args: argparse.Namespace, places: list[Path], out: Path | None) -
     from hs2s_core.data.results import check_free, videos_root, write_zip
 
     beside = [
-        flag for flag in ("prompt", "frame", "overlay", "first", "last") if getattr(args, flag)
+        flag
+        for flag in ("prompt", "frame", "overlay", "first", "last", "session")
+        if getattr(args, flag)
     ]
     if places or beside or out is None:
         raise HS2SError(f"with --data, expected\n       {_USAGE.splitlines()[-1].strip()}")
@@ -259,38 +297,46 @@ def _propagate_video(
 
     prompts = Prompts.of(video.first_masks())
     frames = open_frames(video.frames)
-    _propagate(args, model, frames, prompts, out, meter, args.direction or "forward")
+    steps = _steps(args, model, frames, prompts, _settings(args, "forward"))
+    _write(args, steps, frames, out, meter)
 
 
-def _propagate(
+def _settings(args: argparse.Namespace, direction: str) -> ClipSettings:
+    from hs2s_core.propagation.clip import ClipSettings
+
+    return ClipSettings(
+        direction=args.direction or direction,
+        first=args.first or 0,
+        last=args.last,
+        merge=args.merge,
+        chunk=args.chunk,
+    )
+
+
+def _steps(
     args: argparse.Namespace,
     model: VideoSegmenter,
     frames: FrameSource,
     prompts: Prompts,
-    out: Path,
-    meter: Meter,
-    direction: str,
+    settings: ClipSettings,
+) -> Iterator[Step]:
+    from hs2s_core.propagation.clip import walk_clip
+    from hs2s_core.propagation.network import NetworkEngine
+
+    if args.online_steps:
+        model = _adapt(args, model, frames, prompts)
+    return walk_clip(NetworkEngine(model), frames, prompts, settings)
+
+
+def _write(
+    args: argparse.Namespace, steps: Iterator[Step], frames: FrameSource, out: Path, meter: Meter
 ) -> int:
     """Write the mask of every frame that is wanted; returns how many those were."""
     from hs2s_core.data.results import writing_masks
     from hs2s_core.media.encode import VideoWriter
     from hs2s_core.media.masks import write_id_map
     from hs2s_core.media.overlay import draw_masks
-    from hs2s_core.propagation import propagate
 
-    if args.online_steps:
-        model = _adapt(args, model, frames, prompts)
-    results = propagate(
-        model,
-        frames,
-        prompts,
-        direction=direction,
-        first=args.first or 0,
-        last=args.last,
-        merge=args.merge,
-        chunk=args.chunk,
-        progress=meter,
-    )
     count = 0
     with ExitStack() as stack:
         folder = stack.enter_context(writing_masks(out))
@@ -298,7 +344,10 @@ def _propagate(
         if args.overlay is not None:
             fps = args.fps or frames.fps or _FPS
             video = stack.enter_context(VideoWriter(args.overlay, frames.size, fps))
-        for result in results:
+        for done, total, result in steps:
+            meter(done, total)
+            if result is None:
+                continue
             name = frames.names[result.index] if frames.names is not None else f"{result.index:05d}"
             write_id_map(folder / f"{name}.png", result.id_map)
             if video is not None:

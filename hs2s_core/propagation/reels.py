@@ -19,9 +19,6 @@ _HEAD = struct.Struct("<IHH")
 class Reel:
     """The masks of one stretch, in the order in which its frames are walked."""
 
-    marks_every: int | None = None
-    """After how many masks a snapshot is wanted; None: never."""
-
     def __init__(self, file: IO[bytes]) -> None:
         """An empty one, whose masks go to the end of ``file``; others may share it."""
         self._file = file
@@ -43,6 +40,16 @@ class Reel:
         self._places.append(self._file.tell())
         self._file.write(_HEAD.pack(len(packed), *mask.shape) + packed)
 
+    @property
+    def kept(self) -> bool:
+        """Whether other runs go on with it, and so with states."""
+        return False
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for another state."""
+        return False
+
     def mark(self, snapshot: Snapshot) -> None:
         """Keep the state after the mask added last."""
         raise NotImplementedError
@@ -50,3 +57,12 @@ class Reel:
     def resume(self) -> Snapshot:
         """The state after the last mask."""
         raise NotImplementedError
+
+    def _find(self, count: int) -> None:
+        """Take up the first ``count`` masks of the file; what follows them goes."""
+        self._file.seek(0)
+        for _ in range(count):
+            self._places.append(self._file.tell())
+            size, _, _ = _HEAD.unpack(self._file.read(_HEAD.size))
+            self._file.seek(size, 1)
+        self._file.truncate()

@@ -142,7 +142,7 @@ class Lane:
 
     def end(self) -> None:
         """Keep the state, so that the stretch can go on where it stopped."""
-        if self._running and self._reel is not None and self._reel.marks_every:
+        if self._running and self._reel is not None and self._reel.kept:
             self._mark(self._reel)
 
     def _make(self, frame: RGBImage, number: int, window: Window) -> SoftMask:
@@ -157,8 +157,7 @@ class Lane:
         mask = soften(logits[0])
         if self._reel is not None:
             self._reel.append(mask)
-            every = self._reel.marks_every
-            if every and len(self._reel) % every == 0:
+            if self._reel.due:
                 self._mark(self._reel)
         return mask
 
@@ -196,6 +195,7 @@ def walk(
     waiting: dict[int, list[Lane]] = {}
     for lane in lanes:
         waiting.setdefault(lane.stretch.start, []).append(lane)
+    del lanes  # or what finished lanes hold would stay until the end
     active: list[Lane] = []
     for number in numbers:
         if not known and window.at(number) is None:

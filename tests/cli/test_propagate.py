@@ -175,6 +175,10 @@ MISTAKES = {
     "a prompt too late": ("{clip}/frames --prompt 6={clip}/masks/10.png", "frames 0 to 5"),
     "a range too late": ("{clip}/frames {clip}/masks --from 4 --to 6", "frames 0 to 5"),
     "a range turned round": ("{clip}/frames {clip}/masks --from 4 --to 2", "frames 4 to 2"),
+    "a network that changes": (
+        "{clip}/frames {clip}/masks --session {tmp}/s --online-steps 2",
+        "do not go together",
+    ),
     "no thread": ("{clip}/frames {clip}/masks --threads 0", "--threads is 0"),
     "a split of no folder": ("{clip}/frames {clip}/masks --split valid", "--data"),
     "a clip and a folder of many": ("{clip}/frames {clip}/masks --data {clip}", "--data"),
@@ -265,6 +269,26 @@ def test_a_folder_holds_one_run(
     status, _, err = run(*words)
     assert status == 2
     assert "is no mask of an earlier run" in err
+
+
+def test_a_session_is_corrected(clip: Path, weights: Path, run: Run, tmp_path: Path) -> None:
+    """One mask more gives what a run with both gives; other weights are refused."""
+    words = ("propagate", clip / "frames", "--weights", weights, "--overwrite")
+    first, later = (f"{index}={clip}/masks/{10 + index}.png" for index in (0, 4))
+    kept = ("--session", tmp_path / "session", "--out", tmp_path / "kept")
+    assert run(*words, *kept, "--prompt", first)[0] == 0
+    assert run(*words, *kept, "--prompt", later)[0] == 0
+    both = ("--prompt", first, "--prompt", later)
+    assert run(*words, *both, "--out", tmp_path / "at once")[0] == 0
+    for path in (tmp_path / "at once").iterdir():
+        assert np.array_equal(read_id_map(tmp_path / "kept" / path.name), read_id_map(path))
+    torch.manual_seed(1)
+    config = replace(preset("hs2s-lite"), width=16, input_size=SIZE, keep_aspect=False)
+    other = tmp_path / "other.safetensors"
+    save_weights(build_model(config), other, {"name": "other"})
+    status, _, err = run(*words, *kept, "--prompt", first, "--weights", other)
+    assert status == 2
+    assert "other weights" in err
 
 
 @pytest.fixture

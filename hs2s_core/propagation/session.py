@@ -1,0 +1,274 @@
+"""A propagation that is kept in a folder: corrected, resumed after any stop, forked.
+
+The folder holds ``session.json`` (whose frames and network, settings, prompts), ``prompts/`` (masks
+by their digest) and ``stretches/``: what was computed of each stretch, named by all that it depends
+on. So a change of one mask leaves every stretch that is not compared with it as it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from hs2s_core.errors import HS2SError
+from hs2s_core.media.images import RGBImage
+from hs2s_core.media.masks import read_id_map, write_id_map
+from hs2s_core.models.base import VideoSegmenter
+from hs2s_core.prompts import Prompt, Prompts
+from hs2s_core.propagation.clip import ClipSettings, Step, walk_clip
+from hs2s_core.propagation.engine import Engine
+from hs2s_core.propagation.network import NetworkEngine
+from hs2s_core.propagation.reels import Reel
+from hs2s_core.propagation.snapshot import Snapshot
+from hs2s_core.propagation.timeline import Stretch
+
+MARK_EVERY = 64
+"""Masks of a stretch after which its state is saved: what ``kill -9`` costs at most."""
+_VERSION = 1
+
+
+class Session:
+    """One clip, one network, and prompts that change. Use it in a ``with`` block.
+
+    Only one may be open on a folder, in all processes.
+    """
+
+    settings: ClipSettings
+    _length: int | None
+    """True number of frames, once a run reached the end."""
+
+    def __init__(
+        self,
+        folder: str | Path,
+        model: VideoSegmenter | Engine,
+        *,
+        identity: str = "",
+        settings: ClipSettings | None = None,
+    ) -> None:
+        """Open the session in ``folder``, or begin one there.
+
+        Args:
+            folder: a folder of its own.
+            model: as in :func:`propagate`.
+            identity: which network and which clip, see :func:`identify`; the same each time.
+            settings: None for those of last time.
+
+        Raises:
+            HS2SError: somebody has it open; another identity; a folder that holds other things.
+        """
+        self.folder = Path(folder)
+        self._engine = NetworkEngine(model) if isinstance(model, VideoSegmenter) else model
+        self._file = self.folder / "session.json"
+        if not self._file.exists() and self.folder.exists() and any(self.folder.iterdir()):
+            raise HS2SError(f"{self.folder}: holds no session; give an empty or a new folder")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self.folder / "lock", timeout=0)
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise HS2SError(
+                f"{self.folder}: this session is open elsewhere; wait for that to end, or fork it"
+            ) from error
+        try:
+            self._open(identity, settings)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let others open it."""
+        self._lock.release()
+
+    @property
+    def prompts(self) -> Prompts:
+        """The masks that count."""
+        return self._prompts
+
+    def correct(self, prompts: Prompts) -> None:
+        """Let ``prompts`` count from now on; saved at once."""
+        for prompt in prompts.each():
+            path = self._mask_file(prompt)
+            if not path.exists():
+                write_id_map(path, prompt.mask)
+        self._prompts = prompts
+        self._save()
+        for path in set((self.folder / "prompts").glob("*.png")) - {
+            self._mask_file(prompt) for prompt in prompts.each()
+        }:
+            path.unlink()
+
+    def run(self, frames: Iterable[RGBImage]) -> Iterator[Step]:
+        """Every step of the clip, as :func:`walk_clip`; what is known is not computed again.
+
+        What the prompts of before led to is deleted once all is done.
+        """
+        used: set[Path] = set()
+
+        def keep(stretch: Stretch) -> Reel:
+            folder = self.folder / "stretches" / self._key(stretch)
+            used.add(folder)
+            return KeptReel(folder)
+
+        steps = walk_clip(
+            self._engine, frames, self._prompts, self.settings, keep=keep, length=self._length
+        )
+        return self._finish(steps, used)
+
+    def _finish(self, steps: Iterator[Step], used: set[Path]) -> Iterator[Step]:
+        end = 0
+        for step in steps:
+            if step.result is not None:
+                end = step.result.index + 1
+            yield step
+        if self.settings.last is None:
+            self._length = end
+            self._save()
+        for folder in set((self.folder / "stretches").glob("*")) - used:
+            shutil.rmtree(folder)
+
+    def fork(self, folder: str | Path) -> None:
+        """Copy the session, as far as it is, to a new folder.
+
+        Raises:
+            HS2SError: there is something there.
+        """
+        if Path(folder).exists():
+            raise HS2SError(f"{folder}: exists already; give a new folder")
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("lock"))
+
+    def _open(self, identity: str, settings: ClipSettings | None) -> None:
+        self._identity = identity
+        self._length = None
+        self._prompts = Prompts()
+        self.settings = settings or ClipSettings()
+        if not self._file.exists():
+            self._save()
+            return
+        try:
+            kept = json.loads(self._file.read_text())
+            version, known = kept["version"], kept["identity"]
+        except (ValueError, KeyError) as error:
+            raise HS2SError(f"{self._file}: no session's file ({error!r})") from error
+        if version != _VERSION:
+            raise HS2SError(f"{self._file}: version {version}; expected {_VERSION}")
+        if known != identity:
+            raise HS2SError(
+                f"{self.folder}: a session of another clip or of other weights; give a new folder"
+            )
+        self._length = kept["length"]
+        self.settings = settings or ClipSettings(**kept["settings"])
+        self._prompts = Prompts(
+            Prompt(frame, object_id, read_id_map(self.folder / "prompts" / name) > 0)
+            for frame, object_id, name in kept["prompts"]
+        )
+
+    def _save(self) -> None:
+        objects = self.settings.objects
+        settings = dataclasses.replace(self.settings, objects=objects and sorted(objects))
+        document = {
+            "version": _VERSION,
+            "identity": self._identity,
+            "length": self._length,
+            "settings": dataclasses.asdict(settings),
+            "prompts": [
+                (prompt.frame, prompt.object_id, self._mask_file(prompt).name)
+                for prompt in self._prompts.each()
+            ],
+        }
+        part = self._file.with_suffix(".part")
+        part.write_text(json.dumps(document, indent=1))
+        part.replace(self._file)
+
+    def _mask_file(self, prompt: Prompt) -> Path:
+        return self.folder / "prompts" / f"{_digest(prompt.mask)}.png"
+
+    def _key(self, stretch: Stretch) -> str:
+        """A name for all that the masks of a stretch depend on; where it ends is not among it."""
+        masks = [self._prompts[key][stretch.object_id] for key in stretch.keys]
+        given = [(key, _digest(mask)) for key, mask in zip(stretch.keys, masks, strict=True)]
+        chunk = None if self._engine.online else self.settings.chunk
+        return _digest([stretch.object_id, stretch.start, stretch.forward, given, chunk])
+
+
+class KeptReel(Reel):
+    """A stretch's masks and its latest state, in a folder; goes on after the masks of that state.
+
+    Masks without a state after them may be torn, and are made again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._state = folder / "state.safetensors"
+        path = folder / "masks.bin"
+        path.touch()
+        super().__init__(path.open("r+b", buffering=0))
+        self._marked = self._read_meta()["masks"] if self._state.exists() else 0
+        self._find(self._marked)
+
+    @property
+    def due(self) -> bool:
+        """See :attr:`Reel.due`."""
+        return len(self) - self._marked >= MARK_EVERY
+
+    @property
+    def kept(self) -> bool:
+        """See :attr:`Reel.kept`."""
+        return True
+
+    def mark(self, snapshot: Snapshot) -> None:
+        """See :meth:`Reel.mark`."""
+        os.fsync(self._file.fileno())
+        part = self._state.with_suffix(".part")
+        about = json.dumps({"masks": len(self), "meta": snapshot.meta})
+        save_file(snapshot.tensors, part, metadata={"about": about})
+        part.replace(self._state)
+        self._marked = len(self)
+
+    def resume(self) -> Snapshot:
+        """See :meth:`Reel.resume`."""
+        with safe_open(self._state, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return Snapshot(tensors, self._read_meta()["meta"])
+
+    def _read_meta(self) -> dict[str, Any]:
+        with safe_open(self._state, framework="pt") as file:
+            about: dict[str, Any] = json.loads(file.metadata()["about"])
+        return about
+
+
+def identify(model: VideoSegmenter, first_frame: RGBImage) -> str:
+    """What tells this network and this clip from others, wherever their files lie."""
+    weights = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        weights.update(name.encode())
+        weights.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return _digest(weights.hexdigest(), first_frame)
+
+
+def _digest(*parts: object) -> str:
+    found = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            found.update(repr((part.shape, str(part.dtype))).encode())
+            found.update(np.ascontiguousarray(part).tobytes())
+        else:
+            found.update(json.dumps(part).encode())
+    return found.hexdigest()[:32]

@@ -1,0 +1,231 @@
+"""Sessions: corrections equal full runs bit for bit; they outlast stops, forks, other writers."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hs2s_core.config import PRESETS
+from hs2s_core.errors import HS2SError
+from hs2s_core.models import build_model
+from hs2s_core.prompts import Prompt, Prompts
+from hs2s_core.propagation import FrameResult
+from hs2s_core.propagation import session as room
+from hs2s_core.propagation.clip import ClipSettings, walk_clip
+from hs2s_core.propagation.engine import Engine
+from hs2s_core.propagation.network import NetworkEngine
+from hs2s_core.propagation.session import Session, identify
+
+from .carrier import SIZE, Carrier, Clip, box
+
+LENGTH = 10
+SOFT = ClipSettings(soft=True)
+
+
+@pytest.fixture(autouse=True)
+def frequent_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "MARK_EVERY", 3)
+
+
+def results(steps: Iterable[object]) -> list[FrameResult]:
+    return [step.result for step in steps if step.result is not None]  # type: ignore[attr-defined]
+
+
+def assert_same(found: list[FrameResult], expected: list[FrameResult]) -> None:
+    """Equal in everything, to the last bit."""
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        for name, value in vars(one).items():
+            np.testing.assert_equal(value, getattr(other, name), err_msg=name)
+
+
+def edited(edits: list[tuple[int, int, int | None]], size: tuple[int, int]) -> list[Prompts]:
+    """Prompt sets after each edit that leaves any: (frame, object, place of its mask or None)."""
+    sets, prompts = [], Prompts()
+    for frame, object_id, place in edits:
+        if place is None:
+            prompts = prompts.drop(frame, object_id)
+        else:
+            mask = np.zeros(size, bool)
+            mask[place : place + size[0] // 3, 2 * place : 2 * place + size[1] // 3] = True
+            prompts = prompts.put(Prompt(frame, object_id, mask))
+        if len(prompts):
+            sets.append(prompts)
+    return sets
+
+
+EDITS = st.lists(
+    st.tuples(
+        st.integers(0, LENGTH - 1), st.integers(1, 2), st.one_of(st.none(), st.integers(0, 4))
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(edits=EDITS)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_corrections_equal_full_runs(edits: list, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("session") / "s"
+    for prompts in edited(edits, SIZE):
+        with Session(folder, Carrier(), settings=SOFT) as session:
+            session.correct(prompts)
+            found = results(session.run(Clip(LENGTH)))
+        assert_same(found, results(walk_clip(Carrier(), Clip(LENGTH), prompts, SOFT)))
+
+
+@pytest.mark.parametrize("name", ["hs2s-lite", "hs2s", "bi-hs2s"])
+def test_corrections_of_networks_equal_full_runs(
+    name: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    torch.manual_seed(0)
+    config = PRESETS[name] if "lite" in name else PRESETS[name].scaled(16)
+    config = dataclasses.replace(config, input_size=(64, 64), keep_aspect=False)
+    engine: Engine = NetworkEngine(build_model(config).eval())
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(LENGTH)]
+    how = dataclasses.replace(SOFT, chunk=4)
+
+    @given(edits=EDITS)
+    @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+    def check(edits: list) -> None:
+        folder = tmp_path_factory.mktemp("session") / "s"
+        for prompts in edited(edits, (48, 64)):
+            with Session(folder, engine, settings=how) as session:
+                session.correct(prompts)
+                found = results(session.run(frames))
+            assert_same(found, results(walk_clip(engine, frames, prompts, how)))
+
+    check()
+
+
+def stepped(session: Session, clip: Clip, engine: Carrier) -> list[str]:
+    """What is computed by a run."""
+    assert engine.log is not None
+    engine.log.clear()
+    results(session.run(clip))
+    return sorted(engine.log)
+
+
+def test_only_the_stretches_beside_a_change_run_again(tmp_path: Path) -> None:
+    engine, clip = Carrier([]), Clip(100)
+    three = Prompts.of({0: {1: box(2, 1)}, 40: {1: box(3, 1)}, 80: {1: box(2, 8), 2: box(7, 8)}})
+    with Session(tmp_path / "s", engine) as session:
+        session.correct(three)
+        assert len(stepped(session, clip, engine)) == 39 * 2 + 39 * 2 + 19 + 99
+        assert stepped(session, clip, engine) == []
+        clip.read.clear()
+        session.correct(three.put(Prompt(40, 1, box(5, 5))))
+        expected = sorted(f"1@{frame}" for frame in [*range(1, 40), *range(41, 80)])
+        assert stepped(session, clip, engine) == expected
+        # Removed, the stretch from frame 0 goes on from its last state.
+        session.correct(three.drop(40, 1))
+        expected = sorted(f"1@{frame}" for frame in [*range(40, 80), *range(1, 41)])
+        assert stepped(session, clip, engine) == expected
+        folders = list((tmp_path / "s" / "stretches").iterdir())
+        assert len(folders) == 5
+        assert len(list((tmp_path / "s" / "prompts").iterdir())) == 3
+
+
+def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:
+    prompts = Prompts.of({0: {1: box(2, 1)}, 9: {1: box(4, 9)}})
+    expected = results(walk_clip(Carrier(), Clip(LENGTH), prompts, SOFT))
+    for stop in range(1, 2 * LENGTH - 1):
+        with Session(tmp_path / str(stop), Carrier(), settings=SOFT) as session:
+            session.correct(prompts)
+            steps = session.run(Clip(LENGTH))
+            for _ in range(stop):
+                next(steps)
+            del steps
+        with Session(tmp_path / str(stop), Carrier()) as session:
+            assert session.settings == SOFT
+            assert_same(results(session.run(Clip(LENGTH))), expected)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from hs2s_core.prompts import Prompts
+from hs2s_core.propagation import session as room
+from tests.propagation.carrier import Carrier, Clip, box
+room.MARK_EVERY = 3
+with room.Session(Path(sys.argv[1]), Carrier(), settings=room.ClipSettings(soft=True)) as session:
+    session.correct(Prompts.of({0: {1: box(2, 1)}, 9: {1: box(4, 9)}}))
+    for step in session.run(Clip(10)):
+        print(step.done, flush=True)
+        if step.done == 13:
+            sys.stdin.read()
+"""
+
+
+def test_a_killed_run_goes_on(tmp_path: Path) -> None:
+    """And while it lives nobody else may write."""
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path / "s")],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    while process.stdout.readline().strip() != "13":
+        assert process.poll() is None
+    with pytest.raises(HS2SError, match="open elsewhere"):
+        Session(tmp_path / "s", Carrier())
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    engine = Carrier([])
+    with Session(tmp_path / "s", engine) as session:
+        found = results(session.run(Clip(LENGTH)))
+        assert len(engine.log or []) < 8 + 9
+        prompts = session.prompts
+    assert_same(found, results(walk_clip(Carrier(), Clip(LENGTH), prompts, SOFT)))
+
+
+def test_a_fork_goes_its_own_way(tmp_path: Path) -> None:
+    prompts = Prompts.of({0: {1: box(2, 1)}})
+    with Session(tmp_path / "s", Carrier()) as session:
+        session.correct(prompts)
+        first = results(session.run(Clip(LENGTH)))
+        session.fork(tmp_path / "t")
+        with pytest.raises(HS2SError, match="exists already"):
+            session.fork(tmp_path / "t")
+        with Session(tmp_path / "t", Carrier()) as other:
+            other.correct(prompts.put(Prompt(5, 1, box(6, 6))))
+            results(other.run(Clip(LENGTH)))
+        assert_same(results(session.run(Clip(LENGTH))), first)
+
+
+def test_what_is_no_session_of_this_clip_is_refused(tmp_path: Path) -> None:
+    with Session(tmp_path / "s", Carrier(), identity="a"):
+        pass
+    with pytest.raises(HS2SError, match="other weights"):
+        Session(tmp_path / "s", Carrier(), identity="b")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    with pytest.raises(HS2SError, match="holds no session"):
+        Session(tmp_path / "mine", Carrier())
+    (tmp_path / "s" / "session.json").write_text("{")
+    with pytest.raises(HS2SError, match="no session's file"):
+        Session(tmp_path / "s", Carrier())
+
+
+def test_weights_and_clips_are_told_apart() -> None:
+    one, other = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    frame = np.zeros((2, 2, 3), np.uint8)
+    assert identify(one, frame) == identify(one, frame.copy())  # type: ignore[arg-type]
+    assert identify(one, frame) != identify(other, frame)  # type: ignore[arg-type]
+    assert identify(one, frame) != identify(one, frame + 1)  # type: ignore[arg-type]
