@@ -15,7 +15,6 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -154,7 +153,7 @@ def _rows(*maps: IdMap) -> tuple[slice, int]:
     it is the image's own, so the border rule reads the same in these rows. The columns are cut
     later, in whole words.
     """
-    highest = np.maximum(*(cv2.reduce(array, 1, cv2.REDUCE_MAX)[:, 0] for array in maps))
+    highest = np.maximum(*(array.max(axis=1) for array in maps))
     found = np.flatnonzero(highest)
     if not found.size:
         return slice(0, 1), 0
