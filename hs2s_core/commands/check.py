@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hs2s_core.errors import InvalidDataset
+
 if TYPE_CHECKING:
     from hs2s_core.data.folder_check import FolderProblem
+    from hs2s_core.data.videos import VosVideo
 
 FOUND = 1
 """Exit status when something is wrong."""
+_EXAMPLES = """examples:
+  hs2s check YouTube-VOS/
+  hs2s check YouTube-VOS/ --split train --deep
+  hs2s check DAVIS/ --split 2017/val"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hs2s check``."""
+    parser.epilog = _EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="a YouTube-VOS, DAVIS or plain folder"
     )
@@ -30,9 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one line per finding; 1 if there is any."""
+    """Print one line per finding; 1 if there is any.
+
+    Raises InvalidDataset where there is no folder at all.
+    """
     from hs2s_core.data.folder_check import check_folder
 
+    if not args.folder.is_dir():
+        raise InvalidDataset(f"{args.folder}: no such folder; give the root of a VOS dataset.")
     problems = check_folder(args.folder, args.split, deep=args.deep)
     if not problems:
         print(f"{args.folder}: {_contents(args.folder, args.split)}; nothing wrong found")
@@ -44,16 +59,39 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _contents(folder: Path, split: str | None) -> str:
-    """Layout, splits and number of videos of a folder that can be opened."""
+    """Layout, splits and videos of a folder that can be opened, and what the videos hold."""
     from hs2s_core.data.folders import list_splits, open_folder
 
+    splits = list_splits(folder)
     inside = not (folder / "JPEGImages").is_dir()
-    splits = list_splits(folder) if split is None and inside else [split]
-    opened = [open_folder(folder, name) for name in splits]
-    videos = sum(len(part) for part in opened)
-    names = ", ".join(name for name in splits if name)
-    words = f"{opened[0].layout}, {_count(videos, 'video')}"
-    return f"{words} ({names})" if names else words
+    names = splits if split is None and inside else [split]
+    opened = [open_folder(folder, name) for name in names or [None]]
+    videos = [video for part in opened for video in part]
+    words = f"{opened[0].layout}, {_count(len(videos), 'video')}"
+    given = ", ".join(name for name in names if name)
+    if not inside and split is None:
+        given = ", ".join(splits)
+    return (f"{words} ({given})" if given else words) + f"; {_inventory(videos)}"
+
+
+def _inventory(videos: list[VosVideo]) -> str:
+    """Frames, annotated frames, objects and sizes; of each video the first ones are looked into."""
+    from hs2s_core.data.videos import some
+    from hs2s_core.media.images import image_size
+    from hs2s_core.media.masks import object_ids
+
+    frames = sum(len(video.frames) for video in videos)
+    annotated = sum(len(video.annotated) for video in videos)
+    sizes = Counter("x".join(map(str, image_size(video.frames[0])[::-1])) for video in videos)
+    objects = 0
+    for video in videos:
+        first = video.read_id_map(video.annotated[0]) if video.annotated else None
+        objects += len(video.objects) or (0 if first is None else len(object_ids(first)))
+    source = "listed" if any(video.objects for video in videos) else "in first annotated frames"
+    return (
+        f"{_count(frames, 'frame')}, {annotated} annotated; {_count(objects, 'object')} {source}; "
+        f"{some(f'{size} ({count})' for size, count in sizes.most_common())}"
+    )
 
 
 def _places(problems: list[FolderProblem]) -> str:

@@ -11,12 +11,17 @@ from pathlib import Path
 from hs2s_core.evaluation.identities import MATCHES
 from hs2s_core.evaluation.protocol import PROTOCOLS, Protocol
 
+_EXAMPLES = """examples:
+  hs2s evaluate masks/ DAVIS/ --videos DAVIS/ImageSets/2017/val.txt
+  hs2s evaluate masks/ valid/ --protocol youtube_vos --train-meta train/meta.json
+  hs2s evaluate masks/ truth/ --match overlap --objects --out rows.csv"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hs2s evaluate``."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     described = (f"  {protocol.description}" for protocol in PROTOCOLS.values())
-    parser.epilog = "\n".join(["protocols:", *described])
+    parser.epilog = "\n".join(["protocols:", *described, "", _EXAMPLES])
     parser.add_argument("predictions", type=Path, metavar="PRED_DIR", help="<video>/<frame>.png")
     parser.add_argument(
         "truth",

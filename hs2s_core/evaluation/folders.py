@@ -182,8 +182,8 @@ def _check_categories(objects: VideoObjects, path: Path | None) -> None:
     ]
     if unknown:
         raise InvalidDataset(
-            f"{path}: {len(unknown)} objects have no category ({some(unknown)}); expected one of "
-            "each, to tell whether it is a seen one. Add them, or leave the training set's out."
+            f"{path}: has no category of {some(unknown)}; expected one of every object, to tell "
+            "whether it is a seen one. Add them, or leave the training set's file out."
         )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
+from hs2s_core.cli import main
 from tests.data_readers.builders import davis, plain, youtube_vos
 
 from .conftest import Run
@@ -12,9 +15,20 @@ from .conftest import Run
 
 def test_healthy_folders(run: Run, tmp_path: Path) -> None:
     for make, words in (
-        (youtube_vos, "youtube-vos, 3 videos (train, valid)"),
-        (davis, "davis, 2 videos"),
-        (plain, "plain, 1 video"),
+        (
+            youtube_vos,
+            "youtube-vos, 3 videos (train, valid); 11 frames, 7 annotated; 4 objects listed; "
+            "64x48 (3)",
+        ),
+        (
+            davis,
+            "davis, 2 videos (2016/val, 2017/train, 2017/val, 480p/val); 8 frames, 8 annotated; "
+            "4 objects in first annotated frames; 64x48 (2)",
+        ),
+        (
+            plain,
+            "plain, 1 video; 4 frames, 4 annotated; 2 objects in first annotated frames; 64x48 (1)",
+        ),
     ):
         root = make(tmp_path / make.__name__)
         status, out, _ = run("check", root)
@@ -46,10 +60,24 @@ def test_deep(run: Run, tmp_path: Path) -> None:
 
 
 def test_no_such_folder(run: Run, tmp_path: Path) -> None:
-    status, out, _ = run("check", tmp_path / "none")
-    assert status == 1
-    assert "no such folder" in out
-    assert out.endswith("1 finding in the folder itself.\n")
+    status, out, err = run("check", tmp_path / "none")
+    assert (status, out) == (2, "")
+    assert "no such folder" in err
+
+
+def test_folders_of_network_storage_are_no_videos(run: Run, tmp_path: Path) -> None:
+    for kind in ("JPEGImages", "Annotations"):
+        (plain(tmp_path) / kind / "@eaDir").mkdir()
+    status, out, _ = run("check", tmp_path)
+    assert status == 0
+    assert "1 video;" in out
+
+
+@pytest.mark.parametrize("command", ["check", "evaluate"])
+def test_help_has_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert f"examples:\n  hs2s {command} " in capsys.readouterr().out
 
 
 def test_curve(run: Run, tmp_path: Path) -> None:
