@@ -14,8 +14,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hs2s_core.config import PRESETS, ModelConfig, preset
+from hs2s_core.models.config import ModelConfig
 from hs2s_core.models.costs import count_costs
+from hs2s_core.models.presets import PRESETS, preset
 
 DESIGNED = Path(__file__).resolve().parents[1] / "tests" / "data" / "costs.json"
 """Parameters in M and multiply-adds in G, worked out on paper before the code was written."""

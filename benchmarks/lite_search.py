@@ -19,12 +19,13 @@ from typing import Any
 
 import torch
 
-from hs2s_core.config import preset
 from hs2s_core.models.costs import count_costs
+from hs2s_core.models.presets import preset
 from hs2s_core.propagation import propagate
 from hs2s_core.training.ablation import score
-from hs2s_core.training.config import read_config
 from hs2s_core.training.loop import train
+from hs2s_core.training.run_file import read_config
+from hs2s_core.training.sources import set_apart
 from hs2s_core.training.validation import Validation
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -46,16 +47,19 @@ def main() -> None:
     """Train, score, and print the table as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("config", type=Path)
+    parser.add_argument("--root", type=Path, required=True, help="the data")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    recipe = read_config(arguments.config)
+    recipe = read_config(arguments.config, root=arguments.root)
     assert recipe.validation is not None, "the config needs a [validation] section"
-    videos = Validation(recipe.validation, recipe.data).videos
+    data, scored = set_apart(recipe.data, recipe.validation)
+    assert scored is not None
+    videos = Validation(scored, data).videos
     frames = recipe.validation.frames
-    recipe = dataclasses.replace(recipe, validation=None)
+    recipe = dataclasses.replace(recipe, data=data, validation=None)
     for name in arguments.only:
         folder = arguments.out / name.replace(" ", "-")
         done = folder / "scores.json"

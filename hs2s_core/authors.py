@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hs2s_core.config import PRESETS
 from hs2s_core.errors import InvalidWeights
 from hs2s_core.models import build_model
+from hs2s_core.models.presets import PRESETS
 from hs2s_core.weights import check_tensors, write_tensors
 
 _ENCODER = {

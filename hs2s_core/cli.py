@@ -51,9 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"hs2s {args.command}: error: {_describe(error)}", file=sys.stderr)
         return USER_ERROR
-    except KeyboardInterrupt:
-        print(f"\nhs2s {args.command}: stopped", file=sys.stderr)
-        return _INTERRUPTED
+    except KeyboardInterrupt as stop:  # a training run says what it saved, and its exit status
+        print(f"\nhs2s {args.command}: {str(stop) or 'stopped'}", file=sys.stderr)
+        return int(getattr(stop, "status", _INTERRUPTED))
     return status
 
 

@@ -19,10 +19,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from hs2s_core.config import PRESETS, ModelConfig
 from hs2s_core.devices import pick_device
 from hs2s_core.errors import HS2SError, InvalidWeights
 from hs2s_core.models import VideoSegmenter, build_model
+from hs2s_core.models.config import ModelConfig, config_from_dict
+from hs2s_core.models.presets import PRESETS
 from hs2s_core.resources import asset
 
 __all__ = [
@@ -128,8 +129,8 @@ def fill_model(
 ) -> VideoSegmenter:
     """Build the network of ``config`` around ``tensors`` (our names), without copying them.
 
-    Every missing, extra or misshapen tensor is named in the InvalidWeights raised; ``name``
-    says in it where they came from.
+    Every missing, extra or misshapen tensor is named in the InvalidWeights raised, and every one
+    that holds infinity or no number; ``name`` says in it where they came from.
     """
     with torch.device("meta"):  # no memory and no random numbers until all is checked
         model = build_model(config)
@@ -138,6 +139,7 @@ def fill_model(
         {key: tuple(value.shape) for key, value in tensors.items()},
         name=name,
     )
+    _check_finite(tensors, name)
     if any(key not in tensors for key, _ in model.named_buffers()):
         # Buffers that are computed rather than stored would stay without memory.
         model = build_model(config)
@@ -153,8 +155,8 @@ def save_weights(
 ) -> None:
     """Write ``model``, its config and ``card`` (JSON-ready) to ``path`` in one piece.
 
-    ``dtype`` is None to keep each tensor's own, or ``torch.float16`` to halve the file; a
-    finite value beyond the half range is refused with InvalidWeights.
+    ``dtype`` is None to keep each tensor's own, or ``torch.float16`` to halve the file; a value
+    that is not finite, or beyond the half range, is refused with InvalidWeights.
     """
     tensors = model.state_dict()
     write_tensors(tensors, path, model.config, card, dtype)
@@ -171,6 +173,7 @@ def write_tensors(
     path = Path(path)
     if path.suffix != ".safetensors":
         raise InvalidWeights(f"{path.name!r} should end in .safetensors")
+    _check_finite(tensors, path.name)
     stored = {name: _narrow(name, tensor, dtype) for name, tensor in tensors.items()}
     try:
         metadata = {
@@ -212,7 +215,7 @@ def read_header(path: str | Path) -> WeightsHeader:
             "`hs2s train` or `hs2s weights convert`"
         )
     try:
-        config = ModelConfig.from_dict(json.loads(metadata["config"]))
+        config = config_from_dict(json.loads(metadata["config"]))
         card = dict(json.loads(metadata.get("card", "{}")))
     except (HS2SError, TypeError, ValueError, AttributeError) as error:
         raise InvalidWeights(f"{str(path)!r} holds an unusable config or card: {error}") from error
@@ -246,6 +249,21 @@ def check_tensors(
         )
 
 
+def _check_finite(tensors: Mapping[str, Tensor], name: str) -> None:
+    """Raise InvalidWeights naming the tensors with infinity or what is no number."""
+    broken = [
+        key
+        for key, value in tensors.items()
+        if value.is_floating_point() and not value.isfinite().all()
+    ]
+    if broken:
+        raise InvalidWeights(
+            f"{name}: {len(broken)} of {len(tensors)} tensors hold values that are not finite, as "
+            f"after a training run that diverged; use an earlier checkpoint of it. They are:\n  "
+            + "\n  ".join(broken)
+        )
+
+
 def _widen(tensor: Tensor) -> Tensor:
     """A copy in memory of its own: the file may be replaced, and its layout is unaligned."""
     return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
@@ -276,8 +294,9 @@ def _unreadable(path: Path, error: Exception) -> str:
         return f"no weights file {str(path)!r}"
     if path.suffix in (".pth", ".pt", ".ckpt", ".tar", ".bin"):
         return (
-            f"{str(path)!r} is a PyTorch checkpoint, not a safetensors file; turn the authors' "
-            "one into ours with `hs2s weights convert`"
+            f"{str(path)!r} is a PyTorch checkpoint, not a safetensors file; make one of it with "
+            "`hs2s weights export` if it is of a training run (last.pt, best.pt), and with "
+            "`hs2s weights convert` if it is the authors'"
         )
     size = path.stat().st_size
     return (

@@ -19,13 +19,14 @@ from torch import Tensor
 from hs2s_core import weights
 from hs2s_core.authors import convert_checkpoint, our_name, their_name
 from hs2s_core.commands import weights as command
-from hs2s_core.config import PRESETS
-from hs2s_core.config import preset as find_preset
 from hs2s_core.devices import pick_device
 from hs2s_core.errors import HS2SError, InvalidConfig, InvalidWeights
 from hs2s_core.models import VideoSegmenter, build_model
-from hs2s_core.models.encoders import Encoder
-from hs2s_core.models.pretrained import check_backbone
+from hs2s_core.models.paper.build import build_encoder
+from hs2s_core.models.paper.encoders import Encoder
+from hs2s_core.models.presets import PRESETS
+from hs2s_core.models.presets import preset as find_preset
+from hs2s_core.models.pretrained import check_backbone, load_backbone
 from hs2s_core.resources import asset
 
 LAYOUT = Path(__file__).parent / "data" / "parity" / "layout.json"
@@ -326,11 +327,29 @@ def test_image_layers_are_those_of_torchvision(
         theirs = {k: v.shape for k, v in published(**options).state_dict().items()}
     assert isinstance(encoder, Encoder)
     ours = {k: v.shape for k, v in encoder.state_dict().items()}
-    shared = {k: shape for k, shape in ours.items() if k.startswith(encoder.image_layers)}
+    image = tuple(name for name in encoder.image_layers if name != "aspp.")
+    shared = {k: shape for k, shape in ours.items() if k.startswith(image)}
     assert shared == {k: theirs[prefix + k] for k in shared}
     # Nothing of theirs is left over but classifiers.
     left = {k for k in theirs if k.startswith(prefix) and k.removeprefix(prefix) not in shared}
     assert all(k.startswith(("fc.", "classifier.")) for k in left)
+
+
+def test_deeplab_starts_with_its_pyramid(tmp_path: Path) -> None:
+    """torchvision's has a norm behind the pooled branch; ours, folded, says the same."""
+    encoder = build_encoder(PRESETS["hs2s-deeplab-aspp"].scaled(16)).eval()
+    theirs = torchvision.models.segmentation.deeplabv3.ASPP(128, [6, 12, 18], 16).eval()
+    for part in theirs.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            for value in part.state_dict().values():
+                if value.is_floating_point():
+                    value.uniform_(0.5, 1.5)
+    state = {f"backbone.{name}": value for name, value in encoder.state_dict().items()}
+    state |= {f"classifier.0.{name}": value for name, value in theirs.state_dict().items()}
+    torch.save(state, tmp_path / "deeplab.pth")
+    load_backbone([encoder], "deeplab_aspp", tmp_path / "deeplab.pth")
+    maps = torch.randn(2, 128, 9, 7)
+    torch.testing.assert_close(encoder.get_submodule("aspp")(maps), theirs(maps))
 
 
 def test_every_encoder_of_a_system_starts_from_the_file(tmp_path: Path) -> None:

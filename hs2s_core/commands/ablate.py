@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hs2s_core.commands.progress import Progress
 from hs2s_core.commands.recipe_options import (
     DATA_HELP,
     add_recipe_options,
@@ -43,6 +42,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.toml",
         help="a run whose recipe all presets share; scored on its [validation] videos",
     )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        metavar="FOLDER",
+        help="with --config: the data, [data] root of the file",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one setting of the recipe, as learning_rate=5e-4 (docs/training.md)",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--divisor", type=int, default=1, help="divide all widths by this")
     parser.add_argument("--frames", type=int, help="score the first so many frames of each video")
@@ -59,34 +71,39 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from hs2s_core.devices import pick_device
+    from hs2s_core.progress import Progress
     from hs2s_core.training.ablation import format_tables, run_ablation, stored_scores
     from hs2s_core.training.paper_tables import find_tables
+    from hs2s_core.training.processes import process_group, rank
 
     # Numbers too small to matter slow a CPU down several times.
     torch.set_flush_denormal(True)
     tables = find_tables(args.tables)
-    device = pick_device(args.device)
     recipe, videos = _from_config(args) if args.config else _from_data(args)
-    args.out.mkdir(parents=True, exist_ok=True)
-    names = [video.name for video in videos]
-    (args.out / "validation.json").write_text(json.dumps(names, indent=2) + "\n")
-    if args.report:
-        scores = stored_scores(tables, args.out)
-    else:
-        scores = run_ablation(
-            tables,
-            recipe,
-            videos,
-            args.out,
-            divisor=args.divisor,
-            frames=args.frames,
-            device=device,
-            report=Progress,
-        )
-    budget = _budget(args, recipe, list(scores))
-    text = format_tables(tables, scores, f"{budget} Scored on {len(videos)} videos on {device}.")
-    (args.out / "tables.md").write_text(text)
-    print(text)
+    with process_group(pick_device(args.device)) as device:
+        if rank() == 0:
+            args.out.mkdir(parents=True, exist_ok=True)
+            names = [video.name for video in videos]
+            (args.out / "validation.json").write_text(json.dumps(names, indent=2) + "\n")
+        if args.report:
+            scores = stored_scores(tables, args.out)
+        else:
+            scores = run_ablation(
+                tables,
+                recipe,
+                videos,
+                args.out,
+                divisor=args.divisor,
+                frames=args.frames,
+                device=device,
+                report=Progress,
+            )
+        if rank() == 0:
+            budget = _budget(args, recipe, list(scores))
+            scored = f"{budget} Scored on {len(videos)} videos on {device}."
+            text = format_tables(tables, scores, scored)
+            (args.out / "tables.md").write_text(text)
+            print(text)
     return 0
 
 
@@ -115,26 +132,33 @@ def _budget(args: argparse.Namespace, recipe: TrainingConfig, names: list[str]) 
 
 
 def _from_config(args: argparse.Namespace) -> tuple[TrainingConfig, list[VosVideo]]:
-    from hs2s_core.training.config import read_config
+    from hs2s_core.training.run_file import read_config
+    from hs2s_core.training.sources import set_apart
     from hs2s_core.training.validation import Validation
 
     refuse_recipe_options(args, "--data")
-    recipe = read_config(args.config)
+    recipe = read_config(args.config, root=args.root, changes=args.set)
     if recipe.validation is None:
         raise InvalidConfig(
             f"{args.config} has no [validation] section; expected the folders to score on"
         )
-    videos = Validation(recipe.validation, recipe.data).videos
-    return dataclasses.replace(recipe, validation=None, seed=args.seed), videos
+    data, scored = set_apart(recipe.data, recipe.validation)
+    assert scored is not None
+    videos = Validation(scored, data).videos
+    return dataclasses.replace(recipe, data=data, validation=None, seed=args.seed), videos
 
 
 def _from_data(args: argparse.Namespace) -> tuple[TrainingConfig, list[VosVideo]]:
     from hs2s_core.training.recipes import paper_recipe
+    from hs2s_core.training.run_file import change_config
     from hs2s_core.training.sources import folder_videos, hold_out_of
 
     folder, held = hold_out_of(training_folder(args.data, args.split))
     recipe = paper_recipe(
         "hs2s", folder, divisor=args.divisor, seed=args.seed, **recipe_settings(args)
     )
+    if args.root is not None:
+        raise InvalidConfig("--root is for --config; with --data, that names the folder")
+    recipe = change_config(recipe, args.set) if args.set else recipe
     print(f"training on {describe_folder(folder)}; scored on {len(held.names)} others of it")
     return recipe, folder_videos(held)

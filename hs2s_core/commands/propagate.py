@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hs2s_core.commands.progress import Meter
 from hs2s_core.errors import HS2SError
+from hs2s_core.progress import Meter
 
 if TYPE_CHECKING:
     from hs2s_core.data.videos import VosVideo

@@ -10,7 +10,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hs2s_core.commands.progress import reporting
 from hs2s_core.commands.recipe_options import (
     DATA_HELP,
     add_recipe_options,
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from hs2s_core.models.base import VideoSegmenter
     from hs2s_core.training.config import FolderConfig, TrainingConfig
 
-HOLD_OUT = ""
-"""``--validation`` without a split."""
 VALIDATE_EVERY = 10
 """Epochs between two validations of the paper's recipe."""
 
@@ -56,16 +53,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tensorboard", action="store_true", help="also log for TensorBoard (extra: tensorboard)"
     )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one setting of the run, as learning_rate=5e-4, data.real=0.5 or "
+        "stages.0.steps=100; may be given several times (docs/training.md lists all keys)",
+    )
+    parser.add_argument(
+        "--print-config",
+        action="store_true",
+        help="print the run as TOML, to be edited and given with --config, and train nothing",
+    )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        metavar="FOLDER",
+        help="with --config: the data, [data] root of the file",
+    )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help=f"with --preset: {DATA_HELP}")
     add_recipe_options(parser, "--preset")
     parser.add_argument("--seed", type=int, metavar="N", help="with --preset (default: 0)")
     parser.add_argument(
         "--validation",
-        nargs="?",
-        const=HOLD_OUT,
-        metavar="SPLIT",
-        help="with --preset: keep the model with the best J&F on this split of --data or, without "
-        "SPLIT, on a tenth of the long training videos, which are then not trained on",
+        nargs="*",
+        metavar="SPLIT|NUMBER|VIDEO",
+        help="with --preset: keep the model with the best J&F on this split of --data, on so many "
+        "of the training videos, on those of these names or, if nothing is named, on a tenth of "
+        "the long ones; what is scored on is not trained on",
     )
     parser.add_argument(
         "--validate-every", type=int, metavar="EPOCHS", help="with --validation (default: 10)"
@@ -79,12 +95,17 @@ def run(args: argparse.Namespace) -> int:
     """
     from hs2s_core.devices import pick_device
     from hs2s_core.models.pretrained import check_backbone
+    from hs2s_core.progress import reporting
     from hs2s_core.training.loop import train
     from hs2s_core.training.processes import process_group, rank
+    from hs2s_core.training.run_file import write_config
     from hs2s_core.training.run_folder import claim
 
     name = (args.preset or args.config.stem).replace("/", "-")
     config = _from_preset(args) if args.preset else _from_file(args)
+    if args.print_config:
+        print(write_config(config), end="")
+        return 0
     out = args.out or Path("runs", name)
     with process_group(pick_device(args.device)) as device:
         main = rank() == 0
@@ -93,11 +114,10 @@ def run(args: argparse.Namespace) -> int:
         if main:
             state = "going on" if claim(out, config) else "starting"
             print(f"{state}: {config.steps} steps on {device}; each is a line of {out}/log.jsonl")
-            if args.preset:
-                print(_describe_data(config))
+            print(_describe_data(config))
         started = time.perf_counter()
         with reporting(config.steps, out if args.tensorboard and main else None) as report:
-            model = train(config, out, device=device, report=report)
+            model = train(config, out, device=device, report=report if main else None)
         if main:
             print(f"trained for {(time.perf_counter() - started) / 60:.1f} min")
             _save(model, out / f"{name}.safetensors", config, device, half=args.half)
@@ -117,9 +137,12 @@ def _save(
 
 def _from_preset(args: argparse.Namespace) -> TrainingConfig:
     from hs2s_core.training.recipes import paper_recipe
+    from hs2s_core.training.run_file import change_config
 
     if args.data is None:
         raise InvalidConfig("--preset needs --data FOLDER, the labelled videos to train on")
+    if args.root is not None:
+        raise InvalidConfig("--root is for --config; with --preset, --data names the folder")
     folder = training_folder(args.data, args.split)
     validated = None
     if args.validation is not None:
@@ -127,26 +150,41 @@ def _from_preset(args: argparse.Namespace) -> TrainingConfig:
     elif args.validate_every is not None:
         raise InvalidConfig("--validate-every needs --validation, the videos to score on")
     config = paper_recipe(args.preset, folder, seed=args.seed or 0, **recipe_settings(args))
-    if validated is None:
-        return config
-    every = VALIDATE_EVERY if args.validate_every is None else args.validate_every
-    return _with_validation(config, validated, every)
+    if validated is not None:
+        every = VALIDATE_EVERY if args.validate_every is None else args.validate_every
+        config = _with_validation(config, validated, every)
+    return change_config(config, args.set) if args.set else config
 
 
-def _validation_folders(folder: FolderConfig, split: str) -> tuple[FolderConfig, FolderConfig]:
-    """Videos to train on and videos to score on, without any in both."""
+def _validation_folders(
+    folder: FolderConfig, words: list[str]
+) -> tuple[FolderConfig, FolderConfig]:
+    """Videos to train on and videos to score on, none in both.
+
+    ``words`` are names of videos, a split, a number of videos, or nothing.
+    """
     from hs2s_core.data.videos import some
-    from hs2s_core.training.sources import folder_videos, hold_out_of
+    from hs2s_core.training.sources import folder_videos, hold_out_of, take
 
-    if split == HOLD_OUT:
+    names = [video.name for video in folder_videos(folder)]
+    if not words:
         return hold_out_of(folder)
-    validated = dataclasses.replace(folder, split=split)
-    trained = {video.name for video in folder_videos(folder)}
-    shared = sorted(trained & {video.name for video in folder_videos(validated)})
+    if set(words) <= set(names):
+        left = [name for name in names if name not in words]
+        if not left:
+            raise InvalidConfig("--validation names all videos, so none is left to train on")
+        return take(folder, left), take(folder, words)
+    if len(words) > 1:
+        strange = some(sorted(set(words) - set(names)))
+        raise InvalidConfig(f"--validation: no training videos {strange}; found {some(names)}")
+    if words[0].isdecimal():
+        return hold_out_of(folder, int(words[0]))
+    validated = dataclasses.replace(folder, split=words[0])
+    shared = sorted(set(names) & {video.name for video in folder_videos(validated)})
     if shared:
         raise InvalidConfig(
-            f"--validation {split}: {len(shared)} of its videos are trained on "
-            f"({some(shared)}); name another split, or none to hold videos out"
+            f"--validation {words[0]}: {len(shared)} of its videos are trained on "
+            f"({some(shared)}); name another split, videos, or how many to hold out"
         )
     return folder, validated
 
@@ -163,44 +201,41 @@ def _with_validation(config: TrainingConfig, folder: FolderConfig, every: int) -
             f"{folder.path}, split {folder.split}: no video has two annotated frames, so none can "
             "be scored; use --validation without a split, which holds training videos out"
         )
-    steps = every * config.schedule.steps_per_epoch
+    steps = every * config.schedule.epoch
     return dataclasses.replace(config, validation=ValidationConfig((folder,), every=steps))
 
 
 def _describe_data(config: TrainingConfig) -> str:
-    """What the paper's recipe is trained and scored on, in words."""
-    (folder,) = config.data.folders
-    text = (
-        f"training on {describe_folder(folder)}; {config.schedule.steps_per_epoch} steps an epoch"
-    )
+    """What a run is trained and scored on, in words."""
+    parts = [f"stills of {', '.join(config.data.stills)}"] if config.data.stills else []
+    text = "training on " + "; ".join([*parts, *map(describe_folder, config.data.folders)])
+    if config.schedule.steps_per_epoch is not None:
+        text += f"; {config.schedule.steps_per_epoch} steps an epoch"
     if config.validation is not None:
-        (folder,) = config.validation.folders
-        text += f"\nscored on {describe_folder(folder)}, every {config.validation.every} steps"
+        folders = "; ".join(map(describe_folder, config.validation.folders))
+        held = config.validation.hold_out
+        folders += f"{'; ' if folders else ''}{held} of each training folder" if held else ""
+        text += f"\nscored on {folders}, every {config.validation.every} steps"
     return text
 
 
 def _from_file(args: argparse.Namespace) -> TrainingConfig:
+    from hs2s_core.training.run_file import read_config
+
     refuse_recipe_options(args, "--preset", "data", "seed", "validation", "validate_every")
-    return _read(args.config)
-
-
-def _read(path: Path) -> TrainingConfig:
-    from hs2s_core.training.config import read_config
-
-    if not path.is_file():
+    if not args.config.is_file():
         raise InvalidConfig(
-            f"{path}: no such file; expected a run as TOML, such as those of configs"
+            f"{args.config}: no such file; expected a run as TOML, such as configs/example.toml"
         )
-    try:
-        config = read_config(path)
-    except (TypeError, AttributeError) as error:  # a value where a section belongs, or the like
-        raise InvalidConfig(
-            f"{path}: not a training run ({error}); compare configs/*.toml"
-        ) from error
-    folders = (folder.path for folder in config.data.folders)
+    config = read_config(args.config, root=args.root, changes=args.set)
+    scored = config.validation.folders if config.validation else ()
+    folders = (folder.path for folder in (*config.data.folders, *scored))
     for place in (config.data.root, config.data.splits, *folders):
         if place is not None and not place.exists():
-            raise InvalidConfig(f"{path}: no {place}; set the paths in [data] to your data")
+            raise InvalidConfig(
+                f"{args.config}: no {place}; set the paths in [data] to your data, or its root "
+                "with --root FOLDER"
+            )
     return config
 
 

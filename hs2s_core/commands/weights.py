@@ -1,4 +1,4 @@
-"""``hs2s weights``: convert the authors' checkpoint, describe a weights file, list what exists."""
+"""``hs2s weights``: export or convert a checkpoint, describe a weights file, list what exists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the three verbs of ``hs2s weights``."""
+    """Add the verbs of ``hs2s weights``."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     convert = verbs.add_parser(
@@ -20,6 +20,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--half", action="store_true", help="store float16: half the size, loaded as float32"
     )
 
+    export = verbs.add_parser(
+        "export", help="turn a checkpoint of a training run into a safetensors file"
+    )
+    export.add_argument(
+        "checkpoint",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="last.pt or best.pt of a run, or its folder: best.pt where there is one",
+    )
+    export.add_argument("out", type=Path, metavar="OUT.safetensors", help="file to write")
+    export.add_argument("--half", action="store_true", help="as for convert")
+
     info = verbs.add_parser("info", help="print config, card and size of a weights file")
     info.add_argument(
         "file", metavar="FILE", help="a .safetensors file, or the name of shipped weights"
@@ -30,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the verb that was asked for; errors are raised as HS2SError."""
-    verbs = {"convert": _convert, "info": _info, "list": _list}
+    verbs = {"convert": _convert, "export": _export, "info": _info, "list": _list}
     verbs[args.verb](args)
     return 0
 
@@ -39,11 +51,25 @@ def _convert(args: argparse.Namespace) -> None:
     import torch
 
     from hs2s_core.authors import convert_checkpoint
-    from hs2s_core.weights import read_header
 
     convert_checkpoint(args.checkpoint, args.out, torch.float16 if args.half else None)
-    header = read_header(args.out)
-    print(f"{args.out}: {len(header.tensors)} tensors, {header.parameters / 1e6:.1f} M values")
+    _describe(args.out)
+
+
+def _export(args: argparse.Namespace) -> None:
+    import torch
+
+    from hs2s_core.training.checkpoint import export_run
+
+    export_run(args.checkpoint, args.out, torch.float16 if args.half else None)
+    _describe(args.out)
+
+
+def _describe(path: Path) -> None:
+    from hs2s_core.weights import read_header
+
+    header = read_header(path)
+    print(f"{path}: {len(header.tensors)} tensors, {header.parameters / 1e6:.1f} M values")
 
 
 def _info(args: argparse.Namespace) -> None:
@@ -63,7 +89,7 @@ def _info(args: argparse.Namespace) -> None:
 
 
 def _list(args: argparse.Namespace) -> None:
-    from hs2s_core.config import PRESETS
+    from hs2s_core.models.presets import PRESETS
     from hs2s_core.weights import PUBLISHED
 
     width = max(len(name) for name in PRESETS)

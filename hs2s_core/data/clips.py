@@ -82,6 +82,11 @@ class FolderVideo:
         """Most labelled frames that a clip of one object can have."""
         return max(map(len, self.listed.values()), default=len(self))
 
+    @property
+    def shows_objects(self) -> bool:
+        """Whether any id map has an object; read up to the first that has."""
+        return any(self.id_map(index).any() for index in range(len(self)))
+
     def count_objects(self) -> int:
         """Objects to train on: those listed, or else those of the first map that shows any."""
         if self._video.objects:
@@ -277,8 +282,9 @@ def _paper_affine(
 ) -> NDArray[np.float64]:
     """2 x 3 matrix in the authors' ranges, after the stretch to the network's size.
 
-    Flip 0.5, rotation up to 20 degrees, scale 0.75 to 1.24, shear up to 10 degrees, translation up
-    to 10 % of the size (the authors' code passes 0.1 as pixels, hence none; we mean it).
+    Flip 0.5, rotation up to 20 degrees, scale 0.75 to 1.24. Two are ours: shear up to 10 degrees
+    and translation up to 10 % of the size, where the authors' code passes 0.1 to a function that
+    reads it as degrees and as pixels, hence next to none of either.
     """
     stretch = np.diag([size[1] / source[1], size[0] / source[0]])
     shear = np.array([[1.0, np.tan(np.deg2rad(rng.uniform(-10, 10)))], [0.0, 1.0]])

@@ -12,13 +12,20 @@ LONGER_THAN = 20
 
 
 def hold_out(
-    videos: Iterable[VosVideo], share: float = 0.1, longer_than: int = LONGER_THAN
+    videos: Iterable[VosVideo],
+    share: float = 0.1,
+    longer_than: int = LONGER_THAN,
+    number: int | None = None,
 ) -> list[str]:
     """Names of about ``share`` of the videos with more than ``longer_than`` annotated frames.
 
-    A video is chosen by a hash of its name, so the same videos are held out of every download,
-    in every order and by every version of this package.
+    With ``number`` these are so many of all with two annotated frames, however long. A video is
+    chosen by a hash of its name, so the same videos are held out of every download, in every order
+    and by every version of this package.
     """
+    if number is not None:
+        names = [video.name for video in videos if len(video.annotated) >= 2]
+        return sorted(names, key=_fraction)[:number]
     return [
         video.name
         for video in videos

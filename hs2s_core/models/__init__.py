@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hs2s_core.config import ModelConfig, preset
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
+from hs2s_core.models.config import LiteConfig, ModelConfig, PaperConfig
+from hs2s_core.models.presets import preset
 
-__all__ = ["State", "StepOutput", "VideoSegmenter", "build_model"]
+__all__ = [
+    "LiteConfig",
+    "ModelConfig",
+    "PaperConfig",
+    "State",
+    "StepOutput",
+    "VideoSegmenter",
+    "build_model",
+]
 
 
 def build_model(
@@ -15,14 +24,14 @@ def build_model(
 ) -> VideoSegmenter:
     """Build the network that ``config`` (or the preset of that name) describes.
 
-    ``pretrained_backbone`` starts the image encoders from ImageNet: ``True`` takes
-    torchvision's weights (fetched once, then cached), a path a state-dict file of the same
-    layout, ``False`` random values. Raises InvalidConfig for a combination that the design
-    excludes and InvalidWeights for a backbone that cannot be had.
+    ``pretrained_backbone`` starts the image encoders from ImageNet: ``True`` takes the published
+    weights (torchvision's, fetched once, then cached; for the lite trunk those of a package), a
+    path a state-dict file of the same layout, ``False`` random values. Raises InvalidConfig for a
+    combination that the design excludes and InvalidWeights for a backbone that cannot be had.
     """
     if isinstance(config, str):
         config = preset(config)
-    if config.system == "lite":
+    if isinstance(config, LiteConfig):
         from hs2s_core.models.lite import HS2SLite, S2SLite
 
         lite = HS2SLite(config) if config.references else S2SLite(config)
@@ -32,13 +41,13 @@ def build_model(
             load_lite_backbone(lite, pretrained_backbone)
         return lite
     if config.system == "s2s":
-        from hs2s_core.models.s2s import S2S
+        from hs2s_core.models.paper.s2s import S2S
 
         return S2S(config, pretrained_backbone=pretrained_backbone)
     if config.system == "bidirectional":
-        from hs2s_core.models.bidirectional import BiHS2S
+        from hs2s_core.models.paper.bidirectional import BiHS2S
 
         return BiHS2S(config, pretrained_backbone=pretrained_backbone)
-    from hs2s_core.models.hs2s import HS2S
+    from hs2s_core.models.paper.hs2s import HS2S
 
     return HS2S(config, pretrained_backbone=pretrained_backbone)

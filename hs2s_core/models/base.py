@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from hs2s_core.config import ModelConfig
+from hs2s_core.models.config import ModelConfig
 
 Tree = TypeVar("Tree")
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hs2s_core.config import ModelConfig
 from hs2s_core.models import build_model
+from hs2s_core.models.config import ModelConfig
 
 
 class Costs(NamedTuple):

@@ -10,10 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from hs2s_core.models.base import VideoSegmenter
 
+NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
+"""The second is the first as several processes train it."""
 SIDE = 4
 """Side of the frames of the trial run, in strides of the network."""
 
@@ -27,7 +30,7 @@ def for_inference(model: VideoSegmenter) -> VideoSegmenter:
     with ``model`` and cannot be trained.
     """
     fast = copy.deepcopy(model).eval().requires_grad_(False)
-    if not any(isinstance(part, nn.BatchNorm2d) for part in fast.modules()):
+    if not any(isinstance(part, NORMS) for part in fast.modules()):
         return fast.to(memory_format=torch.channels_last)
     names = {module: name for name, module in fast.named_modules()}
     for norm, conv in _norms_after_convolutions(fast).items():
@@ -36,21 +39,21 @@ def for_inference(model: VideoSegmenter) -> VideoSegmenter:
     return fast.to(memory_format=torch.channels_last)
 
 
-def _norms_after_convolutions(model: VideoSegmenter) -> dict[nn.BatchNorm2d, nn.Conv2d]:
+def _norms_after_convolutions(model: VideoSegmenter) -> dict[_BatchNorm, nn.Conv2d]:
     """Batch norms whose one input is one convolution's output, seen on a trial run.
 
     Networks here are plain Python, where what feeds what shows only when they run.
     """
     # Kept alive: the identity of a tensor is only its own as long as it lives.
     outputs: dict[int, tuple[Tensor, nn.Conv2d]] = {}
-    sources: dict[nn.BatchNorm2d, set[nn.Conv2d | None]] = {}
+    sources: dict[_BatchNorm, set[nn.Conv2d | None]] = {}
 
     def note_output(conv: nn.Module, _: Any, output: Tensor) -> None:
         assert isinstance(conv, nn.Conv2d)
         outputs[id(output)] = output, conv
 
     def note_input(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        assert isinstance(norm, nn.BatchNorm2d)
+        assert isinstance(norm, NORMS)
         _, conv = outputs.get(id(inputs[0]), (None, None))
         sources.setdefault(norm, set()).add(conv)
 
@@ -58,7 +61,7 @@ def _norms_after_convolutions(model: VideoSegmenter) -> dict[nn.BatchNorm2d, nn.
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             hooks.append(module.register_forward_hook(note_output))
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, NORMS):
             hooks.append(module.register_forward_pre_hook(note_input))
     try:
         _try_out(model)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -23,7 +21,7 @@ def size_of(x: Tensor) -> tuple[int, int]:
     return x.shape[-2], x.shape[-1]
 
 
-def initialise(module: nn.Module, mode: Literal["fan_out", "fan_in"] = "fan_out") -> None:
+def initialise(module: nn.Module, mode: str = "fan_out") -> None:
     """Convolutions N(0, 2 / (k^2 C)) with bias 0, norms 1 and 0 (authors' code, RGMP).
 
     C is the number of output channels (``fan_out``, the authors') or of input channels
@@ -35,7 +33,7 @@ def initialise(module: nn.Module, mode: Literal["fan_out", "fan_in"] = "fan_out"
     """
     for name, part in module.named_modules():
         if isinstance(part, (nn.Conv1d, nn.Conv2d)):
-            nn.init.kaiming_normal_(part.weight, mode=mode, nonlinearity="relu")
+            nn.init.kaiming_normal_(part.weight, mode=mode, nonlinearity="relu")  # type: ignore[arg-type]
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
         elif isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d)):

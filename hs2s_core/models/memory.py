@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from hs2s_core.config import ModelConfig
+from hs2s_core.models.config import ModelConfig
 
 
 class LSTMState(NamedTuple):

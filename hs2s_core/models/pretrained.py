@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import get_weight
 
-from hs2s_core.config import ModelConfig
 from hs2s_core.errors import InvalidConfig, InvalidWeights
 from hs2s_core.models.base import VideoSegmenter
-from hs2s_core.models.encoders import Encoder, build_encoder
+from hs2s_core.models.config import LiteConfig, ModelConfig
+from hs2s_core.models.paper.build import build_encoder
+from hs2s_core.models.paper.encoders import Encoder
 
 PUBLISHED = {
     "resnet50": "ResNet50_Weights.IMAGENET1K_V1",
@@ -34,7 +35,7 @@ RANDOM_START = "--backbone none (in Python pretrained_backbone=False)"
 
 def has_published_weights(config: ModelConfig) -> bool:
     """Whether torchvision has ImageNet weights that fit the encoders of ``config``."""
-    return config.system != "lite" and _fits(config)
+    return not isinstance(config, LiteConfig) and _fits(config)
 
 
 def choose_backbone(config: ModelConfig, choice: bool | str | Path | None) -> bool | str:
@@ -55,9 +56,8 @@ def choose_backbone(config: ModelConfig, choice: bool | str | Path | None) -> bo
         )
     if choice is True and not _fits(config):
         raise InvalidConfig(
-            f"the published ImageNet weights fit encoders of full width ({FULL_WIDTH} channels in "
-            f"the first stage), found {config.backbone_width}; start it from random values with "
-            f"{RANDOM_START}"
+            f"the published ImageNet weights fit encoders of full width (backbone_width "
+            f"{FULL_WIDTH}), this one is narrower; start it from random values with {RANDOM_START}"
         )
     return choice if choice is True else str(choice)
 
@@ -67,7 +67,7 @@ def check_backbone(config: ModelConfig, source: bool | str | Path) -> None:
     if not source:
         return
     choose_backbone(config, source)
-    if config.system == "lite":
+    if isinstance(config, LiteConfig):
         if source in (True, LITE_BACKBONE):
             _lite_file()
         return
@@ -92,9 +92,38 @@ def load_backbone(encoders: Iterable[Encoder], name: str, source: bool | str | P
     state = _fetch(name) if source is True else _read(_file(name, Path(str(source))))
     # DeepLab's file holds its ResNet under this prefix.
     state = {key.removeprefix("backbone."): value for key, value in state.items()}
+    state |= _pyramid(state)
     for encoder in encoders:
         source_name = name if source is True else str(source)
         fill_backbone(encoder, state, source_name, encoder.image_layers)
+
+
+_PYRAMID = {
+    "classifier.0.convs.0.": "aspp.point.",
+    **{f"classifier.0.convs.{i}.": f"aspp.atrous.{i - 1}." for i in (1, 2, 3)},
+    "classifier.0.project.": "aspp.project.",
+}
+"""torchvision's names of DeepLab's atrous pyramid, and ours."""
+_POOLED = "classifier.0.convs.4."
+
+
+def _pyramid(state: dict[str, Any]) -> dict[str, Any]:
+    """The atrous pyramid of a DeepLab under our names; nothing where ``state`` has none.
+
+    The norm behind the pooled branch, which ours lacks, is folded into its convolution.
+    """
+    found = {
+        ours + key.removeprefix(theirs): value
+        for theirs, ours in _PYRAMID.items()
+        for key, value in state.items()
+        if key.startswith(theirs)
+    }
+    if f"{_POOLED}1.weight" in state:
+        norm = [state[f"{_POOLED}2.{part}"] for part in ("weight", "running_var", "running_mean")]
+        gain = norm[0] / (norm[1] + nn.BatchNorm2d(1).eps).sqrt()
+        found["aspp.pooled.0.weight"] = state[f"{_POOLED}1.weight"] * gain.view(-1, 1, 1, 1)
+        found["aspp.pooled.0.bias"] = state[f"{_POOLED}2.bias"] - norm[2] * gain
+    return found
 
 
 def load_lite_backbone(model: VideoSegmenter, source: bool | str | Path) -> None:
@@ -126,13 +155,12 @@ def _lite_file() -> Path:
 
 
 def _takes_weights(config: ModelConfig) -> bool:
-    if config.system == "lite":
-        return config.encoder == "efficientnet_lite0"
-    return config.encoder in PUBLISHED
+    return config.encoder == "efficientnet_lite0" or config.encoder in PUBLISHED
 
 
 def _fits(config: ModelConfig) -> bool:
-    return _takes_weights(config) and config.backbone_width == FULL_WIDTH
+    width = FULL_WIDTH if isinstance(config, LiteConfig) else config.backbone_width
+    return _takes_weights(config) and width == FULL_WIDTH
 
 
 def _fetch(name: str) -> dict[str, Any]:

@@ -88,8 +88,13 @@ class Window:
         """Frame ``number`` and those after it, as the walk goes, that are looked at together."""
         low = number // self._chunk * self._chunk
         order = range(number, low + self._chunk) if self._forward else range(number, low - 1, -1)
-        found = [self.at(other) for other in order]
-        return [frame for frame in found if frame is not None]
+        found = []
+        for other in order:  # which may be as long as any clip
+            frame = self.at(other)
+            if frame is None:
+                break
+            found.append(frame)
+        return found
 
     def enters(self, number: int) -> bool:
         """Whether a block of ``chunk`` frames begins with frame ``number``, as the walk goes."""

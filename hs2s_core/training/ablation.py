@@ -5,27 +5,28 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from hs2s_core.config import preset
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import HS2SError, InvalidConfig, InvalidWeights
 from hs2s_core.evaluation.lengths import early_late
 from hs2s_core.evaluation.methods import UNGROUPED, Method, score_video
 from hs2s_core.evaluation.table import EvaluationTable
+from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.costs import count_costs
+from hs2s_core.models.presets import preset
 from hs2s_core.models.pretrained import PUBLISHED, check_backbone, has_published_weights
-from hs2s_core.propagation import propagate
 from hs2s_core.propagation.baselines import copy_first, warp_with_flow
 from hs2s_core.training.config import TrainingConfig
 from hs2s_core.training.loop import train
 from hs2s_core.training.losses import LOSS_PRESETS
 from hs2s_core.training.paper_tables import EARLY_LATE, PaperTable
+from hs2s_core.training.processes import rank, wait_for_all
 from hs2s_core.training.run_folder import check_run, claim
+from hs2s_core.training.validation import scored_whole
 
 OURS = ("J", "F", "J&F")
 """Columns of ours where seen and unseen categories are not known."""
@@ -54,31 +55,35 @@ def run_ablation(
     All presets share ``recipe`` as :func:`row_configs` says. Every row is checked before the first
     is trained. Rows already scored in ``out`` are kept, and runs that were interrupted go on; those
     of another recipe are refused. What needs no training, :data:`BASELINES`, is scored too.
-    ``report`` makes, from a row's steps, what its steps are reported to.
+    ``report`` makes, from a row's steps, what its steps are reported to. Under ``torchrun`` all
+    processes train and score, and the first one says and writes.
     """
     configs = row_configs(tables, recipe, divisor)
     files = {name: out / name / "scores.json" for name in [*BASELINES, *configs]}
     check_rows({name: row for name, row in configs.items() if not files[name].exists()})
     for name, row in configs.items():
         check_run(out / name, row)
+    first = rank() == 0
     scores: dict[str, dict[str, float]] = {}
     for name, done in files.items():
         if not done.exists():
             method = BASELINES.get(name)
             if method is None:
                 row = configs[name]
-                say(
-                    f"{name}: training {row.steps} steps; each is a line of {done.parent}/log.jsonl"
-                )
-                claim(done.parent, row)
+                if first:
+                    say(f"{name}: training {row.steps} steps, logged in {done.parent}/log.jsonl")
+                    claim(done.parent, row)
                 shown = report(row.steps) if report is not None else None
                 model = train(row, done.parent, device=device, report=shown)
-                method = partial(propagate, model.eval(), direction="forward")
+                method = scored_whole(model.eval())
             found = score(method, videos, frames)
-            done.parent.mkdir(parents=True, exist_ok=True)
-            done.write_text(json.dumps(found, indent=2) + "\n")
+            if first:
+                done.parent.mkdir(parents=True, exist_ok=True)
+                done.write_text(json.dumps(found, indent=2) + "\n")
+        wait_for_all()
         scores[name] = json.loads(done.read_text())
-        say(f"{name}: {_words(scores[name])}")
+        if first:
+            say(f"{name}: {_words(scores[name])}")
     return scores
 
 
@@ -113,7 +118,8 @@ def check_rows(configs: dict[str, TrainingConfig]) -> None:
             for size in {stage.size for stage in config.stages}:
                 count_costs(config.model, size, training=True)
             model = config.model
-            backbone = (model.encoder, model.backbone_width, config.pretrained_backbone)
+            width = None if isinstance(model, LiteConfig) else model.backbone_width
+            backbone = (model.encoder, width, config.pretrained_backbone)
             if backbone not in backbones:
                 check_backbone(model, config.pretrained_backbone)
                 backbones.add(backbone)
@@ -195,13 +201,14 @@ def _presets(tables: dict[str, PaperTable]) -> list[str]:
 def _row_config(recipe: TrainingConfig, name: str, divisor: int) -> TrainingConfig:
     model = preset(name)
     size = recipe.stages[-1].size
-    if model.system == "lite":
+    if isinstance(model, LiteConfig):
         model = dataclasses.replace(model, input_size=size)
         return dataclasses.replace(
             recipe, model=model, losses=LOSS_PRESETS["lite"], pretrained_backbone=False
         )
+    init = "fan_out" if isinstance(recipe.model, LiteConfig) else recipe.model.init
     model = dataclasses.replace(
-        model.scaled(divisor), init=recipe.model.init, input_size=size, keep_aspect=False
+        model.scaled(divisor), init=init, input_size=size, keep_aspect=False
     )
     # A file may be of any width, torchvision's weights are of one; either has no axial layers.
     source = recipe.pretrained_backbone

@@ -5,6 +5,7 @@ That makes a run independent of the number of workers and processes, and resumin
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -133,8 +134,8 @@ class ClipItems(Dataset[Item]):
             if chosen and len(clip.frames) == length:
                 return clip, chosen
         raise InvalidDataset(
-            f"{MOST_DRAWS} clips drawn, none with {length} frames and an object in the first; "
-            "check that the masks are palettised ids and that videos are long enough"
+            f"{MOST_DRAWS} clips drawn, none with {length} frames and an object that covers 0.15 "
+            "to 80 % of the first; check the masks, and that videos have so many labelled frames"
         )
 
     def _place(self, index: int) -> tuple[Stage, int, int]:
@@ -149,9 +150,18 @@ class ClipItems(Dataset[Item]):
 
 
 def batches(
-    items: ClipItems, first_step: int, workers: int, rank: int = 0, world_size: int = 1
+    items: ClipItems,
+    first_step: int,
+    workers: int,
+    rank: int = 0,
+    world_size: int = 1,
+    *,
+    pinned: bool = False,
 ) -> Iterator[Batch]:
-    """Batches from ``first_step`` on; of each step's clips, every ``world_size``-th is ours."""
+    """Batches from ``first_step`` on; of each step's clips, every ``world_size``-th is ours.
+
+    ``pinned`` puts them into memory from which a GPU copies while it computes.
+    """
     order: list[list[int]] = []
     start = 0
     for stage in items.stages:
@@ -163,7 +173,8 @@ def batches(
         batch_sampler=order[first_step:],
         num_workers=workers,
         collate_fn=collate,
-        worker_init_fn=_single_thread,
+        worker_init_fn=_prepare_worker,
+        pin_memory=pinned,
         prefetch_factor=4 if workers else None,
     )
     return iter(loader)
@@ -182,8 +193,11 @@ def collate(items: Sequence[Item]) -> Batch:
     )
 
 
-def _single_thread(_: int) -> None:
+def _prepare_worker(_: int) -> None:
     import cv2
+
+    # Ctrl-C reaches all processes of a terminal; the training one finishes its step and ends us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     # The training step wants the cores; a worker that spawns threads slows both.
     cv2.setNumThreads(0)

@@ -1,4 +1,4 @@
-"""Border distance classes: the target of the auxiliary task (paper section 3.4).
+"""Border distance classes: the target of the auxiliary task (paper eq. 11).
 
 A pixel's class says on which side of the object's border it lies and how far away, as the
 authors' code counts: 20 pixels to each side, one class a pixel, 42 classes in all.

@@ -17,43 +17,79 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from hs2s_core.checked import Checked, setting
 from hs2s_core.errors import InvalidConfig
 
-KINDS = ("cosine", "stable", "authors")
 MOMENTUM = 0.9
 PATIENCE = 10
 """Epochs over which a stable loss falls by less than ``TOLERANCE`` of itself."""
 TOLERANCE = 0.01
 EARLIEST = 20
+SAMPLING_EPOCH, FREEZE_EPOCH, DECAY_EPOCH = 300, 500, 650
+"""Of the authors' code."""
+DEFAULTS: dict[str, dict[str, float]] = {
+    "cosine": {
+        "final_rate": 0.02,
+        "sampling_start": 0.05,
+        "sampling_end": 0.4,
+        "sampling_top": 1.0,
+        "freeze": 0.8,
+    },
+    "stable": {"steps_per_epoch": 100, "sampling_top": 0.5},
+    "authors": {"steps_per_epoch": 100},
+}
+"""Settings that each kind reads, and their values where none are given."""
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """The ``[schedule]`` section of a run; shares are of all steps."""
+class Schedule(Checked):
+    """The ``[schedule]`` section of a run; shares are of all steps.
 
-    kind: str = "cosine"
-    steps_per_epoch: int = 100
-    warmup: int = 0
+    A setting that its kind does not read is ``None``, and refused where it is given.
+    """
+
+    kind: str = setting("cosine", choices=tuple(DEFAULTS))
+    """``cosine`` (shares of the run), ``stable`` (the paper's recipe) or ``authors``."""
+    warmup: int = setting(0, least=0)
     """Steps of linear rise of the learning rate at the start."""
-    final_rate: float = 0.02
-    """``cosine``: learning rate at the end, as a fraction of the highest."""
-    sampling_start: float = 0.05
-    """``cosine``: share of the run after which sampling begins."""
-    sampling_end: float = 0.4
-    """``cosine``: share of the run at which its chance has reached ``sampling_top``."""
-    sampling_top: float = 1.0
-    """Highest chance that a step is fed the model's own prediction; the paper's is 0.5."""
-    freeze: float = 0.8
-    """``cosine``: share of the run after which batch norms keep their statistics."""
+    steps_per_epoch: int | None = setting(None, least=1)
+    """``stable``, ``authors``: steps of an epoch (100)."""
+    final_rate: float | None = setting(None, least=0, most=1)
+    """``cosine``: learning rate at the end, as a fraction of the highest (0.02)."""
+    sampling_start: float | None = setting(None, least=0, most=1)
+    """``cosine``: share of the run after which sampling begins (0.05)."""
+    sampling_end: float | None = setting(None, least=0, most=1)
+    """``cosine``: share of the run at which its chance has reached ``sampling_top`` (0.4)."""
+    sampling_top: float | None = setting(None, least=0, most=1)
+    """``cosine``, ``stable``: highest chance that a step is fed the model's own prediction (1.0;
+    ``stable``: the paper's 0.5)."""
+    freeze: float | None = setting(None, least=0, most=1)
+    """``cosine``: share of the run after which batch norms keep their statistics (0.8)."""
 
     def __post_init__(self) -> None:
-        """Refuse an unknown kind and impossible numbers."""
-        if self.kind not in KINDS:
-            raise InvalidConfig(
-                f"schedule kind is {self.kind!r}; expected one of {', '.join(KINDS)}"
-            )
-        if self.steps_per_epoch < 1:
-            raise InvalidConfig(f"steps_per_epoch is {self.steps_per_epoch}; expected at least 1")
+        """Fill in what the kind reads; refuse what it would ignore."""
+        super().__post_init__()
+        reads = DEFAULTS[self.kind]
+        for name in sorted({name for values in DEFAULTS.values() for name in values}):
+            value = getattr(self, name)
+            if value is None and name in reads:
+                object.__setattr__(self, name, reads[name])
+            elif value is not None and name not in reads:
+                raise InvalidConfig(
+                    f"{name} is {value!r}, which schedule {self.kind!r} would ignore; it reads "
+                    f"warmup, {', '.join(reads)}"
+                )
+
+    @property
+    def epoch(self) -> int:
+        """Steps of an epoch; where the schedule has none, 1."""
+        return self.steps_per_epoch or 1
+
+    def read(self, name: str) -> float:
+        """A setting that this kind reads."""
+        value: float | None = getattr(self, name)
+        assert value is not None
+        return value
 
 
 class Settings(NamedTuple):
@@ -73,7 +109,7 @@ class Curriculum:
     def __init__(self, schedule: Schedule, steps: int) -> None:
         self.schedule = schedule
         self.steps = steps
-        self.epochs = max(1, steps // schedule.steps_per_epoch)
+        self.epochs = max(1, steps // schedule.epoch)
         self._sum = 0.0
         self._count = 0
         self._averages: list[float] = []
@@ -86,16 +122,18 @@ class Curriculum:
         if self.schedule.kind == "cosine":
             rate, sampling, freeze = self._cosine(step)
         elif self.schedule.kind == "authors":
-            rate, sampling, freeze = self._authors(step // self.schedule.steps_per_epoch)
+            rate, sampling, freeze = self._authors(step // self.schedule.epoch)
         else:
-            rate, sampling, freeze = self._stable(step // self.schedule.steps_per_epoch)
+            rate, sampling, freeze = self._stable(step // self.schedule.epoch)
         return Settings(warm * rate, sampling, freeze)
 
     def observe(self, step: int, loss: float) -> None:
         """Take note of a step's loss; at an epoch's end, look whether it is stable."""
+        if self.schedule.kind != "stable":
+            return
         self._sum += loss
         self._count += 1
-        if (step + 1) % self.schedule.steps_per_epoch:
+        if (step + 1) % self.schedule.epoch:
             return
         mean = self._sum / self._count
         self._sum, self._count = 0.0, 0
@@ -135,22 +173,22 @@ class Curriculum:
         return (then - now) / then < TOLERANCE
 
     def _cosine(self, step: int) -> Settings:
-        schedule = self.schedule
-        progress = max(0.0, (step - schedule.warmup) / max(1, self.steps - schedule.warmup))
+        read, warmup = self.schedule.read, self.schedule.warmup
+        progress = max(0.0, (step - warmup) / max(1, self.steps - warmup))
         fall = 0.5 * (1 + math.cos(math.pi * progress))
-        start, end = schedule.sampling_start * self.steps, schedule.sampling_end * self.steps
+        start, end = read("sampling_start") * self.steps, read("sampling_end") * self.steps
         ramp = min(1.0, max(0.0, (step - start) / max(1.0, end - start)))
         return Settings(
-            schedule.final_rate + (1 - schedule.final_rate) * fall,
-            schedule.sampling_top * ramp,
-            step >= schedule.freeze * self.steps,
+            read("final_rate") + (1 - read("final_rate")) * fall,
+            read("sampling_top") * ramp,
+            step >= read("freeze") * self.steps,
         )
 
     def _stable(self, epoch: int) -> Settings:
         sampling = 0.0
         if self.sampling_epoch is not None:
             ramp = (epoch - self.sampling_epoch + 1) / max(1.0, self.epochs / 6)
-            sampling = self.schedule.sampling_top * min(1.0, max(0.0, ramp))
+            sampling = self.schedule.read("sampling_top") * min(1.0, max(0.0, ramp))
         rate = 1.0
         if self.decay_epoch is not None:
             rate = 0.9 ** ((epoch - self.decay_epoch) // 5)
@@ -158,6 +196,6 @@ class Curriculum:
 
     def _authors(self, epoch: int) -> Settings:
         """Sampling from epoch 300 by 0.004 an epoch, batch-norm freeze at 500, decay from 650."""
-        sampling = min(0.5, 0.004 * max(0, epoch - 300))
-        rate = 0.9 ** (max(0, epoch - 650) // 5)
-        return Settings(rate, sampling, epoch >= 500)
+        sampling = min(0.5, 0.004 * max(0, epoch - SAMPLING_EPOCH))
+        rate = 0.9 ** (max(0, epoch - DECAY_EPOCH) // 5)
+        return Settings(rate, sampling, epoch >= FREEZE_EPOCH)

@@ -63,7 +63,7 @@ def draw_curve(records: list[dict[str, Any]], out: Path, *, smooth: int = 50) ->
     """Write the picture: loss and its terms above, what steered the run below.
 
     Raises:
-        HS2SError: matplotlib is not installed.
+        HS2SError: matplotlib is not installed, or cannot write a picture of that ending.
     """
     try:
         from matplotlib.figure import Figure
@@ -71,6 +71,9 @@ def draw_curve(records: list[dict[str, Any]], out: Path, *, smooth: int = 50) ->
         raise HS2SError(
             "drawing needs matplotlib, which FiftyOne brings; pip install matplotlib"
         ) from error
+    endings = Figure().canvas.get_supported_filetypes()
+    if out.suffix[1:].lower() not in endings:
+        raise HS2SError(f"{out}: no kind of picture; expected one of {', '.join(endings)}")
     steps = np.array([record["step"] for record in records])
 
     def series(key: str) -> NDArray[np.float64]:

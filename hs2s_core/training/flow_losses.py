@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hs2s_core.models.flow import warp
+from hs2s_core.models.paper.flow import warp
 from hs2s_core.training.processes import pooled
 
 DECAY = 0.8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,21 +16,22 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from hs2s_core.data.clips import LabelledVideo
-from hs2s_core.errors import InvalidConfig
+from hs2s_core.errors import HS2SError, InvalidConfig
 from hs2s_core.models import build_model
 from hs2s_core.models.base import VideoSegmenter
+from hs2s_core.progress import Progress, Record
 from hs2s_core.training.batches import ClipItems, batches
-from hs2s_core.training.checkpoint import Run, load_run, save_run
+from hs2s_core.training.checkpoint import Run, is_finite, load_run, save_run
 from hs2s_core.training.config import TrainingConfig
-from hs2s_core.training.curriculum import Curriculum
+from hs2s_core.training.curriculum import Curriculum, Settings
 from hs2s_core.training.norms import freeze_norms
 from hs2s_core.training.processes import agreed, rank, wait_for_all, world_size
-from hs2s_core.training.sources import clip_source
+from hs2s_core.training.run_folder import cut_log
+from hs2s_core.training.sources import clip_source, set_apart
+from hs2s_core.training.stopping import Stopped, stop_requests
 from hs2s_core.training.unroll import Unroll
 from hs2s_core.training.validation import Validation
 from hs2s_core.weights import load_model
-
-Record = dict[str, Any]
 
 
 def train(
@@ -44,8 +46,8 @@ def train(
     """Train, or go on from ``out/last.pt`` if it is there; returns the model to use.
 
     That is the moving average of the weights, the best one where the run validates. Writes
-    ``out/log.jsonl`` (one line a step), ``out/last.pt`` every ``config.checkpoint_every`` steps
-    and ``out/best.pt`` after the best validation.
+    ``out/log.jsonl`` (one line a step), ``out/last.pt`` every ``config.checkpoint_minutes`` and
+    ``out/best.pt`` after the best validation.
 
     Args:
         config: the run.
@@ -53,31 +55,106 @@ def train(
         device: where to train; under ``torchrun`` each process passes its own.
         videos: further labelled videos to train on, for example of a FiftyOne view.
         stop_after: end after this step, as an interruption would.
-        report: called with each step's record.
+        report: called with each step's record; by default they are shown on standard error.
+
+    Raises:
+        HS2SError: nothing can be trained on or scored as the config says; or the loss is no longer
+            finite. The last finite state is in ``out/last.pt`` then.
+        Stopped: a signal asked to stop, and the run was saved.
     """
-    if world_size() > min(stage.clips for stage in config.stages):
-        raise InvalidConfig(
-            f"{world_size()} processes, but a stage has only "
-            f"{min(stage.clips for stage in config.stages)} clips per step; "
-            "expected at least one clip per process"
-        )
+    check_processes(config)
+    device = torch.device(device)
+    training, scored = set_apart(config.data, config.validation)
+    source = clip_source(training, videos, config.stages)
+    validation = Validation(scored, training) if scored else None
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    device = torch.device(device)
-    going_on = (out / "last.pt").exists()
-    run = _start(config, device, initialise=not going_on)
-    if going_on:
-        load_run(out / "last.pt", run, config)
+    run = _begin_or_go_on(config, out, device)
     items = ClipItems(
-        clip_source(config.data, videos),
+        source,
         config.stages,
         config.data.objects,
         config.seed,
         borders=config.losses.border > 0 and config.model.border,
     )
-    validation = Validation(config.validation, config.data) if config.validation else None
-    unroll: nn.Module = Unroll(
-        run.model,
+    unroll = _unroll(config, run.model)
+    report = report or (Progress(config.steps) if rank() == 0 else None)
+    last = min(config.steps, stop_after or config.steps)
+    pinned, saved = device.type == "cuda", time.monotonic()
+    clock = time.perf_counter()
+    with stop_requests() as request:
+        for batch in batches(
+            items, run.step, config.data.workers, rank(), world_size(), pinned=pinned
+        ):
+            if run.step >= last:
+                break
+            waited = time.perf_counter() - clock
+            settings = _set_up_step(config, run)
+            loss, terms = unroll(batch.to(device), settings.sampling)
+            run.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(run.model.parameters(), config.clip_norm)
+            cost, length, signal = agreed(device, loss.item(), norm.item(), request.number)
+            if not (math.isfinite(cost) and math.isfinite(length)):
+                raise _diverged(out, run, f"the loss is {cost}, its gradient {length}")
+            run.optimizer.step()
+            update_average(
+                run.average, run.model, min(config.average, (run.step + 1) / (run.step + 11))
+            )
+            run.curriculum.observe(run.step, cost)
+            run.step += 1
+            record: Record = {"step": run.step, "loss": cost, "norm": length}
+            record |= {name: term.item() for name, term in terms.items()}
+            record |= {"rate": settings.rate, "sampling": settings.sampling}
+            record |= {"seconds": round(time.perf_counter() - clock, 3), "waited": round(waited, 3)}
+            if validation and validation.due(run.step, config.steps):
+                (record["jf"],) = agreed(device, validation.score(run.average))
+                if run.best is None or record["jf"] > run.best:
+                    run.best = record["jf"]
+                    _write(out / "best.pt", run)
+            _log(out / "log.jsonl", record, report)
+            due = time.monotonic() - saved >= 60 * config.checkpoint_minutes
+            if due or signal or run.step == last:
+                _write(out / "last.pt", run)
+                saved = time.monotonic()
+            if signal and run.step < last:
+                raise Stopped(
+                    f"stopped after step {run.step} of {config.steps}, which is saved in "
+                    f"{out / 'last.pt'}; the same command goes on from there",
+                    int(signal),
+                )
+            clock = time.perf_counter()
+    wait_for_all()
+    if validation and (out / "best.pt").exists():
+        load_run(out / "best.pt", run, config)
+    run.average.eval()
+    return run.average
+
+
+def check_processes(config: TrainingConfig) -> None:
+    """Refuse more processes than a step has clips."""
+    fewest = min(stage.clips for stage in config.stages)
+    if world_size() > fewest:
+        raise InvalidConfig(
+            f"{world_size()} processes, but a stage has only {fewest} clips per step; "
+            "expected at least one clip per process"
+        )
+
+
+def _begin_or_go_on(config: TrainingConfig, out: Path, device: torch.device) -> Run:
+    """The run of ``out``, its log cut to what its checkpoint has; a new one where there is none."""
+    going_on = (out / "last.pt").exists()
+    run = _start(config, device, initialise=not going_on)
+    if going_on:
+        load_run(out / "last.pt", run, config)
+    if rank() == 0:
+        cut_log(out / "log.jsonl", run.step)
+    return run
+
+
+def _unroll(config: TrainingConfig, model: VideoSegmenter) -> nn.Module:
+    unroll = Unroll(
+        model,
         config.losses,
         precision=config.precision,
         checkpointing=config.checkpointing,
@@ -86,54 +163,34 @@ def train(
         references=config.references,
         chunk=config.chunk,
     )
-    if world_size() > 1:
-        unroll = DistributedDataParallel(unroll)
-    last = min(config.steps, stop_after or config.steps)
-    clock = time.perf_counter()
-    for batch in batches(items, run.step, config.data.workers, rank(), world_size()):
-        if run.step >= last:
-            break
-        waited = time.perf_counter() - clock
-        settings = run.curriculum.settings(run.step)
-        for group in run.optimizer.param_groups:
-            group["lr"] = config.learning_rate * settings.rate * group["share"]
-        run.model.train()
-        if config.freeze_backbone:
-            for part in run.model.backbones():
-                freeze_norms(part)
-        if settings.freeze:
-            freeze_norms(run.model)
-        # A network's own random choices are the step's: alike in every process, and on resuming.
-        torch.manual_seed(_step_seed(config.seed, run.step))
-        loss, terms = unroll(batch.to(device), settings.sampling)
-        run.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(run.model.parameters(), config.clip_norm)
-        run.optimizer.step()
-        update_average(
-            run.average, run.model, min(config.average, (run.step + 1) / (run.step + 11))
-        )
-        cost = agreed(loss.item(), device)
-        run.curriculum.observe(run.step, cost)
-        run.step += 1
-        record: Record = {"step": run.step, "loss": cost, "norm": norm.item()}
-        record |= {name: term.item() for name, term in terms.items()}
-        record |= {"rate": settings.rate, "sampling": settings.sampling}
-        record |= {"seconds": round(time.perf_counter() - clock, 3), "waited": round(waited, 3)}
-        if validation and validation.due(run.step, config.steps):
-            record["jf"] = agreed(validation.score(run.average), device)
-            if run.best is None or record["jf"] > run.best:
-                run.best = record["jf"]
-                _write(out / "best.pt", run)
-        _log(out / "log.jsonl", record, report)
-        if run.step % config.checkpoint_every == 0 or run.step == last:
-            _write(out / "last.pt", run)
-        clock = time.perf_counter()
-    wait_for_all()
-    if validation and (out / "best.pt").exists():
-        load_run(out / "best.pt", run, config)
-    run.average.eval()
-    return run.average
+    return DistributedDataParallel(unroll) if world_size() > 1 else unroll
+
+
+def _set_up_step(config: TrainingConfig, run: Run) -> Settings:
+    """Learning rates, modes and random numbers of the step to come, and what else steers it."""
+    settings = run.curriculum.settings(run.step)
+    for group in run.optimizer.param_groups:
+        group["lr"] = config.learning_rate * settings.rate * group["share"]
+    run.model.train()
+    if config.freeze_backbone:
+        for part in run.model.backbones():
+            freeze_norms(part)
+    if settings.freeze:
+        freeze_norms(run.model)
+    # A network's own random choices are the step's: alike in every process, and on resuming.
+    torch.manual_seed(_step_seed(config.seed, run.step))
+    return settings
+
+
+def _diverged(out: Path, run: Run, what: str) -> HS2SError:
+    """What to raise where a run cannot go on; its weights are saved if they are finite."""
+    if is_finite(run):
+        _write(out / "last.pt", run)
+    kept = f"{out / 'last.pt'} holds" if (out / "last.pt").exists() else "no checkpoint has"
+    return HS2SError(
+        f"after step {run.step} {what}, so training cannot go on; {kept} the last finite weights. "
+        "Lower learning_rate or clip_norm, or use precision float32, and start anew"
+    )
 
 
 def _start(config: TrainingConfig, device: torch.device, initialise: bool) -> Run:
@@ -199,5 +256,8 @@ def _log(path: Path, record: Record, report: Callable[[Record], None] | None) ->
 
 
 def _write(path: Path, run: Run) -> None:
+    """Save a run, if it is worth keeping."""
+    if not is_finite(run):
+        raise _diverged(path.parent, run, "weights are not finite")
     if rank() == 0:
         save_run(path, run)

@@ -1,4 +1,4 @@
-"""Losses of one step (paper section 3.4, eq. 11 and 12, and the authors' code).
+"""Losses of one step (paper eq. 11 and 12, and the authors' code; docs/method.md).
 
 Logits and targets are (B, 1, H, W); targets are float in [0, 1]. Every loss is a scalar and
 is pooled over the batch of all processes of a run, so that several small batches train
@@ -7,12 +7,15 @@ as one large one does.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hs2s_core.checked import Checked, setting
+from hs2s_core.errors import InvalidConfig
 from hs2s_core.models.base import StepOutput
 from hs2s_core.training.processes import pooled
 
@@ -25,20 +28,33 @@ HARD_SHARE = 0.15
 
 
 @dataclass(frozen=True)
-class LossWeights:
+class LossWeights(Checked):
     """How much each term counts; a weight of 0 skips the term."""
 
-    balanced_bce: float = 0.0
-    log_iou: float = 0.0
-    border: float = 0.0
-    bce: float = 0.0
-    hard_bce: float = 0.0
-    iou: float = 0.0
-    match: float = 0.0
-    flow: float = 0.0
+    balanced_bce: float = setting(0.0, least=0)
+    """Class-balanced cross entropy (paper eq. 12)."""
+    log_iou: float = setting(0.0, least=0)
+    """Minus the logarithm of the soft IoU of the whole batch (authors' code)."""
+    border: float = setting(0.0, least=0)
+    """Cross entropy of the border classes (paper eq. 11)."""
+    bce: float = setting(0.0, least=0)
+    """Plain cross entropy."""
+    hard_bce: float = setting(0.0, least=0)
+    """Cross entropy of each object's hardest 15 % of pixels."""
+    iou: float = setting(0.0, least=0)
+    """One minus the soft IoU of each object."""
+    match: float = setting(0.0, least=0)
+    """Cross entropy of the masks that matching alone transports (lite networks)."""
+    flow: float = setting(0.0, least=0)
     """Photometric loss of the predicted flow (paper eq. 13)."""
-    flow_smooth: float = 0.0
+    flow_smooth: float = setting(0.0, least=0)
     """Smoothness of the predicted flow, which the paper does not have."""
+
+    def __post_init__(self) -> None:
+        """Besides the fields' own limits: something is learned."""
+        super().__post_init__()
+        if not any(dataclasses.astuple(self)):
+            raise InvalidConfig("all losses are 0, so nothing would be learned")
 
 
 LOSS_PRESETS: dict[str, LossWeights] = {

@@ -23,6 +23,7 @@ from hs2s_core.data.synthesis import Clip
 from hs2s_core.errors import HS2SError
 from hs2s_core.media.masks import check_prompt
 from hs2s_core.models.base import VideoSegmenter
+from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.inputs import network_size
 from hs2s_core.training.batches import ClipItems, collate
 from hs2s_core.training.config import Stage
@@ -72,7 +73,7 @@ def adapt(
     adapted = copy.deepcopy(model).train()
     freeze_norms(adapted)
     device = next(adapted.parameters()).device
-    losses = LOSS_PRESETS["lite" if config.system == "lite" else "authors"]
+    losses = LOSS_PRESETS["lite" if isinstance(config, LiteConfig) else "authors"]
     unroll = Unroll(adapted, losses, detach=True)
     optimizer = torch.optim.Adam(adapted.parameters(), learning_rate)
     for step in range(steps):

@@ -44,13 +44,13 @@ class _Sum(torch.autograd.Function):
         return _Sum.forward(ctx, gradients[0])
 
 
-def agreed(value: float, device: torch.device) -> float:
-    """Process 0's ``value``, on every process: what decides must decide alike everywhere."""
+def agreed(device: torch.device, *values: float) -> list[float]:
+    """Process 0's ``values``, on every process: what decides must decide alike everywhere."""
     if world_size() == 1:
-        return value
-    shared = torch.tensor(value, dtype=torch.float64, device=device)
+        return list(values)
+    shared = torch.tensor(values, dtype=torch.float64, device=device)
     dist.broadcast(shared, 0)
-    return shared.item()
+    return [float(value) for value in shared]
 
 
 def wait_for_all() -> None:

@@ -6,11 +6,12 @@ What :func:`paper_recipe` does, and where each part is from (docs/method.md):
   sampling up to a chance of 0.5; ImageNet start of the encoders.
 * authors' code: 750 epochs; an epoch is as many clips as there are (video, object) pairs, and a
   clip shows one object; 5 to 10 predictions in consecutive annotated frames; 256 x 448; flip,
-  rotation, scale and shear, one draw a clip; 0.6 balanced cross entropy + 0.2 soft IoU + 0.2
-  border classes, mean over steps.
-* our decision: one clip length per step; "stable" as a detector, and a second one before the
-  decay; batch norms frozen after two thirds; sampling drawn per object and step; gradients clipped
-  to norm 10; translation by up to 10 % of the size (0.1 pixels in the code).
+  rotation and scale, one draw a clip; 0.6 balanced cross entropy + 0.2 soft IoU + 0.2 border
+  classes, mean over steps.
+* our decision: "stable" as a detector, and a second one before the decay; batch norms frozen after
+  two thirds; sampling drawn per object and step; gradients clipped to norm 10; one length drawn for
+  all clips of a step (the code cuts a batch to its shortest clip); shear by up to 10 degrees and
+  translation by up to 10 % of the size (0.1 degrees and 0.1 pixels in the code).
 
 What still differs from all of them, by our decision:
 
@@ -29,8 +30,9 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from hs2s_core.config import preset
 from hs2s_core.errors import InvalidConfig, InvalidDataset
+from hs2s_core.models.config import LiteConfig
+from hs2s_core.models.presets import preset
 from hs2s_core.models.pretrained import choose_backbone
 from hs2s_core.training.config import DataConfig, FolderConfig, Stage, TrainingConfig
 from hs2s_core.training.curriculum import Schedule
@@ -93,9 +95,9 @@ def paper_recipe(
     if losses not in LOSSES:
         raise InvalidConfig(f"no losses {losses!r}; expected one of {', '.join(LOSSES)}")
     model = preset(name)
-    lite = model.system == "lite"
+    lite = isinstance(model, LiteConfig)
     if divisor > 1:
-        model = model.scaled(divisor)
+        model = preset(f"{name}/{divisor}")
     if size is not None:
         model = replace(model, input_size=size)
     backbone = choose_backbone(model, pretrained_backbone)
@@ -121,7 +123,7 @@ def paper_recipe(
             ),
         ),
         losses=LOSS_PRESETS["lite" if lite else losses],
-        schedule=Schedule(schedule, steps_per_epoch=epoch, sampling_top=0.5),
+        schedule=Schedule(schedule, steps_per_epoch=epoch),
         seed=seed,
         learning_rate=LEARNING_RATE,
         weight_decay=0.0,

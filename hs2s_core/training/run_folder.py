@@ -12,7 +12,7 @@ from hs2s_core.training.config import TrainingConfig
 
 NOTE = "run.json"
 # What may change when a run goes on: where data lies and how it is read, not what is learned.
-_FREE = {"checkpoint_every"}
+_FREE = {"checkpoint_minutes"}
 _FREE_DATA = {"root", "splits", "workers", "cache"}
 
 
@@ -58,3 +58,15 @@ def describe_run(config: TrainingConfig) -> dict[str, Any]:
     kept = {key: value for key, value in values.items() if key not in _FREE}
     described: dict[str, Any] = json.loads(json.dumps(kept, default=lambda path: path.name))
     return described
+
+
+def cut_log(path: Path, step: int) -> None:
+    """Leave in a run's log the steps that its checkpoint has; those after it are done again."""
+    if not path.exists():
+        return
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+    if len(kept) < len(lines):
+        part = path.with_suffix(".part")
+        part.write_text("".join(kept))
+        part.replace(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from hs2s_core.data.clips import ClipSet, FolderVideo, LabelledVideo
 from hs2s_core.data.folders import open_folder
@@ -14,15 +15,21 @@ from hs2s_core.data.synthesis import Synthesizer
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import InvalidConfig, InvalidDataset
 from hs2s_core.training.batches import ClipSource, Mixture
-from hs2s_core.training.config import DataConfig, FolderConfig
+from hs2s_core.training.config import DataConfig, FolderConfig, Stage, ValidationConfig
 
 
-def clip_source(config: DataConfig, videos: Iterable[LabelledVideo] = ()) -> ClipSource:
+def clip_source(
+    config: DataConfig, videos: Iterable[LabelledVideo] = (), stages: Sequence[Stage] = ()
+) -> ClipSource:
     """Synthetic clips from stills, clips from labelled videos, or a mixture of both.
 
     ``videos`` are further labelled videos, for example of a FiftyOne view; they share the draws
     equally with those of each folder. Within a folder each video has the same share or, with
     augmentation ``paper``, each object.
+
+    Raises:
+        InvalidConfig: nothing to draw from, or only videos shorter than the clips of ``stages``.
+        InvalidDataset: data that cannot be read, or that show no object.
     """
     splits = read_splits(config.splits) if config.splits else {}
     sources: list[ClipSource] = []
@@ -31,16 +38,64 @@ def clip_source(config: DataConfig, videos: Iterable[LabelledVideo] = ()) -> Cli
     real = config.real if labelled else 0.0
     if config.stills and real < 1:
         if config.root is None:
-            raise InvalidConfig("[data] has stills but no root; set root to the folder they are in")
+            raise InvalidConfig(
+                "[data] has stills but no root; set root to the folder they are in, on the command "
+                "line with --root"
+            )
         stills = StillSet(config.root, config.stills, splits.get("train_stills"), config.cache)
         sources.append(Synthesizer(stills))
         shares.append(1 - real)
     if labelled and real > 0:
+        _check_lengths(labelled, stages)
         sources.append(ClipSet(labelled, weights, config.augmentation))
         shares.append(real)
     if not sources:
-        raise InvalidConfig("no training data: set [data] stills, or folders with real > 0")
+        raise InvalidConfig(
+            "no training data: set [data] stills, or folders with real > 0 and with videos that "
+            "[validation] does not score"
+        )
     return sources[0] if len(sources) == 1 else Mixture(sources, shares)
+
+
+def _check_lengths(videos: list[LabelledVideo], stages: Sequence[Stage]) -> None:
+    """Refuse clips longer than every video, which could only be drawn from stills."""
+    longest = max(map(len, videos))
+    for number, stage in enumerate(stages, start=1):
+        if stage.frames > longest:
+            raise InvalidConfig(
+                f"stage {number}: clips of {stage.frames} frames, but no video has more than "
+                f"{longest} labelled ones; take shorter clips or longer videos, or set real to 0"
+            )
+
+
+def set_apart(
+    data: DataConfig, validation: ValidationConfig | None
+) -> tuple[DataConfig, ValidationConfig | None]:
+    """What to train on and what to score on, without any video in both."""
+    if validation is None:
+        return data, None
+    scored = list(validation.folders)
+    splits = read_splits(data.splits) if data.splits else {}
+    if validation.hold_out:
+        for folder in data.folders:
+            videos = folder_videos(folder, splits.get("train_video"))
+            held = hold_out(videos, number=validation.hold_out)
+            scored.append(take(folder, held))
+    taken: dict[Path, set[str]] = {}
+    for folder in scored:
+        names = {video.name for video in folder_videos(folder, splits.get("dev_video"))}
+        taken.setdefault(folder.path.resolve(), set()).update(names)
+    kept = []
+    for folder in data.folders:
+        names = taken.get(folder.path.resolve(), set())
+        own = [video.name for video in folder_videos(folder, splits.get("train_video"))]
+        left = tuple(name for name in own if name not in names)
+        if len(left) == len(own):
+            kept.append(folder)
+        elif left:
+            kept.append(take(folder, left))
+    data = dataclasses.replace(data, folders=tuple(kept))
+    return data, dataclasses.replace(validation, folders=tuple(scored), hold_out=0)
 
 
 def folder_videos(
@@ -55,25 +110,31 @@ def folder_videos(
     return [folder.video(name) for name in wanted]
 
 
-def hold_out_of(folder: FolderConfig) -> tuple[FolderConfig, FolderConfig]:
+def hold_out_of(
+    folder: FolderConfig, number: int | None = None
+) -> tuple[FolderConfig, FolderConfig]:
     """A folder's videos to train on, and those a fixed hash of their names holds out of it.
+
+    These are ``number`` of them or, if not given, a tenth of the long ones.
 
     Raises:
         InvalidDataset: nothing is held out, or nothing is left.
     """
     videos = folder_videos(folder)
-    held = hold_out(videos)
+    held = hold_out(videos, number=number)
     kept = sorted({video.name for video in videos} - set(held))
     if not held or not kept:
         raise InvalidDataset(
             f"{folder.path}: of {len(videos)} videos {len(held)} are held out; a tenth of those "
             f"with more than {LONGER_THAN} annotated frames would be, by a hash of their names. "
-            "Choose the videos to score on by hand: as [validation] of a run in a file (--config)"
+            "Say which to score on, or how many: --validation VIDEO ... or --validation NUMBER"
         )
-    return (
-        dataclasses.replace(folder, names=tuple(kept)),
-        dataclasses.replace(folder, names=tuple(held)),
-    )
+    return take(folder, kept), take(folder, held)
+
+
+def take(folder: FolderConfig, names: Iterable[str]) -> FolderConfig:
+    """Some videos of a folder."""
+    return dataclasses.replace(folder, names=tuple(names))
 
 
 def count_objects(folder: FolderConfig) -> tuple[int, int]:
@@ -95,6 +156,11 @@ def _labelled(
     weights: list[float] = []
     for folder in config.folders:
         found = [FolderVideo(video) for video in folder_videos(folder, names)]
+        if found and not any(video.shows_objects for video in found):
+            raise InvalidDataset(
+                f"{folder.path}: no mask of its {len(found)} videos shows an object; expected id "
+                "maps with ids above 0"
+            )
         by_object = config.augmentation == "paper"
         parts = [video.count_objects() if by_object else 1 for video in found]
         videos += found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from statistics import fmean
 
 from hs2s_core.data.splits import read_splits
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import InvalidConfig
-from hs2s_core.evaluation.methods import score_video
+from hs2s_core.evaluation.methods import Method, score_video
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.propagation import propagate
 from hs2s_core.training.config import DataConfig, ValidationConfig
@@ -50,14 +51,17 @@ class Validation:
         model.eval()
         scores = []
         for video in self.videos:
-            table = score_video(
-                partial(propagate, model, direction="forward"), video, frames=self.config.frames
-            )
+            table = score_video(scored_whole(model), video, frames=self.config.frames)
             overall = table.summary().overall
             if overall is not None:
                 scores.append(overall.jf)
         model.train(training)
         return fmean(scores)
+
+
+def scored_whole(model: VideoSegmenter) -> Method:
+    """Propagation by ``model`` as it is scored: one that reads ahead sees the whole video."""
+    return partial(propagate, model, chunk=sys.maxsize, direction="forward")
 
 
 def _can_be_scored(video: VosVideo, frames: int) -> bool:

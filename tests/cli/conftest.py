@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from hs2s_core.cli import main
-from hs2s_core.config import preset
 from hs2s_core.media.masks import write_id_map
 from hs2s_core.models import build_model
+from hs2s_core.models.presets import preset
 from hs2s_core.weights import save_weights
 
 SIZE = (64, 96)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from hs2s_core.commands.progress import Meter, Progress, reporting
 from hs2s_core.errors import HS2SError
+from hs2s_core.progress import Meter, Progress, reporting
 
 
 class Terminal(io.StringIO):

@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 
 from hs2s_core.cli import main
-from hs2s_core.config import preset
 from hs2s_core.media.encode import VideoWriter
 from hs2s_core.media.frames import ImageFrames, open_frames
 from hs2s_core.media.masks import read_id_map, write_id_map
 from hs2s_core.media.overlay import draw_masks
 from hs2s_core.models import build_model
+from hs2s_core.models.presets import preset
 from hs2s_core.prompts import Prompts
 from hs2s_core.propagation import propagate
 from hs2s_core.weights import load_model, save_weights

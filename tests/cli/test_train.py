@@ -16,7 +16,7 @@ from .conftest import Run
 
 CONFIG = """
 seed = {seed}
-checkpoint_every = 1
+checkpoint_minutes = 0
 
 [model]
 preset = "hs2s-lite"
@@ -90,7 +90,7 @@ def test_another_run_is_not_continued(config: Path, run: Run, tmp_path: Path) ->
     # Where data lies and how it is read may change.
     (tmp_path / "data").rename(tmp_path / "elsewhere")
     moved = CONFIG.format(seed=0).replace('"data"', '"elsewhere"')
-    config.write_text(moved.replace("checkpoint_every = 1", "checkpoint_every = 9"))
+    config.write_text(moved.replace("checkpoint_minutes = 0", "checkpoint_minutes = 9"))
     assert run(*words)[0] == 0
     json.loads((tmp_path / "run" / "run.json").read_text())
 
@@ -100,7 +100,7 @@ def test_another_run_is_not_continued(config: Path, run: Run, tmp_path: Path) ->
     [
         ("seed = = 1", "TOML"),
         ("seed = 1", "expected [model], [data] and [[stages]]"),
-        ("model = 1\ndata = 2\nstages = 3", "not a training run"),
+        ("model = 1\ndata = 2\nstages = 3", "[model] is 1; expected a table of settings"),
         (CONFIG.format(seed=0) + "speed = 9", "unknown settings ['speed']"),
         (CONFIG.format(seed=0).replace('"data"', '"nowhere"'), "nowhere; set the paths"),
         (CONFIG.format(seed=0).replace('"hs2s-lite"', '"hs3s"'), "no preset 'hs3s'"),

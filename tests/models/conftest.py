@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from hs2s_core.authors import our_name
-from hs2s_core.config import PRESETS
 from hs2s_core.models import VideoSegmenter
+from hs2s_core.models.presets import PRESETS
 from hs2s_core.weights import fill_model
 
 PARITY = Path(__file__).resolve().parents[1] / "data" / "parity"

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from hs2s_core.config import FUSIONS, MEMORIES, ModelConfig
 from hs2s_core.models import build_model
+from hs2s_core.models.config import FUSIONS, MEMORIES, ModelConfig
 
 from .test_contract import clip, unroll, zeros
 from .tiny import tiny
@@ -59,7 +59,7 @@ def count_parameters(config: ModelConfig) -> int:
 def test_all_are_built_of_the_parts_they_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """On meta tensors. What a memory costs does not depend on the other parts, and so on."""
     # Meta tensors have no values, but drawing them takes most of the time.
-    monkeypatch.setattr("hs2s_core.models.hs2s.initialise", lambda *_: None)
+    monkeypatch.setattr("hs2s_core.models.paper.hs2s.initialise", lambda *_: None)
     monkeypatch.setattr("torch.nn.Conv2d.reset_parameters", lambda _: None)
     counts = {tuple(parts.values()): count_parameters(config_of(parts)) for parts in ALL}
     assert len(counts) == 216

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from hs2s_core.config import PRESETS
 from hs2s_core.models import State, VideoSegmenter, build_model
 from hs2s_core.models.base import join_states, map_tree, select_objects
+from hs2s_core.models.presets import PRESETS
 from hs2s_core.weights import load_model, save_weights
 
 from .tiny import tiny, trained_like

@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hs2s_core.config import PRESETS, ModelConfig
+from hs2s_core.models.config import ModelConfig
 from hs2s_core.models.costs import count_costs
-from hs2s_core.models.encoders import build_encoder
+from hs2s_core.models.paper.build import build_encoder
+from hs2s_core.models.presets import PRESETS
 
-# Method spec section 8, every row: parameters in M; multiply-adds in G of one step at 256 x 448,
+# The design of every row: parameters in M; multiply-adds in G of one step at 256 x 448,
 # of which the encoders, of which the rest; "training" is what a training step adds.
 ROWS: list[dict[str, Any]] = json.loads(
     (Path(__file__).resolve().parents[1] / "data" / "costs.json").read_text()

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hs2s_core.config import PRESETS
 from hs2s_core.models import State, VideoSegmenter, build_model
+from hs2s_core.models.presets import PRESETS
 
 from .test_contract import clip, zeros
 from .tiny import tiny

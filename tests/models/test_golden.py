@@ -17,9 +17,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from hs2s_core.config import PRESETS
 from hs2s_core.models import build_model
 from hs2s_core.models.layers import CLOSING_NORMS
+from hs2s_core.models.presets import PRESETS
 
 from .tiny import tiny
 

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import torch
 
-from hs2s_core.config import PRESETS, ModelConfig, preset
 from hs2s_core.errors import HS2SError, InvalidConfig
 from hs2s_core.models import build_model
-from hs2s_core.models.axial import PositionSensitiveAttention
-from hs2s_core.models.encoders import build_encoder
-from hs2s_core.models.flow import RAFTHead, warp
-from hs2s_core.models.fusion import AxialAttention, CosineSimilarity
+from hs2s_core.models.config import config_from_dict
+from hs2s_core.models.paper.axial import PositionSensitiveAttention
+from hs2s_core.models.paper.build import build_encoder
+from hs2s_core.models.paper.flow import RAFTHead, warp
+from hs2s_core.models.paper.fusion import AxialAttention, CosineSimilarity
+from hs2s_core.models.presets import PRESETS, preset
 
 from .tiny import tiny
 
@@ -54,22 +55,22 @@ def test_encoders_without_mask_leave_the_shared_stem_alone() -> None:
         ("s2s", {"references": ("first",)}, "what HS2S adds"),
         ("s2s", {"flow": True}, "reference encoder"),
         ("hs2s", {"references": ()}, "at least one"),
-        ("hs2s", {"references": ("last",)}, "first, previous"),
+        ("hs2s", {"references": ("last",)}, "'first' or 'previous'"),
         ("hs2s", {"references": ("first",), "flow": True}, "'previous'"),
         ("hs2s", {"skip_memory_s8": True}, "belong to system 's2s'"),
         ("bi-hs2s", {"skips": False}, "belong to system 's2s'"),
-        ("hs2s", {"encoder": "small"}, "belong to system 'lite'"),
+        ("hs2s", {"encoder": "small"}, "encoder is 'small'; expected 'resnet50' or"),
         ("hs2s-lite", {"fusion": "axial_attention"}, "expected 'matching'"),
         ("hs2s-lite", {"match_stride": 4}, "expected 8 or 16"),
         ("hs2s", {"encoder": "resnet18"}, "resnet50"),
         ("hs2s-axial", {"backbone_width": 8}, "16 divides"),
         ("hs2s-attention", {"fusion_width": 12}, "8 divides"),
-        ("hs2s", {"init": "zeros"}, "fan_out, fan_in"),
-        ("hs2s", {"width": 0}, "above 0"),
-        ("hs2s", {"width": "1024"}, "type int"),
-        ("hs2s", {"border": 1}, "type bool"),
-        ("hs2s", {"input_size": (256,)}, "height, width"),
-        ("hs2s", {"input_size": (256, -1)}, "above 0"),
+        ("hs2s", {"init": "zeros"}, "'fan_out' or 'fan_in'"),
+        ("hs2s", {"width": 0}, "at least 1"),
+        ("hs2s", {"width": "1024"}, "a whole number"),
+        ("hs2s", {"border": 1}, "true or false"),
+        ("hs2s", {"input_size": (256,)}, "two whole numbers"),
+        ("hs2s", {"input_size": (256, -1)}, "at least 1"),
     ],
 )
 def test_what_cannot_be_built_is_refused(name: str, change: dict[str, Any], why: str) -> None:
@@ -79,7 +80,7 @@ def test_what_cannot_be_built_is_refused(name: str, change: dict[str, Any], why:
 
 def test_configs_survive_their_dictionary() -> None:
     for config in PRESETS.values():
-        assert ModelConfig.from_dict(config.to_dict()) == config
+        assert config_from_dict(config.to_dict()) == config
 
 
 def test_presets_scale_by_name() -> None:

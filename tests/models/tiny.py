@@ -6,8 +6,9 @@ import dataclasses
 
 from torch import nn
 
-from hs2s_core.config import PRESETS, ModelConfig
 from hs2s_core.models import VideoSegmenter, build_model
+from hs2s_core.models.config import ModelConfig
+from hs2s_core.models.presets import PRESETS
 
 
 def tiny(name: str) -> ModelConfig:

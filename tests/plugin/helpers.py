@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hs2s_core.config import preset
 from hs2s_core.models import build_model
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
+from hs2s_core.models.presets import preset
 
 SIZE = (64, 96)
 """(H, W) of the test videos, and of the network's input: nothing gets resized."""

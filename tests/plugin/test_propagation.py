@@ -13,9 +13,9 @@ import pytest
 import torch
 
 import hs2s_fiftyone.writer
-from hs2s_core.config import preset
 from hs2s_core.errors import HS2SError
 from hs2s_core.models import build_model
+from hs2s_core.models.presets import preset
 from hs2s_core.weights import load_model
 from hs2s_fiftyone.checks import Settings
 from hs2s_fiftyone.labels import frame_masks

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from hs2s_core.config import preset
 from hs2s_core.data.clips import ClipSet
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.models import build_model
+from hs2s_core.models.presets import preset
 from hs2s_core.training.config import DataConfig, Stage, TrainingConfig
 from hs2s_core.training.loop import train
 from hs2s_core.training.losses import LOSS_PRESETS

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from hs2s_core.config import PRESETS
 from hs2s_core.errors import HS2SError, InvalidMask
 from hs2s_core.models import build_model
+from hs2s_core.models.presets import PRESETS
 from hs2s_core.prompts import Prompts
 from hs2s_core.propagation import FrameResult, propagate
 from hs2s_core.propagation.engine import Engine

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from hs2s_core.config import PRESETS
 from hs2s_core.errors import HS2SError, InvalidMask
 from hs2s_core.media.masks import object_ids, read_id_map, write_id_map
 from hs2s_core.models import build_model
 from hs2s_core.models.base import VideoSegmenter
+from hs2s_core.models.presets import PRESETS
 from hs2s_core.propagation import Propagator, propagate
 from hs2s_core.propagation.network import NetworkEngine
 

@@ -16,7 +16,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hs2s_core.config import PRESETS
+from hs2s_core.models.presets import PRESETS
 from hs2s_core.errors import HS2SError
 from hs2s_core.models import build_model
 from hs2s_core.prompts import Prompt, Prompts

@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from hs2s_core.config import PRESETS
 from hs2s_core.models import build_model
+from hs2s_core.models.presets import PRESETS
 from hs2s_core.propagation import Propagator, Snapshot
 
 SIDE = 64

@@ -11,7 +11,7 @@ from PIL import Image
 CONFIG = """
 seed = {seed}
 learning_rate = 1e-3
-checkpoint_every = 3
+checkpoint_minutes = 0
 
 [model]
 preset = "hs2s-lite"
@@ -25,7 +25,6 @@ workers = {workers}
 
 [schedule]
 warmup = 4
-steps_per_epoch = 2
 
 [[stages]]
 steps = 3

@@ -8,21 +8,25 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from hs2s_core.commands import ablate
-from hs2s_core.config import PRESETS, preset
 from hs2s_core.data.folders import open_folder
 from hs2s_core.data.holdout import hold_out
 from hs2s_core.errors import HS2SError
+from hs2s_core.models import build_model
+from hs2s_core.models.presets import PRESETS, preset
 from hs2s_core.training.ablation import _row_config, check_rows, format_tables, row_configs
-from hs2s_core.training.config import Stage, read_config
 from hs2s_core.training.paper_tables import SCORES, TABLES, find_tables
+from hs2s_core.training.run_file import read_config
+from hs2s_core.training.validation import scored_whole
+from tests.models.tiny import tiny
 
 VALIDATION = """
 [validation]
-folders = [{ path = "data/videos" }]
+folders = [{ path = "videos" }]
 """
 
 
@@ -102,16 +106,13 @@ def test_rows_share_all_but_their_parts(write_config: Callable[..., Path]) -> No
 
 
 def test_rows_are_checked_before_they_are_trained(write_config: Callable[..., Path]) -> None:
-    """The flow head needs 64 pixels a side; which row it is, is told."""
-    recipe = read_config(write_config(8))
-    small = dataclasses.replace(recipe, stages=(Stage(1, (48, 48), 3, 1),))
-    for name, fits in (("s2s-star", True), ("raft-hs2s", False)):
-        rows = {name: _row_config(small, name, 32)}
-        if fits:
-            check_rows(rows)
-            continue
-        with pytest.raises(HS2SError, match=r"row raft-hs2s cannot be trained: .*64"):
-            check_rows(rows)
+    """Here for the file that its encoder should start from; which row it is, is told."""
+    recipe = dataclasses.replace(
+        read_config(write_config(8)), pretrained_backbone="nowhere.pth", model=preset("hs2s/32")
+    )
+    check_rows({"hs2s-lite": _row_config(recipe, "hs2s-lite", 32)})
+    with pytest.raises(HS2SError, match=r"row s2s-star: no backbone weights file 'nowhere\.pth'"):
+        check_rows({"s2s-star": _row_config(recipe, "s2s-star", 32)})
     with pytest.raises(HS2SError, match="row s2s-star: cannot divide widths by 3"):
         row_configs(find_tables(["2a"]), recipe, 3)
 
@@ -120,3 +121,22 @@ def test_missing_scores_are_dashes() -> None:
     text = format_tables(find_tables(["1"]), {"hs2s": {"J": 0.5, "F": 0.25, "J&F": 0.375}}, "x")
     assert "| HS2S | 73.6 | 58.5 | 77.4 | 66.0 | 68.9 | 50.0 | 25.0 | 37.5 |" in text
     assert "| S2S* | - | - | - | - | - | - | - | - |" in text
+
+
+def test_networks_that_read_ahead_are_scored_on_whole_videos() -> None:
+    """They are trained on whole clips; 20 frames would be two chunks of propagation's 16."""
+    model = build_model(tiny("bi-hs2s")).eval()
+    frames = np.zeros((20, 64, 64, 3), np.uint8)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[8:40, 8:40] = 1
+    seen = []
+    unchanged = model.look_ahead
+
+    def look_ahead(features: list[object], *others: object) -> object:
+        seen.append(len(features))
+        return unchanged(features, *others)  # type: ignore[arg-type]
+
+    model.look_ahead = look_ahead  # type: ignore[method-assign, assignment]
+    results = list(scored_whole(model)(frames, {0: {1: mask > 0}}))
+    assert len(results) == 20
+    assert max(seen) >= 19

@@ -21,8 +21,8 @@ class Noise:
 
 
 STAGES = [
-    Stage(steps=8, size=(16, 16), frames=7, clips=4, frames_from=2),
-    Stage(steps=4, size=(16, 32), frames=6, clips=2, frames_from=3, grow_every=2),
+    Stage(steps=8, size=(64, 64), frames=7, clips=4, frames_from=2),
+    Stage(steps=4, size=(64, 96), frames=6, clips=2, frames_from=3, grow_every=2),
 ]
 
 
@@ -54,7 +54,7 @@ def test_workers_change_nothing() -> None:
 
 def test_the_clips_of_a_step_share_one_evenly_drawn_length() -> None:
     """Cut to its shortest clip, as the authors do it, a step would nearly always be short."""
-    stage = Stage(steps=300, size=(16, 16), frames=10, clips=8, frames_from=6)
+    stage = Stage(steps=300, size=(64, 64), frames=10, clips=8, frames_from=6)
     items = ClipItems(Noise(), (stage,), 1, seed=5)
     assert len({len(items[index].frames) for index in range(8)}) == 1
     counts = np.bincount([len(items[8 * step].frames) for step in range(300)], minlength=11)
@@ -64,7 +64,7 @@ def test_the_clips_of_a_step_share_one_evenly_drawn_length() -> None:
 
 def test_clips_grow() -> None:
     """The limit of the length rises by one every ``grow_every`` steps and stops at ``frames``."""
-    stage = Stage(steps=1000, size=(16, 16), frames=11, clips=1, frames_from=6, grow_every=10)
+    stage = Stage(steps=1000, size=(64, 64), frames=11, clips=1, frames_from=6, grow_every=10)
     rng = np.random.default_rng(0)
 
     def lengths(step: int, stage: Stage = stage) -> set[int]:
@@ -74,9 +74,9 @@ def test_clips_grow() -> None:
     assert lengths(10) == {6, 7}
     assert lengths(49) == {6, 7, 8, 9, 10}
     assert lengths(50) == lengths(999) == {6, 7, 8, 9, 10, 11}
-    at_once = Stage(steps=1, size=(16, 16), frames=8, clips=1, frames_from=6)
+    at_once = Stage(steps=1, size=(64, 64), frames=8, clips=1, frames_from=6)
     assert lengths(0, at_once) == {6, 7, 8}
-    fixed = Stage(steps=1, size=(16, 16), frames=8, clips=1)
+    fixed = Stage(steps=1, size=(64, 64), frames=8, clips=1)
     assert lengths(0, fixed) == {8}
 
 

@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from hs2s_core.config import PRESETS, preset
 from hs2s_core.errors import InvalidConfig
 from hs2s_core.models import build_model
-from hs2s_core.models.flow import RAFTHead
+from hs2s_core.models.paper.flow import RAFTHead
+from hs2s_core.models.presets import PRESETS, preset
 from hs2s_core.training.batches import ClipItems, batches, collate
-from hs2s_core.training.config import FolderConfig, Stage, ValidationConfig, read_config
+from hs2s_core.training.config import FolderConfig, Stage, ValidationConfig
 from hs2s_core.training.curriculum import Schedule
 from hs2s_core.training.loop import Record, train
 from hs2s_core.training.losses import LOSS_PRESETS
+from hs2s_core.training.run_file import read_config
 from hs2s_core.training.sources import clip_source
 from hs2s_core.training.unroll import Unroll
 from hs2s_core.training.validation import Validation
@@ -73,7 +74,7 @@ def test_twenty_steps_equal_ten_and_ten(
         losses=LOSS_PRESETS["lite" if name == "hs2s-lite" else "authors"],
         schedule=Schedule("cosine", sampling_start=0.2, sampling_end=0.7, freeze=0.8),
         stages=(Stage(steps=20, size=(64, 64), frames=3, clips=1, frames_from=2),),
-        checkpoint_every=10,
+        checkpoint_minutes=0,
     )
     (tmp_path / "b").mkdir()
 
@@ -123,7 +124,7 @@ def test_the_best_model_is_kept_and_returned(
     assert (last["step"], last["best"]) == (6, 0.5)
 
 
-def test_validation_scores_labelled_videos(write_config: Write) -> None:
+def test_validation_scores_labelled_videos(write_config: Write, tmp_path: Path) -> None:
     """A share of 1, the same each time, from the first frames only; the mode stays as it was."""
     config = read_config(write_config())
     folder = FolderConfig(write_config().parent / "data/videos")
@@ -136,10 +137,15 @@ def test_validation_scores_labelled_videos(write_config: Write) -> None:
     assert validation.score(model) == score
     due = [step for step in range(1, 13) if validation.due(step, 12)]
     assert due == [5, 10, 12]
+    first_only = FolderConfig(tmp_path)
+    for kind, suffix in (("JPEGImages", "jpg"), ("Annotations", "png")):
+        shutil.copytree(folder.path / kind, tmp_path / kind)
+        for later in list((tmp_path / kind / "one").glob(f"*.{suffix}"))[1:]:
+            later.unlink()
     with pytest.raises(InvalidConfig, match="none of the 1 validation videos can be scored"):
-        Validation(ValidationConfig((folder,), every=5, frames=1), config.data)
-    with pytest.raises(InvalidConfig, match="none of the 0 validation videos"):
-        Validation(ValidationConfig((), every=5), config.data)
+        Validation(ValidationConfig((first_only,), every=5), config.data)
+    with pytest.raises(InvalidConfig, match="no videos to score on"):
+        ValidationConfig(every=5)
 
 
 def test_seeds_decide_and_workers_do_not(write_config: Write) -> None:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from hs2s_core.config import PRESETS
 from hs2s_core.models import build_model
+from hs2s_core.models.presets import PRESETS
 from hs2s_core.training.norms import freeze_norms, kept_statistics
 from tests.models.tiny import tiny
 

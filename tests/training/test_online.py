@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from hs2s_core.config import PRESETS
 from hs2s_core.errors import HS2SError, InvalidMask
 from hs2s_core.models import build_model
+from hs2s_core.models.presets import PRESETS
 from hs2s_core.training.batches import ClipItems, collate
 from hs2s_core.training.config import Stage
 from hs2s_core.training.losses import LOSS_PRESETS

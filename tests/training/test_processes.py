@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from hs2s_core.models import build_model
-from hs2s_core.training.config import read_config
 from hs2s_core.training.loop import train
+from hs2s_core.training.run_file import read_config
 
 COMMON = """
 seed = 3
@@ -68,7 +68,7 @@ SCRIPT = """
 import json, sys, torch
 from pathlib import Path
 from hs2s_core.training import loop
-from hs2s_core.training.config import read_config
+from hs2s_core.training.run_file import read_config
 from hs2s_core.training.curriculum import Curriculum
 from hs2s_core.training.processes import process_group, rank
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hs2s_core.config import PRESETS
 from hs2s_core.errors import InvalidConfig
 from hs2s_core.models import State, StepOutput, VideoSegmenter, build_model
 from hs2s_core.models.inputs import normalise
+from hs2s_core.models.presets import PRESETS
 from hs2s_core.propagation import propagate
 from hs2s_core.training.batches import Batch
 from hs2s_core.training.losses import LOSS_PRESETS, LossWeights, step_loss

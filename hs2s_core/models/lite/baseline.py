@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from hs2s_core.config import ModelConfig
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
+from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.layers import size_of
 from hs2s_core.models.lite.blocks import ConvBlock, JoinedBlock, per_object
 from hs2s_core.models.lite.decoder import LiteDecoder
@@ -26,7 +26,7 @@ class S2SLite(VideoSegmenter):
 
     stride = 16
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: LiteConfig) -> None:
         super().__init__()
         self.config = config
         self.trunk = build_trunk(config)

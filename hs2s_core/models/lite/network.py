@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hs2s_core.config import ModelConfig
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
+from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.layers import size_of
 from hs2s_core.models.lite.blocks import ConvBlock, JoinedBlock, per_object
 from hs2s_core.models.lite.decoder import LiteDecoder
@@ -42,7 +42,9 @@ class HS2SLite(VideoSegmenter):
 
     stride = 16
 
-    def __init__(self, config: ModelConfig) -> None:
+    config: LiteConfig
+
+    def __init__(self, config: LiteConfig) -> None:
         super().__init__()
         self.config = config
         self.trunk = build_trunk(config)
@@ -137,6 +139,6 @@ class HS2SLite(VideoSegmenter):
         return x if factor == 1 else F.avg_pool2d(x, factor, ceil_mode=True)
 
 
-def encoder_channels(config: ModelConfig) -> int:
+def encoder_channels(config: LiteConfig) -> int:
     """Channels that the memory reads."""
     return config.width if config.memory == "deeprnn" else 96

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hs2s_core.config import ModelConfig
+from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.layers import resize, size_of
 from hs2s_core.models.lite.blocks import ConvBlock, ResidualBlock
 from hs2s_core.models.lite.efficientnet import CHANNELS, EfficientNetLite0
@@ -113,7 +113,7 @@ class EfficientNetTrunk(Trunk):
         return (self.body,)
 
 
-def build_trunk(config: ModelConfig) -> Trunk:
+def build_trunk(config: LiteConfig) -> Trunk:
     """The trunk that ``config`` names; with keys where references are compared."""
     kind = EfficientNetTrunk if config.encoder == "efficientnet_lite0" else SmallTrunk
     return kind(config.key_width if config.references else None)

@@ -14,6 +14,8 @@ from hs2s_core.errors import HS2SError
 Record = dict[str, Any]
 SMOOTH = 0.98
 """Share of the past in the seconds per step from which the time left is told."""
+EVERY = 60
+"""Seconds between two lines where they go to a file."""
 _BAR = 20
 _WIDTH = 78
 _MINUTE, _BLINK = 60.0, 0.2
@@ -21,7 +23,7 @@ _MINUTE, _BLINK = 60.0, 0.2
 
 
 class Progress:
-    """One line that stays in place, only where somebody watches; validations are kept.
+    """One line that stays in place; where nobody watches, a line a minute. Validations are kept.
 
     Call it with each step's record (``step``, ``loss``, ``seconds`` and, after a validation,
     ``jf``). The time left is that of training alone, at the smoothed rate of the steps seen.
@@ -32,14 +34,19 @@ class Progress:
         self.stream = sys.stderr if stream is None else stream
         self._seconds = 0.0
         self._weight = 0.0
+        self._said = time.monotonic()
 
     def __call__(self, record: Record) -> None:
         """Show a step."""
         self._seconds = SMOOTH * self._seconds + (1 - SMOOTH) * float(record["seconds"])
         self._weight = SMOOTH * self._weight + (1 - SMOOTH)
+        kept = "jf" in record or record["step"] >= self.steps
         if self.stream.isatty():
-            end = "\n" if "jf" in record or record["step"] >= self.steps else ""
+            end = "\n" if kept else ""
             print(f"\r{self.line(record):<{_WIDTH}}", end=end, file=self.stream, flush=True)
+        elif kept or time.monotonic() - self._said >= EVERY:
+            print(self.line(record), file=self.stream, flush=True)
+            self._said = time.monotonic()
 
     def line(self, record: Record) -> str:
         """The words of a step that was shown."""

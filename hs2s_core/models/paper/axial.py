@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hs2s_core.models.encoders import ConvStemEncoder, Features
+from hs2s_core.models.paper.encoders import ConvStemEncoder, Features
 
 HALF_SPAN = 65
 """Offsets -64..64 have relative positions of their own."""

@@ -13,8 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck
 
-from hs2s_core.config import ModelConfig
-
 
 class Features(NamedTuple):
     """What an encoder makes of B images of (H, W); strides in :attr:`Encoder.strides`."""
@@ -84,7 +82,7 @@ class ResNetEncoder(ConvStemEncoder):
     before the bottleneck.
     """
 
-    image_layers = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.")
+    image_layers: tuple[str, ...] = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.")
 
     def __init__(
         self,
@@ -111,6 +109,8 @@ class ResNetEncoder(ConvStemEncoder):
         )
         context = 4 * width if aspp else 32 * width
         self.aspp = AtrousPyramid(32 * width, context, 16 // output_stride) if aspp else None
+        if aspp:
+            self.image_layers = (*self.image_layers, "aspp.")
         self.reduce = nn.Conv2d(context, out_channels, 1)
         self.reduce_bn = nn.BatchNorm2d(out_channels)
 
@@ -246,27 +246,3 @@ class NarrowSkips(Encoder):
         features: Features = self.inner(stem, mask)
         k4 = self.narrow(features.skips[3]).relu()
         return features._replace(skips=(*features.skips[:3], k4, features.bottleneck))
-
-
-def build_encoder(config: ModelConfig, *, with_mask: bool = True) -> Encoder:
-    """The encoder that ``config`` names, at its widths (paper Table 3)."""
-    encoder = _build_backbone(config, with_mask)
-    return NarrowSkips(encoder, config.skip_width) if config.skip_width else encoder
-
-
-def _build_backbone(config: ModelConfig, with_mask: bool) -> Encoder:
-    name, width, out_channels = config.encoder, config.backbone_width, config.width
-    if name == "vgg16":
-        return VGGEncoder(out_channels, width=width, with_mask=with_mask)
-    if name == "axial_s":
-        from hs2s_core.models.axial import AxialEncoder
-
-        return AxialEncoder(out_channels, width=width // 2, with_mask=with_mask)
-    return ResNetEncoder(
-        (3, 4, 23, 3) if name == "resnet101" else (3, 4, 6, 3),
-        out_channels,
-        width=width,
-        with_mask=with_mask,
-        output_stride=config.output_stride if name.startswith("deeplab") else 32,
-        aspp=name == "deeplab_aspp",
-    )

@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from hs2s_core.config import ModelConfig
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
-from hs2s_core.models.decoder import build_decoder
-from hs2s_core.models.encoders import Encoder, Features, build_encoder
-from hs2s_core.models.flow import RAFTHead
-from hs2s_core.models.fusion import build_fusion
+from hs2s_core.models.config import PaperConfig
 from hs2s_core.models.layers import initialise, size_of
 from hs2s_core.models.memory import ConvLSTM, LSTMState, build_memory
+from hs2s_core.models.paper.build import build_encoder
+from hs2s_core.models.paper.decoder import build_decoder
+from hs2s_core.models.paper.encoders import Encoder, Features
+from hs2s_core.models.paper.flow import RAFTHead
+from hs2s_core.models.paper.fusion import build_fusion
 from hs2s_core.models.pretrained import load_backbone
 
 
@@ -62,16 +63,17 @@ class HS2S(VideoSegmenter):
     from the frame before (paper 3.3); the masks do not depend on it.
     """
 
+    config: PaperConfig
     stride = 32
     mask_in_encoder = True
 
     def __init__(
-        self, config: ModelConfig, *, pretrained_backbone: bool | str | Path = False
+        self, config: PaperConfig, *, pretrained_backbone: bool | str | Path = False
     ) -> None:
         super().__init__()
         self.config = config
         self.encoder = build_encoder(config, with_mask=self.mask_in_encoder)
-        self.encoder_ref = build_encoder(config)
+        self.encoder_ref = None if config.shared_encoder else build_encoder(config)
         self.memory = build_memory(config)
         self.fusion = build_fusion(config, config.width)
         self.skip_memory, self.skip_fusion, skip_channels = None, None, 0
@@ -86,7 +88,7 @@ class HS2S(VideoSegmenter):
             RAFTHead(self.encoder.channels[2], config.flow_width) if config.flow else None
         )
         self._add_parts()
-        initialise(self, "fan_in" if config.init == "fan_in" else "fan_out")
+        initialise(self, config.init)
         if pretrained_backbone:
             encoders = [part for part in self.modules() if isinstance(part, Encoder)]
             load_backbone(encoders, config.encoder, pretrained_backbone)
@@ -96,7 +98,8 @@ class HS2S(VideoSegmenter):
 
     def encode(self, frame: Tensor) -> Any:
         """See :meth:`VideoSegmenter.encode`."""
-        return Stems(self.encoder.stem(frame), self.encoder_ref.stem(frame))
+        stem = self.encoder.stem(frame)
+        return Stems(stem, stem if self.encoder_ref is None else self.encoder_ref.stem(frame))
 
     def begin(self, features: Any, mask: Tensor, owner: Tensor) -> State:
         """See :meth:`VideoSegmenter.begin`. Memories start from zeros (authors' code)."""
@@ -168,6 +171,7 @@ class HS2S(VideoSegmenter):
 
     def _reference(self, stem: Tensor, mask: Tensor, owner: Tensor) -> tuple[Reference, Tensor]:
         """Reference encoder of a frame's ``stem`` with each object's ``mask``, and its k3."""
-        features: Features = self.encoder_ref(stem[owner], mask)
+        encoder = self.encoder if self.encoder_ref is None else self.encoder_ref
+        features: Features = encoder(stem[owner], mask)
         k4 = features.skips[3] if self.config.skip_memory else None
         return Reference(features.bottleneck, k4), features.skips[2]

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.models.base import State, map_tree
-from hs2s_core.models.encoders import Features
-from hs2s_core.models.hs2s import HS2S, ObjectState
-from hs2s_core.models.initializer import Initializer
 from hs2s_core.models.memory import build_memory
+from hs2s_core.models.paper.encoders import Features
+from hs2s_core.models.paper.hs2s import HS2S, ObjectState
+from hs2s_core.models.paper.initializer import Initializer
 
 
 class ClipFeatures(NamedTuple):
@@ -64,6 +64,7 @@ class BiHS2S(HS2S):
 
     def encode(self, frame: Tensor) -> ClipFeatures:
         """See :meth:`VideoSegmenter.encode`."""
+        assert self.encoder_ref is not None
         current = self.encoder(self.encoder.stem(frame))
         return ClipFeatures(frame, current, self.encoder_ref.stem(frame))
 

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from hs2s_core.config import ModelConfig
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter, map_tree
-from hs2s_core.models.decoder import build_decoder
-from hs2s_core.models.encoders import Features, build_encoder
-from hs2s_core.models.initializer import Initializer
+from hs2s_core.models.config import PaperConfig
 from hs2s_core.models.layers import initialise, size_of
 from hs2s_core.models.memory import ConvLSTM, build_memory
+from hs2s_core.models.paper.build import build_encoder
+from hs2s_core.models.paper.decoder import build_decoder
+from hs2s_core.models.paper.encoders import Features
+from hs2s_core.models.paper.initializer import Initializer
 from hs2s_core.models.pretrained import load_backbone
 
 
@@ -46,10 +47,11 @@ class S2S(VideoSegmenter):
     in place of the encoder's own, our reading of its code).
     """
 
+    config: PaperConfig
     stride = 32
 
     def __init__(
-        self, config: ModelConfig, *, pretrained_backbone: bool | str | Path = False
+        self, config: PaperConfig, *, pretrained_backbone: bool | str | Path = False
     ) -> None:
         super().__init__()
         self.config = config
@@ -64,7 +66,7 @@ class S2S(VideoSegmenter):
         self.initializer = Initializer(config, self._memories())
         side = (0, 0, k3 if "k3" in memories else 0, k4 if "k4" in memories else 0, 0)
         self.decoder = build_decoder(config, self.encoder, config.width, side)
-        initialise(self, "fan_in" if config.init == "fan_in" else "fan_out")
+        initialise(self, config.init)
         if pretrained_backbone:
             encoders = (self.encoder, self.initializer.encoder)
             load_backbone(encoders, config.encoder, pretrained_backbone)

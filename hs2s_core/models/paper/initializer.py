@@ -7,9 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from hs2s_core.config import ModelConfig
-from hs2s_core.models.encoders import Features, build_encoder
+from hs2s_core.models.config import PaperConfig
 from hs2s_core.models.memory import Memory
+from hs2s_core.models.paper.build import build_encoder
+from hs2s_core.models.paper.encoders import Features
 
 
 class Initializer(nn.Module):
@@ -22,7 +23,7 @@ class Initializer(nn.Module):
     ConvLSTMs only).
     """
 
-    def __init__(self, config: ModelConfig, memories: Mapping[str, Memory]) -> None:
+    def __init__(self, config: PaperConfig, memories: Mapping[str, Memory]) -> None:
         super().__init__()
         self.encoder = build_encoder(config)
         inputs = {

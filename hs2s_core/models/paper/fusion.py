@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hs2s_core.config import ModelConfig
+from hs2s_core.models.config import PaperConfig
 
 
 class GlobalConvolution(nn.Module):
@@ -131,7 +131,7 @@ class ReferenceFusion(nn.Module):
         return fused
 
 
-def build_fusion(config: ModelConfig, in_channels: int) -> ReferenceFusion:
+def build_fusion(config: PaperConfig, in_channels: int) -> ReferenceFusion:
     """The fusion that ``config`` names, with weights of its own for each reference."""
 
     def branch() -> nn.Module:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from hs2s_core.config import ModelConfig
-from hs2s_core.models.encoders import Encoder
+from hs2s_core.models.config import PaperConfig
 from hs2s_core.models.layers import resize, size_of
+from hs2s_core.models.paper.encoders import Encoder
 
 BORDER_CLASSES = 42
 """Distance to the object's border in pixels, 20 bins on either side and their ends (H, R)."""
@@ -121,7 +121,7 @@ class SkipDecoder(nn.Module):
 
 
 def build_decoder(
-    config: ModelConfig, encoder: Encoder, in_channels: int, side: Sequence[int]
+    config: PaperConfig, encoder: Encoder, in_channels: int, side: Sequence[int]
 ) -> SkipDecoder:
     """The decoder at the widths of ``config``; ``side`` as in :class:`SkipDecoder`.
 
