@@ -1,0 +1,60 @@
+"""README and docs: their command lines parse, and their table of settings is that of the code."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from hs2s_core.cli import build_parser
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONFIGS = sorted((ROOT / "configs").glob("*.toml"))
+
+
+def command_lines(text: str) -> list[list[str]]:
+    """Arguments of every ``hs2s`` in shell blocks, and in comments of a configuration."""
+    blocks = re.findall(r"```(?:bash|sh)\n(.*?)```", text, re.DOTALL)
+    blocks.append("\n".join(re.findall(r"^#   (.*)", text, re.MULTILINE)))
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    starts = re.compile(r"(?:^|&& |/)(?:hs2s|torchrun .*-m hs2s_core\.cli) (?=[a-z])")
+    found = []
+    for line in lines:
+        for part in starts.split(line)[1:]:
+            found.append(shlex.split(part.split(" && ")[0], comments=True))
+    return found
+
+
+@pytest.mark.parametrize("page", [*PAGES, *CONFIGS], ids=lambda page: page.name)
+def test_command_lines_parse(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in command_lines(page.read_text()):
+        if "--help" in words or "COMMAND" in words:
+            continue
+        try:
+            args = build_parser(words).parse_args(words)
+        except SystemExit:
+            pytest.fail(f"{' '.join(words)}: {capsys.readouterr().err}")
+        config = getattr(args, "config", None)
+        if config is not None and config.parts[0] == "configs":
+            assert (ROOT / config).is_file(), f"{config} of {' '.join(words)}"
+
+
+def test_command_lines_are_found() -> None:
+    text = (ROOT / "README.md").read_text() + (ROOT / "docs" / "weights.md").read_text()
+    commands = {words[0] for words in command_lines(text)}
+    assert commands >= {"demo", "propagate", "evaluate", "train", "weights", "doctor"}
+
+
+def test_settings_are_listed_as_they_are() -> None:
+    spec = importlib.util.spec_from_file_location("table", ROOT / "benchmarks/settings_table.py")
+    assert spec is not None
+    assert spec.loader is not None
+    table = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(table)
+    text = table.PAGE.read_text()
+    assert table.page(text) == text, "run python benchmarks/settings_table.py"
+    assert "| `learning_rate` | number above 0 | `0.001` |" in text
