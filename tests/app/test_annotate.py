@@ -1,0 +1,141 @@
+"""A mask painted with the brush in the App's Annotate tab, and followed through the video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import fiftyone as fo
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from hs2s_core.resources import asset
+from hs2s_fiftyone import dataset as vos
+from hs2s_fiftyone.drawing import DRAWN
+from hs2s_fiftyone.labels import frame_masks
+from hs2s_fiftyone.prompts import read_prompts
+from hs2s_fiftyone.videos import mask_sizes
+
+from .browser import keep, open_dataset, wait_until
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture
+def clip() -> Iterator[fo.Dataset]:
+    """The demo clip as a load leaves it, ready for drawing."""
+    dataset = vos.load(asset("demo"), "drawing", persistent=True)
+    yield dataset
+    dataset.delete()
+
+
+def test_a_painted_mask_is_propagated(
+    app: str, page: Page, clip: fo.Dataset, tmp_path: Path
+) -> None:
+    object_id, truth = largest_object(clip)
+    open_dataset(page, app, clip.name)
+    page.locator("[data-cy=looker]").first.click()
+    page.locator("#modal [data-cy=annotate]").click()
+    page.locator("#modal [data-cy=segmentation-mode]").click()
+    page.locator("#modal [data-cy=brush]").first.click()
+    keep(page, tmp_path, "draw-1-brush.png")
+    paint(page, truth)
+    keep(page, tmp_path, "draw-2-mask.png")
+    wait_until(lambda: painted(clip) is not None, "the painted mask does not reach the database")
+
+    drawn = painted(clip)
+    assert drawn is not None
+    assert drawn[truth].mean() > 0.5, "most of the object was painted"
+    assert drawn[~truth].mean() < 0.02, "little else was"
+
+    page.goto("about:blank")
+    open_dataset(page, app, clip.name)
+    propagate(page, tmp_path)
+    clip.reload()
+    assert clip.values("hs2s_status") == ["done"]
+    sample = clip.first()
+    (size, _, _) = mask_sizes(clip, sample.id)
+    overlaps = []
+    for number in range(2, 7):
+        (found,) = frame_masks(sample.frames[number].hs2s, size).values()
+        true = frame_masks(sample.frames[number].ground_truth, size)[object_id]
+        overlaps.append((found & true).sum() / (found | true).sum())
+    assert np.mean(overlaps) > 0.4, overlaps
+
+
+def largest_object(clip: fo.Dataset) -> tuple[int, np.ndarray]:
+    """Id and true mask (H, W) of the object that covers most of frame 1."""
+    sample = clip.first()
+    (size, _, _) = mask_sizes(clip, sample.id)
+    masks = frame_masks(sample.frames[1].ground_truth, size)
+    found = max(masks, key=lambda key: masks[key].sum())
+    return found, masks[found]
+
+
+def paint(page: Page, mask: np.ndarray) -> None:
+    """Move the brush over the rows of a mask (H, W), as a hand would."""
+    box = video_box(page, mask.shape[1] / mask.shape[0])
+    scale = box["width"] / mask.shape[1]
+    rows = np.flatnonzero(mask.any(axis=1))
+    # The brush is 16 pixels of the screen wide; its path keeps from the edge. It draws lines
+    # between the places that it is told of, of which there are few: each is drawn in software.
+    step = max(1, round(12 / scale))
+    path = []
+    for place, row in enumerate(rows[step::step]):
+        columns = np.flatnonzero(mask[row])
+        ends = [columns[0] + step, columns[-1] - step + 1]
+        if ends[0] > ends[1]:
+            ends = [float(columns.mean())] * 2
+        path += [(x, row) for x in (ends if place % 2 else ends[::-1])]
+    # As Python's own numbers: with NumPy's the browser never answers.
+    points = [
+        (float(box["x"] + (x + 0.5) * scale), float(box["y"] + (y + 0.5) * scale)) for x, y in path
+    ]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point)
+    page.mouse.up()
+    expect(page.locator("#modal [data-cy=annotate-mask-preview]")).to_be_visible()
+
+
+def video_box(page: Page, aspect: float) -> dict[str, float]:
+    """Where the video lies on the page: in the middle of its canvas, as large as fits."""
+    boxes = [found.bounding_box() for found in page.locator("#modal canvas").all()]
+    canvas = max((box for box in boxes if box), key=lambda box: box["width"] * box["height"])
+    width = min(canvas["width"], canvas["height"] * aspect)
+    height = width / aspect
+    return {
+        "x": canvas["x"] + (canvas["width"] - width) / 2,
+        "y": canvas["y"] + (canvas["height"] - height) / 2,
+        "width": width,
+        "height": height,
+    }
+
+
+def painted(clip: fo.Dataset) -> np.ndarray | None:
+    """The mask (H, W) that the database holds of what was drawn, None without one."""
+    sample = clip.first()
+    (size, _, _) = mask_sizes(clip, sample.id)
+    masks = read_prompts(sample, DRAWN, size).masks
+    return next(iter(masks[0].values())) if masks else None
+
+
+def propagate(page: Page, folder: Path) -> None:
+    """Run the form as it opens: it proposes what was drawn."""
+    page.keyboard.press("`")
+    page.wait_for_selector("[data-cy=operators-browser-search]")
+    page.keyboard.type("Propagate masks", delay=10)
+    choice: Locator = page.get_by_text("Propagate masks", exact=True).last
+    choice.wait_for()
+    page.keyboard.press("Enter")
+    form = page.locator("[data-cy=operators-prompt-modal]")
+    form.wait_for()
+    expect(form.get_by_text(f"frames.{DRAWN}").first).to_be_visible()
+    execute = form.get_by_role("button", name="Execute")
+    expect(execute).to_be_enabled()
+    keep(page, folder, "draw-3-form.png")
+    execute.click()
+    expect(page.get_by_text("Videos propagated")).to_be_visible()
+    page.get_by_role("button", name="Done").last.click()
