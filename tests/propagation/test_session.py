@@ -16,9 +16,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hs2s_core.models.presets import PRESETS
 from hs2s_core.errors import HS2SError
 from hs2s_core.models import build_model
+from hs2s_core.models.presets import PRESETS
 from hs2s_core.prompts import Prompt, Prompts
 from hs2s_core.propagation import FrameResult
 from hs2s_core.propagation import session as room
