@@ -112,8 +112,11 @@ def test_meta_lists_what_is_drawn(folder: Path) -> None:
 def test_no_object_to_train_on(folder: Path) -> None:
     empty = FolderConfig(folder, names=("none",))
     assert count_objects(empty) == (0, 0)
-    with pytest.raises(InvalidDataset, match="has an object in two labelled frames"):
+    with pytest.raises(InvalidDataset, match="no mask of its 1 videos shows an object"):
         clip_source(DataConfig(folders=(empty,), augmentation="paper"))
+    videos = [FolderVideo(video) for video in folder_videos(empty)]
+    with pytest.raises(InvalidDataset, match="has an object in two labelled frames"):
+        ClipSet(videos, [1.0], "paper")
 
 
 def test_other_videos_need_no_list(folder: Path) -> None:
