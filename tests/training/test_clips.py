@@ -116,7 +116,7 @@ def test_no_object_to_train_on(folder: Path) -> None:
         clip_source(DataConfig(folders=(empty,), augmentation="paper"))
     videos = [FolderVideo(video) for video in folder_videos(empty)]
     with pytest.raises(InvalidDataset, match="has an object in two labelled frames"):
-        ClipSet(videos, [1.0], "paper")
+        ClipSet(videos, [0.0], "paper")  # its share, by objects
 
 
 def test_other_videos_need_no_list(folder: Path) -> None:
