@@ -127,7 +127,8 @@ def hold_out_of(
         raise InvalidDataset(
             f"{folder.path}: of {len(videos)} videos {len(held)} are held out; a tenth of those "
             f"with more than {LONGER_THAN} annotated frames would be, by a hash of their names. "
-            "Say which to score on, or how many: --validation VIDEO ... or --validation NUMBER"
+            "Say which to score on, or how many: to hs2s train with --validation VIDEO ... or "
+            "--validation NUMBER, elsewhere in the [validation] of a run's file (--config)"
         )
     return take(folder, kept), take(folder, held)
 

@@ -46,7 +46,7 @@ def test_rows_are_trained_and_scored(
     assert "1 steps of 2 clips" in said
     for name in ("s2s-star", "hs2s"):
         assert set(json.loads((out / name / "scores.json").read_text())) >= {"J", "F", "J&F"}
-        assert f"{name}: training 1 steps; each is a line of {out / name}/log.jsonl" in said
+        assert f"{name}: training 1 steps, logged in {out / name}/log.jsonl" in said
     assert err.count("[####################] step 1 of 1, loss ") == 2
     assert "| HS2S | 76.3 | 77.1 | 64.2 | 65.5 |" in (out / "tables.md").read_text()
 

@@ -92,7 +92,7 @@ def test_splits_limit_the_stills(run: Run, stills: Path, tmp_path: Path) -> None
         ("{", "cannot be read as JSON"),
         ("[]", "holds a list; expected"),
         ('{"train": {}}', "has no split 'dev'; it has train"),
-        ('{"dev": {"shapes": [1]}}', "holds no split; expected"),
+        ('{"dev": {"shapes": [1]}}', "no split in it"),
         ('{"dev": {"others": ["b"]}}', "no names are given for the stills of shapes"),
     ],
 )
