@@ -49,7 +49,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("hs2s 0.")
 
 
-@pytest.mark.parametrize("words", [[], ["dance"], ["propagate"], ["demo", "--no-such-option"]])
+@pytest.mark.parametrize("words", [[], ["dance"], ["evaluate"], ["demo", "--no-such-option"]])
 def test_wrong_words_are_explained(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         cli.main(words)

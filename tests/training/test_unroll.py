@@ -15,7 +15,7 @@ from hs2s_core.errors import InvalidConfig
 from hs2s_core.models import State, StepOutput, VideoSegmenter, build_model
 from hs2s_core.models.inputs import normalise
 from hs2s_core.models.presets import PRESETS
-from hs2s_core.propagation import propagate
+from hs2s_core.propagation import Propagator
 from hs2s_core.training.batches import Batch
 from hs2s_core.training.losses import LOSS_PRESETS, LossWeights, step_loss
 from hs2s_core.training.unroll import Unroll
@@ -249,7 +249,7 @@ def test_chunks_are_those_of_propagation(chunk: int, expected: list[list[int]]) 
 
 
 def test_a_bidirectional_network_sees_as_much_as_when_it_propagates() -> None:
-    """Unrolled in chunks on its own masks, it says what :func:`propagate` says in such chunks."""
+    """Unrolled in chunks on its own masks, it says what a `Propagator` says in such chunks."""
     model = network("bi-hs2s").eval()
     model.config = dataclasses.replace(model.config, input_size=SIZE)
     generator = torch.Generator().manual_seed(3)
@@ -269,9 +269,13 @@ def test_a_bidirectional_network_sees_as_much_as_when_it_propagates() -> None:
         return [x[x > 0].sigmoid().mean().item() for x in outputs]
 
     def propagated(chunk: int) -> list[float]:
-        prompts = {0: {1: masks[0, 0, 0].numpy() > 0}}
-        results = list(propagate(model, images, prompts, chunk=chunk))
-        return [result.scores[1] for result in results[1:]]
+        propagator, scores = Propagator(model), []
+        for start in range(0, 7, chunk):
+            propagator.look_ahead(images[start : start + chunk])
+            for t in range(start, min(start + chunk, 7)):
+                given = {1: masks[0, 0, 0].numpy() > 0} if t == 0 else {}
+                scores.append(propagator.step(images[t], given).scores[1])
+        return scores[1:]
 
     for chunk in (1, 3, 7):
         assert unrolled(chunk) == pytest.approx(propagated(chunk), rel=1e-5)
