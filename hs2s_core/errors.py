@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+__all__ = [
+    "HS2SError",
+    "InvalidConfig",
+    "InvalidDataset",
+    "InvalidMask",
+    "InvalidMedia",
+    "InvalidWeights",
+]
+
 
 class HS2SError(ValueError):
     """Base of every error raised on bad input, bad files or a missing requirement."""

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
 
+__all__ = ["CHECKS", "COMMANDS", "extensions"]
+
 COMMANDS = "hs2s.commands"
+"""Group of entry points: commands of ``hs2s``."""
 CHECKS = "hs2s.checks"
+"""Group of entry points: checks of ``hs2s doctor``."""
 
 
 def extensions(group: str) -> dict[str, EntryPoint]:

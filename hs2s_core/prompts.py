@@ -12,9 +12,12 @@ from hs2s_core.errors import HS2SError, InvalidMask
 from hs2s_core.media.masks import BoolMask, check_prompt, list_masks, read_id_map, split_objects
 from hs2s_core.media.source import FrameSource
 
+__all__ = ["LARGEST_ID", "POLICIES", "PlainPrompts", "Prompt", "Prompts"]
+
 POLICIES = ("all", "first")
 """Which of an object's masks count: every one, or that of its first frame alone."""
 LARGEST_ID = 65535
+"""Of an object: what a 16-bit PNG holds."""
 
 PlainPrompts = Mapping[int, Mapping[int, npt.ArrayLike]]
 """Frame (0-based) -> object id -> (H, W) mask: how prompts may be written down by hand."""

@@ -65,6 +65,7 @@ PUBLISHED: dict[str, PublishedWeights] = {
         "`hs2s weights convert CHECKPOINT hs2s.safetensors`",
     ),
 }
+"""By preset: weights that exist."""
 
 
 @dataclass(frozen=True)

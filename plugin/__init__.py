@@ -1,12 +1,54 @@
-"""HS2S for FiftyOne: the plugin ``@hs2s/vos``, installed as the package ``hs2s_fiftyone``."""
+"""HS2S for FiftyOne: the plugin ``@hs2s/vos``, installed as the package ``hs2s_fiftyone``.
+
+The names below are the front for scripts; each is imported when it is first used.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._bootstrap import ensure_core
 
 ensure_core()
+
+from hs2s_core.lazy import front  # noqa: E402  (found by what was just ensured)
+
+if TYPE_CHECKING:
+    from hs2s_core.errors import HS2SError as HS2SError
+
+    from .dataset import load
+    from .drawing import prepare_drawing as prepare_drawing
+    from .evaluation import evaluate as evaluate
+    from .evaluation import list_evaluations as list_evaluations
+    from .evaluation import load_results as load_results
+    from .evaluation import load_table as load_table
+    from .export import export
+    from .predictions import read_predictions as read_predictions
+    from .progress import Progress as Progress
+    from .propagation import propagate as propagate
+    from .training import labelled_videos as labelled_videos
+    from .views import save_views as save_views
+
+    export_masks, load_vos_dataset = export, load
+
+__getattr__, __all__ = front(
+    __name__,
+    {
+        "HS2SError": "hs2s_core.errors",
+        "Progress": ".progress",
+        "evaluate": ".evaluation",
+        "export_masks": ".export:export",
+        "labelled_videos": ".training",
+        "list_evaluations": ".evaluation",
+        "load_results": ".evaluation",
+        "load_table": ".evaluation",
+        "load_vos_dataset": ".dataset:load",
+        "prepare_drawing": ".drawing",
+        "propagate": ".propagation",
+        "read_predictions": ".predictions",
+        "save_views": ".views",
+    },
+)
 
 
 def register(plugin: Any) -> None:

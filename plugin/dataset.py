@@ -33,6 +33,8 @@ from .progress import Progress, Steps, drive
 from .videos import INFO_KEY, SOURCE_SIZE
 from .writer import FrameWriter
 
+__all__ = ["LoadSummary", "load"]
+
 _log = logging.getLogger(__name__)
 
 

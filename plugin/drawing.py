@@ -18,6 +18,8 @@ from .checks import FIELD_NAME
 from .labels import LabelField, mask_fields
 from .videos import videos_of
 
+__all__ = ["DRAWN", "drawing_problem", "prepare_drawing"]
+
 DRAWN = "objects"
 """The frame field for drawn masks, where none is named."""
 _NO_CLASS = "object"

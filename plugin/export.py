@@ -26,6 +26,8 @@ from .progress import Progress, Steps, drive
 from .prompts import visible_labels
 from .videos import frame_count, mask_sizes, video_names, videos_of
 
+__all__ = ["ExportSummary", "export"]
+
 
 @dataclass
 class ExportSummary:

@@ -32,6 +32,8 @@ from .progress import Progress, Steps, drive
 from .videos import frame_count, mask_sizes, select_videos, video_names, videos_of
 from .writer import FrameWriter
 
+__all__ = ["ReadSummary", "read_predictions"]
+
 _NO_LABEL = "object"
 
 Packed = dict[int, dict[str, Any]]

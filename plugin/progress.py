@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import fiftyone as fo
 
+__all__ = ["Progress"]
+
 
 @dataclass(frozen=True)
 class Progress:

@@ -36,11 +36,14 @@ from .progress import Progress, Steps, drive
 from .videos import select_videos, videos_of
 from .writer import FrameWriter
 
+__all__ = ["DEFAULT_OUTPUT", "Summary", "propagate"]
+
 if TYPE_CHECKING:
     from hs2s_core.media import FrameSource
     from hs2s_core.models import VideoSegmenter
 
 DEFAULT_OUTPUT = "hs2s"
+"""The frame field that is written, where none is named."""
 _REPORT_SECONDS = 0.25
 
 

@@ -20,6 +20,8 @@ from .labels import LabelField, mask_fields, read_documents
 from .masks import Size
 from .videos import Clip, open_clip, videos_of
 
+__all__ = ["ViewVideo", "labelled_videos"]
+
 
 class ViewVideo:
     """One video of a view as :class:`hs2s_core.data.clips.LabelledVideo`.

@@ -21,6 +21,19 @@ from hs2s_core.evaluation.lengths import FAILURE_FRAMES, FAILURE_THRESHOLD, LATE
 from .evaluation import VOSEvaluationResults, load_results
 from .videos import select_videos
 
+__all__ = [
+    "VIEWS",
+    "ReviewView",
+    "failing_clips",
+    "false_positives",
+    "late_failures",
+    "lost_objects",
+    "save_views",
+    "seen_sequences",
+    "unseen_sequences",
+    "worst_sequences",
+]
+
 Stretches = Mapping[str, list[tuple[int, int]]]
 """First and last frame number of stretches of a video, by sample id."""
 

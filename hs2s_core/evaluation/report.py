@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from hs2s_core.evaluation.lengths import Absence, EarlyLate, absences, early_late, first_failures
 from hs2s_core.evaluation.lengths import recoveries as find_recoveries
 from hs2s_core.evaluation.rows import ObjectKey, Row
-from hs2s_core.evaluation.scores import GroupScore, ObjectScore, Summary
+from hs2s_core.evaluation.score_lines import HEADINGS, score_lines
+from hs2s_core.evaluation.scores import Summary
 from hs2s_core.evaluation.table import EvaluationTable
-
-_HEADINGS = ("J&F", "J mean", "J recall", "J decay", "F mean", "F recall", "F decay")
 
 
 def format_table(table: EvaluationTable, *, objects: bool = False) -> str:
@@ -25,30 +24,18 @@ def format_table(table: EvaluationTable, *, objects: bool = False) -> str:
     if not summary.objects:
         lines += ["", "No frame counts under this protocol, so there is no score."]
     else:
-        lines += ["", *_score_lines(summary, objects), "", *_time_lines(table.rows)]
+        lines += ["", *_score_block(summary, objects), "", *_time_lines(table.rows)]
     lines += _remarks(table, summary)
     return "\n".join(lines)
 
 
-def _score_lines(summary: Summary, objects: bool) -> Iterator[str]:
+def _score_block(summary: Summary, objects: bool) -> Iterator[str]:
     """Yield an aligned block: a line per video or object, per group, and overall."""
-    named: list[tuple[str, ObjectScore | GroupScore]] = []
-    if objects:
-        named += [(f"{score.video}/{score.object}", score) for score in summary.objects]
-    else:
-        named += summary.videos.items()
-    named += summary.groups.items()
-    if summary.overall is not None:
-        named.append(("overall", summary.overall))
+    named = list(score_lines(summary, objects=objects))
     width = max(len(name) for name, _ in named)
-    yield " " * width + "".join(f"{heading:>10}" for heading in _HEADINGS)
-    for name, score in named:
-        yield f"{name:<{width}}" + "".join(f"{100 * value:>10.2f}" for value in _values(score))
-
-
-def _values(score: ObjectScore | GroupScore) -> tuple[float, ...]:
-    j, f = score.j, score.f
-    return (score.jf, j.mean, j.recall, j.decay, f.mean, f.recall, f.decay)
+    yield " " * width + "".join(f"{heading:>10}" for heading in HEADINGS)
+    for name, values in named:
+        yield f"{name:<{width}}" + "".join(f"{value:>10}" for value in values)
 
 
 def _time_lines(rows: Sequence[Row]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from hs2s_core.evaluation.identities import IdOverlaps
 from hs2s_core.evaluation.metrics import FrameCounts, count_objects
 from hs2s_core.evaluation.protocol import Protocol, find_protocol
 from hs2s_core.evaluation.rows import Row
+from hs2s_core.evaluation.score_lines import html_scores
 from hs2s_core.evaluation.scores import Summary, summarise
 from hs2s_core.media.masks import IdMap
 
@@ -66,6 +67,9 @@ class EvaluationTable:
     def summary(self) -> Summary:
         """Scores per object, per video, for seen and unseen objects, and overall."""
         return summarise(self.rows, self.protocol)
+
+    def _repr_html_(self) -> str:
+        return html_scores(self.summary())
 
     def write(self, path: str | Path) -> None:
         """Write ``.csv``, ``.parquet`` or ``.json``, by the suffix."""

@@ -14,8 +14,10 @@ from PIL import Image, ImageOps
 from hs2s_core.errors import InvalidMedia
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+"""Of files that are taken as frames, in lower case."""
 
 RGBImage = npt.NDArray[np.uint8]
+"""(H, W, 3) uint8."""
 
 _SYSTEM = frozenset(
     {

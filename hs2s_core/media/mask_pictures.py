@@ -19,8 +19,10 @@ from PIL import Image
 from hs2s_core.errors import InvalidMask
 
 IdMap = npt.NDArray[Any]
+"""(H, W) unsigned integers: an object id per pixel, 0 is background."""
 
 VOID = 255
+"""The value of pixels that are not annotated, in 8-bit files."""
 _MAX_ID = np.iinfo(np.uint16).max
 # Pillow spreads the values of grey files of few bits over a byte; ids are what was spread.
 _SPREAD = {"L;2": 85, "L;4": 17}

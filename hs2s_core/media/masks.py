@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 BoolMask = npt.NDArray[np.bool_]
+"""(H, W) bool, true inside the object."""
 
 # Everything Pillow is known to raise on a truncated or damaged file.
 _BROKEN_FILE = (

@@ -13,6 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 from hs2s_core.errors import InvalidMask
 from hs2s_core.media.images import RGBImage
 
+__all__ = ["Row", "contact_sheet", "draw_masks", "enlarge", "enlarge_ids", "object_colour"]
+
 # Okabe and Ito's colours: told apart by colour-blind readers too. The last is not theirs.
 _COLOURS = (
     (230, 159, 0),

@@ -4,6 +4,7 @@ from hs2s_core.prompts import Prompt, Prompts
 from hs2s_core.propagation.clip import propagate
 from hs2s_core.propagation.engine import Engine
 from hs2s_core.propagation.propagator import FrameResult, Propagator
+from hs2s_core.propagation.session import Session
 from hs2s_core.propagation.snapshot import Snapshot
 from hs2s_core.propagation.timeline import Stretch, timeline
 
@@ -13,6 +14,7 @@ __all__ = [
     "Prompt",
     "Prompts",
     "Propagator",
+    "Session",
     "Snapshot",
     "Stretch",
     "propagate",

@@ -26,6 +26,7 @@ from hs2s_core.evaluation import (
     VideoFailure,
     format_table,
 )
+from hs2s_core.evaluation.score_lines import html_scores
 
 from . import fields
 from .columns import Columns, Records, scores, table
@@ -33,6 +34,7 @@ from .saved_views import delete_views, rename_views
 from .scoring import matches, metric_values, summarise_columns
 
 METHOD = "vos-jf"
+"""Of our evaluation runs, in FiftyOne's ``config.method``."""
 _MODULE = "hs2s_fiftyone.evaluation.backend"
 _OF_MATCHES = ("ytrue", "ypred", "ious", "confs", "ytrue_ids", "ypred_ids", "classes")
 
@@ -143,6 +145,9 @@ class VOSEvaluationResults(DetectionResults):
 
     def __str__(self) -> str:
         return format_table(self.table)
+
+    def _repr_html_(self) -> str:
+        return html_scores(self.summary)
 
     def __getattr__(self, name: str) -> Any:
         """FiftyOne's lists of matches, made when they are first asked for: they are large."""

@@ -124,6 +124,14 @@ def test_partly_known_groups_have_no_overall_score() -> None:
     assert re.search(r"^b +50.00", report, re.MULTILINE)
 
 
+def test_notebooks_get_the_scores_as_a_table() -> None:
+    rows = [*rows_of("a<b", 1, [(1, 0.5)]), *rows_of("c", 1, [(0.25, 0.25)])]
+    html = EvaluationTable(PROTOCOLS["davis2017"], tuple(rows))._repr_html_()
+    assert "<tr><td>a&lt;b</td><td>75.00</td><td>100.00</td>" in html
+    assert "<tr><td>overall</td><td>50.00</td>" in html
+    assert html.count("<th>") == 8
+
+
 @pytest.mark.parametrize(
     ("seen", "parts"),
     [
