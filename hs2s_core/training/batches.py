@@ -196,8 +196,9 @@ def collate(items: Sequence[Item]) -> Batch:
 def _prepare_worker(_: int) -> None:
     import cv2
 
-    # Ctrl-C reaches all processes of a terminal; the training one finishes its step and ends us.
+    # Both reach all processes of a group; the training one finishes its step, saves and ends us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     # The training step wants the cores; a worker that spawns threads slows both.
     cv2.setNumThreads(0)

@@ -102,3 +102,14 @@ def test_unknown_references_are_not_read() -> None:
     padded = References.join([one, one.and_then(References.of(key.flip(3), value * 9))])
     query = torch.randn(2, 5, 4, 6)
     torch.testing.assert_close(matching(query, padded)[:1], matching(query[:1], one))
+
+
+def test_positions_are_compared_in_float32_under_autocast() -> None:
+    """Where all look alike, only distance counts, and bfloat16 cannot tell neighbours apart."""
+    alike = F.normalize(torch.ones(1, 4, 24, 40), dim=1)
+    value = torch.rand(1, 2, 24, 40, generator=torch.Generator().manual_seed(0))
+    matching = PositionMatching(12.0, 200.0)
+    expected = matching(alike, References.of(alike, value))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = matching(alike.bfloat16(), References.of(alike.bfloat16(), value))
+    torch.testing.assert_close(found, expected, atol=1e-2, rtol=0)

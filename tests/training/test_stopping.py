@@ -51,16 +51,22 @@ def test_a_signal_saves_the_step_in_hand(
 
 
 def test_the_command_says_what_it_saved(write_config: Write, tmp_path: Path) -> None:
-    """SIGTERM, as a batch system sends it, to ``hs2s train`` with a worker."""
+    """SIGTERM, as a batch system sends it, to ``hs2s train`` and its worker alike."""
     path = write_config(2, 1)
     path.write_text(path.read_text().replace("steps = 3", "steps = 5000"))
     words = ["train", "--config", str(path), "--out", str(tmp_path / "run"), "--device", "cpu"]
     command = [sys.executable, "-m", "hs2s_core.cli", *words]
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     log = tmp_path / "run" / "log.jsonl"
     while run.poll() is None and not (log.exists() and log.read_text()):
         time.sleep(0.1)
-    run.terminate()
+    os.killpg(run.pid, signal.SIGTERM)
     _, said = run.communicate()
     assert run.returncode == 128 + signal.SIGTERM
     assert "stopped after step" in said

@@ -27,6 +27,7 @@ class References(NamedTuple):
     @classmethod
     def of(cls, key: Tensor, value: Tensor) -> References:
         """One frame from its ``key`` (B, K, h, w) and ``value`` (B, V, h, w)."""
+        key, value = key.float(), value.float()
         y, x = _positions(key.shape[2], key.shape[3], key)
         place = torch.stack([y, x, -(y.square() + x.square())]).expand(key.shape[0], -1, -1, -1)
         return cls(_tokens(torch.cat([key, place], dim=1)), _tokens(value))
@@ -93,7 +94,14 @@ class PositionMatching(nn.Module):
         )
 
     def forward(self, query: Tensor, references: References) -> Tensor:
-        """Read their values at each position of ``query`` (B, K, h, w): (B, V, h, w)."""
+        """Read their values at each position of ``query`` (B, K, h, w): (B, V, h, w).
+
+        Always in float32: in bfloat16 the expanded distance loses what sets neighbours apart.
+        """
+        with torch.autocast(query.device.type, enabled=False):
+            return self._read(query.float(), references).to(query.dtype)
+
+    def _read(self, query: Tensor, references: References) -> Tensor:
         height, width = query.shape[2:]
         temperature = self.log_temperature.clamp(max=4.6).exp()
         closeness = 0.0 if self.log_closeness is None else self.log_closeness.exp()
