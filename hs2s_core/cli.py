@@ -28,6 +28,7 @@ COMMANDS = {
     "ablate": "train and score the rows of the paper's tables",
     "weights": "convert, describe and list weights files",
     "doctor": "show what is installed and what is missing, and how to mend it",
+    "completion": "print what lets a shell complete this command line",
 }
 """This package's commands, and what each does."""
 
@@ -57,8 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser for these arguments: only the command they name is imported and filled in."""
+def build_parser(arguments: Sequence[str], *, every: bool = False) -> argparse.ArgumentParser:
+    """The parser for these arguments: only the command they name is imported and filled in.
+
+    With ``every``, all are.
+    """
     parser = argparse.ArgumentParser(
         prog="hs2s", description="HS2S: one mask in, the object segmented in every frame."
     )
@@ -73,14 +77,14 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     # Another package's commands are read where they are asked for, so that none hinders ours.
     others = {
-        name: entry.load().SUMMARY if chosen in (None, name) else name
+        name: entry.load().SUMMARY if every or chosen in (None, name) else name
         for name, entry in extensions(COMMAND_GROUP).items()
     }
     for name, summary in {**COMMANDS, **others}.items():
         command = subparsers.add_parser(
             name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
         )
-        if name == chosen:
+        if every or name == chosen:
             _load(name).add_arguments(command)
     return parser
 

@@ -13,6 +13,7 @@ from hs2s_core.cli import build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OTHERS = [*sorted((ROOT / ".github").glob("*.md")), ROOT / "CHANGELOG.md"]
 CONFIGS = sorted((ROOT / "configs").glob("*.toml"))
 
 
@@ -25,7 +26,8 @@ def command_lines(text: str) -> list[list[str]]:
     found = []
     for line in lines:
         for part in starts.split(line)[1:]:
-            found.append(shlex.split(part.split(" && ")[0], comments=True))
+            alone = re.split(" (?:&&|>) ", part)[0]
+            found.append(shlex.split(alone, comments=True))
     return found
 
 
@@ -43,8 +45,23 @@ def test_command_lines_parse(page: Path, capsys: pytest.CaptureFixture[str]) -> 
             assert (ROOT / config).is_file(), f"{config} of {' '.join(words)}"
 
 
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: page.name)
+def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([\w-]+))?\)", page.read_text()):
+        found = page.parent / target if target else page
+        assert found.exists(), f"{page.name}: {target}"
+        if anchor:
+            assert anchor in anchors(found.read_text()), f"{page.name}: {target}#{anchor}"
+
+
+def anchors(text: str) -> set[str]:
+    """Those of a page's headings, as MkDocs and code hosts make them."""
+    headings = re.findall(r"^#+ (.*)", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
 def test_command_lines_are_found() -> None:
-    text = (ROOT / "README.md").read_text() + (ROOT / "docs" / "weights.md").read_text()
+    text = "".join(page.read_text() for page in PAGES)
     commands = {words[0] for words in command_lines(text)}
     assert commands >= {"demo", "propagate", "evaluate", "train", "weights", "doctor"}
 

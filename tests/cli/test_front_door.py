@@ -96,16 +96,12 @@ def test_ci_run(failing: str, status: int, last: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [*cli.COMMANDS, *extensions("hs2s.commands")])
-def test_every_command_is_in_the_readme(name: str) -> None:
-    assert f"hs2s {name}" in README
+def test_every_command_is_listed(name: str) -> None:
+    assert f"\nhs2s {name} " in (ROOT / "docs" / "commands.md").read_text()
 
 
-def test_links_inside_the_repository_lead_somewhere() -> None:
-    targets = re.findall(r"\]\(([^)#]+)\)", README)
-    inside = [target for target in targets if "://" not in target]
-    assert "LICENSE" in inside
-    missing = [target for target in inside if not (ROOT / target).exists()]
-    assert not missing
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) < 150
 
 
 def test_one_version() -> None:

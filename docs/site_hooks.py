@@ -1,0 +1,39 @@
+"""For MkDocs: lets pages show pictures of ../assets, and name files that are not on the site.
+
+So the same Markdown is right on the site and in the repository.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+PICTURES = {".png", ".jpg", ".webp", ".svg"}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the repository's pictures."""
+    for path in ASSETS.iterdir():
+        if path.suffix in PICTURES:
+            place = f"assets/pictures/{path.name}"
+            files.append(File.generated(config, place, abs_src_path=str(path)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Point pictures to where they are on the site; other files outside are named, not linked."""
+    pictures = re.compile(r"\]\(\.\./assets/([\w-]+\.(?:png|jpg|webp|svg))\)")
+    markdown = pictures.sub(r"](assets/pictures/\1)", markdown)
+    return re.sub(r"\[([^\]]+)\]\(\.\./([^)#]+)[^)]*\)", named(config.repo_url), markdown)
+
+
+def named(repository: str | None) -> str:
+    """What stands for a file of the repository: a link where that is known, else its path."""
+    if repository:
+        return rf"[\1]({repository.rstrip('/')}/blob/main/\2)"
+    return r"\1 (`\2`)"
