@@ -65,6 +65,7 @@ LOSS_PRESETS: dict[str, LossWeights] = {
     # Ours, for the lite preset: unbiased at the 0.5 threshold; matching is supervised directly.
     "lite": LossWeights(bce=1.5, iou=1.0, match=0.5),
 }
+"""The weightings that have a name."""
 
 
 def balanced_bce(logits: Tensor, target: Tensor) -> Tensor:
