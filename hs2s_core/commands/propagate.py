@@ -87,6 +87,13 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         "--overlay", type=Path, metavar="FILE.mp4", help="also write the masks over the video"
     )
     parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="also write, as .csv or .json, how sure each mask is, by object and frame; like "
+        "--session, it lets the command name the frame to correct next",
+    )
+    parser.add_argument(
         "--fps", type=float, help=f"speed of the overlay (default: the video's, else {_FPS:g})"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace masks of an earlier run")
@@ -204,7 +211,19 @@ def _run_clip(args: argparse.Namespace, source: Path, masks: Path | None, out: P
     )
     if args.overlay is not None:
         print(f"overlay -> {args.overlay}")
+    if args.report is not None:
+        print(f"report -> {args.report}")
+    _suggest(args)
     return 0
+
+
+def _suggest(args: argparse.Namespace) -> None:
+    """Name the frame to correct next, where it is known."""
+    from hs2s_core.propagation.signs import read_signs, suggest_frames
+
+    known = args.report or (args.session and args.session / "signs.csv")
+    for frame, object_id, _ in suggest_frames(read_signs(known)) if known else ():
+        print(f"to correct next: frame {frame}, where object {object_id} is most in doubt")
 
 
 def _read_prompts(args: argparse.Namespace, masks: Path | None, frames: FrameSource) -> Prompts:
@@ -238,19 +257,23 @@ def _check_places(args: argparse.Namespace, source: Path, masks: Path | None, ou
     if out.resolve() in taken:
         raise HS2SError(f"{out}: holds what was given; expected another folder to write to.")
     check_free(out, overwrite=args.overwrite)
-    if args.overlay is None:
-        return
-    from hs2s_core.media.encode import find_ffmpeg
+    if args.overlay is not None:
+        from hs2s_core.media.encode import find_ffmpeg
 
-    find_ffmpeg()
-    if args.overlay.suffix.lower() != ".mp4":
-        raise HS2SError(f"{args.overlay}: cannot write this format; expected a name in .mp4.")
-    if args.overlay.resolve() == source.resolve():
-        raise HS2SError(f"{args.overlay}: is the source itself; expected another file to write.")
-    if args.overlay.exists() and not args.overwrite:
-        raise HS2SError(
-            f"{args.overlay}: exists already; give another name, or --overwrite to replace it."
-        )
+        find_ffmpeg()
+        if args.overlay.suffix.lower() != ".mp4":
+            raise HS2SError(f"{args.overlay}: cannot write this format; expected a name in .mp4.")
+    if args.report is not None:
+        from hs2s_core.propagation.signs import check_report
+
+        check_report(args.report)
+    for beside in filter(None, (args.overlay, args.report)):
+        if beside.resolve() in taken:
+            raise HS2SError(f"{beside}: was given itself; expected another file to write.")
+        if beside.exists() and not args.overwrite:
+            raise HS2SError(
+                f"{beside}: exists already; give another name, or --overwrite to replace it."
+            )
 
 
 def _run_split(args: argparse.Namespace, places: list[Path], out: Path | None) -> int:
@@ -260,7 +283,7 @@ def _run_split(args: argparse.Namespace, places: list[Path], out: Path | None) -
 
     beside = [
         flag
-        for flag in ("prompt", "frame", "overlay", "first", "last", "session")
+        for flag in ("prompt", "frame", "overlay", "report", "first", "last", "session")
         if getattr(args, flag)
     ]
     if places or beside or out is None:
@@ -336,6 +359,7 @@ def _write(
     from hs2s_core.media.encode import VideoWriter
     from hs2s_core.media.masks import write_id_map
     from hs2s_core.media.overlay import draw_masks
+    from hs2s_core.propagation.signs import writing_signs
 
     count = 0
     with ExitStack() as stack:
@@ -344,10 +368,15 @@ def _write(
         if args.overlay is not None:
             fps = args.fps or frames.fps or _FPS
             video = stack.enter_context(VideoWriter(args.overlay, frames.size, fps))
+        report = None
+        if args.report is not None:
+            report = stack.enter_context(writing_signs(args.report))
         for done, total, result in steps:
             meter(done, total)
             if result is None:
                 continue
+            if report is not None:
+                report(result)
             name = frames.names[result.index] if frames.names is not None else f"{result.index:05d}"
             write_id_map(folder / f"{name}.png", result.id_map)
             if video is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.files import replacing
 
 LAYOUTS = {
     "youtube_vos": "YouTube-VOS: Annotations/<video>/<frame>.png",
@@ -95,15 +96,9 @@ def write_zip(target: Path, out_dir: Path, folders: Iterable[Path]) -> None:
 
     Complete or not at all, and the same for the same masks.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with zipfile.ZipFile(part, "w") as archive:
-            for folder in sorted(folders):
-                for file in sorted(folder.glob("*.png")):
-                    entry = zipfile.ZipInfo(file.relative_to(out_dir).as_posix(), _EPOCH)
-                    entry.external_attr = 0o644 << 16
-                    archive.writestr(entry, file.read_bytes())  # PNGs are compressed already
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(target) as part, zipfile.ZipFile(part, "w") as archive:
+        for folder in sorted(folders):
+            for file in sorted(folder.glob("*.png")):
+                entry = zipfile.ZipInfo(file.relative_to(out_dir).as_posix(), _EPOCH)
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, file.read_bytes())  # PNGs are compressed already

@@ -6,9 +6,7 @@ import csv
 import dataclasses
 import importlib.util
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -16,6 +14,7 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation.protocol import Protocol
 from hs2s_core.evaluation.rows import Row
 from hs2s_core.evaluation.scores import GroupScore, ObjectScore, Statistics, Summary
+from hs2s_core.files import replacing
 
 COLUMNS = (*Row._fields, "protocol")
 _FORMATS = (".csv", ".parquet", ".json")
@@ -43,7 +42,7 @@ def check_output(path: str | Path) -> str:
 
 def write_csv(path: str | Path, rows: Sequence[Row], protocol: Protocol) -> None:
     """Write a header and one line per row; booleans as true and false, unknown as nothing."""
-    with _replacing(Path(path)) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with replacing(Path(path)) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in rows:
@@ -81,7 +80,7 @@ def write_parquet(path: str | Path, rows: Sequence[Row], protocol: Protocol) -> 
         ],
         schema=schema.with_metadata({"protocol": protocol.description}),
     )
-    with _replacing(Path(path)) as part:
+    with replacing(Path(path)) as part:
         pyarrow.parquet.write_table(table, part)
 
 
@@ -102,7 +101,7 @@ def write_json(
         **about,
         "rows": [row._asdict() for row in rows],
     }
-    with _replacing(Path(path)) as part, part.open("w", encoding="utf-8") as file:
+    with replacing(Path(path)) as part, part.open("w", encoding="utf-8") as file:
         json.dump(document, file, ensure_ascii=False, allow_nan=False)
         file.write("\n")
 
@@ -116,15 +115,3 @@ def _scores(score: ObjectScore | GroupScore) -> dict[str, Any]:
         else:
             flat[name] = value
     return {**flat, "jf": score.jf}
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a file to write beside ``path``, which takes its place once it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -7,7 +7,6 @@ void pixels (not annotated), which belong to no object.
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from hs2s_core.errors import InvalidMask
+from hs2s_core.files import replacing
 from hs2s_core.media.images import list_files
 from hs2s_core.media.mask_pictures import (
     VOID,
@@ -187,13 +187,8 @@ def write_id_map(path: str | Path, id_map: npt.NDArray[Any]) -> None:
     image = Image.fromarray(np.ascontiguousarray(id_map, dtype=np.uint8 if narrow else np.uint16))
     if narrow:
         image.putpalette(davis_palette().tobytes())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as part:
         image.save(part, format="PNG")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def id_dtype(highest: int) -> type[np.unsignedinteger[Any]]:

@@ -49,6 +49,12 @@ class FrameResult:
     soft: dict[int, SoftMask] | None = None
     """By id, where asked for: the object's probabilities at the network's size."""
 
+    @property
+    def areas(self) -> dict[int, int]:
+        """Pixels of each object of ``ids``; one with none is absent."""
+        counts = np.bincount(self.id_map.ravel(), minlength=max(self.ids, default=0) + 1)
+        return {object_id: int(counts[object_id]) for object_id in self.ids}
+
     def mask(self, object_id: int) -> BoolMask:
         """(H, W) bool mask of one object."""
         own: BoolMask = self.id_map == object_id

@@ -1,8 +1,9 @@
 """A propagation that is kept in a folder: corrected, resumed after any stop, forked.
 
 The folder holds ``session.json`` (whose frames and network, settings, prompts), ``prompts/`` (masks
-by their digest) and ``stretches/``: what was computed of each stretch, named by all that it depends
-on. So a change of one mask leaves every stretch that is not compared with it as it was.
+by their digest), ``stretches/``: what was computed of each stretch, named by all that it depends
+on, and ``signs.csv``: what the last run says of itself. So a change of one mask leaves every
+stretch that is not compared with it as it was.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.files import replacing
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import read_id_map, write_id_map
 from hs2s_core.models.base import VideoSegmenter
@@ -31,6 +33,13 @@ from hs2s_core.propagation.clip import ClipSettings, Step, walk_clip
 from hs2s_core.propagation.engine import Engine
 from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.propagation.reels import Reel
+from hs2s_core.propagation.signs import (
+    Sign,
+    Suggestion,
+    read_signs,
+    suggest_frames,
+    writing_signs,
+)
 from hs2s_core.propagation.snapshot import Snapshot
 from hs2s_core.propagation.timeline import Stretch
 
@@ -71,6 +80,7 @@ class Session:
         self.folder = Path(folder)
         self._engine = NetworkEngine(model) if isinstance(model, VideoSegmenter) else model
         self._file = self.folder / "session.json"
+        self._signs = self.folder / "signs.csv"
         if not self._file.exists() and self.folder.exists() and any(self.folder.iterdir()):
             raise HS2SError(f"{self.folder}: holds no session; give an empty or a new folder")
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -82,6 +92,8 @@ class Session:
                 f"{self.folder}: this session is open elsewhere; wait for that to end, or fork it"
             ) from error
         try:
+            for torn in self.folder.rglob(".*.part"):  # of a process that was killed
+                torn.unlink()
             self._open(identity, settings)
         except BaseException:
             self.close()
@@ -110,6 +122,7 @@ class Session:
                 write_id_map(path, prompt.mask)
         self._prompts = prompts
         self._save()
+        self._signs.unlink(missing_ok=True)
         for path in set((self.folder / "prompts").glob("*.png")) - {
             self._mask_file(prompt) for prompt in prompts.each()
         }:
@@ -134,15 +147,31 @@ class Session:
 
     def _finish(self, steps: Iterator[Step], used: set[Path]) -> Iterator[Step]:
         end = 0
-        for step in steps:
-            if step.result is not None:
-                end = step.result.index + 1
-            yield step
+        with writing_signs(self._signs) as add:
+            for step in steps:
+                if step.result is not None:
+                    end = step.result.index + 1
+                    add(step.result)
+                yield step
         if self.settings.last is None:
             self._length = end
             self._save()
         for folder in set((self.folder / "stretches").glob("*")) - used:
             shutil.rmtree(folder)
+
+    def signs(self) -> Iterator[Sign]:
+        """What the last run says of every object and frame, see :class:`Sign`.
+
+        Raises:
+            HS2SError: no run has come to its end since prompts changed.
+        """
+        if not self._signs.exists():
+            raise HS2SError(f"{self.folder}: no run has come to its end; run the session first")
+        return read_signs(self._signs)
+
+    def suggest(self, count: int = 1) -> list[Suggestion]:
+        """The frames to correct next, see :func:`suggest_frames`; raises as :meth:`signs`."""
+        return suggest_frames(self.signs(), count)
 
     def fork(self, folder: str | Path) -> None:
         """Copy the session, as far as it is, to a new folder.
@@ -193,9 +222,8 @@ class Session:
                 for prompt in self._prompts.each()
             ],
         }
-        part = self._file.with_suffix(".part")
-        part.write_text(json.dumps(document, indent=1))
-        part.replace(self._file)
+        with replacing(self._file) as part:
+            part.write_text(json.dumps(document, indent=1))
 
     def _mask_file(self, prompt: Prompt) -> Path:
         return self.folder / "prompts" / f"{_digest(prompt.mask)}.png"
@@ -236,10 +264,9 @@ class KeptReel(Reel):
     def mark(self, snapshot: Snapshot) -> None:
         """See :meth:`Reel.mark`."""
         os.fsync(self._file.fileno())
-        part = self._state.with_suffix(".part")
         about = json.dumps({"masks": len(self), "meta": snapshot.meta})
-        save_file(snapshot.tensors, part, metadata={"about": about})
-        part.replace(self._state)
+        with replacing(self._state) as part:
+            save_file(snapshot.tensors, part, metadata={"about": about})
         self._marked = len(self)
 
     def resume(self) -> Snapshot:

@@ -21,6 +21,7 @@ from hs2s_core.models import build_model
 from hs2s_core.models.presets import preset
 from hs2s_core.prompts import Prompts
 from hs2s_core.propagation import propagate
+from hs2s_core.propagation.signs import read_signs, suggest_frames
 from hs2s_core.weights import load_model, save_weights
 
 from .conftest import FRAMES, SIZE, Run
@@ -62,6 +63,22 @@ def test_video_and_overlay(video: Path, weights: Path, run: Run, tmp_path: Path)
     shown = open_frames(overlay)
     assert len(shown) == FRAMES
     assert shown.fps == pytest.approx(10)
+
+
+def test_a_report_says_how_sure_each_mask_is(
+    clip: Path, weights: Path, run: Run, tmp_path: Path
+) -> None:
+    words = ("propagate", clip / "frames", clip / "masks" / "10.png", tmp_path / "out")
+    words += ("--weights", weights, "--report", tmp_path / "report.csv")
+    status, said, _ = run(*words)
+    assert status == 0
+    signs = list(read_signs(tmp_path / "report.csv"))
+    assert [(sign.frame, sign.object) for sign in signs] == [(i, 1) for i in range(FRAMES)]
+    best = suggest_frames(signs)[0]
+    assert f"to correct next: frame {best.frame}, where object 1" in said
+    status, _, err = run(*words[:3], tmp_path / "other", *words[4:])
+    assert status == 2
+    assert "exists already" in err
 
 
 def test_one_black_and_white_mask(video: Path, weights: Path, run: Run, tmp_path: Path) -> None:
