@@ -1,8 +1,8 @@
 """The command line: ``hs2s COMMAND``, one module of :mod:`hs2s_core.commands` per command.
 
-A command's module has ``add_arguments(parser)`` and ``run(args) -> exit status``. It is imported
-only when its command was typed, so that ``hs2s --help`` answers at once. Other packages add
-commands of their own (:mod:`hs2s_core.extensions`).
+A command's module has ``EXAMPLES``, ``add_arguments(parser)`` and ``run(args) -> exit status``. It
+is imported only when its command was typed, so that ``hs2s --help`` answers at once. Other packages
+add commands of their own (:mod:`hs2s_core.extensions`).
 """
 
 from __future__ import annotations
@@ -82,10 +82,16 @@ def build_parser(arguments: Sequence[str], *, every: bool = False) -> argparse.A
     }
     for name, summary in {**COMMANDS, **others}.items():
         command = subparsers.add_parser(
-            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if every or name == chosen:
-            _load(name).add_arguments(command)
+            module = _load(name)
+            module.add_arguments(command)
+            examples = "\n  ".join(["examples:", *module.EXAMPLES])
+            command.epilog = "\n\n".join(filter(None, [command.epilog, examples]))
     return parser
 
 

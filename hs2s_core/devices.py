@@ -7,6 +7,7 @@ import os
 import torch
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.wording import counted
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -54,7 +55,7 @@ def use_threads(count: int | None = None) -> str:
     else:
         chosen, why = max(1, cores - round(load)), f"{cores} cores, load {load:.1f}"
     torch.set_num_threads(chosen)
-    return f"computing on {chosen} thread{'s' * (chosen != 1)} ({why})"
+    return f"computing on {counted(chosen, 'thread')} ({why})"
 
 
 def _cores() -> int:

@@ -16,6 +16,7 @@ from importlib import metadata
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.extensions import CHECKS, extensions
+from hs2s_core.wording import counted
 
 PACKAGE = "hs2s-fiftyone"
 REINSTALL = f"install it again: `pip install {PACKAGE}`, or `pip install .` in a clone"
@@ -113,7 +114,9 @@ def check_device() -> Check:
     if device.type == "cuda":
         return Check("device", True, f"{device} ({torch.cuda.get_device_name(device)})")
     if device.type == "cpu":
-        return Check("device", True, f"cpu with {torch.get_num_threads()} threads; no GPU found")
+        return Check(
+            "device", True, f"cpu with {counted(torch.get_num_threads(), 'thread')}; no GPU found"
+        )
     return Check("device", True, str(device))
 
 
@@ -134,7 +137,7 @@ def check_clip() -> Check:
     folder = next((asset("demo") / "JPEGImages").iterdir())
     frames = open_frames(folder)
     frames.at(0)
-    return Check("demo clip", True, f"{len(frames)} frames: {folder}")
+    return Check("demo clip", True, f"{counted(len(frames), 'frame')}: {folder}")
 
 
 def check_ffmpeg() -> Check:

@@ -1,8 +1,8 @@
 """What other installed packages add to this one, by their entry points.
 
 This package knows none of them: an entry point of the group :data:`COMMANDS` names a module with
-``SUMMARY``, ``add_arguments`` and ``run``, like those of :mod:`hs2s_core.commands`; one of
-:data:`CHECKS` a list of checks for ``hs2s doctor``.
+``SUMMARY``, ``EXAMPLES``, ``add_arguments`` and ``run``, like those of
+:mod:`hs2s_core.commands`; one of :data:`CHECKS` a list of checks for ``hs2s doctor``.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +30,10 @@ class Progress:
     ``jf``). The time left is that of training alone, at the smoothed rate of the steps seen.
     """
 
-    def __init__(self, steps: int, stream: TextIO | None = None) -> None:
+    def __init__(self, steps: int, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+        """``quiet`` shows nothing."""
         self.steps = steps
+        self._quiet = quiet
         self.stream = sys.stderr if stream is None else stream
         self._seconds = 0.0
         self._weight = 0.0
@@ -38,6 +41,8 @@ class Progress:
 
     def __call__(self, record: Record) -> None:
         """Show a step."""
+        if self._quiet:
+            return
         self._seconds = SMOOTH * self._seconds + (1 - SMOOTH) * float(record["seconds"])
         self._weight = SMOOTH * self._weight + (1 - SMOOTH)
         kept = "jf" in record or record["step"] >= self.steps
@@ -120,14 +125,21 @@ class Meter:
         return f"[{bar:-<{_BAR}}] {self._what} {done} of {total}{speed}{left}"
 
 
+def add_quiet(parser: ArgumentParser) -> None:
+    """Add the option that every command with a progress line has."""
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+
+
 @contextmanager
-def reporting(steps: int, tensorboard: Path | None) -> Iterator[Callable[[Record], None]]:
+def reporting(
+    steps: int, tensorboard: Path | None, *, quiet: bool = False
+) -> Iterator[Callable[[Record], None]]:
     """What to report steps to: a progress line and, if a folder is given, TensorBoard's events.
 
     Raises:
         HS2SError: TensorBoard is asked for and not installed.
     """
-    progress = Progress(steps)
+    progress = Progress(steps, quiet=quiet)
     if tensorboard is None:
         yield progress
         return

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from hs2s_core.errors import HS2SError, InvalidMask
 from hs2s_core.media.masks import BoolMask, check_prompt, list_masks, read_id_map, split_objects
 from hs2s_core.media.source import FrameSource
+from hs2s_core.wording import counted
 
 __all__ = ["LARGEST_ID", "POLICIES", "PlainPrompts", "Prompt", "Prompts"]
 
@@ -185,10 +186,11 @@ class Prompts(Mapping[int, Mapping[int, BoolMask]]):
         """
         if not self._frames:
             raise HS2SError("no prompt: expected at least one mask on one frame")
-        late = [] if length is None else [frame for frame in self._frames if frame >= length]
-        if late:
+        late = [frame for frame in self._frames if length is not None and frame >= length]
+        if length is not None and late:
             raise HS2SError(
-                f"prompts at frames {late}, but the clip has {length} frames, numbered from 0"
+                f"prompts at frames {late}, but the clip has {counted(length, 'frame')}, numbered "
+                "from 0"
             )
         for prompt in self.each():
             if size is not None and prompt.size != tuple(size):

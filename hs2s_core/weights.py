@@ -25,6 +25,7 @@ from hs2s_core.models import VideoSegmenter, build_model
 from hs2s_core.models.config import ModelConfig, config_from_dict
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.resources import asset
+from hs2s_core.wording import counted
 
 __all__ = [
     "PUBLISHED",
@@ -245,8 +246,9 @@ def check_tensors(
     problems = missing + extra + misshapen
     if problems:
         raise InvalidWeights(
-            f"{name}: {len(missing)} tensors missing, {len(extra)} extra, {len(misshapen)} "
-            "misshapen, so these weights belong to another network:\n  " + "\n  ".join(problems)
+            f"{name}: {counted(len(missing), 'tensor')} missing, {len(extra)} extra, "
+            f"{len(misshapen)} misshapen, so these weights belong to another network:\n  "
+            + "\n  ".join(problems)
         )
 
 
@@ -259,9 +261,9 @@ def _check_finite(tensors: Mapping[str, Tensor], name: str) -> None:
     ]
     if broken:
         raise InvalidWeights(
-            f"{name}: {len(broken)} of {len(tensors)} tensors hold values that are not finite, as "
-            f"after a training run that diverged; use an earlier checkpoint of it. They are:\n  "
-            + "\n  ".join(broken)
+            f"{name}: {len(broken)} of {counted(len(tensors), 'tensor')} with values that are not "
+            "finite, as after a training run that diverged; use an earlier checkpoint of it. They "
+            "are:\n  " + "\n  ".join(broken)
         )
 
 

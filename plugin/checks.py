@@ -13,6 +13,7 @@ from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.wording import counted
 
 from .labels import mask_fields
 from .prompts import OutOfTime, VideoPrompts, read_prompts, visible_labels
@@ -190,8 +191,8 @@ def open_video(
     # Containers may claim too few frames, so the claim alone is no reason.
     if last > len(clip.frames) and last > clip.frames.count():
         raise HS2SError(
-            f"a prompt lies on frame {last}, but the video has {len(clip.frames)} frames; "
-            "the labels may belong to another video"
+            f"a prompt lies on frame {last}, but the video has "
+            f"{counted(len(clip.frames), 'frame')}; the labels may belong to another video"
         )
     return sample, clip, prompts
 

@@ -25,6 +25,7 @@ from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.media.encode import VideoWriter, even_size, read_comment
 from hs2s_core.media.frames import FrameSource, VideoFrames, open_frames
 from hs2s_core.media.masks import object_ids
+from hs2s_core.wording import counted
 
 from .drawing import DRAWN, drawing_problem, prepare_drawing
 from .labels import TrackedObject, to_detections
@@ -210,8 +211,8 @@ def _refuse_strangers(plan: LoadPlan, videos: Sequence[str]) -> None:
     strange = [file for file in files if file.exists() and read_comment(file) != plan.mark]
     if strange:
         raise InvalidDataset(
-            f"{plan.video_dir} has {len(strange)} files (such as {strange[0].name}) that were not "
-            f"made from {plan.folder.images} and would be replaced; choose another video_dir."
+            f"{plan.video_dir} holds {counted(len(strange), 'file')} (such as {strange[0].name}) "
+            f"not made from {plan.folder.images}, to be replaced; choose another video_dir."
         )
 
 

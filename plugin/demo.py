@@ -31,6 +31,7 @@ from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import read_id_map, write_id_map
 from hs2s_core.media.overlay import Row, contact_sheet, draw_masks, enlarge, enlarge_ids
 from hs2s_core.resources import asset
+from hs2s_core.wording import counted
 
 from .dataset import DEFAULT_LABEL_FIELD as TRUTH
 from .dataset import load
@@ -52,7 +53,10 @@ def run(args: argparse.Namespace) -> int:
     operator = _operator()
     dataset = _load(args.dataset)
     sample = dataset.first()
-    print(f"dataset '{dataset.name}': {sample.num_frames} frames, {sample.num_objects} objects")
+    print(
+        f"dataset '{dataset.name}': {counted(sample.num_frames, 'frame')}, "
+        f"{counted(sample.num_objects, 'object')}"
+    )
     summary = operator(
         dataset, TRUTH, OUTPUT, model=args.weights, device=args.device, existing="overwrite"
     )

@@ -18,6 +18,7 @@ from hs2s_core.data.results import LAYOUTS, videos_root, write_zip
 from hs2s_core.data.splits import safe_name
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.media.masks import write_id_map
+from hs2s_core.wording import counted
 
 from .checks import Problem, describe
 from .identities import Identities
@@ -43,7 +44,10 @@ class ExportSummary:
     """What to know about videos that were."""
 
     def __str__(self) -> str:
-        lines = [f"{len(self.videos)} videos, {self.frames} frames -> {self.folder}"]
+        lines = [
+            f"{counted(len(self.videos), 'video')}, {counted(self.frames, 'frame')} -> "
+            f"{self.folder}"
+        ]
         if self.zip_file is not None:
             lines.append(f"zip for the server: {self.zip_file}")
         lines += [f"  not written: {problem}" for problem in self.failed]
@@ -163,8 +167,8 @@ def settings_errors(samples: SampleCollection, settings: ExportSettings) -> dict
         there = [folder for folder in there if folder.exists()]
         if there and not settings.overwrite:
             errors["out_dir"] = (
-                f"{there[0].parent} has folders of {len(there)} of these videos (such as "
-                f"{there[0].name}); choose an empty folder, or overwrite them"
+                f"{there[0].parent} has folders of {counted(len(there), 'video')} of these (such "
+                f"as {there[0].name}); choose an empty folder, or overwrite them"
             )
         elif mixed := [folder for folder in there if not _holds_only_masks(folder)]:
             errors["out_dir"] = (

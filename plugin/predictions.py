@@ -16,6 +16,7 @@ from pymongo import UpdateOne
 from hs2s_core.data.folders import find_annotations
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.media.masks import list_masks, object_ids, read_id_map
+from hs2s_core.wording import counted
 
 from .checks import Problem, describe, is_ground_truth
 from .identities import Identities
@@ -53,7 +54,8 @@ class ReadSummary:
     """Videos of the folder that the dataset does not have."""
 
     def __str__(self) -> str:
-        lines = [f"{len(self.videos)} videos, {self.frames} frames -> frames.{self.output_field}"]
+        what = f"{counted(len(self.videos), 'video')}, {counted(self.frames, 'frame')}"
+        lines = [f"{what} -> frames.{self.output_field}"]
         if self.unknown:
             lines.append(f"  not in the dataset: {', '.join(self.unknown)}")
         return "\n".join(lines + [f"  not read: {problem}" for problem in self.failed])
@@ -110,8 +112,9 @@ def run(
     todo = {sample_id: name for sample_id, name in names.items() if name in folders}
     if not todo:
         raise InvalidDataset(
-            f"{folder}: none of its {len(folders)} videos (such as {next(iter(folders))}) is in "
-            f"the dataset, whose videos are called like {next(iter(names.values()), 'nothing')}."
+            f"{folder}: none of its {counted(len(folders), 'video')} (such as "
+            f"{next(iter(folders))}) is in the dataset, whose videos are called like "
+            f"{next(iter(names.values()), 'nothing')}."
         )
     summary = ReadSummary(field, unknown=sorted(set(folders) - set(names.values())))
     for place, (sample_id, name) in enumerate(todo.items()):
@@ -228,7 +231,7 @@ def _frame_number(file: Path, numbers: Mapping[str, int], total: int | None) -> 
     number = int(file.stem) + 1
     if total is not None and number > total:
         raise InvalidDataset(
-            f"{file}: the video has only {total} frames; expected numbers from 00000 to "
+            f"{file}: the video has only {counted(total, 'frame')}; expected numbers from 00000 to "
             f"{total - 1:05d}. Name the masks by the frames they belong to, counted from 0."
         )
     return number

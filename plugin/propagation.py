@@ -18,6 +18,7 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.prompts import Prompt, Prompts
+from hs2s_core.wording import counted
 
 from .checks import (
     DONE,
@@ -71,9 +72,9 @@ class Summary:
 
     def __str__(self) -> str:
         lines = [
-            f"{len(self.done)} videos done, {self.skipped} skipped, {len(self.failed)} failed: "
-            f"{self.objects} objects through {self.frames} frames in {self.seconds:.1f} s "
-            f"-> frames.{self.output_field}"
+            f"{counted(len(self.done), 'video')} done, {self.skipped} skipped, {len(self.failed)} "
+            f"failed: {counted(self.objects, 'object')} through {counted(self.frames, 'frame')} "
+            f"in {self.seconds:.1f} s -> frames.{self.output_field}"
         ]
         return "\n".join(lines + [f"  {entry}" for entry in (*self.failed, *self.notes)])
 
@@ -173,8 +174,8 @@ def checked_plan(samples: SampleCollection, settings: Settings, *, skip_invalid:
         if skip_invalid:
             advice = "Without them nothing is left to do: mend them, or choose other videos."
         raise HS2SError(
-            f"{len(plan.problems)} of the videos cannot be propagated, and nothing was changed:\n"
-            f"{listed}\n{advice}"
+            f"{counted(len(plan.problems), 'video')} cannot be propagated, and nothing was "
+            f"changed:\n{listed}\n{advice}"
         )
     return plan
 

@@ -24,6 +24,7 @@ from hs2s_core.errors import HS2SError, InvalidMedia
 from hs2s_core.media.frames import FrameSource, open_frames
 from hs2s_core.media.images import image_size
 from hs2s_core.media.masks import BoolMask
+from hs2s_core.wording import counted
 
 from .masks import Size
 
@@ -140,8 +141,8 @@ class Clip:
             return None
         damaged = "; it may be damaged" if decoded < self.claimed else ""
         return (
-            f"{decoded} frames could be decoded and have their masks, but the file or its metadata "
-            f"claims {self.claimed}{damaged}."
+            f"{counted(decoded, 'frame')} could be decoded and have their masks, but the file or "
+            f"its metadata claims {self.claimed}{damaged}."
         )
 
 

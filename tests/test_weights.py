@@ -152,7 +152,7 @@ def test_every_tensor_that_does_not_fit_is_named(tiny: VideoSegmenter) -> None:
     with pytest.raises(InvalidWeights) as error:
         weights.fill_model(tiny.config, tensors, name="mine")
     text = str(error.value)
-    assert "mine: 1 tensors missing, 1 extra, 1 misshapen" in text
+    assert "mine: 1 tensor missing, 1 extra, 1 misshapen" in text
     assert "missing memory.conv.bias (256,)" in text
     assert "extra surprise (2,)" in text
     assert "misshapen memory.conv.weight: found (256, 128, 1, 3), expected (256, 128, 3, 3)" in text
@@ -417,7 +417,7 @@ def test_a_backbone_is_checked_without_building_the_network(tmp_path: Path) -> N
     _backbone_file(build_model(config).get_submodule("encoder"), path)  # type: ignore[arg-type]
     for source in (path, str(tmp_path), False):
         check_backbone(config, source)
-    with pytest.raises(InvalidWeights, match="do not fit this encoder at its width"):
+    with pytest.raises(InvalidWeights, match="of another form than this encoder's"):
         check_backbone(PRESETS["hs2s"].scaled(8), path)
     with pytest.raises(InvalidWeights, match=r"holds no vgg16-397923af\.pth"):
         check_backbone(PRESETS["s2s"].scaled(16), tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,18 @@ from hs2s_core.commands.recipe_options import (
     training_folder,
 )
 from hs2s_core.errors import InvalidConfig
+from hs2s_core.progress import Progress, add_quiet
+from hs2s_core.wording import counted
 
 if TYPE_CHECKING:
     from hs2s_core.data.videos import VosVideo
     from hs2s_core.training.config import TrainingConfig
+
+EXAMPLES = (
+    "hs2s ablate --tables 4 --data YouTube-VOS/ --out runs/ablation",
+    "hs2s ablate --tables 1 2a --config configs/example.toml --divisor 4 --out runs/small",
+    "hs2s ablate --config configs/example.toml --root DATA/ --out runs/small --report",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--report", action="store_true", help="train nothing: print the rows that are done so far"
     )
     parser.add_argument("--device", default="auto")
+    add_quiet(parser)
     add_recipe_options(parser, "--data")
 
 
@@ -71,7 +81,6 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from hs2s_core.devices import pick_device
-    from hs2s_core.progress import Progress
     from hs2s_core.training.ablation import format_tables, run_ablation, stored_scores
     from hs2s_core.training.paper_tables import find_tables
     from hs2s_core.training.processes import process_group, rank
@@ -96,11 +105,11 @@ def run(args: argparse.Namespace) -> int:
                 divisor=args.divisor,
                 frames=args.frames,
                 device=device,
-                report=Progress,
+                report=partial(Progress, quiet=args.quiet),
             )
         if rank() == 0:
             budget = _budget(args, recipe, list(scores))
-            scored = f"{budget} Scored on {len(videos)} videos on {device}."
+            scored = f"{budget} Scored on {counted(len(videos), 'video')} on {device}."
             text = format_tables(tables, scores, scored)
             (args.out / "tables.md").write_text(text)
             print(text)
@@ -114,7 +123,8 @@ def _budget(args: argparse.Namespace, recipe: TrainingConfig, names: list[str]) 
 
     last = recipe.stages[-1]
     budget = (
-        f"{recipe.steps} steps of {last.clips} clips of {last.frames} frames at "
+        f"{counted(recipe.steps, 'step')} of {counted(last.clips, 'clip')} of "
+        f"{counted(last.frames, 'frame')} at "
         f"{last.size[0]}x{last.size[1]}, widths divided by {args.divisor}, seed {recipe.seed}, "
         "one recipe for all rows."
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hs2s_core.errors import InvalidDataset
+from hs2s_core.wording import counted, some
 
 if TYPE_CHECKING:
     from hs2s_core.data.folder_check import FolderProblem
@@ -15,16 +16,15 @@ if TYPE_CHECKING:
 
 FOUND = 1
 """Exit status when something is wrong."""
-_EXAMPLES = """examples:
-  hs2s check YouTube-VOS/
-  hs2s check YouTube-VOS/ --split train --deep
-  hs2s check DAVIS/ --split 2017/val"""
+EXAMPLES = (
+    "hs2s check YouTube-VOS/",
+    "hs2s check YouTube-VOS/ --split train --deep",
+    "hs2s check DAVIS/ --split 2017/val",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hs2s check``."""
-    parser.epilog = _EXAMPLES
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="a YouTube-VOS, DAVIS or plain folder"
     )
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for problem in problems:
         print(problem)
-    print(f"\n{_count(len(problems), 'finding')} in {_places(problems)}.")
+    print(f"\n{counted(len(problems), 'finding')} in {_places(problems)}.")
     return FOUND
 
 
@@ -67,7 +67,7 @@ def _contents(folder: Path, split: str | None) -> str:
     names = splits if split is None and inside else [split]
     opened = [open_folder(folder, name) for name in names or [None]]
     videos = [video for part in opened for video in part]
-    words = f"{opened[0].layout}, {_count(len(videos), 'video')}"
+    words = f"{opened[0].layout}, {counted(len(videos), 'video')}"
     given = ", ".join(name for name in names if name)
     if not inside and split is None:
         given = ", ".join(splits)
@@ -76,7 +76,6 @@ def _contents(folder: Path, split: str | None) -> str:
 
 def _inventory(videos: list[VosVideo]) -> str:
     """Frames, annotated frames, objects and sizes; of each video the first ones are looked into."""
-    from hs2s_core.data.videos import some
     from hs2s_core.media.images import image_size
     from hs2s_core.media.masks import object_ids
 
@@ -89,15 +88,11 @@ def _inventory(videos: list[VosVideo]) -> str:
         objects += len(video.objects) or (0 if first is None else len(object_ids(first)))
     source = "listed" if any(video.objects for video in videos) else "in first annotated frames"
     return (
-        f"{_count(frames, 'frame')}, {annotated} annotated; {_count(objects, 'object')} {source}; "
-        f"{some(f'{size} ({count})' for size, count in sizes.most_common())}"
+        f"{counted(frames, 'frame')}, {annotated} annotated; {counted(objects, 'object')} "
+        f"{source}; {some(f'{size} ({count})' for size, count in sizes.most_common())}"
     )
 
 
 def _places(problems: list[FolderProblem]) -> str:
     videos = {(problem.split, problem.video) for problem in problems if problem.video}
-    return _count(len(videos), "video") if videos else "the folder itself"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return counted(len(videos), "video") if videos else "the folder itself"

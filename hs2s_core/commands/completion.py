@@ -7,17 +7,15 @@ import argparse
 from hs2s_core.errors import HS2SError
 
 SHELLS = ("bash", "zsh", "tcsh")
+EXAMPLES = (
+    "hs2s completion bash > ~/.local/share/bash-completion/completions/hs2s",
+    "hs2s completion zsh > ~/.zfunc/_hs2s      # a folder in zsh's fpath",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``hs2s completion`` takes."""
     parser.add_argument("shell", choices=SHELLS)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = (
-        "examples:\n"
-        "  hs2s completion bash > ~/.local/share/bash-completion/completions/hs2s\n"
-        "  hs2s completion zsh > ~/.zfunc/_hs2s      # a folder in zsh's fpath"
-    )
 
 
 def run(args: argparse.Namespace) -> int:

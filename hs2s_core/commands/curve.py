@@ -5,6 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from hs2s_core.wording import counted
+
+EXAMPLES = (
+    "hs2s curve runs/mine curve.png",
+    "hs2s curve runs/mine/log.jsonl curve.svg --smooth 200",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hs2s curve``."""
@@ -25,5 +32,5 @@ def run(args: argparse.Namespace) -> int:
 
     records = read_log(args.run / "log.jsonl" if args.run.is_dir() else args.run)
     draw_curve(records, args.out, smooth=args.smooth)
-    print(f"{len(records)} steps -> {args.out}")
+    print(f"{counted(len(records), 'step')} -> {args.out}")
     return 0

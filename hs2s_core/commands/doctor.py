@@ -8,6 +8,10 @@ import json
 
 MISSING = 1
 """Exit status when something required is missing."""
+EXAMPLES = (
+    "hs2s doctor",
+    "hs2s doctor --json",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

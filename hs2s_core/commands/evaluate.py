@@ -5,23 +5,24 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import sys
 from pathlib import Path
 
 from hs2s_core.evaluation.identities import MATCHES
 from hs2s_core.evaluation.protocol import PROTOCOLS, Protocol
+from hs2s_core.progress import Meter, add_quiet
+from hs2s_core.wording import counted
 
-_EXAMPLES = """examples:
-  hs2s evaluate masks/ DAVIS/ --videos DAVIS/ImageSets/2017/val.txt
-  hs2s evaluate masks/ valid/ --protocol youtube_vos --train-meta train/meta.json
-  hs2s evaluate masks/ truth/ --match overlap --objects --out rows.csv"""
+EXAMPLES = (
+    "hs2s evaluate masks/ DAVIS/ --videos DAVIS/ImageSets/2017/val.txt",
+    "hs2s evaluate masks/ valid/ --protocol youtube_vos --train-meta train/meta.json",
+    "hs2s evaluate masks/ truth/ --match overlap --objects --out rows.csv",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hs2s evaluate``."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     described = (f"  {protocol.description}" for protocol in PROTOCOLS.values())
-    parser.epilog = "\n".join(["protocols:", *described, "", _EXAMPLES])
+    parser.epilog = "\n".join(["protocols:", *described])
     parser.add_argument("predictions", type=Path, metavar="PRED_DIR", help="<video>/<frame>.png")
     parser.add_argument(
         "truth",
@@ -69,6 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"count {what}, or not (default: as the protocol says)",
         )
 
+    add_quiet(parser)
+
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print; 0 if every video could be evaluated, 1 if one failed.
@@ -82,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.out is not None:
         check_output(args.out)
+    meter = Meter("video", quiet=args.quiet)
     table = evaluate_folders(
         args.predictions,
         args.truth,
@@ -91,8 +95,9 @@ def run(args: argparse.Namespace) -> int:
         train_meta=args.train_meta,
         videos=None if args.videos is None else read_names(args.videos),
         match=args.match,
-        progress=_show_progress if sys.stderr.isatty() else None,
+        progress=lambda done, total, _: meter(done, total),
     )
+    meter.end()
     # The file first, so that nothing that goes wrong later costs a finished evaluation; and the
     # report also where the file cannot be written.
     try:
@@ -101,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     finally:
         print(format_table(table, objects=args.objects))
     if args.out is not None:
-        print(f"{len(table.rows)} rows written to {args.out}")
+        print(f"{counted(len(table.rows), 'row')} written to {args.out}")
     return 1 if table.failures else 0
 
 
@@ -115,15 +120,6 @@ def _protocol(args: argparse.Namespace) -> Protocol:
             protocol = dataclasses.replace(protocol, **{part: wanted})
             name += f"{'+' if wanted else '-'}{part}"
     return dataclasses.replace(protocol, name=name)
-
-
-def _show_progress(done: int, total: int, video: str) -> None:
-    print(
-        f"\r{done}/{total} {video:<40.40}",
-        end="" if done < total else "\n",
-        file=sys.stderr,
-        flush=True,
-    )
 
 
 def _cores() -> int:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.progress import Meter
+from hs2s_core.progress import Meter, add_quiet
+from hs2s_core.wording import counted
 
 if TYPE_CHECKING:
     from hs2s_core.data.videos import VosVideo
@@ -24,20 +25,20 @@ _FPS = 24.0
 _USAGE = """hs2s propagate SOURCE MASKS OUT [options]
        hs2s propagate SOURCE --prompt FRAME=FILE [--prompt ...] --out OUT [options]
        hs2s propagate --data ROOT --split NAME --out DIR [--zip] [options]"""
-_EXAMPLES = """examples:
-  hs2s propagate clip.mp4 first.png masks/ --overlay overlay.mp4
-  hs2s propagate frames/ keyframes/ masks/        # keyframes/00000.png, keyframes/00040.png
-  hs2s propagate clip.mp4 --prompt 0=a.png --prompt 40=b.png --out masks/
-  hs2s propagate clip.mp4 first.png masks/ --session work/
-  hs2s propagate clip.mp4 --prompt 40=mended.png --out masks/ --overwrite --session work/
-  hs2s propagate clip.mp4 first.png masks/ --from 100 --to 200 --direction forward
-  hs2s propagate --data YouTube-VOS/ --split valid --out submission/ --zip"""
+EXAMPLES = (
+    "hs2s propagate clip.mp4 first.png masks/ --overlay overlay.mp4",
+    "hs2s propagate frames/ keyframes/ masks/        # keyframes/00000.png, keyframes/00040.png",
+    "hs2s propagate clip.mp4 --prompt 0=a.png --prompt 40=b.png --out masks/",
+    "hs2s propagate clip.mp4 first.png masks/ --session work/",
+    "hs2s propagate clip.mp4 --prompt 40=mended.png --out masks/ --overwrite --session work/",
+    "hs2s propagate clip.mp4 first.png masks/ --from 100 --to 200 --direction forward",
+    "hs2s propagate --data YouTube-VOS/ --split valid --out submission/ --zip",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hs2s propagate``."""
-    parser.usage, parser.epilog = _USAGE, _EXAMPLES
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.usage = _USAGE
     parser.add_argument(
         "places",
         nargs="*",
@@ -146,7 +147,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         "masks only what they change is computed again; MASKS then are all that count, --prompt "
         "adds to those of last time or replaces them frame by frame",
     )
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    add_quiet(parser)
 
 
 def _prompt(word: str) -> tuple[int, Path]:
@@ -206,7 +207,7 @@ def _run_clip(args: argparse.Namespace, source: Path, masks: Path | None, out: P
     seconds = time.perf_counter() - started
     objects = len(prompts.object_ids)
     print(
-        f"{objects} object{'s' * (objects != 1)} through {count} frame{'s' * (count != 1)} in "
+        f"{counted(objects, 'object')} through {counted(count, 'frame')} in "
         f"{seconds:.1f} s ({count / seconds:.1f} frames per second) -> {out}"
     )
     if args.overlay is not None:
@@ -304,7 +305,7 @@ def _run_split(args: argparse.Namespace, places: list[Path], out: Path | None) -
             failed.append(name)
             print(f"{name}: {error}", file=sys.stderr)
     done = [root / name for name in folder.names if name not in failed]
-    print(f"{len(done)} of {len(folder)} videos -> {out}")
+    print(f"{len(done)} of {counted(len(folder), 'video')} -> {out}")
     if args.zip and done:
         target = out.with_name(f"{out.resolve().name}.zip")
         write_zip(target, out, done)
@@ -403,5 +404,8 @@ def _adapt(
     from hs2s_core.training.online import adapt
 
     first = min(prompts)
-    print(f"adapting to the masks of frame {first}: {args.online_steps} steps", file=sys.stderr)
+    print(
+        f"adapting to the masks of frame {first}: {counted(args.online_steps, 'step')}",
+        file=sys.stderr,
+    )
     return adapt(model, frames.at(first), prompts[first], args.online_steps)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hs2s_core.errors import InvalidConfig
+from hs2s_core.wording import counted
 
 if TYPE_CHECKING:
     from hs2s_core.training.config import FolderConfig
@@ -89,4 +90,4 @@ def describe_folder(folder: FolderConfig) -> str:
 
     split = f"split {folder.split}" if folder.split else "which has no splits"
     number = len(folder.names or open_folder(folder.path, folder.split).names)
-    return f"{number} videos of {folder.path}, {split}"
+    return f"{counted(number, 'video')} of {folder.path}, {split}"

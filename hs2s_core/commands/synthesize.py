@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hs2s_core.errors import HS2SError, InvalidConfig
+from hs2s_core.progress import Meter, add_quiet
+from hs2s_core.wording import counted
 
 if TYPE_CHECKING:
     from hs2s_core.data.stills import StillSet
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 QUALITY = 95
 """Of the JPEG frames."""
 SHEET_CLIPS, SHEET_FRAMES, SHEET_WIDTH = 6, 6, 240
+
+EXAMPLES = (
+    "hs2s synthesize stills/ --out clips/ --sheet clips.png",
+    "hs2s synthesize stills/set/ --out clips/ --clips 200 --frames 12 --size 120 216",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sheet", type=Path, metavar="PICTURE", help="also draw a contact sheet of the first clips"
     )
 
+    add_quiet(parser)
+
 
 def run(args: argparse.Namespace) -> int:
     """Write JPEGImages and Annotations of every clip."""
@@ -59,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         raise InvalidConfig("clips, frames and size must be at least 1")
     synthesizer = Synthesizer(_stills(args))
     sheet = []
+    meter = Meter("clip", quiet=args.quiet)
     for number in range(args.clips):
         rng = np.random.default_rng([args.seed, number])
         clip = synthesizer.draw(rng, tuple(args.size), args.frames)
@@ -70,14 +79,14 @@ def run(args: argparse.Namespace) -> int:
             write_id_map(args.out / "Annotations" / f"{number:05}" / f"{t:05}.png", id_map)
         if args.sheet and number < SHEET_CLIPS:
             sheet.append(clip)
-        if sys.stderr.isatty():
-            print(f"\rclip {number + 1} of {args.clips}", end="", file=sys.stderr, flush=True)
+        meter(number + 1, args.clips)
+    meter.end()
     if args.sheet:
         from hs2s_core.data.preview import clip_sheet
 
         picture = clip_sheet(sheet, frames=SHEET_FRAMES, width=SHEET_WIDTH)
         Image.fromarray(picture).save(args.sheet)
-    print(f"{args.clips} clips of {args.frames} frames -> {args.out}")
+    print(f"{counted(args.clips, 'clip')} of {counted(args.frames, 'frame')} -> {args.out}")
     return 0
 
 

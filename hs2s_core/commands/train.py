@@ -19,6 +19,8 @@ from hs2s_core.commands.recipe_options import (
     training_folder,
 )
 from hs2s_core.errors import InvalidConfig
+from hs2s_core.progress import add_quiet
+from hs2s_core.wording import counted, some
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +33,12 @@ VALIDATE_EVERY = 10
 
 _MOST_NAMES = 20
 """Videos that a card names one by one."""
+
+EXAMPLES = (
+    "hs2s train --config configs/example.toml --root DATA/ --out runs/mine",
+    "hs2s train --config configs/example.toml --root DATA/ --set stages.0.steps=100 --print-config",
+    "hs2s train --preset hs2s --data YouTube-VOS/ --validation --out runs/hs2s",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--half", action="store_true", help="store the weights as float16: half the size"
     )
+    add_quiet(parser)
     parser.add_argument(
         "--tensorboard", action="store_true", help="also log for TensorBoard (extra: tensorboard)"
     )
@@ -113,10 +122,14 @@ def run(args: argparse.Namespace) -> int:
             check_backbone(config.model, config.pretrained_backbone)
         if main:
             state = "going on" if claim(out, config) else "starting"
-            print(f"{state}: {config.steps} steps on {device}; each is a line of {out}/log.jsonl")
+            print(
+                f"{state}: {counted(config.steps, 'step')} on {device}; each is a line of "
+                f"{out}/log.jsonl"
+            )
             print(_describe_data(config))
         started = time.perf_counter()
-        with reporting(config.steps, out if args.tensorboard and main else None) as report:
+        events = out if args.tensorboard and main else None
+        with reporting(config.steps, events, quiet=args.quiet) as report:
             model = train(config, out, device=device, report=report if main else None)
         if main:
             print(f"trained for {(time.perf_counter() - started) / 60:.1f} min")
@@ -163,7 +176,6 @@ def _validation_folders(
 
     ``words`` are names of videos, a split, a number of videos, or nothing.
     """
-    from hs2s_core.data.videos import some
     from hs2s_core.training.sources import folder_videos, hold_out_of, take
 
     names = [video.name for video in folder_videos(folder)]
@@ -183,7 +195,7 @@ def _validation_folders(
     shared = sorted(set(names) & {video.name for video in folder_videos(validated)})
     if shared:
         raise InvalidConfig(
-            f"--validation {words[0]}: {len(shared)} of its videos are trained on "
+            f"--validation {words[0]}: shares {counted(len(shared), 'video')} with the training "
             f"({some(shared)}); name another split, videos, or how many to hold out"
         )
     return folder, validated
@@ -210,12 +222,12 @@ def _describe_data(config: TrainingConfig) -> str:
     parts = [f"stills of {', '.join(config.data.stills)}"] if config.data.stills else []
     text = "training on " + "; ".join([*parts, *map(describe_folder, config.data.folders)])
     if config.schedule.steps_per_epoch is not None:
-        text += f"; {config.schedule.steps_per_epoch} steps an epoch"
+        text += f"; {counted(config.schedule.steps_per_epoch, 'step')} an epoch"
     if config.validation is not None:
         folders = "; ".join(map(describe_folder, config.validation.folders))
         held = config.validation.hold_out
         folders += f"{'; ' if folders else ''}{held} of each training folder" if held else ""
-        text += f"\nscored on {folders}, every {config.validation.every} steps"
+        text += f"\nscored on {folders}, every {counted(config.validation.every, 'step')}"
     return text
 
 
@@ -249,7 +261,7 @@ def _card(name: str, config: TrainingConfig, device: torch.device) -> dict[str, 
     recipe = describe_run(config)
     for folder in [*recipe["data"]["folders"], *((recipe["validation"] or {}).get("folders", ()))]:
         if len(folder["names"]) > _MOST_NAMES:  # run.json has them all
-            folder["names"] = [f"{len(folder['names'])} videos"]
+            folder["names"] = [counted(len(folder["names"]), "video")]
     return {
         "name": name,
         "trained": datetime.now(timezone.utc).date().isoformat(),

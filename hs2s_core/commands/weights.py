@@ -6,6 +6,15 @@ import argparse
 import json
 from pathlib import Path
 
+from hs2s_core.wording import counted
+
+EXAMPLES = (
+    "hs2s weights info hs2s-lite",
+    "hs2s weights convert authors-checkpoint.pth hs2s.safetensors",
+    "hs2s weights export runs/mine mine.safetensors --half",
+    "hs2s weights list",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verbs of ``hs2s weights``."""
@@ -69,7 +78,9 @@ def _describe(path: Path) -> None:
     from hs2s_core.weights import read_header
 
     header = read_header(path)
-    print(f"{path}: {len(header.tensors)} tensors, {header.parameters / 1e6:.1f} M values")
+    print(
+        f"{path}: {counted(len(header.tensors), 'tensor')}, {header.parameters / 1e6:.1f} M values"
+    )
 
 
 def _info(args: argparse.Namespace) -> None:

@@ -22,6 +22,7 @@ from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.media.images import read_image
 from hs2s_core.media.masks import object_ids
+from hs2s_core.wording import counted
 
 FILMED = 0.5
 """Chance that a clip of ``crop`` goes through the camera of the synthetic ones."""
@@ -117,7 +118,7 @@ class ClipSet:
         ]
         if not weighed:
             raise InvalidDataset(
-                f"none of {len(videos)} videos has an object in two labelled frames; "
+                f"none of {counted(len(videos), 'video')} has an object in two labelled frames; "
                 "training needs at least one that has"
             )
         self.videos = [video for video, _ in weighed]

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hs2s_core.data.folders import list_splits, open_folder
-from hs2s_core.data.videos import VosFolder, VosVideo, some
+from hs2s_core.data.videos import VosFolder, VosVideo
 from hs2s_core.errors import HS2SError
 from hs2s_core.media.images import image_size, list_folders
 from hs2s_core.media.masks import object_ids, read_id_map
+from hs2s_core.wording import counted, some
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,8 @@ def _check_objects(video: VosVideo) -> Iterator[str]:
         missing = [stem for stem in info.frames or () if stem not in stems]
         if missing:
             yield (
-                f"meta.json lists object {object_id} on {len(missing)} frames that are not "
-                f"there ({some(missing)}); unpack the missing part."
+                f"meta.json lists object {object_id} on {counted(len(missing), 'frame')} without "
+                f"an image ({some(missing)}); unpack the missing part."
             )
 
 

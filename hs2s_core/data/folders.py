@@ -17,10 +17,11 @@ from pathlib import Path
 
 from hs2s_core.data.meta import Meta, read_meta_beside
 from hs2s_core.data.splits import read_names, safe_name
-from hs2s_core.data.videos import VosFolder, some
+from hs2s_core.data.videos import VosFolder
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.media.images import list_folders, list_images
 from hs2s_core.media.masks import list_masks
+from hs2s_core.wording import some
 
 _ALL_FRAMES = "_all_frames"
 _MASKS = "DIR/<video>/<frame>.png, DIR/Annotations/<video>/<frame>.png or DAVIS's Annotations/480p"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hs2s_core.errors import InvalidDataset
+from hs2s_core.wording import counted
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 Picture = NDArray[np.uint8]
@@ -65,8 +66,8 @@ class StillSet:
                 )
             if not any(_read_regions(mask).any() for _, mask in found):
                 raise InvalidDataset(
-                    f"{root / name}: none of {len(found)} masks shows a region; expected ids from "
-                    "1 to 254, or 0 and 255"
+                    f"{root / name}: none of {counted(len(found), 'mask')} shows a region; "
+                    "expected ids from 1 to 254, or 0 and 255"
                 )
             self.items += found
             # Sets weigh by the square root of their size, so that small varied ones count.

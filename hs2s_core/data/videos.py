@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from hs2s_core.data.splits import safe_name
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.media.images import list_images, natural_key
 from hs2s_core.media.masks import BoolMask, IdMap, list_masks, object_ids, read_id_map
+from hs2s_core.wording import some
 
 
 @dataclass(frozen=True)
@@ -130,10 +131,3 @@ class VosFolder:
                 "Rename them or restore the missing frames."
             )
         return files
-
-
-def some(names: Iterable[str], limit: int = 5) -> str:
-    """The first few of ``names`` for a message, and how many more there are."""
-    listed = list(names)
-    rest = f" and {len(listed) - limit} more" if len(listed) > limit else ""
-    return ", ".join(listed[:limit]) + rest or "none"

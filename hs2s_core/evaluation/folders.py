@@ -15,7 +15,6 @@ import cv2
 
 from hs2s_core.data.folders import annotation_root, find_annotations
 from hs2s_core.data.meta import Meta, ObjectInfo, read_meta
-from hs2s_core.data.videos import some
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.evaluation.identities import check_match, renumber, tie_ids
 from hs2s_core.evaluation.protocol import Protocol, find_protocol
@@ -27,6 +26,7 @@ from hs2s_core.evaluation.table import (
     evaluate_sequence,
 )
 from hs2s_core.media.masks import list_masks, read_id_map, read_mask_file
+from hs2s_core.wording import counted, some
 
 Progress = Callable[[int, int, str], None]
 """Called with videos done, videos in all, and the video just done."""
@@ -113,8 +113,8 @@ def _choose(found: Mapping[str, Path], wanted: Collection[str] | None, root: Pat
         return list(found)
     if missing := sorted(set(wanted) - set(found)):
         raise InvalidDataset(
-            f"{root}: has no annotations of {len(missing)} wanted videos "
-            f"({', '.join(missing[:5])}); it has {len(found)} others, such as {next(iter(found))}."
+            f"{root}: has no annotations of {counted(len(missing), 'wanted video')} "
+            f"({some(missing)}); expected some of those it has: {some(found)}."
         )
     if not wanted:
         raise InvalidDataset("the list of videos to evaluate is empty; expected at least one.")
@@ -217,8 +217,8 @@ def _evaluate_video(job: _Job) -> EvaluationTable:
     except (HS2SError, OSError) as error:
         return EvaluationTable(job.protocol, (), (VideoFailure(job.video, str(error)),))
     notes = (
-        f"{job.video}: in {count} frames all that the {kind} shows is void (255), which counts as "
-        "background; objects have ids from 1 to 254."
+        f"{job.video}: in {counted(count, 'frame')} all that the {kind} shows is void (255), "
+        "which counts as background; objects have ids from 1 to 254."
         for kind, count in void.items()
         if count
     )
@@ -251,7 +251,7 @@ def _find_predictions(folder: Path, names: Sequence[str]) -> dict[str, Path]:
     missing = [f"{name}.png" for name in names if name not in found]
     if missing:
         raise InvalidDataset(
-            f"{folder}: lacks {len(missing)} of {len(names)} annotated frames "
+            f"{folder}: lacks {len(missing)} of {counted(len(names), 'annotated frame')} "
             f"({some(missing, 3)}); expected a prediction for each, named as the truth's frame, "
             "the first one included."
         )

@@ -10,6 +10,7 @@ from hs2s_core.evaluation.rows import ObjectKey, Row
 from hs2s_core.evaluation.score_lines import HEADINGS, score_lines
 from hs2s_core.evaluation.scores import Summary
 from hs2s_core.evaluation.table import EvaluationTable
+from hs2s_core.wording import counted, some
 
 
 def format_table(table: EvaluationTable, *, objects: bool = False) -> str:
@@ -43,10 +44,10 @@ def _time_lines(rows: Sequence[Row]) -> Iterator[str]:
     yield from _early_late_lines(early_late(rows))
     failures = first_failures(rows)
     lost = sum(frame is not None for frame in failures.values())
-    yield f"lost (J < 0.5 for 3 frames): {lost} of {len(failures)} objects"
+    yield f"lost (J < 0.5 for 3 frames): {lost} of {counted(len(failures), 'object')}"
     if returns := find_recoveries(rows):
         found = sum(event.delay is not None for event in returns)
-        yield f"found again after an absence: {found} of {len(returns)} times"
+        yield f"found again after an absence: {found} of {counted(len(returns), 'time')}"
     if away := absences(rows):
         yield _absence_line(away.values())
 
@@ -58,7 +59,7 @@ def _early_late_lines(split: EarlyLate) -> Iterator[str]:
         if segment is not None:
             yield (
                 f"  {name}: J&F {100 * segment.jf:.2f}, J {100 * segment.j:.2f}, "
-                f"F {100 * segment.f:.2f}, {segment.objects} objects"
+                f"F {100 * segment.f:.2f}, {counted(segment.objects, 'object')}"
             )
 
 
@@ -66,7 +67,7 @@ def _absence_line(found: Iterable[Absence]) -> str:
     absent = list(found)
     frames = sum(entry.frames for entry in absent)
     false = sum(entry.false_positives for entry in absent)
-    return f"predicted though absent: {false} of {frames} frames"
+    return f"predicted though absent: {false} of {counted(frames, 'frame')}"
 
 
 def score_notes(summary: Summary) -> Iterator[str]:
@@ -80,21 +81,20 @@ def score_notes(summary: Summary) -> Iterator[str]:
             )
         else:
             yield (
-                f"there is no overall score: it is not known whether {len(unknown)} objects are of "
-                f"a seen category ({_some(unknown)}), though it is of others; give every object a "
-                "category in meta.json, or use a protocol that does not tell seen from unseen."
+                "there is no overall score: meta.json says seen or unseen of others, but not of "
+                f"{counted(len(unknown), 'object')} ({_some(unknown)}); give every object a "
+                "category there, or use a protocol that does not tell seen from unseen."
             )
     if summary.uncounted:
         yield (
-            f"{len(summary.uncounted)} objects have no frame that counts and enter no mean: "
+            f"{counted(len(summary.uncounted), 'object')} without a frame that counts, in no mean: "
             f"{_some(summary.uncounted)}. Annotations of first frames alone (a benchmark's public "
             "part) can only be scored by its server."
         )
 
 
 def _some(objects: Sequence[ObjectKey]) -> str:
-    names = ", ".join(f"{video}/{key}" for video, key in objects[:5])
-    return names + (", ..." if len(objects) > 5 else "")
+    return some(f"{video}/{key}" for video, key in objects)
 
 
 def _remarks(table: EvaluationTable, summary: Summary) -> Iterator[str]:

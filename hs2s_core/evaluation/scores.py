@@ -12,6 +12,7 @@ from hs2s_core.data.meta import ObjectInfo
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.evaluation.protocol import Protocol
 from hs2s_core.evaluation.rows import ObjectKey, Row, by_object
+from hs2s_core.wording import counted, some
 
 RECALL_THRESHOLD = 0.5
 DECAY_BINS = 4
@@ -170,8 +171,8 @@ def check_seen(
     unknown = [f"{video}/{key}" for (video, key), seen in flags.items() if seen is None]
     if unknown and len(unknown) < len(flags):
         raise InvalidDataset(
-            f"meta.json does not say whether {len(unknown)} objects are of a seen category "
-            f"({', '.join(unknown[:5])}), though it does of {len(flags) - len(unknown)} others, so "
+            f"meta.json does not say for {counted(len(unknown), 'object')} whether the category "
+            f"was seen ({some(unknown)}), though it does for {len(flags) - len(unknown)} more, so "
             f'{protocol.name} has no overall score; give every object a category or a "seen", '
             "or use a protocol that does not tell seen from unseen."
         )

@@ -14,6 +14,7 @@ import cv2
 from hs2s_core.errors import InvalidMedia
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.source import FrameSource, out_of_range
+from hs2s_core.wording import counted
 
 _log = logging.getLogger(__name__)
 
@@ -82,8 +83,8 @@ class VideoFrames(FrameSource):
         if self._length is None or self._claimed is None or not self._ended_early():
             return None
         return (
-            f"{self.description}: ended after {self._length} of about {self._claimed} frames; the "
-            "file may be damaged: copy or record it again."
+            f"{self.description}: ended after {self._length} of about "
+            f"{counted(self._claimed, 'frame')}; the file may be damaged: copy or record it again."
         )
 
     def _ended_early(self) -> bool:

@@ -17,6 +17,7 @@ from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import LiteConfig, ModelConfig
 from hs2s_core.models.paper.build import build_encoder
 from hs2s_core.models.paper.encoders import Encoder
+from hs2s_core.wording import counted
 
 PUBLISHED = {
     "resnet50": "ResNet50_Weights.IMAGENET1K_V1",
@@ -56,7 +57,7 @@ def choose_backbone(config: ModelConfig, choice: bool | str | Path | None) -> bo
         )
     if choice is True and not _fits(config):
         raise InvalidConfig(
-            f"the published ImageNet weights fit encoders of full width (backbone_width "
+            "the published ImageNet weights fit encoders of full width (backbone_width "
             f"{FULL_WIDTH}), this one is narrower; start it from random values with {RANDOM_START}"
         )
     return choice if choice is True else str(choice)
@@ -232,6 +233,6 @@ def fill_backbone(
             value.copy_(found)
     if problems:
         raise InvalidWeights(
-            f"{source}: {len(problems)} tensors do not fit this encoder at its width:\n  "
-            + "\n  ".join(problems)
+            f"{source}: {counted(len(problems), 'tensor')} of another form than this encoder's at "
+            f"its width:\n  " + "\n  ".join(problems)
         )

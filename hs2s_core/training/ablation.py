@@ -27,6 +27,7 @@ from hs2s_core.training.paper_tables import EARLY_LATE, PaperTable
 from hs2s_core.training.processes import rank, wait_for_all
 from hs2s_core.training.run_folder import check_run, claim
 from hs2s_core.training.validation import scored_whole
+from hs2s_core.wording import counted
 
 OURS = ("J", "F", "J&F")
 """Columns of ours where seen and unseen categories are not known."""
@@ -71,7 +72,10 @@ def run_ablation(
             if method is None:
                 row = configs[name]
                 if first:
-                    say(f"{name}: training {row.steps} steps, logged in {done.parent}/log.jsonl")
+                    say(
+                        f"{name}: training {counted(row.steps, 'step')}, logged in "
+                        f"{done.parent}/log.jsonl"
+                    )
                     claim(done.parent, row)
                 shown = report(row.steps) if report is not None else None
                 model = train(row, done.parent, device=device, report=shown)

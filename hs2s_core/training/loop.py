@@ -32,6 +32,7 @@ from hs2s_core.training.stopping import Stopped, stop_requests
 from hs2s_core.training.unroll import Unroll
 from hs2s_core.training.validation import Validation
 from hs2s_core.weights import load_model
+from hs2s_core.wording import counted
 
 
 def train(
@@ -136,7 +137,7 @@ def check_processes(config: TrainingConfig) -> None:
     fewest = min(stage.clips for stage in config.stages)
     if world_size() > fewest:
         raise InvalidConfig(
-            f"{world_size()} processes, but a stage has only {fewest} clips per step; "
+            f"{world_size()} processes, but a stage has only {counted(fewest, 'clip')} per step; "
             "expected at least one clip per process"
         )
 

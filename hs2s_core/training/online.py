@@ -63,7 +63,7 @@ def adapt(
         InvalidMask: a mask that does not fit the frame.
     """
     if steps < 1 or not masks:
-        raise HS2SError(f"{steps} steps on {len(masks)} masks; expected at least 1 of each")
+        raise HS2SError(f"{steps} steps, {len(masks)} masks; expected at least one of each")
     size = (frame.shape[0], frame.shape[1])
     checked = {key: check_prompt(mask, size, name=f"object {key}") for key, mask in masks.items()}
     config = model.config

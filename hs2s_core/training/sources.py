@@ -16,6 +16,7 @@ from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import InvalidConfig, InvalidDataset
 from hs2s_core.training.batches import ClipSource, Mixture
 from hs2s_core.training.config import DataConfig, FolderConfig, Stage, ValidationConfig
+from hs2s_core.wording import counted, some
 
 
 def clip_source(
@@ -63,8 +64,9 @@ def _check_lengths(videos: list[LabelledVideo], stages: Sequence[Stage]) -> None
     for number, stage in enumerate(stages, start=1):
         if stage.frames > longest:
             raise InvalidConfig(
-                f"stage {number}: clips of {stage.frames} frames, but no video has more than "
-                f"{longest} labelled ones; take shorter clips or longer videos, or set real to 0"
+                f"stage {number}: clips of {counted(stage.frames, 'frame')}, but no video has "
+                f"more than {longest} labelled ones; take shorter clips or longer videos, or set "
+                "real to 0"
             )
 
 
@@ -106,7 +108,9 @@ def folder_videos(
     wanted: Sequence[str] = config.names or (names or {}).get(config.path.name, folder.names)
     missing = sorted(set(wanted) - set(folder.names))
     if missing:
-        raise InvalidDataset(f"{config.path} has no videos {missing[:5]}; found {len(folder)}")
+        raise InvalidDataset(
+            f"{config.path} has no videos {some(missing)}; found {some(folder.names)}"
+        )
     return [folder.video(name) for name in wanted]
 
 
@@ -125,10 +129,10 @@ def hold_out_of(
     kept = sorted({video.name for video in videos} - set(held))
     if not held or not kept:
         raise InvalidDataset(
-            f"{folder.path}: of {len(videos)} videos {len(held)} are held out; a tenth of those "
-            f"with more than {LONGER_THAN} annotated frames would be, by a hash of their names. "
-            "Say which to score on, or how many: to hs2s train with --validation VIDEO ... or "
-            "--validation NUMBER, elsewhere in the [validation] of a run's file (--config)"
+            f"{folder.path}: held out: {len(held)} of {counted(len(videos), 'video')}; a tenth of "
+            f"those with more than {LONGER_THAN} annotated frames would be, by a hash of their "
+            "names. Say which to score on, or how many: to hs2s train with --validation VIDEO "
+            "... or --validation NUMBER, elsewhere in the [validation] of a run's file (--config)"
         )
     return take(folder, kept), take(folder, held)
 
@@ -159,8 +163,8 @@ def _labelled(
         found = [FolderVideo(video) for video in folder_videos(folder, names)]
         if found and not any(video.shows_objects for video in found):
             raise InvalidDataset(
-                f"{folder.path}: no mask of its {len(found)} videos shows an object; expected id "
-                "maps with ids above 0"
+                f"{folder.path}: no mask of its {counted(len(found), 'video')} shows an object; "
+                "expected id maps with ids above 0"
             )
         by_object = config.augmentation == "paper"
         parts = [video.count_objects() if by_object else 1 for video in found]

@@ -14,6 +14,7 @@ from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.propagation import propagate
 from hs2s_core.training.config import DataConfig, ValidationConfig
 from hs2s_core.training.sources import folder_videos
+from hs2s_core.wording import counted
 
 
 class Validation:
@@ -36,9 +37,9 @@ class Validation:
         ]
         if not self.videos:
             raise InvalidConfig(
-                f"none of the {len(found)} validation videos can be scored; expected an object in "
-                f"one of the first {config.frames} frames and a later annotated frame among them. "
-                "Set [validation] folders and frames to such videos"
+                f"of {counted(len(found), 'validation video')} none can be scored; expected an "
+                f"object in one of the first {config.frames} frames and a later annotated frame "
+                "among them. Set [validation] folders and frames to such videos"
             )
 
     def due(self, step: int, steps: int) -> bool:

@@ -8,6 +8,11 @@ from pathlib import Path
 from hs2s_core.errors import HS2SError
 
 SUMMARY = "propagate masks through the bundled clip in FiftyOne, score and draw the result"
+EXAMPLES = (
+    "hs2s demo",
+    "hs2s demo --app",
+    "hs2s demo --weights runs/mine/mine.safetensors --out mine/ --dataset mine",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

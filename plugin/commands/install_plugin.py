@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 
 SUMMARY = "make the plugin known to FiftyOne"
+EXAMPLES = (
+    "hs2s install-plugin",
+    "hs2s install-plugin --plugins-dir ~/fiftyone/plugins",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.evaluation import EvaluationTable, FramePair, ObjectInfo, evaluate_sequence
 from hs2s_core.evaluation.identities import tie_ids
+from hs2s_core.wording import counted
 
 from ..identities import Identities, Mark, Ties
 from ..labels import IdMap, LabelField, LabelPart, paint, read_documents
@@ -149,8 +150,9 @@ class Video:
             nameless = sum(mark.is_nameless for frame in self._marks(known) for mark in frame)
             if nameless:
                 raise InvalidDataset(
-                    f"{nameless} labels in {known.name!r} have neither `index` nor `instance`, so "
-                    "they cannot be followed from frame to frame; give each object an index."
+                    f"{counted(nameless, 'label')} in {known.name!r} with neither `index` nor "
+                    "`instance`, which cannot be followed from frame to frame; give each object "
+                    "an index."
                 )
 
     def _count(self, name: str) -> int:
@@ -277,13 +279,14 @@ class Video:
     def _remarks(self) -> Iterator[str]:
         if self._empty:
             yield (
-                f"{self.name}: {self._empty} of {len(self._frames)} annotated frames have no "
-                f"{self.prediction.name!r} at all, which counts as nothing predicted."
+                f"{self.name}: no {self.prediction.name!r} at all in {self._empty} of "
+                f"{counted(len(self._frames), 'annotated frame')}, which counts as nothing "
+                "predicted."
             )
         if self._boxed:
             yield (
-                f"{self.name}: {len(self._boxed)} frames (first: {self._boxed[0]}) are left out, "
-                f"because {self.truth.name!r} has labels without a mask there."
+                f"{self.name}: left out: {counted(len(self._boxed), 'frame')} (first: "
+                f"{self._boxed[0]}), because {self.truth.name!r} has labels without a mask there."
             )
         for known, identities in (
             (self.truth, self.identities),
@@ -293,8 +296,9 @@ class Video:
                 yield f"{self.name}: {known.name}: {remark}"
         for kind, numbers in self._overlaps.items():
             yield (
-                f"{self.name}: masks of the {kind} overlap in {len(numbers)} frames (first in "
-                f"frame {numbers[0]}); there the most confident one counts, else the last."
+                f"{self.name}: masks of the {kind} overlap in {counted(len(numbers), 'frame')} "
+                f"(first in frame {numbers[0]}); there the most confident one counts, else the "
+                "last."
             )
 
     def _pairs_by_overlap(self, predicted: Identities) -> dict[int, int]:

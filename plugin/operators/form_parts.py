@@ -9,6 +9,7 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.wording import counted
 
 from ..videos import videos_of
 
@@ -35,7 +36,7 @@ def refuse(inputs: types.Object, name: str, title: str, text: str) -> None:
 
 def count(number: int) -> str:
     """ "1 video", "2 videos"."""
-    return f"{number} video{'' if number == 1 else 's'}"
+    return counted(number, "video")
 
 
 def target_videos(

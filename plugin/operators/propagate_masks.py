@@ -11,6 +11,8 @@ import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
+from hs2s_core.wording import counted
+
 from ..progress import Progress
 from ..propagation import DEFAULT_OUTPUT, Summary, propagate, run
 from ..videos import videos_of
@@ -142,7 +144,7 @@ def _result(summary: Summary) -> dict[str, Any]:
         "done": len(summary.done),
         "skipped": summary.skipped,
         "failed": len(summary.failed),
-        "speed": f"{summary.frames} frames in {summary.seconds:.1f} s "
+        "speed": f"{counted(summary.frames, 'frame')} in {summary.seconds:.1f} s "
         f"({summary.frames_per_second:.1f} per second)",
         "reasons": "\n\n".join(str(problem) for problem in summary.failed),
         "notes": "\n\n".join(str(note) for note in summary.notes),

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from hs2s_core.wording import counted
+
 from .review_data import Dot, Review, length_means
 
 Trace = dict[str, Any]
@@ -185,7 +187,7 @@ def curve_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
                 "x": x,
                 "y": [_round(bin_.jf) for bin_ in review.curve],
                 "text": [
-                    f"J {bin_.j:.3f}, F {bin_.f:.3f}, {bin_.objects} objects"
+                    f"J {bin_.j:.3f}, F {bin_.f:.3f}, {counted(bin_.objects, 'object')}"
                     for bin_ in review.curve
                 ],
                 "hovertemplate": "t = %{x}: J&F %{y:.3f}<br>%{text}",
@@ -271,10 +273,9 @@ def _layout(xaxis: Layout, yaxis: Layout, legend: bool, **more: Any) -> Layout:
 
 def _describe(dot: Dot, names: Mapping[str, str]) -> str:
     drop = "" if dot.drop is None else f"<br>early less late {dot.drop:+.3f}"
-    objects = f"{dot.objects} object{'' if dot.objects == 1 else 's'}"
     return (
-        f"{names[dot.video]}<br>{dot.frames} frames, {objects}<br>"
-        f"J&F {dot.jf:.3f} (J {dot.j:.3f}, F {dot.f:.3f}){drop}"
+        f"{names[dot.video]}<br>{counted(dot.frames, 'frame')}, "
+        f"{counted(dot.objects, 'object')}<br>J&F {dot.jf:.3f} (J {dot.j:.3f}, F {dot.f:.3f}){drop}"
     )
 
 

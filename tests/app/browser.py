@@ -10,12 +10,16 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Locator, Page, expect
 
 SHOT = "HS2S_KEEP_SCREENSHOTS"
 """Environment variable with the folder for the README's pictures."""
 PATIENCE = 120.0
 """Seconds: the first form imports PyTorch in the server, and the machine may be busy."""
+
+BRIEF = 5.0
+"""Seconds for what is tried again."""
 
 
 def open_dataset(page: Page, app: str, name: str) -> None:
@@ -30,6 +34,30 @@ def wait_until(condition: Callable[[], bool], failure: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, failure
         time.sleep(0.2)
+
+
+def pick(page: Page, box: Locator, name: str, picked: Callable[[], bool]) -> None:
+    """Choose an option of a dropdown, which the App may draw anew, or close, at any moment.
+
+    Args:
+        page: the tab.
+        box: what opens the list.
+        name: the option's text.
+        picked: whether the form shows the choice, not only once the server has answered it.
+    """
+    option = page.get_by_role("option", name=name, exact=True)
+
+    def done() -> bool:
+        try:
+            if not picked() and not option.count():
+                box.click(timeout=1000 * BRIEF)
+            if not picked():
+                option.click(timeout=1000 * BRIEF)
+            return picked()
+        except PlaywrightError:  # it was gone when it was to be clicked: look anew
+            return False
+
+    wait_until(done, f"cannot choose {name!r}")
 
 
 def evaluate_in_form(page: Page, field: str) -> None:

@@ -18,7 +18,7 @@ from hs2s_core.media.encode import VideoWriter
 from hs2s_fiftyone.evaluation import evaluate
 from hs2s_fiftyone.labels import TrackedObject, to_detections
 
-from .browser import evaluate_in_form, keep, open_dataset, picture_wanted, wait_until
+from .browser import evaluate_in_form, keep, open_dataset, pick, picture_wanted, wait_until
 from .plots import click_cell, click_dot, select_right_of, traces
 
 LENGTHS = (8, 12, 18, 25, 33, 42, 53, 60, 66, 78)
@@ -174,8 +174,8 @@ def test_filters_and_selections(app: str, page: Page, drifting: fo.Dataset) -> N
     open_panel(page, app, drifting.name)
     wait_until(lambda: rows(page) == len(LENGTHS), "the panel does not show the evaluation")
     categories = page.get_by_placeholder("Type and press enter to add a value")
-    categories.click()
-    page.get_by_role("option", name="square", exact=True).click()
+    chips = page.locator(".MuiChip-label").get_by_text("square", exact=True)
+    pick(page, categories, "square", lambda: chips.count() > 0)
     wait_until(lambda: rows(page) == len(LENGTHS) // 2, "the category does not filter")
     categories.press("Backspace")
     wait_until(lambda: rows(page) == len(LENGTHS), "the filter does not go away")
@@ -196,11 +196,7 @@ def choose(page: Page, label: str, value: str) -> None:
     """Set one of the panel's dropdowns."""
     header = page.get_by_text(label, exact=True).last
     box = header.locator("xpath=following::*[@role='combobox'][1]")
-    if box.inner_text() == value:
-        return
-    box.click()
-    page.get_by_role("option", name=value, exact=True).click()
-    expect(box).to_have_text(value)
+    pick(page, box, value, lambda: box.inner_text() == value)
 
 
 def rows(page: Page) -> int:

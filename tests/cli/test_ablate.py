@@ -43,10 +43,10 @@ def test_rows_are_trained_and_scored(
     assert json.loads((out / "validation.json").read_text()) == ["owl"]
     assert f"training on 2 videos of {data}" in said
     assert "scored on 1 others" in said
-    assert "1 steps of 2 clips" in said
+    assert "1 step of 2 clips" in said
     for name in ("s2s-star", "hs2s"):
         assert set(json.loads((out / name / "scores.json").read_text())) >= {"J", "F", "J&F"}
-        assert f"{name}: training 1 steps, logged in {out / name}/log.jsonl" in said
+        assert f"{name}: training 1 step, logged in {out / name}/log.jsonl" in said
     assert err.count("[####################] step 1 of 1, loss ") == 2
     assert "| HS2S | 76.3 | 77.1 | 64.2 | 65.5 |" in (out / "tables.md").read_text()
 
@@ -123,5 +123,5 @@ def test_nothing_held_out(run: Run, tmp_path: Path) -> None:
         (data / kind / "owl").rename(data / kind / "duck")
     status, _, err = run("ablate", "--data", data, "--out", out, *TINY)
     assert status == 2
-    assert "of 3 videos 0 are held out" in err
+    assert "held out: 0 of 3 videos" in err
     assert "--config" in err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -20,20 +21,35 @@ HEAVY = ("torch", "fiftyone")
 PRINT_HEAVY = f"""
 import sys
 from hs2s_core.cli import main
-try:
-    main(sys.argv[1:])
-except SystemExit:
-    pass
-print([name for name in {HEAVY} if name in sys.modules])
+for command in ([], *([name] for name in sys.argv[1:])):
+    try:
+        main([*command, "--help"])
+    except SystemExit:
+        pass
+    print(command, [name for name in {HEAVY} if name in sys.modules])
 """
 
 
-@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
-def test_help_is_quick(command: tuple[str, ...]) -> None:
-    call = [sys.executable, "-c", PRINT_HEAVY, *command, "--help"]
+def test_help_is_quick() -> None:
+    call = [sys.executable, "-c", PRINT_HEAVY, *COMMANDS]
     said = subprocess.run(call, capture_output=True, text=True, check=True).stdout
-    assert said.startswith(" ".join(["usage: hs2s", *command]))
-    assert said.splitlines()[-1] == "[]"
+    for command in ([], *([name] for name in COMMANDS)):
+        assert " ".join(["usage: hs2s", *command]) in said
+        assert f"{command} []" in said.splitlines()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_ends_with_examples_that_parse(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([command, "--help"])
+    text = capsys.readouterr().out.partition("\nexamples:\n")[2]
+    examples = [shlex.split(line.split(" > ")[0], comments=True) for line in text.splitlines()]
+    assert len(examples) >= 2
+    for program, *words in examples:
+        assert (program, words[0]) == ("hs2s", command)
+        assert cli.build_parser(words).parse_args(words).command == command
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,7 +78,7 @@ def raising(error: BaseException) -> object:
     def run(args: argparse.Namespace) -> int:
         raise error
 
-    return lambda command: SimpleNamespace(run=run, add_arguments=lambda parser: None)
+    return lambda command: SimpleNamespace(run=run, add_arguments=lambda parser: None, EXAMPLES=())
 
 
 @pytest.mark.parametrize(

@@ -149,3 +149,9 @@ def test_a_meter_tells_once_a_minute_where_nobody_watches() -> None:
     now[0] += 100
     quiet(5, 10)
     assert silent.getvalue() == ""
+
+
+def test_quiet_shows_nothing() -> None:
+    stream = Terminal()
+    Progress(10, stream, quiet=True)(record(1))
+    assert stream.getvalue() == ""

@@ -80,7 +80,7 @@ def test_a_hold_out_makes_the_best_model(run: Run, tmp_path: Path) -> None:
     assert status == 0
     assert ", J&F " in err
     assert "training on 2 videos" in said
-    assert "scored on 1 videos" in said
+    assert "scored on 1 video" in said
     assert "every 3 steps" in said
     assert (out / "best.pt").exists()
     scores = [json.loads(line).get("jf") for line in (out / "log.jsonl").open()]
@@ -96,7 +96,7 @@ def test_validation_on_a_split(run: Run, tmp_path: Path) -> None:
     words = ("train", "--preset", "hs2s/32", "--data", data, "--out", tmp_path / "run", *TINY)
     status, said, _ = run(*words, "--validation", "val")
     assert status == 0
-    assert "scored on 1 videos" in said
+    assert "scored on 1 video" in said
     assert "split val, every 40 steps" in said
     assert (tmp_path / "run/best.pt").exists()
 
@@ -104,7 +104,7 @@ def test_validation_on_a_split(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("layout", "words", "said"),
     [
-        ("davis", ("--validation", "2016/train"), "1 of its videos are trained on (bear)"),
+        ("davis", ("--validation", "2016/train"), "shares 1 video with the training (bear)"),
         ("davis", ("--validation", "test"), "no list 'test' in ImageSets"),
         ("youtube-vos", ("--validation", "valid"), "no video has two annotated frames"),
         ("youtube-vos", ("--split", "valid"), "no object in two annotated frames"),

@@ -107,7 +107,7 @@ class TestMeta:
         youtube_vos(tmp_path)
         (tmp_path / "valid/JPEGImages/aaa/00030.jpg").unlink()
         messages = "\n".join(map(str, check_folder(tmp_path, "valid")))
-        assert "object 2 on 1 frames that are not there (00030)" in messages
+        assert "object 2 on 1 frame without an image (00030)" in messages
 
     def test_a_video_it_does_not_know(self, tmp_path: Path) -> None:
         youtube_vos(tmp_path)

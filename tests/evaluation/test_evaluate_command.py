@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import shutil
@@ -10,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from hs2s_core.cli import build_parser
 from hs2s_core.commands import evaluate
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import PROTOCOLS
 
 
 def run(*arguments: object) -> int:
-    parser = argparse.ArgumentParser("hs2s evaluate")
-    evaluate.add_arguments(parser)
-    return evaluate.run(parser.parse_args([str(argument) for argument in arguments]))
+    words = ["evaluate", *map(str, arguments)]
+    return evaluate.run(build_parser(words).parse_args(words))
 
 
 @pytest.fixture
@@ -112,7 +111,7 @@ def test_what_has_no_overall_score_is_refused_before_work(
     (folders[1] / "meta.json").write_text(json.dumps({"videos": videos}))
     with monkeypatch.context() as patched:
         patched.setattr("hs2s_core.evaluation.folders.read_mask_file", no_work)
-        with pytest.raises(HS2SError, match=r"1 objects .*\(m07_late_top_ghost/2\).* of 1 others"):
+        with pytest.raises(HS2SError, match=r"1 object .*\(m07_late_top_ghost/2\).* for 1 more"):
             run(*folders, "--protocol", "youtube_vos", "--workers", 1)
     # Protocols without groups do not ask, and neither do videos that are not evaluated.
     assert run(*folders, "--workers", 1) == 0

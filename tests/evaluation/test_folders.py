@@ -127,7 +127,7 @@ def test_bad_truth_is_reported_too(folders: tuple[Path, Path]) -> None:
 def test_only_the_videos_asked_for(folders: tuple[Path, Path]) -> None:
     table = evaluate_folders(*folders, videos=["v10", "v1"])
     assert {row.video for row in table.rows} == {"v1", "v10"}
-    with pytest.raises(InvalidDataset, match=r"no annotations of 1 wanted videos \(\.\./v1\)"):
+    with pytest.raises(InvalidDataset, match=r"no annotations of 1 wanted video \(\.\./v1\)"):
         evaluate_folders(*folders, videos=["../v1"])
     with pytest.raises(InvalidDataset, match="list of videos to evaluate is empty"):
         evaluate_folders(*folders, videos=[])

@@ -119,7 +119,7 @@ def test_partly_known_groups_have_no_overall_score() -> None:
     assert davis.jf == 0.75
     table = EvaluationTable(PROTOCOLS["youtube_vos"], tuple(rows))
     report = format_table(table)
-    assert re.search(r"no overall score: .* 1 objects .*\(b/1\)", report)
+    assert re.search(r"no overall score: .* 1 object .*\(b/1\)", report)
     assert "No frame counts" not in report
     assert re.search(r"^b +50.00", report, re.MULTILINE)
 

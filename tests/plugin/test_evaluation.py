@@ -488,7 +488,7 @@ def test_partly_known_categories_are_refused_before_the_run(
     meta = tmp_path / "meta.json"
     objects = {"1": {"category": "dog", "seen": True}, "2": {"category": "cat"}}
     meta.write_text(json.dumps({"videos": {"video": {"objects": objects}}}))
-    with pytest.raises(HS2SError, match=r"1 objects .*\(video/2\)"):
+    with pytest.raises(HS2SError, match=r"1 object .*\(video/2\)"):
         evaluate(dataset, "pred", "truth", "scores", "youtube_vos", meta=meta, progress=False)
     assert dataset.list_evaluations() == []
     results = evaluate(dataset, "pred", "truth", "scores", "davis2017", meta=meta, progress=False)

@@ -314,7 +314,7 @@ def test_reading_needs_a_folder_of_this_dataset(
 ) -> None:
     write_id_map(tmp_path / "stranger" / "00000.png", maps["first"][0])
     before = dataset.get_frame_field_schema().keys()
-    with pytest.raises(HS2SError, match="none of its 1 videos"):
+    with pytest.raises(HS2SError, match="none of its 1 video"):
         read_predictions(dataset, tmp_path, "back", progress=False)
     with pytest.raises(HS2SError, match="another field than the truth"):
         read_predictions(dataset, tmp_path, "truth", truth_field="truth", progress=False)

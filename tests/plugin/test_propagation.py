@@ -198,7 +198,7 @@ def test_finished_videos_stay_finished_where_they_are_refused(
     assert videos.values("found_error") == [None] * 3
     assert frames_with(videos[:1], "found") == 5
     assert propagate(videos, "truth", "found", model=network).skipped == 3
-    with pytest.raises(HS2SError, match=r"3 of the videos [^$]*nothing is left to do"):
+    with pytest.raises(HS2SError, match=r"3 videos [^$]*nothing is left to do"):
         propagate(videos, "truth", "found", **options)
 
 
@@ -361,7 +361,7 @@ def test_videos_without_prompts_are_named(videos: fo.Dataset) -> None:
     sample = videos.last()
     sample.frames[1].truth = None
     sample.save()
-    refuse(videos, r"1 of the videos .*\n  c\.mp4: no prompt mask: no frame has labels in 'truth'")
+    refuse(videos, r"1 video .*\n  c\.mp4: no prompt mask: no frame has labels in 'truth'")
 
 
 def test_missing_files_are_named(videos: fo.Dataset) -> None:

@@ -112,7 +112,7 @@ def test_meta_lists_what_is_drawn(folder: Path) -> None:
 def test_no_object_to_train_on(folder: Path) -> None:
     empty = FolderConfig(folder, names=("none",))
     assert count_objects(empty) == (0, 0)
-    with pytest.raises(InvalidDataset, match="no mask of its 1 videos shows an object"):
+    with pytest.raises(InvalidDataset, match="no mask of its 1 video shows an object"):
         clip_source(DataConfig(folders=(empty,), augmentation="paper"))
     videos = [FolderVideo(video) for video in folder_videos(empty)]
     with pytest.raises(InvalidDataset, match="has an object in two labelled frames"):

@@ -142,7 +142,7 @@ def test_validation_scores_labelled_videos(write_config: Write, tmp_path: Path) 
         shutil.copytree(folder.path / kind, tmp_path / kind)
         for later in list((tmp_path / kind / "one").glob(f"*.{suffix}"))[1:]:
             later.unlink()
-    with pytest.raises(InvalidConfig, match="none of the 1 validation videos can be scored"):
+    with pytest.raises(InvalidConfig, match="of 1 validation video none can be scored"):
         Validation(ValidationConfig((first_only,), every=5), config.data)
     with pytest.raises(InvalidConfig, match="no videos to score on"):
         ValidationConfig(every=5)
