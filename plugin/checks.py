@@ -180,10 +180,10 @@ def open_video(
         visible=visible_labels(samples, sample_id, prompt_field),
         deadline=deadline,
     )
-    if prompts.without_mask:
+    if not prompts.objects and prompts.without_mask:
         raise HS2SError(
-            f"no mask for {', '.join(prompts.without_mask)}, only boxes or lines; "
-            "draw a mask for each object, or remove the label"
+            f"no mask for {', '.join(prompts.without_mask)}, only boxes or lines, which are no "
+            "prompts; draw its mask with the brush or the pen of the App's Annotate tab"
         )
     if not prompts.objects:
         raise HS2SError(f"no prompt mask: no frame has labels in {prompt_field!r}")

@@ -33,7 +33,9 @@ class Mark(NamedTuple):
     @property
     def name(self) -> str:
         """What to call its object in a message."""
-        return f"object {self.index}" if self.index is not None else f"instance {self.instance}"
+        if self.index is not None:
+            return f"object {self.index}"
+        return f"{self.label or 'object'} (instance {self.instance})"
 
 
 class Identities:

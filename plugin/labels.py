@@ -69,7 +69,7 @@ class LabelPart:
     """Whether a person drew it in this very frame; None if nothing is said.
 
     It is FiftyOne's own attribute: the App's Annotate tab and CVAT set it, and both add copies of
-    the label to other frames without it. Where an object has such labels, no other is a prompt.
+    the label to other frames, the App with False and CVAT without it. Copies are no prompts.
     """
     mask: BoolMask | None
     """(H, W) over the whole video frame; None for a box or a line of two points."""

@@ -153,6 +153,12 @@ class _Reader:
         self._prompts.masks = Prompts(self._given)
         self._prompts.without_mask = sorted(self._missing.values())
         self._prompts.remarks = list(self._identities.remarks())
+        if self._missing and self._prompts.objects:
+            left_out = ", ".join(self._prompts.without_mask)
+            self._prompts.remarks.append(
+                f"{left_out} was left out: it has only boxes or lines, which are no prompts; "
+                "draw its mask to have it followed."
+            )
         return self._prompts
 
     def _wanted(self) -> tuple[Wanted, Wanted]:
@@ -165,10 +171,13 @@ class _Reader:
             for part in parts
         ]
         drawn_by_hand = {object_id for _, object_id, part in owned if part.keyframe}
+        # The App says of its copies that they are some, but nothing of what its pen draws.
+        told = {object_id for _, object_id, part in owned if part.keyframe is False}
         drawn: Wanted = {}
         copied: Wanted = {}
         for number, object_id, part in owned:
-            own = part.keyframe or object_id not in drawn_by_hand
+            unmarked = part.keyframe is None and object_id in told
+            own = part.keyframe or unmarked or object_id not in drawn_by_hand
             places = (drawn if own else copied).setdefault(number, {}).setdefault(object_id, [])
             places.append(part.place)
         return drawn, copied

@@ -103,6 +103,10 @@ def test_objects_without_any_mask_are_named(read: Read) -> None:
     box = fo.Detection(bounding_box=[0, 0, 0.5, 0.5], index=4)
     prompts = read({1: detections(box, detection(square(0, 0), index=1))})
     assert prompts.without_mask == ["object 4"]
+    assert prompts.remarks == [
+        "object 4 was left out: it has only boxes or lines, which are no prompts; draw its mask to "
+        "have it followed."
+    ]
 
 
 def test_an_empty_mask_is_refused(read: Read) -> None:
@@ -148,8 +152,11 @@ def test_copies_of_a_drawn_mask_are_no_prompts(read: Read) -> None:
     def label(top: int, keyframe: bool | None) -> fo.Detections:
         return detections(detection(square(top, 8), index=3, keyframe=keyframe))
 
-    frames = {1: label(0, True), 2: label(1, False), 3: label(2, None), 4: label(9, True)}
+    frames = {1: label(0, True), 2: label(1, None), 3: label(2, None), 4: label(9, True)}
     assert by_frame(read(frames)) == {1: [3], 4: [3]}
+    # The App's pen does not mark what it draws, but the App marks its copies.
+    pen = {1: label(0, True), 2: label(0, False), 3: label(9, None)}
+    assert by_frame(read(pen)) == {1: [3], 3: [3]}
     # Where nobody said so, every mask is one.
     assert by_frame(read({1: label(0, None), 2: label(1, None)})) == {1: [3], 2: [3]}
 
