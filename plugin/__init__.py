@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .evaluation import load_results as load_results
     from .evaluation import load_table as load_table
     from .export import export
+    from .pictures import show_field as show_field
     from .predictions import read_predictions as read_predictions
     from .progress import Progress as Progress
     from .propagation import propagate as propagate
@@ -47,6 +48,7 @@ __getattr__, __all__ = front(
         "propagate": ".propagation",
         "read_predictions": ".predictions",
         "save_views": ".views",
+        "show_field": ".pictures",
     },
 )
 

@@ -18,7 +18,7 @@ from hs2s_core.media.masks import IdMap
 from hs2s_core.media.overlay import Row, contact_sheet, draw_masks
 from hs2s_core.media.source import FrameSource
 
-__all__ = ["MaskedFrame", "Picture", "overlay_strip"]
+__all__ = ["MaskedFrame", "Picture", "evenly", "overlay_strip"]
 
 
 class MaskedFrame(Protocol):
@@ -67,8 +67,7 @@ def overlay_strip(
         raise HS2SError(
             f"{len(every)} results, count={count}, height={height}; expected at least 1 of each"
         )
-    places = np.unique(np.linspace(0, len(every) - 1, count).round().astype(int))
-    chosen = [every[place] for place in places]
+    chosen = [every[place] for place in evenly(len(every), count)]
     width = max(1, round(frames.size[1] * height / frames.size[0]))
     smaller = cv2.INTER_AREA if height < frames.size[0] else cv2.INTER_CUBIC
     pictures = [
@@ -82,3 +81,9 @@ def overlay_strip(
     ]
     captions = [f"frame {each.index}" for each in chosen]
     return Picture(contact_sheet([Row(frames.description, pictures, captions)], text_size=14))
+
+
+def evenly(length: int, count: int) -> list[int]:
+    """``count`` places at most of ``length``, evenly spaced, the first and the last among them."""
+    places: list[int] = np.unique(np.linspace(0, length - 1, max(count, 0)).round()).tolist()
+    return [int(place) for place in places]
