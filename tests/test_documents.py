@@ -54,6 +54,14 @@ def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(found.read_text()), f"{page.name}: {target}#{anchor}"
 
 
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: page.name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    text = page.read_text()
+    named = re.findall(r"`((?:hs2s_core|plugin|tests|docs|configs|benchmarks)/[\w./-]*)`", text)
+    missing = [name for name in named if not (ROOT / name).exists()]
+    assert not missing, page.name
+
+
 def anchors(text: str) -> set[str]:
     """Those of a page's headings, as MkDocs and code hosts make them."""
     headings = re.findall(r"^#+ (.*)", text, re.MULTILINE)

@@ -107,4 +107,7 @@ def test_the_readme_is_short() -> None:
 def test_one_version() -> None:
     manifest = yaml.safe_load((ROOT / "fiftyone.yml").read_text())
     assert manifest["version"] == PROJECT["version"]
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    released = re.findall(r"^## \[(\d[^]]*)\] - \d{4}-\d\d-\d\d$", changes, re.MULTILINE)
+    assert released[0] == PROJECT["version"]
     assert (ROOT / "LICENSE").read_text().lstrip().startswith("Apache License")
