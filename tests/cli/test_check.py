@@ -88,3 +88,7 @@ def test_curve(run: Run, tmp_path: Path) -> None:
     status, _, err = run("curve", tmp_path / "nothing", tmp_path / "curve.png")
     assert status == 2
     assert "log.jsonl of a training run" in err
+    status, _, err = run("curve", tmp_path, tmp_path / "curve.xyz")
+    assert status == 2
+    assert "curve.xyz: no kind of picture; expected one of " in err
+    assert not (tmp_path / "curve.xyz").exists()

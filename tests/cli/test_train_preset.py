@@ -11,6 +11,7 @@ import torch
 
 from hs2s_core.cli import build_parser
 from hs2s_core.commands import train
+from hs2s_core.commands.recipe_options import describe_folder
 from hs2s_core.training.config import TrainingConfig
 from hs2s_core.weights import load_model, read_card
 
@@ -37,16 +38,22 @@ def config(*words: object) -> TrainingConfig:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_preset_on_each_layout(layout: str, run: Run, tmp_path: Path) -> None:
-    """Its training split alone, one step per object and epoch, and a model that loads."""
-    data, out = make(layout, tmp_path / "data"), tmp_path / "run"
+def test_each_layout_is_trained_on_by_its_training_split(layout: str, tmp_path: Path) -> None:
+    data = make(layout, tmp_path / "data")
+    (folder,) = config("--preset", "hs2s/32", "--data", data).data.folders
+    assert describe_folder(folder) == f"3 videos of {data}, {LAYOUTS[layout]}"
+
+
+def test_a_preset_is_trained(run: Run, tmp_path: Path) -> None:
+    """One step per object and epoch, and a model that loads."""
+    data, out = make("davis", tmp_path / "data"), tmp_path / "run"
     status, said, err = run(
         "train", "--preset", "hs2s/32", "--data", data, "--out", out, *TINY, "--seed", 7
     )
     assert status == 0
     assert err.startswith("[####################] step 4 of 4, loss ")
     assert said.startswith("starting: 4 steps on cpu")
-    assert f"training on 3 videos of {data}, {LAYOUTS[layout]}; 4 steps an epoch" in said
+    assert f"training on 3 videos of {data}, split 2017/train; 4 steps an epoch" in said
     assert [json.loads(line)["step"] for line in (out / "log.jsonl").open()] == [1, 2, 3, 4]
     weights = out / "hs2s-32.safetensors"
     assert f"--weights {weights}" in said
@@ -54,8 +61,7 @@ def test_a_preset_on_each_layout(layout: str, run: Run, tmp_path: Path) -> None:
     settings = recipe(out)
     assert settings["seed"] == 7
     assert settings["pretrained_backbone"] is False
-    split = LAYOUTS[layout].removeprefix("split ") if layout != "plain" else None
-    assert settings["data"]["folders"][0]["split"] == split
+    assert settings["data"]["folders"][0]["split"] == "2017/train"
     assert read_card(weights)["recipe"] == settings
 
 

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from hs2s_core.data.clips import ClipSet, FolderVideo
-from hs2s_core.errors import InvalidDataset
-from hs2s_core.training.config import DataConfig, FolderConfig
+from hs2s_core.errors import InvalidConfig, InvalidDataset
+from hs2s_core.training.config import DataConfig, FolderConfig, Stage
 from hs2s_core.training.sources import clip_source, count_objects, folder_videos
 
 SIZE = (72, 96)
@@ -117,6 +117,15 @@ def test_no_object_to_train_on(folder: Path) -> None:
     videos = [FolderVideo(video) for video in folder_videos(empty)]
     with pytest.raises(InvalidDataset, match="has an object in two labelled frames"):
         ClipSet(videos, [0.0], "paper")  # its share, by objects
+
+
+def test_clips_longer_than_every_video_are_refused(folder: Path) -> None:
+    """With stills beside them too: those videos would never be drawn."""
+    data = DataConfig(folders=(FolderConfig(folder),))
+    stages = [Stage(steps=1, size=SIZE, frames=frames, clips=1) for frames in (9, 10)]
+    clip_source(data, stages=stages[:1])
+    with pytest.raises(InvalidConfig, match=r"stage 2: clips of 10 frames, .* more than 9"):
+        clip_source(data, stages=stages)
 
 
 def test_other_videos_need_no_list(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Two processes at half the batch reach the weights of one process at the full batch."""
+"""Two processes at half the batch reach what one process reaches at the full batch."""
 
 from __future__ import annotations
 
@@ -86,6 +86,10 @@ with process_group(torch.device("cpu")) as device:
         Path(out, f"observed-{rank()}.json").write_text(json.dumps(seen))
         seen.clear()
 """
+VALIDATION = """
+[validation]
+folders = [{ path = "videos" }]
+"""
 
 
 class Outcome(NamedTuple):
@@ -113,14 +117,11 @@ def configs(training_folder: Path) -> dict[str, Path]:
     return paths
 
 
-@pytest.fixture(scope="module")
-def two(configs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    """All runs by two processes over gloo, one after the other."""
-    folder = tmp_path_factory.mktemp("two")
+def in_two_processes(*words: object) -> None:
+    """Run Python with these words as torchrun would, with two processes over gloo."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    arguments = [str(x) for name, path in configs.items() for x in (path, folder / name)]
     workers = []
     for rank in range(2):
         environment = dict(
@@ -132,13 +133,22 @@ def two(configs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> d
             MASTER_ADDR="127.0.0.1",
             MASTER_PORT=str(port),
         )
-        command = [sys.executable, "-c", SCRIPT, *arguments]
+        command = [sys.executable, *map(str, words)]
         workers.append(subprocess.Popen(command, env=environment))
     try:
         assert [worker.wait(240) for worker in workers] == [0, 0]
     finally:
         for worker in workers:
             worker.kill()  # one that waits for the other's sums would wait on
+
+
+@pytest.fixture(scope="module")
+def two(configs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    """All runs by two processes, one after the other."""
+    folder = tmp_path_factory.mktemp("two")
+    in_two_processes(
+        "-c", SCRIPT, *(word for name, path in configs.items() for word in (path, folder / name))
+    )
     return {name: outcome(folder / name) for name in RUNS}
 
 
@@ -194,3 +204,16 @@ def test_every_process_observes_the_same_loss(name: str, two: dict[str, Outcome]
     )
     assert len(first) == 3
     assert first == second
+
+
+def test_tables_are_trained_by_two_processes(configs: dict[str, Path], tmp_path: Path) -> None:
+    """Each step is logged once: two that knew nothing of each other would each log their own."""
+    config = configs["lite"].with_name("processes-table.toml")
+    config.write_text(configs["lite"].read_text() + VALIDATION)
+    words = ("--tables", "2a", "--config", config, "--out", tmp_path, "--divisor", 32)
+    in_two_processes("-m", "hs2s_core.cli", "ablate", *words, "--device", "cpu")
+    for name in ("s2s-star", "hs2s"):
+        log = (tmp_path / name / "log.jsonl").read_text().splitlines()
+        assert [json.loads(line)["step"] for line in log] == [1, 2, 3]
+        assert 0 <= json.loads((tmp_path / name / "scores.json").read_text())["J"] <= 1
+    assert "| HS2S | 76.3 | 77.1 | 64.2 | 65.5 |" in (tmp_path / "tables.md").read_text()
