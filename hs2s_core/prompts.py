@@ -9,14 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 from hs2s_core.errors import HS2SError, InvalidMask
+from hs2s_core.hints import Hint
+from hs2s_core.media.grabcut import draw, mend
+from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import BoolMask, check_prompt, list_masks, read_id_map, split_objects
 from hs2s_core.media.source import FrameSource
 from hs2s_core.wording import counted
 
-__all__ = ["LARGEST_ID", "POLICIES", "PlainPrompts", "Prompt", "Prompts"]
+__all__ = ["LARGEST_ID", "ORIGINS", "POLICIES", "PlainPrompts", "Prompt", "Prompts"]
 
 POLICIES = ("all", "first")
 """Which of an object's masks count: every one, or that of its first frame alone."""
+ORIGINS = ("mask", "box", "points", "mended")
+"""Where a mask comes from: drawn by a person; made from a box or points; predicted, then mended."""
 LARGEST_ID = 65535
 """Of an object: what a 16-bit PNG holds."""
 
@@ -28,26 +33,45 @@ class Prompt:
     """The mask of one object in one frame; the frame thereby is a key frame of the object.
 
     ``frame`` is 0-based, ``object_id`` positive and stable through the video, ``size`` the mask's
-    (H, W). Kept packed, as a video may have thousands.
+    (H, W), ``origin`` one of :data:`ORIGINS`. Kept packed, as a video may have thousands.
     """
 
-    __slots__ = ("_bits", "_box", "frame", "object_id", "size")
+    __slots__ = ("_bits", "_box", "frame", "object_id", "origin", "size")
 
-    def __init__(self, frame: int, object_id: int, mask: npt.ArrayLike) -> None:
+    def __init__(
+        self, frame: int, object_id: int, mask: npt.ArrayLike, *, origin: str = "mask"
+    ) -> None:
         """Check what is given: ``mask`` is (H, W), bool or as ``check_prompt`` takes it.
 
         Raises:
-            HS2SError: a frame below 0, an object id outside of 1 to 65535.
+            HS2SError: a frame below 0, an object id outside of 1 to 65535, another origin.
             InvalidMask: a mask that is not (H, W), is not binary or has no pixel.
         """
         self.object_id = _check_id(object_id)
         self.frame = _check_frame(frame)
+        if origin not in ORIGINS:
+            raise HS2SError(f"origin is {origin!r}; expected one of {', '.join(ORIGINS)}")
+        self.origin = origin
         shape = np.shape(mask)
         checked = check_prompt(mask, shape[:2], name=self.name)
         self.size = (shape[0], shape[1])
         rows, columns = np.flatnonzero(checked.any(1)), np.flatnonzero(checked.any(0))
         self._box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
         self._bits = np.packbits(checked[self._box], axis=1)
+
+    @classmethod
+    def pointed(cls, frame: int, object_id: int, picture: RGBImage, hint: Hint) -> Prompt:
+        """The mask that :func:`draw` makes of a box or points in ``picture``, the frame itself."""
+        mask = draw(picture, hint, name=f"object {object_id} in frame {frame}")
+        return cls(frame, object_id, mask, origin=hint.origin)
+
+    @classmethod
+    def mended(
+        cls, frame: int, object_id: int, picture: RGBImage, mask: BoolMask, hint: Hint
+    ) -> Prompt:
+        """``mask``, as predicted in ``picture``, the frame, put right by :func:`mend`."""
+        mask = mend(picture, mask, hint, name=f"object {object_id} in frame {frame}")
+        return cls(frame, object_id, mask, origin="mended")
 
     @property
     def mask(self) -> BoolMask:
@@ -161,6 +185,10 @@ class Prompts(Mapping[int, Mapping[int, BoolMask]]):
     def size(self) -> tuple[int, int]:
         """(H, W) of the masks; there must be one."""
         return next(self.each()).size
+
+    def origins(self, frame: int) -> dict[int, str]:
+        """Where the masks of a frame come from, by object id; see :data:`ORIGINS`."""
+        return {i: prompt.origin for i, prompt in self._frames.get(frame, {}).items()}
 
     def key_frames(self, object_id: int) -> tuple[int, ...]:
         """The frames in which an object is given, ascending."""

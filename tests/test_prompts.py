@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from hs2s_core.errors import HS2SError, InvalidMask
+from hs2s_core.hints import Hint
 from hs2s_core.media.frames import open_frames
 from hs2s_core.media.masks import write_id_map
 from hs2s_core.prompts import Prompt, Prompts
@@ -123,3 +124,26 @@ def test_a_folder_gives_every_mask_in_it(clip: Path, tmp_path: Path) -> None:
     assert Prompts.from_files(folder, frames, policy="first").key_frames(4) == (1,)
     with pytest.raises(InvalidMask, match="leave the frame out"):
         Prompts.from_files(folder, frames, frame=3)
+
+
+def test_masks_say_where_they_come_from() -> None:
+    picture = np.zeros((*SIZE, 3), np.uint8)
+    picture[2:6, 3:8] = 255
+    given = [
+        Prompt(0, 1, np.ones(SIZE, bool)),
+        Prompt.pointed(0, 2, picture, Hint((3, 2, 8, 6))),
+        Prompt.pointed(0, 3, picture, Hint(None, ((4, 4),))),
+        Prompt.mended(0, 4, picture, np.ones(SIZE, bool), Hint(None, (), ((4, 4),))),
+    ]
+    origins = {1: "mask", 2: "box", 3: "points", 4: "mended"}
+    assert Prompts(given).origins(0) == origins
+    assert Prompts(given).origins(1) == {}
+    assert Prompts(given).put(given[1]).drop(0, 1).origins(0) == {
+        2: "box",
+        3: "points",
+        4: "mended",
+    }
+    with pytest.raises(HS2SError, match="object 2 in frame 0: the box"):
+        Prompt.pointed(0, 2, picture, Hint((3, 2, 800, 6)))
+    with pytest.raises(HS2SError, match="origin is 'brush'"):
+        Prompt(0, 1, np.ones(SIZE, bool), origin="brush")

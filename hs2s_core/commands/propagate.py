@@ -10,153 +10,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hs2s_core.commands.propagate_options import EXAMPLES, FPS, USAGE, add_arguments
 from hs2s_core.errors import HS2SError
-from hs2s_core.progress import Meter, add_quiet
+from hs2s_core.progress import Meter
 from hs2s_core.wording import counted
+
+__all__ = ["EXAMPLES", "add_arguments", "run"]
 
 if TYPE_CHECKING:
     from hs2s_core.data.videos import VosVideo
+    from hs2s_core.hints import Hint
     from hs2s_core.media.source import FrameSource
     from hs2s_core.models.base import VideoSegmenter
-    from hs2s_core.prompts import Prompts
+    from hs2s_core.prompts import Prompt, Prompts
     from hs2s_core.propagation.clip import ClipSettings, Step
-
-_FPS = 24.0
-_USAGE = """hs2s propagate SOURCE MASKS OUT [options]
-       hs2s propagate SOURCE --prompt FRAME=FILE [--prompt ...] --out OUT [options]
-       hs2s propagate --data ROOT --split NAME --out DIR [--zip] [options]"""
-EXAMPLES = (
-    "hs2s propagate clip.mp4 first.png masks/ --overlay overlay.mp4",
-    "hs2s propagate frames/ keyframes/ masks/        # keyframes/00000.png, keyframes/00040.png",
-    "hs2s propagate clip.mp4 --prompt 0=a.png --prompt 40=b.png --out masks/",
-    "hs2s propagate clip.mp4 first.png masks/ --session work/",
-    "hs2s propagate clip.mp4 --prompt 40=mended.png --out masks/ --overwrite --session work/",
-    "hs2s propagate clip.mp4 first.png masks/ --from 100 --to 200 --direction forward",
-    "hs2s propagate --data YouTube-VOS/ --split valid --out submission/ --zip",
-)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``hs2s propagate``."""
-    parser.usage = _USAGE
-    parser.add_argument(
-        "places",
-        nargs="*",
-        type=Path,
-        metavar="SOURCE MASKS OUT",
-        help="a video or a folder of frames; a PNG of object ids (or black and white), or a folder "
-        "of them named as the frames (of a video: by number from 0), every one of which counts; "
-        "the folder for one palettised PNG each",
-    )
-    _add_what(parser)
-    _add_how(parser)
-
-
-def _add_what(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--prompt",
-        action="append",
-        type=_prompt,
-        default=[],
-        metavar="FRAME=FILE",
-        help="the PNG of a frame, from 0; instead of MASKS, as often as wanted",
-    )
-    parser.add_argument("--out", type=Path, metavar="OUT", help="another way to say OUT")
-    parser.add_argument(
-        "--frame",
-        type=int,
-        metavar="N",
-        help="the frame, from 0, that a single PNG belongs to (default: the one it is named "
-        "after, else 0)",
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        metavar="ROOT",
-        help="a YouTube-VOS, DAVIS or plain folder, all of whose videos are propagated from the "
-        "first mask of each object; written as the benchmark's server wants them",
-    )
-    parser.add_argument("--split", metavar="NAME", help="the split of ROOT, such as valid")
-    parser.add_argument("--zip", action="store_true", help="with --data: also write OUT.zip")
-    parser.add_argument(
-        "--from", dest="first", type=int, metavar="N", help="the first frame wanted (default: 0)"
-    )
-    parser.add_argument(
-        "--to", dest="last", type=int, metavar="N", help="the last one (default: the clip's)"
-    )
-    parser.add_argument(
-        "--overlay", type=Path, metavar="FILE.mp4", help="also write the masks over the video"
-    )
-    parser.add_argument(
-        "--report",
-        type=Path,
-        metavar="FILE",
-        help="also write, as .csv or .json, how sure each mask is, by object and frame; like "
-        "--session, it lets the command name the frame to correct next",
-    )
-    parser.add_argument(
-        "--fps", type=float, help=f"speed of the overlay (default: the video's, else {_FPS:g})"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace masks of an earlier run")
-
-
-def _add_how(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--direction",
-        choices=("both", "forward", "backward"),
-        help="where objects are followed from their masks (default: both; forward with --data)",
-    )
-    parser.add_argument(
-        "--merge",
-        choices=("argmax", "soft"),
-        default="argmax",
-        help="how objects compete for pixels: by probability (default) or by normalised odds",
-    )
-    parser.add_argument(
-        "--weights",
-        metavar="FILE",
-        help="a .safetensors file or the name of shipped weights (default: hs2s-lite)",
-    )
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
-    parser.add_argument(
-        "--threads",
-        type=int,
-        metavar="N",
-        help="threads of the CPU (default: as many as there are free cores)",
-    )
-    parser.add_argument(
-        "--online-steps",
-        type=int,
-        default=0,
-        metavar="N",
-        help="first train the network for N steps on the first masks (slow; default: 0)",
-    )
-    parser.add_argument(
-        "--chunk",
-        type=int,
-        default=16,
-        metavar="N",
-        help="frames that a bidirectional network (Bi-HS2S) reads ahead at once: more help it and "
-        "take memory; other networks read none ahead (default: 16)",
-    )
-    parser.add_argument(
-        "--session",
-        type=Path,
-        metavar="DIR",
-        help="keep what is computed in DIR: the same command goes on after a stop, and with other "
-        "masks only what they change is computed again; MASKS then are all that count, --prompt "
-        "adds to those of last time or replaces them frame by frame",
-    )
-    add_quiet(parser)
-
-
-def _prompt(word: str) -> tuple[int, Path]:
-    number, equals, path = word.partition("=")
-    if not equals or not path or not (number.isascii() and number.isdigit()):
-        raise argparse.ArgumentTypeError(
-            f"{word!r}; expected FRAME=FILE with a frame's number from 0, such as 40=mask.png"
-        )
-    return int(number), Path(path)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -168,17 +35,21 @@ def run(args: argparse.Namespace) -> int:
             raise HS2SError(f"--{flag} is {value}; expected at least {least}")
     if args.session is not None and args.online_steps:
         raise HS2SError("--session and --online-steps do not go together: each trains anew")
+    if args.mend and args.session is None:
+        raise HS2SError(
+            "--mend puts right what an earlier run predicted, so it goes with that run's --session"
+        )
     places = list(args.places)
     out = args.out if args.out is not None else places.pop() if places else None
     if args.data is not None:
         return _run_split(args, places, out)
     if args.split is not None or args.zip:
         raise HS2SError("--split and --zip go with --data ROOT, a folder of many videos")
-    wanted = 1 if args.prompt else 2
+    wanted = 1 if args.prompt or args.mend else 2
     if out is None or len(places) != wanted:
         found = " ".join(map(str, args.places)) or "nothing"
-        raise HS2SError(f"found {found}; expected\n       {_USAGE}")
-    return _run_clip(args, places[0], None if args.prompt else places[1], out)
+        raise HS2SError(f"found {found}; expected\n       {USAGE}")
+    return _run_clip(args, places[0], None if wanted == 1 else places[1], out)
 
 
 def _run_clip(args: argparse.Namespace, source: Path, masks: Path | None, out: Path) -> int:
@@ -198,8 +69,11 @@ def _run_clip(args: argparse.Namespace, source: Path, masks: Path | None, out: P
             identity = identify(model, frames.at(0))
             session = Session(args.session, model, identity=identity, settings=settings)
             stack.enter_context(session)
-            prompts = _joined(session.prompts if args.prompt else None, prompts)
+            prompts = _joined(None if masks is not None else session.prompts, prompts)
             session.correct(prompts)
+            for frame, word in args.mend:
+                for object_id, hint in _hints(word):
+                    session.mend(frames, frame, object_id, hint)
             steps = session.run(frames)
         else:
             steps = _steps(args, model, frames, prompts, settings)
@@ -234,8 +108,33 @@ def _read_prompts(args: argparse.Namespace, masks: Path | None, frames: FrameSou
         return Prompts.from_files(masks, frames, frame=args.frame)
     if args.frame is not None:
         raise HS2SError("--frame goes with MASKS; --prompt says its frame itself")
-    read = [Prompts.from_files(path, frames, frame=frame) for frame, path in args.prompt]
-    return Prompts(prompt for each in read for prompt in each.each())
+    return Prompts(each for frame, word in args.prompt for each in _given(frame, word, frames))
+
+
+def _given(frame: int, word: str, frames: FrameSource) -> Iterator[Prompt]:
+    """What ``--prompt`` says is given in a frame: masks of a PNG, or what hints point at."""
+    from hs2s_core.prompts import Prompt, Prompts, has_frame
+
+    if not _is_hint(word):
+        yield from Prompts.from_files(Path(word), frames, frame=frame).each()
+        return
+    if not has_frame(frames, frame):
+        raise HS2SError(f"{frame}={word}: {frames.description} has frames 0 to {len(frames) - 1}")
+    picture = frames.at(frame)
+    for object_id, hint in _hints(word):
+        yield Prompt.pointed(frame, object_id, picture, hint)
+
+
+def _is_hint(word: str) -> bool:
+    from hs2s_core.hints import is_hint
+
+    return word.lower().endswith(".json") or is_hint(word)
+
+
+def _hints(word: str) -> Iterator[tuple[int, Hint]]:
+    from hs2s_core.hints import parse_hint, read_hints
+
+    return read_hints(Path(word)) if word.lower().endswith(".json") else iter([parse_hint(word)])
 
 
 def _joined(earlier: Prompts | None, given: Prompts) -> Prompts:
@@ -250,8 +149,10 @@ def _joined(earlier: Prompts | None, given: Prompts) -> Prompts:
 def _check_places(args: argparse.Namespace, source: Path, masks: Path | None, out: Path) -> None:
     """Nothing that was given may be overwritten, nor anything else without a word."""
     from hs2s_core.data.results import check_free
+    from hs2s_core.hints import is_hint
 
-    given = [*(path for _, path in args.prompt), *([] if masks is None else [masks])]
+    files = [Path(what) for _, what in (*args.prompt, *args.mend) if not is_hint(what)]
+    given = [*files, *([] if masks is None else [masks])]
     taken = {source.resolve()} | {
         place for path in given for place in (path.resolve(), path.resolve().parent)
     }
@@ -284,11 +185,11 @@ def _run_split(args: argparse.Namespace, places: list[Path], out: Path | None) -
 
     beside = [
         flag
-        for flag in ("prompt", "frame", "overlay", "report", "first", "last", "session")
+        for flag in ("prompt", "mend", "frame", "overlay", "report", "first", "last", "session")
         if getattr(args, flag)
     ]
     if places or beside or out is None:
-        raise HS2SError(f"with --data, expected\n       {_USAGE.splitlines()[-1].strip()}")
+        raise HS2SError(f"with --data, expected\n       {USAGE.splitlines()[-1].strip()}")
     folder = open_folder(args.data, args.split)
     root = videos_root(out, "davis" if folder.layout == "davis" else "youtube_vos")
     if root.resolve() in (folder.annotations.resolve(), folder.images.resolve()):
@@ -367,7 +268,7 @@ def _write(
         folder = stack.enter_context(writing_masks(out))
         video = None
         if args.overlay is not None:
-            fps = args.fps or frames.fps or _FPS
+            fps = args.fps or frames.fps or FPS
             video = stack.enter_context(VideoWriter(args.overlay, frames.size, fps))
         report = None
         if args.report is not None:

@@ -278,8 +278,10 @@ class _Clip:
         result = settle(number, self._size, ids, logits, given, self._settings.merge)
         soft = dict(zip(ids, map(to_soft, blended), strict=True))
         pairs = {i: each for i, each in sources.items() if len(each) == 2}
+        origins = self._prompts.origins(number)
         return replace(
             result,
+            origins={i: origins[i] for i in given},
             disagreement={i: disagreement(a.mask, b.mask) for i, (a, b) in pairs.items()},
             distance={i: min(each.distance for each in sources[i]) for i in ids}
             | dict.fromkeys(given, 0),

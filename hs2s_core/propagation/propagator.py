@@ -42,6 +42,8 @@ class FrameResult:
     """
     given: frozenset[int] = frozenset()
     """Objects whose mask here is a prompt."""
+    origins: dict[int, str] = field(default_factory=dict)
+    """By id, of those given: where the mask comes from, see :data:`hs2s_core.prompts.ORIGINS`."""
     disagreement: dict[int, float] = field(default_factory=dict)
     """By id, where an object was followed both ways: 1 - IoU of the two masks."""
     distance: dict[int, int] = field(default_factory=dict)

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from safetensors.torch import save_file
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.files import replacing
+from hs2s_core.hints import Hint
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import read_id_map, write_id_map
 from hs2s_core.models.base import VideoSegmenter
@@ -32,6 +34,7 @@ from hs2s_core.prompts import Prompt, Prompts
 from hs2s_core.propagation.clip import ClipSettings, Step, walk_clip
 from hs2s_core.propagation.engine import Engine
 from hs2s_core.propagation.network import NetworkEngine
+from hs2s_core.propagation.propagator import FrameResult
 from hs2s_core.propagation.reels import Reel
 from hs2s_core.propagation.signs import (
     Sign,
@@ -42,10 +45,11 @@ from hs2s_core.propagation.signs import (
 )
 from hs2s_core.propagation.snapshot import Snapshot
 from hs2s_core.propagation.timeline import Stretch
+from hs2s_core.propagation.walk import FrameReader
 
 MARK_EVERY = 64
 """Masks of a stretch after which its state is saved: what ``kill -9`` costs at most."""
-_VERSION = 1
+_VERSION = 2
 
 
 class Session:
@@ -134,16 +138,54 @@ class Session:
         What the prompts of before led to is deleted once all is done.
         """
         used: set[Path] = set()
+        return self._finish(self._walk(frames, self.settings, used), used)
+
+    def result(self, frames: Iterable[RGBImage], frame: int) -> FrameResult:
+        """What the prompts of now lead to in one frame; as far as it is known it is only read.
+
+        Raises:
+            HS2SError: the clip has no such frame.
+        """
+        only = dataclasses.replace(self.settings, first=frame, last=frame)
+        result = deque(self._walk(frames, only, set()), maxlen=1).pop().result
+        assert result is not None, "the last step is of the one frame that is wanted"
+        return result
+
+    def mend(
+        self, frames: Iterable[RGBImage], frame: int, object_id: int, hint: Hint
+    ) -> FrameResult:
+        """Put right, by points, what is predicted of an object in a frame: a key frame from now on.
+
+        Returns that frame as it is now. :meth:`run` then brings the rest up to date.
+
+        Raises:
+            HS2SError: no such frame or object, or what :func:`mend` refuses.
+        """
+        if object_id not in self._prompts.object_ids:
+            raise HS2SError(
+                f"object {object_id}: no mask is given of it anywhere, so there is none to mend; "
+                f"expected one of {list(self._prompts.object_ids)}"
+            )
+        picture = FrameReader(frames).at(frame)
+        if picture is None:
+            raise HS2SError(f"frame {frame} is to be mended, but the clip ends before it")
+        mask = self.result(frames, frame).mask(object_id)
+        self.correct(self._prompts.put(Prompt.mended(frame, object_id, picture, mask, hint)))
+        return self.result(frames, frame)
+
+    def _walk(
+        self, frames: Iterable[RGBImage], settings: ClipSettings, used: set[Path]
+    ) -> Iterator[Step]:
+        """Steps whose stretches are read from the folder, or kept there; ``used`` names them."""
 
         def keep(stretch: Stretch) -> Reel:
             folder = self.folder / "stretches" / self._key(stretch)
             used.add(folder)
             return KeptReel(folder)
 
-        steps = walk_clip(
-            self._engine, frames, self._prompts, self.settings, keep=keep, length=self._length
+        return walk_clip(
+            self._engine, frames, self._prompts, settings, keep=keep, length=self._length
         )
-        return self._finish(steps, used)
 
     def _finish(self, steps: Iterator[Step], used: set[Path]) -> Iterator[Step]:
         end = 0
@@ -205,8 +247,8 @@ class Session:
         self._length = kept["length"]
         self.settings = settings or ClipSettings(**kept["settings"])
         self._prompts = Prompts(
-            Prompt(frame, object_id, read_id_map(self.folder / "prompts" / name) > 0)
-            for frame, object_id, name in kept["prompts"]
+            Prompt(frame, object_id, read_id_map(self.folder / "prompts" / name) > 0, origin=origin)
+            for frame, object_id, name, origin in kept["prompts"]
         )
 
     def _save(self) -> None:
@@ -218,7 +260,7 @@ class Session:
             "length": self._length,
             "settings": dataclasses.asdict(settings),
             "prompts": [
-                (prompt.frame, prompt.object_id, self._mask_file(prompt).name)
+                (prompt.frame, prompt.object_id, self._mask_file(prompt).name, prompt.origin)
                 for prompt in self._prompts.each()
             ],
         }

@@ -37,20 +37,22 @@ class Sign(NamedTuple):
     """1 - IoU of the masks followed from both sides, in [0, 1]; None where there is one side."""
     distance: int | None
     """Frames to the nearest key frame that it was followed from; None where it is not known."""
+    origin: str | None = None
+    """Where a given mask comes from, see :data:`hs2s_core.prompts.ORIGINS`."""
 
     @property
     def doubt(self) -> float:
         """How wrong the mask may be, in [0, 1]: 0 where it is given.
 
-        The largest of three signs: how much both ways disagree, how unsure the network is
-        of what it drew, and, weaker, how far the nearest key frame is. An object without a pixel
-        counts as unsure by half, as it may rightly be gone.
+        How unsure the network is of what it drew counts most, then how much both ways disagree,
+        then how far the nearest key frame is. An object without a pixel is hardly in doubt: mostly
+        it is rightly gone.
         """
         if self.given:
             return 0.0
-        unsure = min(1.0, 4 * (1 - self.confidence)) if self.present else 0.5
+        unsure = min(1.0, 4 * (1 - self.confidence)) if self.present else 0.1
         far = 0.0 if self.distance is None else self.distance / (self.distance + REACH)
-        return (2 * (self.disagreement or 0.0) + unsure + far / 2) / 3.5
+        return (20 * unsure + 5 * (self.disagreement or 0.0) + far) / 26
 
 
 class Suggestion(NamedTuple):
@@ -77,6 +79,7 @@ def signs_of(result: FrameResult) -> list[Sign]:
             result.scores[object_id],
             result.disagreement.get(object_id),
             result.distance.get(object_id),
+            result.origins.get(object_id),
         )
         for object_id in result.ids
     ]
@@ -138,8 +141,8 @@ def _gains(doubts: Mapping[int, float], given: Collection[int]) -> dict[int, flo
 def writing_signs(path: Path) -> Iterator[Callable[[FrameResult], None]]:
     """Write results' signs, as they come, to ``path``, a .csv or .json file: all or nothing.
 
-    CSV has a header, true and false, and nothing where a value is not known; JSON is a list of
-    objects.
+    CSV has a header, true and false, and nothing where a value is not known; JSON
+    is a list of objects.
     """
     json_file = check_report(path) == ".json"
     with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
@@ -178,4 +181,6 @@ def read_signs(path: Path) -> Iterator[Sign]:
                 yield Sign(**row)
             return
         for line in csv.DictReader(file):
-            yield Sign(**{name: json.loads(value or "null") for name, value in line.items()})
+            origin = line.pop("origin") or None
+            known = {name: json.loads(value or "null") for name, value in line.items()}
+            yield Sign(**known, origin=origin)

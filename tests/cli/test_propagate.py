@@ -81,6 +81,56 @@ def test_a_report_says_how_sure_each_mask_is(
     assert "exists already" in err
 
 
+def test_boxes_and_points(clip: Path, weights: Path, run: Run, tmp_path: Path) -> None:
+    """Made to masks by colour: the objects are bright before a dark background."""
+    hints = tmp_path / "hints.json"
+    hints.write_text('[{"object": 2, "box": [50, 36, 70, 56]}]')
+    out, report = tmp_path / "out", tmp_path / "report.json"
+    words = ("--out", out, "--weights", weights, "--report", report)
+    prompts = ("--prompt", "0=8,8,24,24", "--prompt", f"3={hints}", "--prompt", "3=300:+60,40")
+    status, _, err = run("propagate", clip / "frames", *prompts[:4], *words)
+    assert status == 0, err
+    assert np.array_equal(read_id_map(out / "10.png"), read_id_map(clip / "masks" / "10.png"))
+    assert np.array_equal(
+        read_id_map(out / "13.png") == 2, read_id_map(clip / "masks" / "13.png") == 2
+    )
+    origins = {(sign.frame, sign.object): sign.origin for sign in read_signs(report) if sign.given}
+    assert origins == {(0, 1): "box", (3, 2): "box"}
+    status, _, err = run("propagate", clip / "frames", *prompts, *words, "--overwrite")
+    assert status == 0, err
+    found = read_id_map(out / "13.png") == 300
+    assert found[40, 60]
+    assert not (found & (read_id_map(clip / "masks" / "13.png") != 2)).any()
+    no = tmp_path / "no"
+    for hint, message in (
+        ("0=8,8,24,240", "the box 8,8,24,240 is outside"),
+        ("9=8,8,24,24", "has frames 0 to 5"),
+        ("0=8,8,24", "expected [OBJECT:] and a box"),
+        ("0=2:-8,8", "at least one point inside"),
+    ):
+        status, _, err = run(
+            "propagate", clip / "frames", "--prompt", hint, "--out", tmp_path / "no"
+        )
+        assert status == 2
+        assert message in err
+    assert not no.exists()
+
+
+def test_a_session_is_mended(clip: Path, weights: Path, run: Run, tmp_path: Path) -> None:
+    words = ("--weights", weights, "--session", tmp_path / "s", "--overwrite")
+    out = tmp_path / "out"
+    mend = ("--mend", "4=+50,40:-30,20")
+    status, _, err = run("propagate", clip / "frames", *mend, "--out", out)
+    assert status == 2
+    assert "goes with that run's --session" in err
+    run("propagate", clip / "frames", clip / "masks" / "10.png", out, *words)
+    status, said, err = run("propagate", clip / "frames", *mend, "--out", out, *words)
+    assert status == 0, err
+    mended = read_id_map(out / "14.png")
+    assert (mended[40, 50], mended[20, 30]) == (1, 0)
+    assert "to correct next: frame" in said
+
+
 def test_one_black_and_white_mask(video: Path, weights: Path, run: Run, tmp_path: Path) -> None:
     mask = np.zeros(SIZE, np.uint8)
     mask[8:24, 16:32] = 255

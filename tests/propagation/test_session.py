@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.hints import Hint
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.prompts import Prompt, Prompts
@@ -207,6 +208,30 @@ def test_a_fork_goes_its_own_way(tmp_path: Path) -> None:
             other.correct(prompts.put(Prompt(5, 1, box(6, 6))))
             results(other.run(Clip(LENGTH)))
         assert_same(results(session.run(Clip(LENGTH))), first)
+
+
+def test_points_mend_what_was_predicted(tmp_path: Path) -> None:
+    """As a full run with the mended mask would have it."""
+    with Session(tmp_path / "s", Carrier(), settings=SOFT) as session:
+        session.correct(Prompts.of({0: {1: box(2, 1)}}))
+        results(session.run(Clip(LENGTH)))
+        before = session.result(Clip(LENGTH), 6)
+        after = session.mend(Clip(LENGTH), 6, 1, Hint(None, ((12, 4),), ((2, 3),)))
+        assert before.mask(1)[3, 2]
+        assert not after.mask(1)[3, 2]
+        assert after.mask(1)[4, 12]
+        assert after.origins == {1: "mended"}
+    with Session(tmp_path / "s", Carrier()) as session:
+        found = results(session.run(Clip(LENGTH)))
+        mended = Prompt(6, 1, after.mask(1), origin="mended")
+        prompts = Prompts.of({0: {1: box(2, 1)}}).put(mended)
+        assert_same(found, results(walk_clip(Carrier(), Clip(LENGTH), prompts, SOFT)))
+        for number in range(LENGTH):
+            assert_same([session.result(Clip(LENGTH), number)], [found[number]])
+        with pytest.raises(HS2SError, match="object 2: no mask is given of it anywhere"):
+            session.mend(Clip(LENGTH), 6, 2, Hint(None, ((12, 4),)))
+        with pytest.raises(HS2SError, match="the clip ends before it"):
+            session.mend(Clip(LENGTH), LENGTH, 1, Hint(None, ((12, 4),)))
 
 
 def test_what_is_no_session_of_this_clip_is_refused(tmp_path: Path) -> None:
