@@ -9,6 +9,8 @@ import torch
 from hs2s_core.errors import HS2SError
 from hs2s_core.wording import counted
 
+_BFLOAT16 = ("avx512_bf16", "amx_tile")
+
 
 def pick_device(device: str = "auto") -> torch.device:
     """Turn ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps`` into a device that is there.
@@ -39,6 +41,29 @@ def pick_device(device: str = "auto") -> torch.device:
             "Choose one of these, or auto"
         )
     return wanted
+
+
+def half_precision(device: torch.device) -> tuple[torch.dtype | None, str]:
+    """The half precision that ``device`` has instructions for, or None; and why, in words.
+
+    Without them a CPU computes in float32 after all, and converts in addition.
+    """
+    if device.type == "cuda":
+        return torch.float16, "the GPU has it"
+    if device.type != "cpu":
+        return None, f"half precision was not tried on {device.type}"
+    if _bfloat16_instructions():
+        return torch.bfloat16, "this CPU has instructions for it"
+    return None, "this CPU has no instructions for bfloat16"
+
+
+def _bfloat16_instructions() -> bool:
+    """Whether this CPU multiplies bfloat16 (AVX-512 bf16 or AMX)."""
+    # Private to PyTorch, hence the doubt; its kernels ask the same.
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    known = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in _BFLOAT16)
+    return any(bool(ask()) for ask in known if ask is not None)
 
 
 def use_threads(count: int | None = None) -> str:

@@ -56,6 +56,8 @@ class VideoSegmenter(nn.Module):
     multiples of this lose nothing to rounding."""
     online: bool = True
     """False for a network that must see frames before it segments them."""
+    speed: str = "exact"
+    """How propagation computes: ``exact``, ``fast`` or ``auto`` (:mod:`inference`)."""
 
     def encode(self, frame: Tensor) -> Any:
         """Image features (a tree of (C, ...) tensors) of ``frame`` (C, 3, H, W).

@@ -1,4 +1,4 @@
-"""A network as it runs fastest: batch norms folded into convolutions, channels last.
+"""A network as it runs fastest: norms folded, weights packed, half precision where it is faster.
 
 Only propagation uses it; training and files keep the network as it is defined.
 """
@@ -6,37 +6,81 @@ Only propagation uses it; training and files keep the network as it is defined.
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from hs2s_core.devices import half_precision
+from hs2s_core.errors import HS2SError
 from hs2s_core.models.base import VideoSegmenter
+from hs2s_core.models.config import LiteConfig, ModelConfig
+from hs2s_core.models.packed import can_pack, pack
 
+SPEEDS = ("auto", "exact", "fast")
 NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 """The second is the first as several processes train it."""
 SIDE = 4
 """Side of the frames of the trial run, in strides of the network."""
 
 
+class Pace(NamedTuple):
+    """How a network computes."""
+
+    dtype: torch.dtype
+    why: str
+    """In words, for people."""
+
+
+def choose_pace(speed: str, config: ModelConfig, device: torch.device) -> Pace:
+    """What ``speed`` means for a network on ``device``.
+
+    ``exact`` is float32, equal to the network as defined but for rounding. ``fast`` is half
+    precision where the device has instructions for it: masks differ in few pixels. ``auto`` is
+    ``fast`` where that was measured to be faster, which small networks on a CPU are not.
+    """
+    if speed not in SPEEDS:
+        raise HS2SError(f"speed is {speed!r}; expected one of {', '.join(SPEEDS)}")
+    half, instructions = half_precision(device)
+    if speed == "exact":
+        return Pace(torch.float32, "exact: float32")
+    if half is None:
+        return Pace(torch.float32, f"exact: float32, as {instructions}")
+    if speed == "auto" and device.type == "cpu" and isinstance(config, LiteConfig):
+        return Pace(torch.float32, "exact: float32, which small networks are fastest in on a CPU")
+    return Pace(half, f"fast: {str(half).removeprefix('torch.')}, as {instructions}")
+
+
 @torch.no_grad()
-def for_inference(model: VideoSegmenter) -> VideoSegmenter:
+def for_inference(model: VideoSegmenter, dtype: torch.dtype | None = None) -> VideoSegmenter:
     """A copy of ``model``, in evaluation mode, that says the same sooner.
 
     A batch norm that follows a convolution is folded into it: equal up to rounding, about 1e-6 of
-    the logits. Weights are kept in channels-last order, as frames are. The copy shares no memory
-    with ``model`` and cannot be trained.
+    the logits. Weights are kept in channels-last order, as frames are, and those of the paper's
+    networks on a CPU in the order that it wants (:mod:`packed`). ``dtype`` is that of frames and
+    masks, None the model's own; of half precision, norms and a memory's sums stay in float32. The
+    copy shares no memory with ``model`` and cannot be trained.
     """
     fast = copy.deepcopy(model).eval().requires_grad_(False)
-    if not any(isinstance(part, NORMS) for part in fast.modules()):
-        return fast.to(memory_format=torch.channels_last)
-    names = {module: name for name, module in fast.named_modules()}
-    for norm, conv in _norms_after_convolutions(fast).items():
-        _replace(fast, names[conv], fuse_conv_bn_eval(conv, norm))
-        _replace(fast, names[norm], nn.Identity())
-    return fast.to(memory_format=torch.channels_last)
+    if any(isinstance(part, NORMS) for part in fast.modules()):
+        names = {module: name for name, module in fast.named_modules()}
+        for norm, conv in _norms_after_convolutions(fast).items():
+            _replace(fast, names[conv], fuse_conv_bn_eval(conv, norm))
+            _replace(fast, names[norm], nn.Identity())
+    dtype = dtype or next(fast.parameters()).dtype
+    fast.to(dtype).to(memory_format=torch.channels_last)
+    parts = dict(fast.named_modules())
+    on_cpu = next(fast.parameters()).is_cpu and not isinstance(fast.config, LiteConfig)
+    for name, part in parts.items():
+        if isinstance(part, NORMS):
+            # The statistics of the norms that are left cost nothing in full precision.
+            part.to(torch.promote_types(dtype, torch.float32))
+            part.load_state_dict(model.get_submodule(name).state_dict())
+        elif isinstance(part, nn.Conv2d) and on_cpu and can_pack(part, dtype):
+            _replace(fast, name, pack(part, dtype))
+    return fast
 
 
 def _norms_after_convolutions(model: VideoSegmenter) -> dict[_BatchNorm, nn.Conv2d]:

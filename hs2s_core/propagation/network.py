@@ -16,7 +16,7 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.models.base import State, VideoSegmenter, join_states, select_objects
-from hs2s_core.models.inference import for_inference
+from hs2s_core.models.inference import choose_pace, for_inference
 from hs2s_core.models.inputs import network_size, normalise
 from hs2s_core.propagation.engine import Prediction
 from hs2s_core.propagation.snapshot import Snapshot, pack, unpack
@@ -28,11 +28,12 @@ class NetworkEngine:
     """A :class:`VideoSegmenter` as :class:`hs2s_core.propagation.engine.Engine`.
 
     Each object is segmented on its own and fed back its own soft mask at the network's size, so an
-    object that enters later leaves the probabilities of the others as they were.
+    object that enters later leaves the probabilities of the others as they were. ``speed`` is
+    ``exact``, ``fast`` or ``auto`` (:func:`choose_pace`); None takes the model's own.
     """
 
-    def __init__(self, model: VideoSegmenter) -> None:
-        self._share(_Eyes(for_inference(model)))
+    def __init__(self, model: VideoSegmenter, speed: str | None = None) -> None:
+        self._share(_Eyes(model, speed or model.speed))
 
     def _share(self, eyes: _Eyes) -> None:
         self._eyes = eyes
@@ -146,7 +147,7 @@ class NetworkEngine:
 
     def _to_masks(self, masks: Sequence[BoolMask], inner: Size) -> Tensor:
         small = np.stack([_resize(mask.astype(np.float32), inner) for mask in masks])
-        return torch.from_numpy(small)[:, None].to(self.device)
+        return self._eyes.upload(torch.from_numpy(small)[:, None]).to(self._eyes.dtype)
 
     def _predict(self, features: object) -> Tensor:
         """Logits (B, h, w); keeps the soft masks for the next step."""
@@ -154,8 +155,9 @@ class NetworkEngine:
         assert self._masks is not None
         owner = self._owner(len(self._ids))
         output, self._state = self.model.step(features, self._masks, self._state, owner)
-        self._masks = output.logits.sigmoid()
-        return output.logits[:, 0]
+        logits = output.logits.float()
+        self._masks = logits.sigmoid().to(self._eyes.dtype)
+        return logits[:, 0]
 
     def _enter(self, features: object, given: Mapping[int, BoolMask], inner: Size) -> None:
         """Start (or restart) the given objects in one batch and join the others'."""
@@ -176,9 +178,11 @@ class NetworkEngine:
 class _Eyes:
     """The network and what it saw last: engines that walk together encode each frame once."""
 
-    def __init__(self, model: VideoSegmenter) -> None:
-        self.model = model
-        self.device = next(model.parameters()).device
+    def __init__(self, model: VideoSegmenter, speed: str) -> None:
+        parameter = next(model.parameters())
+        self.device = parameter.device
+        self.dtype, _ = choose_pace(speed, model.config, self.device)
+        self.model = for_inference(model, self.dtype)
         self._seen: list[tuple[RGBImage, Any]] = []
 
     def features(self, frames: Sequence[RGBImage], inner: Size) -> list[Any]:
@@ -193,8 +197,15 @@ class _Eyes:
     def encode(self, frame: RGBImage, inner: Size) -> Any:
         """Features of one frame, not kept."""
         small = np.ascontiguousarray(_resize(frame, inner))
-        tensor = torch.from_numpy(small).to(self.device).permute(2, 0, 1)[None]
-        return self.model.encode(normalise(tensor).contiguous(memory_format=torch.channels_last))
+        tensor = self.upload(torch.from_numpy(small)).permute(2, 0, 1)[None]
+        frames = normalise(tensor).to(self.dtype, memory_format=torch.channels_last)
+        return self.model.encode(frames)
+
+    def upload(self, tensor: Tensor) -> Tensor:
+        """``tensor`` on the network's device; a GPU goes on computing meanwhile."""
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
 
 
 def _resize(image: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:

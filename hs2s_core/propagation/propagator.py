@@ -176,8 +176,10 @@ def _compete(
     # are log-odds already and all share the same normalisation.
     background = torch.zeros_like(best) if merge == "argmax" else -_odds_against(logits)
     place = torch.where(best > background, winner + 1, 0)
-    known = torch.tensor([0, *ids], dtype=torch.int32, device=logits.device)
-    id_map = known[place].cpu().numpy().astype(id_dtype(max(ids)))
+    # Bytes where they will do: what comes from a GPU comes slowly.
+    kind = torch.uint8 if id_dtype(max(ids)) is np.uint8 else torch.int32
+    known = torch.tensor([0, *ids], dtype=kind, device=logits.device)
+    id_map = known[place].cpu().numpy().astype(id_dtype(max(ids)), copy=False)
     flat, places = place.flatten(), len(ids) + 1
     count = torch.bincount(flat, minlength=places)[1:]
     total = torch.bincount(flat, weights=best.sigmoid().flatten(), minlength=places)[1:]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from hs2s_core.models.inference import for_inference
+from hs2s_core.errors import HS2SError
+from hs2s_core.models import VideoSegmenter
+from hs2s_core.models.inference import choose_pace, for_inference
+from hs2s_core.models.packed import PackedConv, TiledConv, can_pack, pack
 from hs2s_core.models.presets import PRESETS
 
 from .test_contract import clip, unroll, zeros
@@ -17,21 +20,105 @@ def norms(model: nn.Module) -> int:
     return sum(isinstance(part, nn.BatchNorm2d) for part in model.modules())
 
 
+def say(model: VideoSegmenter, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    frames, masks = clip(2, (128, 128))
+    with torch.inference_mode():
+        logits, _ = unroll(model, frames.to(dtype), masks.to(dtype), zeros(2))
+    return tuple(logits)
+
+
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_folded_norms_change_nothing(name: str) -> None:
     torch.manual_seed(0)
     model = trained_like(name).double()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     fast = for_inference(model)
-    frames, masks = clip(2, (128, 128))
-    with torch.inference_mode():
-        expected, _ = unroll(model, frames.double(), masks.double(), zeros(2))
-        found, _ = unroll(fast, frames.double(), masks.double(), zeros(2))
-    for one, two in zip(expected, found, strict=True):
+    for one, two in zip(say(model, torch.float64), say(fast, torch.float64), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-6, atol=1e-8)
     assert norms(fast) < norms(model) or norms(model) == 0
     after = model.state_dict()
     assert all(torch.equal(value, after[key]) for key, value in before.items())
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_packed_weights_and_half_precision_say_the_same(name: str) -> None:
+    torch.manual_seed(0)
+    model = trained_like(name)
+    expected = say(model, torch.float32)
+    exact, half = for_inference(model), for_inference(model, torch.bfloat16)
+    if model.config.system != "lite":
+        assert not any(isinstance(part, nn.Conv2d) for part in [*exact.modules(), *half.modules()])
+    for one, two in zip(expected, say(exact, torch.float32), strict=True):
+        torch.testing.assert_close(one, two, rtol=0, atol=1e-4)
+    for one, two in zip(expected, say(half, torch.bfloat16), strict=True):
+        # Eight binary digits, through some fifty layers.
+        assert (one - two.float()).abs().mean() < 0.1 * one.abs().mean()
+
+
+def test_a_memory_sums_in_float32_where_the_rest_is_of_half_precision() -> None:
+    model = for_inference(trained_like("hs2s"), torch.bfloat16)
+    frames, masks = clip(2, (128, 128))
+    frames, masks = frames.bfloat16(), masks.bfloat16()
+    state = model.begin(model.encode(frames[0]), masks, zeros(2))
+    output, state = model.step(model.encode(frames[1]), masks, state, zeros(2))
+    assert output.logits.dtype is torch.bfloat16
+    for memory in (state.objects.memory, state.objects.skip_memory):
+        assert (memory.h.dtype, memory.c.dtype) == (torch.bfloat16, torch.float32)
+
+
+@pytest.mark.parametrize("size", [(16, 28), (7, 9), (1, 2)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_tiles_say_what_the_convolution_says(size: tuple[int, int], bias: bool) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(256, 256, 5, padding=2, bias=bias).requires_grad_(False)
+    x = torch.randn(2, 256, *size)
+    tiled = pack(conv, torch.float32)
+    assert isinstance(tiled, TiledConv)
+    torch.testing.assert_close(tiled(x), conv(x), rtol=0, atol=2e-5)
+
+
+def test_packed_weights_serve_other_sizes_and_batches() -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(8, 12, 3, stride=2, padding=2, dilation=2, groups=4).requires_grad_(False)
+    assert can_pack(conv, torch.float32)
+    packed = pack(conv, torch.float32)
+    assert isinstance(packed, PackedConv)
+    for shape in ((1, 8, 20, 30), (3, 8, 20, 30), (2, 8, 33, 9)):
+        x = torch.randn(shape)
+        torch.testing.assert_close(packed(x), conv(x), rtol=0, atol=1e-5)
+    assert not can_pack(nn.Conv2d(8, 8, 3, padding=1, padding_mode="reflect"), torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("speed", "preset", "device", "bfloat16", "dtype", "why"),
+    [
+        ("auto", "hs2s", "cpu", True, torch.bfloat16, "this CPU has instructions"),
+        ("auto", "hs2s-lite", "cpu", True, torch.float32, "small networks"),
+        ("fast", "hs2s-lite", "cpu", True, torch.bfloat16, "this CPU has instructions"),
+        ("fast", "hs2s", "cpu", False, torch.float32, "no instructions"),
+        ("exact", "hs2s", "cpu", True, torch.float32, "exact"),
+        ("auto", "hs2s-lite", "cuda", False, torch.float16, "GPU"),
+        ("auto", "hs2s", "mps", True, torch.float32, "not tried on mps"),
+    ],
+)
+def test_speed_is_chosen_by_network_and_instructions(
+    monkeypatch: pytest.MonkeyPatch,
+    speed: str,
+    preset: str,
+    device: str,
+    bfloat16: bool,
+    dtype: torch.dtype,
+    why: str,
+) -> None:
+    monkeypatch.setattr("hs2s_core.devices._bfloat16_instructions", lambda: bfloat16)
+    pace = choose_pace(speed, PRESETS[preset], torch.device(device))
+    assert pace.dtype is dtype
+    assert why in pace.why
+
+
+def test_a_speed_that_is_none_is_refused() -> None:
+    with pytest.raises(HS2SError, match="'slow'; expected one of auto, exact, fast"):
+        choose_pace("slow", PRESETS["hs2s"], torch.device("cpu"))
 
 
 @pytest.mark.parametrize("name", ["hs2s-lite", "s2s-lite"])
@@ -43,9 +130,5 @@ def test_norms_of_several_processes_are_folded_too() -> None:
     model = nn.SyncBatchNorm.convert_sync_batchnorm(trained_like("hs2s-lite"))
     fast = for_inference(model)
     assert not any(isinstance(part, nn.SyncBatchNorm) for part in fast.modules())
-    frames, masks = clip(2, (128, 128))
-    with torch.inference_mode():
-        expected, _ = unroll(model, frames, masks, zeros(2))
-        found, _ = unroll(fast, frames, masks, zeros(2))
-    for one, two in zip(expected, found, strict=True):
+    for one, two in zip(say(model, torch.float32), say(fast, torch.float32), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-3)

@@ -100,7 +100,7 @@ class EfficientNetLite0(nn.Module):
     def forward(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Maps of ``frame`` (C, 3, H, W), each (C, channels, H, W) over its stride, rounded up."""
         # The published weights expect grey to be 0 and the range to be about [-1, 1].
-        x = (denormalise(frame) * 255 - 127) / 128
+        x = ((denormalise(frame) * 255 - 127) / 128).to(frame.dtype)
         x = F.relu6(self._bn0(self._conv_stem(x)))
         maps = []
         for place, block in enumerate(self._blocks):
