@@ -30,9 +30,9 @@ class MaskedFrame(Protocol):
     def id_map(self) -> IdMap: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Picture:
-    """A picture that notebooks show by themselves."""
+    """A picture that notebooks show by themselves, as JPEG, so that they stay small."""
 
     pixels: RGBImage
     """(H, W, 3) uint8 RGB."""
@@ -41,9 +41,12 @@ class Picture:
         """Write it; the ending of ``path`` says as what (``.png``, ``.jpg``, ``.webp``)."""
         Image.fromarray(self.pixels).save(path)
 
-    def _repr_png_(self) -> bytes:
+    def __repr__(self) -> str:
+        return f"Picture of {self.pixels.shape[1]}x{self.pixels.shape[0]} pixels"
+
+    def _repr_jpeg_(self) -> bytes:
         file = io.BytesIO()
-        Image.fromarray(self.pixels).save(file, "PNG")
+        Image.fromarray(self.pixels).save(file, "JPEG", quality=88)
         return file.getvalue()
 
 

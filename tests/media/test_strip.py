@@ -47,10 +47,11 @@ def test_fewer_results_than_pictures(clip: FrameSource) -> None:
     assert two.pixels.shape[1] == 2 * 80 + 3 * 6  # twice as large, and the gaps
 
 
-def test_notebooks_get_a_png_of_the_same_pixels(clip: FrameSource, tmp_path) -> None:
+def test_notebooks_get_a_small_picture(clip: FrameSource, tmp_path) -> None:
     strip = overlay_strip(clip, results(3))
-    shown = np.asarray(Image.open(io.BytesIO(strip._repr_png_())))
-    np.testing.assert_array_equal(shown, strip.pixels)
+    shown = np.asarray(Image.open(io.BytesIO(strip._repr_jpeg_())).convert("RGB"))
+    assert np.abs(shown.astype(int) - strip.pixels).mean() < 4
+    assert str(strip.pixels.shape[1]) in repr(strip)
     strip.save(tmp_path / "strip.png")
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "strip.png")), strip.pixels)
 
