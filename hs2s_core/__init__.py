@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hs2s_core.evaluation import evaluate_folders
     from hs2s_core.evaluation import evaluate_sequence as evaluate_sequence
     from hs2s_core.evaluation import format_table as format_table
+    from hs2s_core.hints import Hint as Hint
     from hs2s_core.media import open_frames as open_frames
     from hs2s_core.media.masks import read_id_map as read_id_map
     from hs2s_core.media.masks import split_objects as split_objects
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from hs2s_core.propagation import Propagator as Propagator
     from hs2s_core.propagation import Session as Session
     from hs2s_core.propagation import propagate as propagate
+    from hs2s_core.propagation import signs_of as signs_of
+    from hs2s_core.propagation import suggest_frames as suggest_frames
     from hs2s_core.weights import load_model as load_model
 
     evaluate = evaluate_folders
@@ -39,6 +42,7 @@ __getattr__, __all__ = front(
     {
         "FrameResult": ".propagation",
         "HS2SError": ".errors",
+        "Hint": ".hints",
         "InvalidConfig": ".errors",
         "InvalidDataset": ".errors",
         "InvalidMask": ".errors",
@@ -58,7 +62,9 @@ __getattr__, __all__ = front(
         "overlay_strip": ".media.strip",
         "propagate": ".propagation",
         "read_id_map": ".media.masks",
+        "signs_of": ".propagation",
         "split_objects": ".media.masks",
+        "suggest_frames": ".propagation",
         "write_id_map": ".media.masks",
     },
 )

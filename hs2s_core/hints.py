@@ -11,6 +11,8 @@ from typing import Any
 
 from hs2s_core.errors import HS2SError
 
+__all__ = ["Hint", "parse_hint", "read_hints"]
+
 Point = tuple[float, float]
 """(x, y) in pixels from the frame's upper left corner; pixel 0 reaches from 0 to 1."""
 Box = tuple[float, float, float, float]
