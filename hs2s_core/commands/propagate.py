@@ -7,13 +7,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hs2s_core.commands.propagate_options import EXAMPLES, FPS, USAGE, add_arguments
 from hs2s_core.errors import HS2SError
 from hs2s_core.progress import Meter
-from hs2s_core.wording import counted
+from hs2s_core.wording import counted, some
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
@@ -61,7 +62,7 @@ def _run_clip(args: argparse.Namespace, source: Path, masks: Path | None, out: P
     model = _load(args)
     started = time.perf_counter()
     meter = Meter("frame", quiet=args.quiet)
-    settings = _settings(args, "both")
+    settings = replace(_settings(args, "both"), cuts=_cuts(args, frames))
     with ExitStack() as stack:
         if args.session is not None:
             from hs2s_core.propagation.session import Session, identify
@@ -90,6 +91,17 @@ def _run_clip(args: argparse.Namespace, source: Path, masks: Path | None, out: P
         print(f"report -> {args.report}")
     _suggest(args)
     return 0
+
+
+def _cuts(args: argparse.Namespace, frames: FrameSource) -> tuple[int, ...]:
+    """The cuts at which nothing is followed further; says where they are, if that is wanted."""
+    if args.cuts is None:
+        return ()
+    from hs2s_core.media.cuts import find_cuts
+
+    cuts = tuple(find_cuts(frames))
+    print(f"cuts: {'frames ' if cuts else ''}{some(map(str, cuts), 20)}")
+    return cuts if args.cuts == "stop" else ()
 
 
 def _suggest(args: argparse.Namespace) -> None:
@@ -185,7 +197,17 @@ def _run_split(args: argparse.Namespace, places: list[Path], out: Path | None) -
 
     beside = [
         flag
-        for flag in ("prompt", "mend", "frame", "overlay", "report", "first", "last", "session")
+        for flag in (
+            "prompt",
+            "mend",
+            "frame",
+            "overlay",
+            "report",
+            "first",
+            "last",
+            "session",
+            "cuts",
+        )
         if getattr(args, flag)
     ]
     if places or beside or out is None:

@@ -106,6 +106,12 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         help="where objects are followed from their masks (default: both; forward with --data)",
     )
     parser.add_argument(
+        "--cuts",
+        choices=("report", "stop"),
+        help="look for cuts between shots first, and say where they are, or also let no object be "
+        "followed across one (default: neither)",
+    )
+    parser.add_argument(
         "--merge",
         choices=("argmax", "soft"),
         default="argmax",

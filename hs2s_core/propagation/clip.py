@@ -59,8 +59,12 @@ class ClipSettings:
     memory in proportion. Online networks see one frame at a time."""
     soft: bool = False
     """Whether results carry soft masks."""
+    cuts: Sequence[int] = ()
+    """First frames of shots, as :func:`hs2s_core.media.cuts.find_cuts` finds them: no object is
+    followed across one."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "cuts", tuple(self.cuts))
         check_merge(self.merge)
         if self.chunk < 1:
             raise HS2SError(f"chunk is {self.chunk}; expected at least 1 frame")
@@ -78,6 +82,7 @@ def propagate(
     merge: str = "argmax",
     chunk: int = 16,
     soft: bool = False,
+    cuts: Sequence[int] = (),
     progress: Progress | None = None,
 ) -> Iterator[FrameResult]:
     """Segment the frames of a clip; yields one result per frame, in order.
@@ -100,6 +105,7 @@ def propagate(
         merge: how objects compete for pixels, see :class:`Propagator`.
         chunk: see :class:`ClipSettings`.
         soft: whether results carry soft masks.
+        cuts: see :class:`ClipSettings`.
         progress: called with the frames done, in all directions, and how many those will be where
             that is known.
 
@@ -107,7 +113,7 @@ def propagate(
         HS2SError: no prompt, or one beyond the clip's end (at once where the length is known).
         InvalidMask: a prompt that does not fit its frame.
     """
-    settings = ClipSettings(direction, first, last, objects, merge, chunk, soft)
+    settings = ClipSettings(direction, first, last, objects, merge, chunk, soft, cuts)
     engine = NetworkEngine(model) if isinstance(model, VideoSegmenter) else model
     return _results(walk_clip(engine, frames, Prompts.of(prompts), settings), progress)
 
@@ -147,6 +153,7 @@ def walk_clip(
         last=last,
         objects=settings.objects,
         references=REFERENCES if engine.references else 1,
+        cuts=settings.cuts,
     )
     alone = all(each.forward and len(each.keys) == 1 for each in stretches)
     if not reader.turns and not alone:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from hs2s_core.errors import HS2SError
@@ -42,6 +43,7 @@ def timeline(
     last: int | None = None,
     objects: Collection[int] | None = None,
     references: int = 1,
+    cuts: Sequence[int] = (),
 ) -> tuple[Stretch, ...]:
     """The stretches that show ``objects`` in the frames from ``first`` to ``last``.
 
@@ -57,6 +59,7 @@ def timeline(
         last: the last one; None for the clip's.
         objects: the ids wanted; None for all.
         references: how many key frames a stretch is compared with at most, at least 1.
+        cuts: the first frames of shots; no object is followed across one.
 
     Raises:
         HS2SError: another direction, a range without frames, an object that is given nowhere.
@@ -67,24 +70,35 @@ def timeline(
     for object_id in prompts.object_ids if objects is None else sorted(set(objects)):
         keys = prompts.key_frames(object_id)
         for before, after in zip((None, *keys), (*keys, None), strict=True):
-            for start, stop, other in _ways(before, after, first, end, direction):
+            for start, stop, other in _ways(before, after, first, end, direction, sorted(cuts)):
                 compared = _compared(keys, start, other, references)
                 found.append(Stretch(object_id, start, stop, start == before, compared))
     return tuple(found)
 
 
 def _ways(
-    before: int | None, after: int | None, first: int, end: int | None, direction: str
+    before: int | None,
+    after: int | None,
+    first: int,
+    end: int | None,
+    direction: str,
+    cuts: Sequence[int],
 ) -> Iterator[tuple[int, int | None, int | None]]:
     """(start, last frame, key frame at the other end) of each way through a gap in the range."""
     low = first if before is None else max(first, before + 1)
     high = end if after is None else after - 1 if end is None else min(end, after - 1)
-    if high is not None and low > high:
-        return
     if before is not None and direction != "backward":
-        yield before, high, after
+        cut = bisect_right(cuts, before)
+        last = high
+        if cut < len(cuts):
+            last = cuts[cut] - 1 if high is None else min(high, cuts[cut] - 1)
+        if last is None or low <= last:
+            yield before, last, after
     if after is not None and direction != "forward":
-        yield after, low, before
+        cut = bisect_right(cuts, after)
+        lowest = max(low, cuts[cut - 1]) if cut else low
+        if high is None or lowest <= min(high, after - 1):
+            yield after, lowest, before
 
 
 def _compared(

@@ -358,6 +358,25 @@ def test_a_session_is_corrected(clip: Path, weights: Path, run: Run, tmp_path: P
     assert "other weights" in err
 
 
+def test_cuts_are_reported_and_stopped_at(
+    clip: Path, weights: Path, run: Run, tmp_path: Path
+) -> None:
+    frames = tmp_path / "frames"
+    shutil.copytree(clip / "frames", frames)
+    for index in range(FRAMES):
+        Image.new("RGB", SIZE[::-1], (20, 200, 30)).save(frames / f"{16 + index}.png")
+    words = ("propagate", frames, clip / "masks" / "10.png", "--weights", weights)
+    for cuts, ids in (("report", (1,)), ("stop", ())):
+        report = tmp_path / f"{cuts}.csv"
+        status, said, err = run(*words, tmp_path / cuts, "--cuts", cuts, "--report", report)
+        assert status == 0, err
+        assert "cuts: frames 6\n" in said
+        signs = [sign.object for sign in read_signs(report) if sign.frame == 6]
+        assert tuple(signs) == ids
+    _, said, _ = run(*words[:1], clip / "frames", *words[2:], tmp_path / "none", "--cuts", "stop")
+    assert "cuts: none\n" in said
+
+
 @pytest.fixture
 def split(clip: Path, tmp_path: Path) -> Path:
     """A YouTube-VOS folder whose split has two videos; object 2 enters later."""

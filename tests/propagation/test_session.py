@@ -234,6 +234,22 @@ def test_points_mend_what_was_predicted(tmp_path: Path) -> None:
             session.mend(Clip(LENGTH), LENGTH, 1, Hint(None, ((12, 4),)))
 
 
+def test_cuts_are_settings_that_are_kept(tmp_path: Path) -> None:
+    """What was followed across one before is at hand without it, and the reverse."""
+    how = ClipSettings(soft=True, cuts=[4])
+    prompts = Prompts.of({0: {1: box(2, 1)}, 8: {2: box(4, 9)}})
+    with Session(tmp_path / "s", Carrier(), settings=how) as session:
+        session.correct(prompts)
+        found = results(session.run(Clip(LENGTH)))
+        assert_same(found, results(walk_clip(Carrier(), Clip(LENGTH), prompts, how)))
+        assert [each.ids for each in found] == [(1,)] * 4 + [(2,)] * 6
+    with Session(tmp_path / "s", Carrier()) as session:
+        assert session.settings == how
+    with Session(tmp_path / "s", Carrier(), settings=SOFT) as session:
+        found = results(session.run(Clip(LENGTH)))
+        assert_same(found, results(walk_clip(Carrier(), Clip(LENGTH), prompts, SOFT)))
+
+
 def test_what_is_no_session_of_this_clip_is_refused(tmp_path: Path) -> None:
     with Session(tmp_path / "s", Carrier(), identity="a"):
         pass

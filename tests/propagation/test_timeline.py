@@ -51,6 +51,35 @@ def test_no_stretch_goes_further_than_the_range_nor_past_a_key_frame(keys: tuple
             assert each.forward == (each.end > each.start)
 
 
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("keys", [(0,), (2,), (5,), (0, 5), (1, 3)])
+@pytest.mark.parametrize("cuts", [(1,), (3,), (5,), (2, 4), (4, 2), (6, 9)])
+def test_no_object_is_followed_across_a_cut(
+    keys: tuple[int, ...], cuts: tuple[int, ...], direction: str
+) -> None:
+    for first, last in RANGES:
+        how = {"direction": direction, "first": first, "last": last}
+        free = timeline(prompts(*keys), LENGTH, **how)
+        found = timeline(prompts(*keys), LENGTH, cuts=cuts, **how)
+        for frame in range(first, last + 1):
+            expected = {
+                (each.start, each.forward)
+                for each in free
+                if each.covers(frame)
+                and not any(min(each.start, frame) < cut <= max(each.start, frame) for cut in cuts)
+            }
+            assert {(each.start, each.forward) for each in found if each.covers(frame)} == expected
+        # And no stretch is there for nothing.
+        assert all(any(map(each.covers, range(first, last + 1))) for each in found)
+
+
+def test_a_cut_ends_a_clip_of_unknown_length() -> None:
+    assert timeline(prompts(2), cuts=(1, 8)) == (
+        Stretch(1, 2, 1, False, (2,)),
+        Stretch(1, 2, 7, True, (2,)),
+    )
+
+
 def test_a_clip_of_unknown_length_ends_open() -> None:
     assert timeline(prompts(2)) == (
         Stretch(1, 2, 0, False, (2,)),
