@@ -121,7 +121,7 @@ class Meter:
         if total is None:
             return f"{self._what} {done}{speed}"
         bar = "#" * round(_BAR * done / total)
-        left = f", {_clock_time((total - done) / rate)} left" if rate else ""
+        left = f", {clock_time((total - done) / rate)} left" if rate else ""
         return f"[{bar:-<{_BAR}}] {self._what} {done} of {total}{speed}{left}"
 
 
@@ -169,7 +169,8 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def _clock_time(seconds: float) -> str:
+def clock_time(seconds: float) -> str:
+    """A span as "0:07" or "1:02:03"."""
     whole = round(seconds)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from .evaluation import load_results as load_results
     from .evaluation import load_table as load_table
     from .export import export
+    from .jobs import Progress as Progress
     from .pictures import show_field as show_field
     from .predictions import read_predictions as read_predictions
-    from .progress import Progress as Progress
     from .propagation import propagate as propagate
     from .training import labelled_videos as labelled_videos
     from .views import save_views as save_views
@@ -36,7 +36,7 @@ __getattr__, __all__ = front(
     __name__,
     {
         "HS2SError": "hs2s_core.errors",
-        "Progress": ".progress",
+        "Progress": ".jobs",
         "evaluate": ".evaluation",
         "export_masks": ".export:export",
         "labelled_videos": ".training",

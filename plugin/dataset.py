@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import fiftyone as fo
@@ -28,11 +29,23 @@ from hs2s_core.media.masks import object_ids
 from hs2s_core.wording import counted
 
 from .drawing import DRAWN, drawing_problem, prepare_drawing
+from .jobs import (
+    Done,
+    FrameWriter,
+    Item,
+    Source,
+    Steps,
+    Summary,
+    Tick,
+    Watch,
+    Work,
+    drive,
+    run_job,
+    settle_killed,
+)
 from .labels import TrackedObject, to_detections
 from .load_plan import DEFAULT_LABEL_FIELD, LoadPlan, plan_load
-from .progress import Progress, Steps, drive
 from .videos import INFO_KEY, SOURCE_SIZE
-from .writer import FrameWriter
 
 __all__ = ["LoadSummary", "load"]
 
@@ -40,15 +53,10 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass
-class LoadSummary:
+class LoadSummary(Summary):
     """What a load did."""
 
-    dataset: fo.Dataset
-    loaded: list[str] = field(default_factory=list)
-    skipped: int = 0
-    """How many videos an earlier run had loaded."""
-    failed: dict[str, str] = field(default_factory=dict)
-    """Video -> why it could not be loaded."""
+    dataset: fo.Dataset | None = None
 
 
 def load(
@@ -62,7 +70,7 @@ def load(
     fps: float | None = None,
     video_dir: str | Path | None = None,
     persistent: bool = False,
-    progress: bool | Callable[[Progress], object] | None = None,
+    progress: bool | Watch | None = None,
 ) -> fo.Dataset:
     """Load a VOS folder as a video dataset, or go on with a load that was interrupted.
 
@@ -102,33 +110,28 @@ def load(
         video_dir=video_dir,
         persistent=persistent,
     )
-    summary = drive(run(plan), progress)
-    for video, reason in summary.failed.items():
-        _log.warning("video '%s' was not loaded: %s", video, reason)
+    summary = drive(load_steps(plan), progress)
+    for problem in summary.failed:
+        _log.warning("video '%s' was not loaded: %s", problem.name, problem.reason)
     return summary.dataset
 
 
-def run(plan: LoadPlan) -> Steps[LoadSummary]:
+def load_steps(plan: LoadPlan) -> Steps[LoadSummary]:
     """Load what is not there yet, video by video; closing the generator keeps what is complete.
 
     Raises InvalidDataset if the dataset would stay empty; it is removed then.
     """
+    settle_killed()
     dataset = _open_dataset(plan)
     try:
         done = _loaded_videos(dataset)
-        summary = LoadSummary(dataset, skipped=sum(video in done for video in plan.videos))
         todo = [video for video in plan.videos if video not in done]
         _refuse_strangers(plan, todo)
-        for place, video in enumerate(todo):
-            yield Progress(place / len(todo), f"{place + 1}/{len(todo)} {video}")
-            try:
-                _load_video(dataset, plan, video)
-            except Exception as error:  # the other videos must not suffer
-                own = isinstance(error, HS2SError)
-                summary.failed[video] = str(error) if own else f"{type(error).__name__}: {error}"
-            else:
-                summary.loaded.append(video)
-        dataset.info[INFO_KEY] = {**plan.source, "failed": summary.failed}
+        summary = LoadSummary(plan.name, skipped=len(plan.videos) - len(todo), dataset=dataset)
+        items = [Item(video, video) for video in todo]
+        summary.take((yield from run_job(LoadJob(Source(dataset), plan), items)))
+        failed = {problem.name: problem.reason for problem in summary.failed}
+        dataset.info[INFO_KEY] = {**plan.source, "failed": failed}
         dataset.save()
         if len(dataset) and drawing_problem(dataset, DRAWN) is None:
             prepare_drawing(dataset)
@@ -136,10 +139,21 @@ def run(plan: LoadPlan) -> Steps[LoadSummary]:
         if not len(dataset):
             dataset.delete()
     if dataset.deleted:
-        reasons = "\n".join(f"  {video}: {why}" for video, why in summary.failed.items())
+        reasons = "\n".join(f"  {problem}" for problem in summary.failed)
         raise InvalidDataset(f"{plan.folder.root}: not one video could be loaded:\n{reasons}")
-    yield Progress(1.0, "Finished")
     return summary
+
+
+@dataclass(frozen=True)
+class LoadJob:
+    """A load, as each process can open it."""
+
+    source: Source
+    plan: LoadPlan
+
+    def open(self) -> Callable[[Item], Work[Done]]:
+        """Nothing to load."""
+        return partial(_load_video, self.source.samples._dataset, self.plan)
 
 
 # ---------------------------------------------------------------- the dataset
@@ -185,22 +199,31 @@ def _loaded_videos(dataset: fo.Dataset) -> set[str]:
     return {video for _, video, want, have in rows if want == have}
 
 
-def _load_video(dataset: fo.Dataset, plan: LoadPlan, name: str) -> None:
+def _load_video(dataset: fo.Dataset, plan: LoadPlan, item: Item) -> Work[Done]:
     """One video, all or nothing."""
-    video = plan.folder.video(name)
+    video = plan.folder.video(item.key)
     frames = open_frames(video.frames)
-    path = plan.video_dir / f"{name}.mp4"
+    total = len(video.frames)
+    path = plan.video_dir / f"{video.name}.mp4"
     if not _is_current(path, video, frames):
-        with VideoWriter(path, frames.size, plan.fps, plan.mark) as writer:
-            for frame in frames:
-                writer.write(frame)
+        with VideoWriter(path, frames.size, plan.fps, plan.mark) as encoder:
+            for index, frame in enumerate(frames, 1):
+                encoder.write(frame)
+                yield Tick(index / total / 2, f"frame {index} of {total} encoded", index)
     sample = _new_sample(plan, video, frames, path)
     dataset.add_sample(sample)
+    objects: dict[int, TrackedObject] = {}
     try:
-        _add_frames(sample, plan.label_field, video, frames.size)
+        with FrameWriter(dataset, sample.id, plan.label_field, video.name) as writer:
+            for index, file in enumerate(video.frames):
+                labels = _read_labels(video, index, frames.size, objects)
+                writer.add(index + 1, labels, filepath=str(file), frame_name=file.stem)
+                yield Tick((1 + index / total) / 2, f"frame {index + 1} of {total} read", index)
+            writer.values = {"num_objects": len(objects.keys() | video.objects.keys())}
     except BaseException:
         dataset.delete_samples(sample.id)
         raise
+    return Done(total, len(objects))
 
 
 def _refuse_strangers(plan: LoadPlan, videos: Sequence[str]) -> None:
@@ -255,19 +278,6 @@ def _new_sample(plan: LoadPlan, video: VosVideo, frames: FrameSource, path: Path
         seen=None if not seen or None in seen else all(seen),
         **{SOURCE_SIZE: list(frames.size)},
     )
-
-
-def _add_frames(
-    sample: fo.Sample, label_field: str, video: VosVideo, size: tuple[int, int]
-) -> None:
-    objects: dict[int, TrackedObject] = {}
-    writer = FrameWriter(sample, label_field, new=True)
-    for index, file in enumerate(video.frames):
-        labels = _read_labels(video, index, size, objects)
-        writer.add(index + 1, labels, filepath=str(file), frame_name=file.stem)
-    writer.flush()
-    sample["num_objects"] = len(objects.keys() | video.objects.keys())
-    sample.save()
 
 
 def _read_labels(

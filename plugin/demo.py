@@ -28,15 +28,15 @@ from hs2s_core.evaluation.table import (
 from hs2s_core.media.encode import VideoWriter
 from hs2s_core.media.frames import open_frames
 from hs2s_core.media.images import RGBImage
-from hs2s_core.media.masks import read_id_map, write_id_map
+from hs2s_core.media.masks import read_id_map
 from hs2s_core.media.overlay import Row, contact_sheet, draw_masks, enlarge, enlarge_ids
 from hs2s_core.resources import asset
 from hs2s_core.wording import counted
 
 from .dataset import DEFAULT_LABEL_FIELD as TRUTH
 from .dataset import load
+from .export import export
 from .install import NAME, install
-from .labels import frame_masks
 from .propagation import DEFAULT_OUTPUT as OUTPUT
 
 _MARK = "hs2s_demo"
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     print(summary)
     video = open_folder(asset("demo")).video(sample.video_id)
     masks = args.out / "masks" / video.name
-    _export(dataset.first(), masks, video)
+    export(dataset, OUTPUT, masks.parent, layout="davis", overwrite=True, progress=False)
     table = _evaluate(video, masks)
     print(f"\n{_report(table, video)}\n")
     table.write(args.out / "scores.csv")
@@ -111,18 +111,6 @@ def _load(name: str) -> fo.Dataset:
     dataset.info[_MARK] = True
     dataset.save()
     return dataset
-
-
-def _export(sample: fo.Sample, folder: Path, video: VosVideo) -> None:
-    """Write the masks that the database now holds, one file a frame."""
-    video_size = (sample.metadata.frame_height, sample.metadata.frame_width)
-    # The video may have a row or column more than its frames, because encoders want even sizes.
-    height, width = open_frames(video.frames).size
-    for index, name in enumerate(video.frame_names):
-        id_map = np.zeros(video_size, np.uint8)
-        for object_id, mask in frame_masks(sample.frames[index + 1][OUTPUT], video_size).items():
-            id_map[mask] = object_id
-        write_id_map(folder / f"{name}.png", id_map[:height, :width])
 
 
 def _evaluate(video: VosVideo, masks: Path) -> EvaluationTable:

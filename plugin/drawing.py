@@ -14,8 +14,8 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 
-from .checks import FIELD_NAME
-from .labels import LabelField, mask_fields
+from .frame_fields import FIELD_NAME, add_detections, bare, mask_fields
+from .labels import LabelField
 from .videos import videos_of
 
 __all__ = ["DRAWN", "drawing_problem", "prepare_drawing"]
@@ -43,13 +43,12 @@ def prepare_drawing(
         HS2SError: no videos, a field of another kind, or a FiftyOne whose App cannot draw on them.
     """
     dataset = videos_of(samples)._dataset
-    name = field.removeprefix("frames.")
+    name = bare(field)
     problem = drawing_problem(dataset, name)
     if problem is not None:
         raise HS2SError(problem)
     known = known_classes(dataset) if classes is None else [each.strip() for each in classes]
-    if not dataset.has_frame_field(name):
-        dataset.add_frame_field(name, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    add_detections(dataset, name)
     path = f"frames.{name}"
     schema = dataset.label_schemas.get(path)
     if schema is None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,42 +17,43 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.data.results import LAYOUTS, videos_root, write_zip
 from hs2s_core.data.splits import safe_name
-from hs2s_core.errors import HS2SError, InvalidDataset
+from hs2s_core.errors import InvalidDataset
 from hs2s_core.media.masks import write_id_map
 from hs2s_core.wording import counted
 
-from .checks import Problem, describe
+from .frame_fields import bare, mask_fields
 from .identities import Identities
-from .labels import LabelField, mask_fields, paint, read_documents
-from .progress import Progress, Steps, drive
+from .jobs import (
+    Done,
+    Item,
+    Progress,
+    Source,
+    Steps,
+    Summary,
+    Tick,
+    Watch,
+    Work,
+    drive,
+    require,
+    run_job,
+)
+from .labels import LabelField, paint, read_documents
 from .prompts import visible_labels
-from .videos import frame_count, mask_sizes, video_names, videos_of
+from .videos import frame_count, items_of, mask_sizes, video_names, videos_of
 
 __all__ = ["ExportSummary", "export"]
 
 
 @dataclass
-class ExportSummary:
-    """What an export wrote."""
+class ExportSummary(Summary):
+    """What an export wrote, below the folder ``target``."""
 
-    folder: Path
     zip_file: Path | None = None
-    videos: list[str] = field(default_factory=list)
-    frames: int = 0
-    failed: list[Problem] = field(default_factory=list)
-    """Each video that could not be written, and why; nothing of it is left."""
-    notes: list[Problem] = field(default_factory=list)
-    """What to know about videos that were."""
 
-    def __str__(self) -> str:
-        lines = [
-            f"{counted(len(self.videos), 'video')}, {counted(self.frames, 'frame')} -> "
-            f"{self.folder}"
-        ]
-        if self.zip_file is not None:
-            lines.append(f"zip for the server: {self.zip_file}")
-        lines += [f"  not written: {problem}" for problem in self.failed]
-        return "\n".join(lines + [f"  {note}" for note in self.notes])
+    def remarks(self) -> list[str]:
+        """What stands below the first line."""
+        zipped = [] if self.zip_file is None else [f"zip for the server: {self.zip_file}"]
+        return zipped + super().remarks()
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def export(
     zip: bool | str | Path = False,  # the word that users of zips look for
     annotated_in: str | None = None,
     overwrite: bool = False,
-    progress: bool | Callable[[Progress], object] | None = None,
+    progress: bool | Watch | None = None,
 ) -> ExportSummary:
     """Write the masks of a frame field as id maps, exactly and at the size of the source frames.
 
@@ -103,43 +105,40 @@ def export(
     out_dir = Path(out_dir).expanduser().absolute()
     zip_file = out_dir.with_name(f"{out_dir.name}.zip") if zip is True else None
     settings = ExportSettings(
-        field=field.removeprefix("frames."),
+        field=bare(field),
         out_dir=out_dir,
         layout=layout,
         zip_file=Path(zip).expanduser().absolute() if zip and zip is not True else zip_file,
-        annotated_in=None if annotated_in is None else annotated_in.removeprefix("frames."),
+        annotated_in=annotated_in and bare(annotated_in),
         overwrite=overwrite,
     )
-    return drive(run(samples, settings), progress)
+    return drive(export_steps(samples, settings), progress)
 
 
-def run(samples: SampleCollection, settings: ExportSettings) -> Steps[ExportSummary]:
+def export_steps(samples: SampleCollection, settings: ExportSettings) -> Steps[ExportSummary]:
     """Like :func:`export`, step by step; closing the generator undoes the current video."""
     samples = videos_of(samples)
-    errors = settings_errors(samples, settings)
-    if errors:
-        raise HS2SError("; ".join(f"{name}: {reason}" for name, reason in errors.items()))
-    names = video_names(samples)
-    summary = ExportSummary(settings.out_dir)
-    for place, (sample_id, name) in enumerate(names.items()):
-        yield Progress(place / len(names), f"{place + 1}/{len(names)} {name}")
-        try:
-            frames, note = _write_video(samples, sample_id, name, settings)
-        except Exception as error:  # the other videos must not suffer
-            summary.failed.append(Problem(sample_id, name, describe(error)))
-        else:
-            summary.videos.append(name)
-            summary.frames += frames
-            summary.notes += [] if note is None else [Problem(sample_id, name, note)]
-    if settings.zip_file is not None and summary.videos:
+    require(settings_errors(samples, settings))
+    summary = ExportSummary(str(settings.out_dir))
+    summary.take((yield from run_job(ExportJob(Source(samples), settings), items_of(samples))))
+    if settings.zip_file is not None and summary.done:
         yield Progress(1.0, f"Writing {settings.zip_file.name}")
-        folders = [
-            videos_root(settings.out_dir, settings.layout) / video for video in summary.videos
-        ]
-        write_zip(settings.zip_file, settings.out_dir, folders)
+        root = videos_root(settings.out_dir, settings.layout)
+        write_zip(settings.zip_file, settings.out_dir, [root / name for name in summary.done])
         summary.zip_file = settings.zip_file
-    yield Progress(1.0, "Finished")
     return summary
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """An export, as each process can open it."""
+
+    source: Source
+    settings: ExportSettings
+
+    def open(self) -> Callable[[Item], Work[Done]]:
+        """Nothing to load."""
+        return partial(_write_video, self.source.samples, self.settings)
 
 
 def settings_errors(samples: SampleCollection, settings: ExportSettings) -> dict[str, str]:
@@ -184,19 +183,19 @@ def _holds_only_masks(folder: Path) -> bool:
     )
 
 
-def _write_video(
-    samples: SampleCollection, sample_id: str, name: str, settings: ExportSettings
-) -> tuple[int, str | None]:
-    """Write one video, all or nothing: the number of its frames, and what to know about them."""
-    folder = videos_root(settings.out_dir, settings.layout) / safe_name(name, "the dataset")
+def _write_video(samples: SampleCollection, settings: ExportSettings, item: Item) -> Work[Done]:
+    """Write one video, all or nothing."""
+    sample_id = item.key
+    folder = videos_root(settings.out_dir, settings.layout) / safe_name(item.name, "the dataset")
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     known = LabelField.of(samples, settings.field)
     video_size, (height, width), note = mask_sizes(samples, sample_id)
     visible = visible_labels(samples, sample_id, settings.field)
     identities = Identities(known.marks(samples, sample_id))
+    total = frame_count(samples, sample_id) or 0
     written = 0
     try:
-        for document in _documents(samples, sample_id, settings):
+        for document in _documents(samples, sample_id, settings, total):
             number = document["frame_number"]
             parts = known.parts(document, video_size, f"frame {number}", visible)
             masks = [(identities.add(entry.mark), entry) for entry in parts]
@@ -204,16 +203,17 @@ def _write_video(
             stem = safe_name(document.get("frame_name") or f"{number - 1:05d}", f"frame {number}")
             write_id_map(part / f"{stem}.png", id_map[:height, :width])
             written += 1
+            yield Tick(min(1.0, number / (total or number)), f"frame {written}", written)
         if not written:
             raise InvalidDataset("the video has no frames in the dataset; nothing was written")
         _replace(part, folder)
     finally:
         _remove(part)
-    return written, "; ".join(filter(None, (note, *identities.remarks()))) or None
+    return Done(written, note="; ".join(filter(None, (note, *identities.remarks()))) or None)
 
 
 def _documents(
-    samples: SampleCollection, sample_id: str, settings: ExportSettings
+    samples: SampleCollection, sample_id: str, settings: ExportSettings, total: int
 ) -> Iterator[dict[str, Any]]:
     """Every frame to write, in order; those that the database lacks have nothing but a number."""
     names = [settings.field, "frame_name"]
@@ -226,7 +226,6 @@ def _documents(
         yield from ({"frame_number": n} for n in range(expected, document["frame_number"]))
         yield document
         expected = document["frame_number"] + 1
-    total = frame_count(samples, sample_id) or 0
     yield from ({"frame_number": n} for n in range(expected, total + 1))
 
 

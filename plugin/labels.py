@@ -33,6 +33,7 @@ from hs2s_core.media.masks import (
     split_objects,
 )
 
+from .frame_fields import mask_fields
 from .identities import Mark
 from .masks import Size, fill, paste, read_instance_mask
 
@@ -40,7 +41,6 @@ IdMap = npt.NDArray[np.unsignedinteger[Any]]
 Document = Mapping[str, Any]
 """A frame, or a label, as the database has it."""
 
-MASK_TYPES: tuple[type[fo.Label], ...] = (fo.Detections, fo.Polylines, fo.Segmentation)
 _BATCH = 64
 
 
@@ -206,16 +206,6 @@ class LabelField:
             )
             for place, (value, own) in enumerate(split_objects(id_map).items())
         ]
-
-
-def mask_fields(samples: SampleCollection) -> dict[str, type[fo.Label]]:
-    """Frame-level fields whose labels can hold masks, with the type of their labels."""
-    schema = samples.get_frame_field_schema(ftype=fo.EmbeddedDocumentField) or {}
-    return {
-        name: entry.document_type
-        for name, entry in schema.items()
-        if issubclass(entry.document_type, MASK_TYPES)
-    }
 
 
 def read_documents(

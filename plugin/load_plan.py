@@ -16,10 +16,10 @@ from hs2s_core.data.folders import VosFolder, open_folder
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.media.encode import find_ffmpeg
 
+from .frame_fields import FIELD_NAME, bare
 from .videos import INFO_KEY
 
 DEFAULT_LABEL_FIELD = "ground_truth"
-_FIELD_NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _TAKEN = {"filepath", "frame_name", "frame_number", "id", "created_at", "last_modified_at"}
 
 
@@ -87,8 +87,8 @@ def plan_load(
         raise InvalidSettings({key: str(error)}) from error
     errors: dict[str, str] = {}
     chosen = _choose(folder, videos, max_samples, errors)
-    label_field = label_field.removeprefix("frames.")
-    if not _FIELD_NAME.fullmatch(label_field) or label_field in _TAKEN:
+    label_field = bare(label_field)
+    if not FIELD_NAME.fullmatch(label_field) or label_field in _TAKEN:
         errors["label_field"] = (
             f"'{label_field}' cannot be a label field; expected letters, digits and _, a letter "
             f"first, and none of {', '.join(sorted(_TAKEN))}."

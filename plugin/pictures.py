@@ -11,7 +11,8 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.media.masks import IdMap, id_dtype
 from hs2s_core.media.strip import Picture, evenly, overlay_strip
 
-from .labels import frame_masks, mask_fields
+from .frame_fields import mask_fields
+from .labels import frame_masks
 from .videos import open_clip
 
 __all__ = ["show_field"]

@@ -2,63 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import fiftyone as fo
 import numpy as np
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
-from pymongo import UpdateOne
 
 from hs2s_core.data.folders import find_annotations
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.media.masks import list_masks, object_ids, read_id_map
 from hs2s_core.wording import counted
 
-from .checks import Problem, describe, is_ground_truth
+from .frame_fields import add_detections, bare, is_ground_truth, mask_fields
 from .identities import Identities
-from .labels import (
-    LabelField,
-    TrackedObject,
-    existing_instance,
-    mask_fields,
-    read_documents,
-    to_detections,
+from .jobs import (
+    Done,
+    FrameWriter,
+    Item,
+    Source,
+    Steps,
+    Summary,
+    Tick,
+    Watch,
+    Work,
+    drive,
+    run_job,
+    settle_killed,
 )
+from .labels import LabelField, TrackedObject, existing_instance, read_documents, to_detections
 from .masks import Size
-from .progress import Progress, Steps, drive
-from .videos import frame_count, mask_sizes, select_videos, video_names, videos_of
-from .writer import FrameWriter
+from .videos import frame_count, items_of, mask_sizes, videos_of
 
 __all__ = ["ReadSummary", "read_predictions"]
 
 _NO_LABEL = "object"
 
-Packed = dict[int, dict[str, Any]]
-"""Labels by frame number (from 1), as the database has them: a mask takes about a kilobyte."""
-
 
 @dataclass
-class ReadSummary:
+class ReadSummary(Summary):
     """What was read into a dataset."""
 
-    output_field: str
-    videos: list[str] = field(default_factory=list)
-    frames: int = 0
-    failed: list[Problem] = field(default_factory=list)
-    """Each video that could not be read, and why; what the field held of it is still there."""
     unknown: list[str] = field(default_factory=list)
     """Videos of the folder that the dataset does not have."""
 
-    def __str__(self) -> str:
-        what = f"{counted(len(self.videos), 'video')}, {counted(self.frames, 'frame')}"
-        lines = [f"{what} -> frames.{self.output_field}"]
-        if self.unknown:
-            lines.append(f"  not in the dataset: {', '.join(self.unknown)}")
-        return "\n".join(lines + [f"  not read: {problem}" for problem in self.failed])
+    def remarks(self) -> list[str]:
+        """What stands below the first line."""
+        unknown = [f"not in the dataset: {', '.join(self.unknown)}"] if self.unknown else []
+        return unknown + super().remarks()
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """What to read into what; fields are frame-level, without ``frames.``."""
+
+    folder: Path
+    field: str
+    truth_field: str | None = None
+    overwrite: bool = False
 
 
 def read_predictions(
@@ -68,7 +71,7 @@ def read_predictions(
     *,
     truth_field: str | None = None,
     overwrite: bool = False,
-    progress: bool | Callable[[Progress], object] | None = None,
+    progress: bool | Watch | None = None,
 ) -> ReadSummary:
     """Read masks of any method into a frame field, as labels with ``index`` and ``instance``.
 
@@ -90,51 +93,59 @@ def read_predictions(
     Raises:
         HS2SError: before anything is written, if folder or fields cannot be used.
     """
-    steps = run(dataset, folder, field, truth_field=truth_field, overwrite=overwrite)
-    return drive(steps, progress)
+    settings = ReadSettings(
+        Path(folder).expanduser(), bare(field), truth_field and bare(truth_field), overwrite
+    )
+    return drive(read_steps(dataset, settings), progress)
 
 
-def run(
-    samples: SampleCollection,
-    folder: str | Path,
-    field: str,
-    *,
-    truth_field: str | None = None,
-    overwrite: bool = False,
-) -> Steps[ReadSummary]:
+def read_steps(samples: SampleCollection, settings: ReadSettings) -> Steps[ReadSummary]:
     """Like :func:`read_predictions`, step by step."""
     samples = videos_of(samples)
-    field = field.removeprefix("frames.")
-    truth = None if truth_field is None else truth_field.removeprefix("frames.")
-    _check_fields(samples, field, truth, overwrite)
-    folders = find_annotations(Path(folder).expanduser())
-    names = video_names(samples)
-    todo = {sample_id: name for sample_id, name in names.items() if name in folders}
+    _check_fields(samples, settings)
+    folders = find_annotations(settings.folder)
+    items = items_of(samples)
+    todo = [item for item in items if item.name in folders]
     if not todo:
+        known = items[0].name if items else "nothing"
         raise InvalidDataset(
-            f"{folder}: none of its {counted(len(folders), 'video')} (such as "
-            f"{next(iter(folders))}) is in the dataset, whose videos are called like "
-            f"{next(iter(names.values()), 'nothing')}."
+            f"{settings.folder}: none of its {counted(len(folders), 'video')} (such as "
+            f"{next(iter(folders))}) is in the dataset, whose videos are called like {known}."
         )
-    summary = ReadSummary(field, unknown=sorted(set(folders) - set(names.values())))
-    for place, (sample_id, name) in enumerate(todo.items()):
-        yield Progress(place / len(todo), f"{place + 1}/{len(todo)} {name}")
-        try:
-            labels = _read_video(samples, sample_id, folders[name], truth)
-            _replace(samples, sample_id, field, labels)
-        except Exception as error:  # the other videos must not suffer
-            summary.failed.append(Problem(sample_id, name, describe(error)))
-        else:
-            summary.videos.append(name)
-            summary.frames += len(labels)
-    yield Progress(1.0, "Finished")
+    settle_killed()
+    add_detections(samples, settings.field)
+    unknown = sorted(set(folders) - {item.name for item in items})
+    summary = ReadSummary(f"frames.{settings.field}", unknown=unknown)
+    summary.take((yield from run_job(ReadJob(Source(samples), settings, folders), todo)))
     return summary
 
 
-def _check_fields(
-    samples: SampleCollection, field: str, truth: str | None, overwrite: bool
-) -> None:
-    dataset = samples._dataset
+@dataclass(frozen=True)
+class ReadJob:
+    """Reading, as each process can open it."""
+
+    source: Source
+    settings: ReadSettings
+    folders: Mapping[str, Path]
+
+    def open(self) -> Callable[[Item], Work[Done]]:
+        """Nothing to load."""
+        return self._video
+
+    def _video(self, item: Item) -> Work[Done]:
+        samples, settings = self.source.samples, self.settings
+        files = list_masks(self.folders[item.name])
+        read = 0
+        with FrameWriter(samples._dataset, item.key, settings.field, item.name) as writer:
+            for number, labels in _read_video(samples, item.key, files, settings.truth_field):
+                writer.add(number, labels)
+                read += 1
+                yield Tick(read / len(files), f"frame {read} of {len(files)}", read)
+        return Done(read)
+
+
+def _check_fields(samples: SampleCollection, settings: ReadSettings) -> None:
+    dataset, field, truth = samples._dataset, settings.field, settings.truth_field
     known = mask_fields(dataset)
     if truth is not None and truth not in known:
         raise HS2SError(
@@ -156,60 +167,35 @@ def _check_fields(
         raise HS2SError(f"the frame field {field!r} does not hold Detections; choose another.")
     ids = [ObjectId(sample_id) for sample_id in samples.values("id")]
     query = {"_sample_id": {"$in": ids}, field: {"$ne": None}}
-    if not overwrite and dataset._frame_collection.find_one(query, {"_id": 1}) is not None:
+    if not settings.overwrite and dataset._frame_collection.find_one(query, {"_id": 1}) is not None:
         raise HS2SError(
             f"the frame field {field!r} holds labels already; choose another field, or overwrite."
         )
 
 
 def _read_video(
-    samples: SampleCollection, sample_id: str, folder: Path, truth: str | None
-) -> Packed:
-    """Read all files of one video; nothing is written."""
+    samples: SampleCollection, sample_id: str, files: Sequence[Path], truth: str | None
+) -> Iterator[tuple[int, fo.Detections]]:
+    """Number (from 1) and labels of each file of one video."""
     video_size, source_size, _ = mask_sizes(samples, sample_id)
     numbers = _frame_numbers(samples, sample_id)
     total = frame_count(samples, sample_id)
     known = {} if truth is None else _known_objects(samples, sample_id, truth)
     objects: dict[int, TrackedObject] = {}
-    labels: Packed = {}
-    for file in list_masks(folder):
+    seen: set[int] = set()
+    for file in files:
         number = _frame_number(file, numbers, total)
-        if number in labels:
+        if number in seen:
             raise InvalidDataset(
                 f"{file}: another file has the same number; expected one mask a frame. Remove one."
             )
+        seen.add(number)
         id_map = _fit(read_id_map(file), file, video_size, source_size)
         for object_id in object_ids(id_map):
             if object_id not in objects:
                 new = TrackedObject(object_id, object_id, _NO_LABEL, fo.Instance())
                 objects[object_id] = known.get(object_id, new)
-        labels[number] = to_detections(id_map, objects).to_dict()
-    return labels
-
-
-def _replace(samples: SampleCollection, sample_id: str, field: str, labels: Packed) -> None:
-    """Put labels in the place of all that a video has in a field, or leave it as it was."""
-    dataset = samples._dataset
-    if not dataset.has_frame_field(field):
-        dataset.add_frame_field(field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
-    sample = dataset[sample_id]
-    view = select_videos(samples, sample_id)
-    before = list(read_documents(samples, sample_id, [field], annotated=field))
-    try:
-        view.clear_frame_field(field)
-        writer = FrameWriter(sample, field)
-        for number, content in labels.items():
-            writer.add(number, fo.Detections.from_dict(content))
-        writer.flush()
-    except BaseException:
-        sample.reload()  # forgets what was not saved
-        view.clear_frame_field(field)
-        if before:
-            updates = [
-                UpdateOne({"_id": old["_id"]}, {"$set": {field: old[field]}}) for old in before
-            ]
-            dataset._bulk_write(updates, ids=[old["_id"] for old in before], frames=True)
-        raise
+        yield number, to_detections(id_map, objects)
 
 
 def _frame_numbers(samples: SampleCollection, sample_id: str) -> dict[str, int]:

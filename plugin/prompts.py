@@ -16,15 +16,9 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.media.masks import check_prompt
 from hs2s_core.prompts import POLICIES, Prompt, Prompts
 
+from .frame_fields import mask_fields
 from .identities import Identities, Mark
-from .labels import (
-    LabelField,
-    LabelPart,
-    TrackedObject,
-    existing_instance,
-    mask_fields,
-    read_documents,
-)
+from .labels import LabelField, LabelPart, TrackedObject, existing_instance, read_documents
 from .masks import Size
 
 # View stages that choose, order or describe samples but leave their labels as they are.

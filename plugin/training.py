@@ -15,8 +15,9 @@ from hs2s_core.errors import InvalidDataset
 from hs2s_core.media.frames import FrameSource
 from hs2s_core.media.masks import BoolMask
 
+from .frame_fields import bare, mask_fields
 from .identities import Identities
-from .labels import LabelField, mask_fields, read_documents
+from .labels import LabelField, read_documents
 from .masks import Size
 from .videos import Clip, open_clip, videos_of
 
@@ -65,7 +66,7 @@ def labelled_videos(samples: SampleCollection, label_field: str) -> Iterator[Vie
         InvalidMask: a mask that does not fit its frame.
     """
     fields = mask_fields(samples)
-    name = label_field.removeprefix("frames.")
+    name = bare(label_field)
     if name not in fields:
         raise InvalidDataset(
             f"'{label_field}' is not a frame-level field of labels with masks; "

@@ -26,6 +26,7 @@ from hs2s_core.media.images import image_size
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.wording import counted
 
+from .jobs import Item
 from .masks import Size
 
 INFO_KEY = "vos"
@@ -105,6 +106,11 @@ def video_names(samples: SampleCollection) -> dict[str, str]:
         sample_id: stem if counts[stem] == 1 else f"{stem} ({sample_id})"
         for sample_id, stem in zip(ids, stems, strict=True)
     }
+
+
+def items_of(samples: SampleCollection) -> list[Item]:
+    """Every video, as a job takes it."""
+    return [Item(*entry) for entry in video_names(samples).items()]
 
 
 def source_info(samples: SampleCollection) -> dict[str, Any]:

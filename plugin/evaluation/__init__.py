@@ -1,27 +1,27 @@
 """J and F of any model's masks in a FiftyOne dataset, stored as an evaluation run."""
 
-from .backend import METHOD, VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
+from .backend import VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
+from .fields import METHOD
 from .loading import list_evaluations, load_results, load_table
-from .plan import Plan, make_plan
-from .runner import evaluate, run, score
-from .settings import DEFAULT_PROTOCOL, MATCHES, Settings, make_settings, settings_errors
+from .plan import make_plan
+from .runner import evaluate, evaluate_steps, score
+from .settings import DEFAULT_PROTOCOL, MATCHES, EvaluateSettings, make_settings, settings_errors
 
 __all__ = [
     "DEFAULT_PROTOCOL",
     "MATCHES",
     "METHOD",
-    "Plan",
-    "Settings",
+    "EvaluateSettings",
     "VOSEvaluation",
     "VOSEvaluationConfig",
     "VOSEvaluationResults",
     "evaluate",
+    "evaluate_steps",
     "list_evaluations",
     "load_results",
     "load_table",
     "make_plan",
     "make_settings",
-    "run",
     "score",
     "settings_errors",
 ]

@@ -28,13 +28,13 @@ from hs2s_core.evaluation import (
 )
 from hs2s_core.evaluation.score_lines import html_scores
 
+from ..frame_fields import bare
 from . import fields
 from .columns import Columns, Records, scores, table
+from .fields import METHOD
 from .saved_views import delete_views, rename_views
 from .scoring import matches, metric_values, summarise_columns
 
-METHOD = "vos-jf"
-"""Of our evaluation runs, in FiftyOne's ``config.method``."""
 _MODULE = "hs2s_fiftyone.evaluation.backend"
 _OF_MATCHES = ("ytrue", "ypred", "ious", "confs", "ytrue_ids", "ypred_ids", "classes")
 
@@ -107,7 +107,7 @@ class VOSEvaluation(DetectionEvaluation):
     @property
     def _field(self) -> str:
         """The prediction field, below a frame."""
-        return str(self.config.pred_field.removeprefix("frames."))
+        return bare(self.config.pred_field)
 
     def _items(self, samples: SampleCollection) -> str | None:
         return fields.prediction_list(samples, self._field)

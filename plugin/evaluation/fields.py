@@ -33,7 +33,9 @@ FRAME_FIELDS = {
 }
 LABEL_FIELDS = {"jf": "J&F of this object", "j": "J of this object", "f": "F of this object"}
 
-_MARK = {"evaluation": "vos-jf"}
+METHOD = "vos-jf"
+"""Of our evaluation runs, in FiftyOne's ``config.method``."""
+_MARK = {"evaluation": METHOD}
 """In the ``info`` of every field that a run wrote: only such fields are renamed and deleted."""
 
 

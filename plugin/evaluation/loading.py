@@ -7,7 +7,8 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import EvaluationTable
 
-from .backend import METHOD, VOSEvaluationResults
+from .backend import VOSEvaluationResults
+from .fields import METHOD
 
 
 def list_evaluations(dataset: SampleCollection) -> list[str]:

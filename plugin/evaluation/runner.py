@@ -1,14 +1,14 @@
 """Evaluating the predictions of a FiftyOne collection.
 
-:func:`evaluate` is the call for scripts and notebooks; :func:`run` is the same as a generator of
-progress, for an operator that shows it live.
+:func:`evaluate` is the call for scripts and notebooks; :func:`evaluate_steps` is the same as a
+generator of progress, for an operator that shows it live.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +17,27 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import Protocol, Row, Summary, VideoFailure
 
-from ..checks import describe
-from ..progress import Progress, Steps, drive
-from ..videos import select_videos, video_names, videos_of
+from ..jobs import (
+    Done,
+    Item,
+    Report,
+    Source,
+    Steps,
+    Tick,
+    Watch,
+    Work,
+    claim,
+    drive,
+    require,
+    run_job,
+)
+from ..videos import items_of, select_videos, videos_of
 from . import fields
 from .backend import VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
 from .columns import Columns, Records, to_records
 from .metrics import panel_metrics
 from .scoring import sample_scores, summarise_columns
-from .settings import DEFAULT_PROTOCOL, Settings, make_settings, require
+from .settings import DEFAULT_PROTOCOL, EvaluateSettings, make_settings, settings_errors
 from .video import FrameLabels, Video, VideoResult
 from .writing import write_scores
 
@@ -42,7 +54,7 @@ def evaluate(
     match: str = "index",
     seen_categories: Collection[str] | None = None,
     meta: str | Path | None = None,
-    progress: bool | Callable[[Progress], object] | None = None,
+    progress: bool | Watch | None = None,
 ) -> VOSEvaluationResults:
     """Compute J and F of every object in every annotated frame, and store them with the dataset.
 
@@ -91,7 +103,7 @@ def evaluate(
         seen_categories=seen_categories,
         meta=meta,
     )
-    return drive(run(samples, settings), progress)
+    return drive(evaluate_steps(samples, settings), progress)
 
 
 def score(
@@ -110,68 +122,60 @@ def score(
     settings = make_settings(
         samples, prediction_field, truth_field, "unused", protocol, match=match
     )
-    require(samples, settings, written=False)
-    columns = Columns()
-    for sample_id, name in video_names(samples).items():
-        try:
-            rows = Video(samples, sample_id, name, settings).evaluate().table.rows
-        except Exception as error:  # the other videos must not suffer
-            _log.warning("video '%s' was not evaluated: %s", name, describe(error))
-        else:
-            columns.add(sample_id, name, rows, to_records(rows))
-    if not columns.videos:
+    require(settings_errors(samples, settings, written=False))
+    job = EvaluateJob(Source(samples), settings, written=False)
+    report = drive(run_job(job, items_of(samples)), progress=False)
+    for problem in report.failed:
+        _log.warning("video '%s' was not evaluated: %s", problem.name, problem.reason)
+    if not report.results:
         raise HS2SError("not one video could be evaluated; the log says why.")
-    return summarise_columns(columns, settings.protocol)
+    return summarise_columns(_columns(report), settings.protocol)
 
 
-@dataclass
-class _Found:
-    """What a run has found so far."""
-
-    columns: Columns = field(default_factory=Columns)
-    failures: list[VideoFailure] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
-def run(samples: SampleCollection, settings: Settings) -> Steps[VOSEvaluationResults]:
+def evaluate_steps(
+    samples: SampleCollection, settings: EvaluateSettings
+) -> Steps[VOSEvaluationResults]:
     """Like :func:`evaluate`, step by step; closing the generator removes the run and its fields."""
     samples = videos_of(samples)
-    require(samples, settings)
-    dataset = samples._dataset
-    names = video_names(samples)
-    if not names:
-        raise HS2SError("there is no video to evaluate; the collection is empty.")
+    require(settings_errors(samples, settings))
+    dataset, key = samples._dataset, settings.eval_key
+    with claim(f"{dataset._doc.id}.{key}", f"the evaluation {key!r}"):
+        return (yield from _evaluate(samples, settings))
+
+
+def _evaluate(samples: SampleCollection, settings: EvaluateSettings) -> Steps[VOSEvaluationResults]:
+    dataset, key = samples._dataset, settings.eval_key
+
+    def failed(item: Item, reason: str) -> None:
+        select_videos(samples, item.key).set_values(f"{key}_note", [f"not evaluated: {reason}"])
+
     method = _register(samples, settings)
-    items = fields.prediction_list(samples, settings.prediction_field)
-    found = _Found()
     try:
-        for place, (sample_id, name) in enumerate(names.items()):
-            yield Progress(place / len(names), f"{place + 1}/{len(names)} {name}")
-            _run_video(samples, Video(samples, sample_id, name, settings), items, found)
-        if not found.columns.videos:
-            reasons = "\n".join(f"  {video}: {reason}" for video, reason in found.failures)
+        job = EvaluateJob(Source(samples), settings)
+        report = yield from run_job(job, items_of(samples), failed=failed)
+        if not report.results:
+            reasons = "\n".join(f"  {problem}" for problem in report.failed)
             raise HS2SError(f"not one video could be evaluated:\n{reasons}")
         results = VOSEvaluationResults(
             samples,
             method.config,
-            settings.eval_key,
-            found.columns,
-            failures=found.failures,
-            notes=found.notes,
+            key,
+            _columns(report),
+            failures=[VideoFailure(name, reason) for _, name, reason in report.failed],
+            notes=[note for result in report.results.values() for note in result.notes],
             backend=method,
         )
         results.custom_metrics = panel_metrics(results.summary)
-        method.save_run_results(samples, settings.eval_key, results)
-        results.run_id = dataset._doc.evaluations[settings.eval_key].id
+        method.save_run_results(samples, key, results)
+        results.run_id = dataset._doc.evaluations[key].id
     except BaseException:
-        dataset.delete_evaluation(settings.eval_key)
+        dataset.delete_evaluation(key)
         raise
-    method.add_fields_to_sidebar_group(samples, settings.eval_key)
-    yield Progress(1.0, "Finished")
+    method.add_fields_to_sidebar_group(samples, key)
     return results
 
 
-def _register(samples: SampleCollection, settings: Settings) -> VOSEvaluation:
+def _register(samples: SampleCollection, settings: EvaluateSettings) -> VOSEvaluation:
     """Announce the run, which removes an earlier one of the same key, and add its fields."""
     config = VOSEvaluationConfig(
         f"frames.{settings.prediction_field}",
@@ -186,31 +190,47 @@ def _register(samples: SampleCollection, settings: Settings) -> VOSEvaluation:
     return method
 
 
-def _run_video(samples: SampleCollection, video: Video, items: str | None, found: _Found) -> None:
-    """Evaluate and write one video; trouble with it is noted and leaves the others unharmed."""
-    settings = video.settings
-    try:
-        result = video.evaluate()
-        rows = result.table.rows
-        scores = sample_scores(rows, len(result.frames))
-        scores["note"] = "\n".join(result.notes) or None
-        write_scores(
-            samples._dataset,
-            video.sample_id,
-            settings.eval_key,
-            items,
-            rows,
-            result.frames,
-            scores,
-        )
-    except Exception as error:
-        reason = describe(error)
-        found.failures.append(VideoFailure(video.name, reason))
-        view = select_videos(samples, video.sample_id)
-        view.set_values(f"{settings.eval_key}_note", [f"not evaluated: {reason}"])
-        return
-    found.columns.add(video.sample_id, video.name, rows, _records(result))
-    found.notes += result.notes
+@dataclass
+class VideoScores(Done):
+    """What came of one video."""
+
+    rows: Sequence[Row] = ()
+    records: Records | None = None
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class EvaluateJob:
+    """An evaluation, as each process can open it."""
+
+    source: Source
+    settings: EvaluateSettings
+    written: bool = True
+    """Whether scores are stored with the labels."""
+
+    def open(self) -> Callable[[Item], Work[VideoScores]]:
+        """Nothing to load."""
+        return self._video
+
+    def _video(self, item: Item) -> Work[VideoScores]:
+        samples, key = self.source.samples, self.settings.eval_key
+        result = Video(samples, *item, self.settings).evaluate()
+        rows, frames = result.table.rows, len(result.frames)
+        yield Tick(0.5, f"{frames} frames scored", frames)
+        if self.written:
+            scores = sample_scores(rows, frames)
+            scores["note"] = "\n".join(result.notes) or None
+            items = fields.prediction_list(samples, self.settings.prediction_field)
+            write_scores(samples._dataset, item.key, key, items, rows, result.frames, scores)
+        return VideoScores(frames, rows=rows, records=_records(result), notes=result.notes)
+
+
+def _columns(report: Report[VideoScores]) -> Columns:
+    columns = Columns()
+    for item, result in report.results.items():
+        assert result.records is not None
+        columns.add(*item, result.rows, result.records)
+    return columns
 
 
 def _records(result: VideoResult) -> Records:

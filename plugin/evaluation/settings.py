@@ -8,10 +8,9 @@ from pathlib import Path
 
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import PROTOCOLS, ObjectInfo, Protocol, find_protocol
 
-from ..labels import mask_fields
+from ..frame_fields import bare, mask_fields
 from ..videos import source_info, video_names
 from . import fields
 
@@ -26,7 +25,7 @@ DEFAULT_PROTOCOL = "davis2017"
 
 
 @dataclass(frozen=True)
-class Settings:
+class EvaluateSettings:
     """An evaluation; fields are frame-level, without ``frames.``."""
 
     prediction_field: str
@@ -50,7 +49,7 @@ def make_settings(
     match: str = "index",
     seen_categories: Collection[str] | None = None,
     meta: str | Path | None = None,
-) -> Settings:
+) -> EvaluateSettings:
     """Settings as users give them.
 
     Raises HS2SError for an unknown protocol, or a metadata file that is unusable or, for a protocol
@@ -69,9 +68,9 @@ def make_settings(
         names = list(video_names(samples).values())
         listed = read_meta(meta).select(names, seen)
         check_seen(listed, names, protocol)
-    return Settings(
-        prediction_field=prediction_field.removeprefix("frames."),
-        truth_field=truth_field.removeprefix("frames."),
+    return EvaluateSettings(
+        prediction_field=bare(prediction_field),
+        truth_field=bare(truth_field),
         eval_key=eval_key,
         protocol=protocol,
         match=match,
@@ -80,8 +79,13 @@ def make_settings(
     )
 
 
-def settings_errors(samples: SampleCollection, settings: Settings) -> dict[str, str]:
-    """What is wrong with the settings themselves: parameter name -> message."""
+def settings_errors(
+    samples: SampleCollection, settings: EvaluateSettings, *, written: bool = True
+) -> dict[str, str]:
+    """What is wrong with the settings themselves: parameter name -> message.
+
+    Unless something will be ``written``, the key does not matter.
+    """
     errors = {}
     known = mask_fields(samples)
     for parameter in ("prediction_field", "truth_field"):
@@ -93,7 +97,7 @@ def settings_errors(samples: SampleCollection, settings: Settings) -> dict[str, 
             )
     if settings.prediction_field == settings.truth_field:
         errors["prediction_field"] = "the predictions must be in another field than the truth"
-    key_error = _key_error(samples, settings)
+    key_error = _key_error(samples, settings) if written else None
     if key_error is not None:
         errors["eval_key"] = key_error
     if settings.match not in MATCHES:
@@ -101,22 +105,20 @@ def settings_errors(samples: SampleCollection, settings: Settings) -> dict[str, 
     return errors
 
 
-def _key_error(samples: SampleCollection, settings: Settings) -> str | None:
+def _key_error(samples: SampleCollection, settings: EvaluateSettings) -> str | None:
     eval_key = settings.eval_key
     if not isinstance(eval_key, str) or not eval_key.isidentifier() or eval_key.startswith("_"):
         return f"{eval_key!r} is no key; expected letters, digits and _, a letter first"
     dataset = samples._dataset
     earlier = None
     if dataset.has_evaluation(eval_key):
-        from .backend import METHOD
-
         config = dataset.get_evaluation_info(eval_key).config
-        if config.method != METHOD:
+        if config.method != fields.METHOD:
             return (
                 f"an evaluation {eval_key!r} of another kind ({config.method}) exists; choose "
                 "another key or delete it first"
             )
-        earlier = config.pred_field.removeprefix("frames.")
+        earlier = bare(config.pred_field)
     taken = fields.taken(samples, eval_key, settings.prediction_field, earlier)
     if taken:
         return (
@@ -124,15 +126,3 @@ def _key_error(samples: SampleCollection, settings: Settings) -> str | None:
             f"{eval_key!r}; choose another key, so that they are not overwritten"
         )
     return None
-
-
-def require(samples: SampleCollection, settings: Settings, *, written: bool = True) -> None:
-    """Raise HS2SError with everything that is wrong with the settings.
-
-    Without ``written`` the key does not matter, because nothing will be stored.
-    """
-    errors = settings_errors(samples, settings)
-    if not written:
-        errors.pop("eval_key", None)
-    if errors:
-        raise HS2SError("; ".join(f"{name}: {reason}" for name, reason in errors.items()))

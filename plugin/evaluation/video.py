@@ -19,7 +19,7 @@ from ..identities import Identities, Mark, Ties
 from ..labels import IdMap, LabelField, LabelPart, paint, read_documents
 from ..prompts import visible_labels
 from ..videos import Sizes, mask_sizes
-from .settings import Settings
+from .settings import EvaluateSettings
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Video:
     samples: SampleCollection
     sample_id: str
     name: str
-    settings: Settings
+    settings: EvaluateSettings
     _frames: list[FrameLabels] = field(default_factory=list)
     _objects: dict[int, ObjectInfo] = field(default_factory=dict)
     _empty: int = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from statistics import fmean
 from typing import Any
 
@@ -13,6 +13,7 @@ from pymongo import UpdateOne
 
 from hs2s_core.evaluation import Row
 
+from ..jobs import utc_now
 from .scoring import TRUE_POSITIVE
 from .video import FrameLabels
 
@@ -35,8 +36,7 @@ def write_scores(
     by_frame: dict[int, dict[int, Row]] = {}
     for row in rows:
         by_frame.setdefault(row.frame, {})[row.object] = row
-    # Like FiftyOne, in UTC without a time zone.
-    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    now = utc_now()
     for start in range(0, len(frames), _BATCH):
         batch = frames[start : start + _BATCH]
         updates = [

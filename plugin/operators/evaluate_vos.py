@@ -2,194 +2,138 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
-from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import PROTOCOLS, Protocol, score_notes
 
-from ..checks import has_labels
 from ..evaluation import (
     DEFAULT_PROTOCOL,
     MATCHES,
-    Plan,
-    Settings,
+    EvaluateSettings,
     VOSEvaluationResults,
     evaluate,
+    evaluate_steps,
     make_plan,
     make_settings,
-    run,
     settings_errors,
 )
 from ..evaluation.scoring import metric_values
-from ..labels import mask_fields
-from ..progress import Progress
+from ..frame_fields import bare, has_labels, mask_fields
+from ..jobs import Steps
 from ..videos import source_info, videos_of
-from .form_parts import count, dropdown, mark, refuse, target_videos
-from .live import is_live, run_delegated, run_live
+from .base import JobOperator
+from .form import Form, listed
 
-_TITLE = "Evaluate masks (J&F)"
 # The form answers within about this time; what is left is checked when the run starts.
 _CHECK_SECONDS = 1.5
-_LISTED = 10
 
 
-class EvaluateVos(foo.Operator):
+class EvaluateVos(JobOperator):
     """Compares predicted masks with true ones: J, F and J&F."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """What the App shows and how it runs the operator."""
-        return foo.OperatorConfig(
-            name="evaluate_vos",
-            label=_TITLE,
-            description="J and F of every object and frame, by a named protocol",
-            icon="/assets/icon.svg",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-        )
+    key = "evaluate_vos"
+    title = "Evaluate masks (J&F)"
+    about = "J and F of every object and frame, by a named protocol"
+    action = "Evaluate masks in"
+    placed = True
+    call = staticmethod(evaluate)
+    done = "evaluated"
+    hint = "; see the field '{0.key}_note'"
+    outputs: ClassVar = {
+        "jf": "J&F (percent)",
+        "j": "J (percent)",
+        "f": "F (percent)",
+        "protocol": "Protocol",
+        "done": "Videos evaluated",
+        "failed": "Videos not evaluated",
+        "reasons": "Why videos were not evaluated",
+        "notes": "What to know about the numbers",
+    }
 
-    def __call__(
-        self,
-        samples: SampleCollection,
-        prediction_field: str,
-        truth_field: str,
-        eval_key: str,
-        protocol: str | Protocol = DEFAULT_PROTOCOL,
-        *,
-        match: str = "index",
-        seen_categories: Collection[str] | None = None,
-        meta: str | Path | None = None,
-        progress: bool | Callable[[Progress], object] | None = None,
-        delegate: bool = False,
-        delegation_target: str | None = None,
-    ) -> VOSEvaluationResults | foo.ExecutionResult:
-        """Evaluate from a script; the arguments are those of ``evaluation.evaluate``.
-
-        Runs here and now, without the time limit of ``foo.execute_operator``, and returns the
-        results. With ``delegate`` it is queued for ``fiftyone delegated launch`` instead, and a
-        protocol must be given by its name.
-        """
-        if not delegate:
-            return evaluate(
-                samples,
-                prediction_field,
-                truth_field,
-                eval_key,
-                protocol,
-                match=match,
-                seen_categories=seen_categories,
-                meta=meta,
-                progress=progress,
+    def form(self, form: Form, samples: SampleCollection) -> None:
+        """What to compare with what, and how."""
+        names = sorted(mask_fields(samples))
+        if len(names) < 2:
+            form.refuse(
+                "no_field",
+                "Nothing to compare",
+                "two frame fields with masks are needed, one with predictions and one with the "
+                f"truth; found {', '.join(names) or 'none'}. 'Propagate masks' makes predictions.",
             )
+            return
+        try:
+            settings = _settings(form, samples)
+        except HS2SError as error:
+            form.refuse("unusable", "Cannot evaluate", str(error))
+            return
+        _add_inputs(form, names, settings)
+        errors = settings_errors(samples, settings)
+        form.mark(errors)
+        if errors:
+            return
+        if samples._dataset.has_evaluation(settings.eval_key):
+            label = f"The evaluation '{settings.eval_key}' exists"
+            form.warn("replace", label, "Its fields and its run are replaced.")
+        plan = make_plan(samples, settings, seconds=_CHECK_SECONDS)
+        form.plan(plan, "evaluate", "evaluated")
+
+    def params(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The form's values; a protocol goes by its name."""
+        protocol = given["protocol"]
         if isinstance(protocol, Protocol):
             if PROTOCOLS.get(protocol.name) != protocol:
                 raise HS2SError(
                     f"the protocol {protocol.name!r} is not one of {', '.join(PROTOCOLS)}, so it "
                     "cannot be handed to another process; evaluate it without `delegate`."
                 )
-            protocol = protocol.name
-        params = {
-            "prediction_field": prediction_field.removeprefix("frames."),
-            "truth_field": truth_field.removeprefix("frames."),
-            "eval_key": eval_key,
-            "protocol": protocol,
-            "match": match,
-            "seen_categories": None if seen_categories is None else sorted(seen_categories),
-            "meta": None if meta is None else str(Path(meta).expanduser().absolute()),
+            given["protocol"] = protocol.name
+        return super().params(given)
+
+    def steps(self, ctx: foo.ExecutionContext) -> Steps[VOSEvaluationResults]:
+        """The evaluation that the form describes."""
+        samples = videos_of(ctx.target_view())
+        return evaluate_steps(samples, _settings(Form(ctx), samples))
+
+    def failures(self, results: VOSEvaluationResults) -> int:
+        """How many videos were not evaluated."""
+        return len(results.failures)
+
+    def result(self, results: VOSEvaluationResults) -> dict[str, Any]:
+        """The numbers, and what to know about them."""
+        values = metric_values(results.summary)
+        return {
+            **{key: f"{100 * values[key]:.1f}" for key in ("jf", "j", "f") if key in values},
+            "protocol": results.protocol.description,
+            "done": len(results.columns.videos),
+            "failed": len(results.failures),
+            "reasons": listed(f"{video}: {reason}" for video, reason in results.failures),
+            "notes": listed([*score_notes(results.summary), *results.notes]),
         }
-        target = {"view" if isinstance(samples, fo.DatasetView) else "dataset": samples}
-        return foo.execute_operator(
-            self.uri,
-            target,
-            params=params,
-            request_delegation=True,
-            delegation_target=delegation_target,
-        )
-
-    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
-        """A button above the grid."""
-        button = types.Button(label=_TITLE, icon="/assets/icon.svg", prompt=True)
-        return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
-
-    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The form; whatever would stop a run is shown in it and disables its button."""
-        return types.Property(_form(ctx), view=types.View(label=_TITLE))
-
-    def execute(self, ctx: foo.ExecutionContext) -> Any:
-        """Progress messages for the App; the numbers when the run is delegated."""
-        if not is_live(ctx):
-            return _shown(run_delegated(ctx, _steps(ctx)))
-        return run_live(ctx, lambda: _steps(ctx), lambda results: _finish(ctx, results))
-
-    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
-        """How the numbers are shown."""
-        return _output()
 
 
-# ---------------------------------------------------------------- the form
-
-
-def _form(ctx: foo.ExecutionContext) -> types.Object:
-    inputs = types.Object()
-    samples = target_videos(ctx, inputs, "Evaluate masks in")
-    if samples is None:
-        return inputs
-    names = sorted(mask_fields(samples))
-    if len(names) < 2:
-        refuse(
-            inputs,
-            "no_field",
-            "Nothing to compare",
-            f"two frame fields with masks are needed, one with predictions and one with the truth; "
-            f"found {', '.join(names) or 'none'}. 'Propagate masks' makes predictions.",
-        )
-        return inputs
-    try:
-        settings = _settings(ctx, samples)
-    except HS2SError as error:
-        refuse(inputs, "unusable", "Cannot evaluate", str(error))
-        return inputs
-    errors = settings_errors(samples, settings)
-    _add_fields(inputs, names, settings, errors)
-    if not errors:
-        if samples._dataset.has_evaluation(settings.eval_key):
-            text = "Its fields and its run are replaced."
-            label = f"The evaluation '{settings.eval_key}' exists"
-            inputs.view("replace", types.Warning(label=label, description=text))
-        _add_verdict(inputs, make_plan(samples, settings, seconds=_CHECK_SECONDS))
-    return inputs
-
-
-def _settings(ctx: foo.ExecutionContext, samples: SampleCollection) -> Settings:
-    """The form's values; defaults are not in ``ctx.params`` until the user touched them."""
-    get = ctx.params.get
-    truth = get("truth_field") or _default_truth(samples)
-    prediction = get("prediction_field") or _default_prediction(samples, truth)
-    key = get("eval_key")
+def _settings(form: Form, samples: SampleCollection) -> EvaluateSettings:
+    truth = form.get("truth_field") or _default_truth(samples)
+    prediction = form.get("prediction_field") or _default_prediction(samples, truth)
+    key = form.ctx.params.get("eval_key")
     return make_settings(
         samples,
         prediction,
         truth,
         default_key(prediction) if key is None else key,
-        get("protocol") or DEFAULT_PROTOCOL,
-        match=get("match") or "index",
-        seen_categories=get("seen_categories"),
-        meta=get("meta") or None,
+        form.get("protocol", DEFAULT_PROTOCOL),
+        match=form.get("match", "index"),
+        seen_categories=form.get("seen_categories"),
+        meta=form.get("meta"),
     )
 
 
 def default_key(prediction_field: str) -> str:
     """The name of an evaluation that the form proposes."""
-    return f"eval_{prediction_field.removeprefix('frames.')}"
+    return f"eval_{bare(prediction_field)}"
 
 
 def _default_truth(samples: SampleCollection) -> str:
@@ -217,113 +161,33 @@ def _is_output(samples: SampleCollection, name: str) -> bool:
     return bool(samples._dataset.has_sample_field(f"{name}_status"))
 
 
-def _add_fields(
-    inputs: types.Object, names: list[str], settings: Settings, errors: dict[str, str]
-) -> None:
-    labels = {name: f"frames.{name}" for name in names}
-    shown = {
-        "prediction_field": inputs.enum(
-            "prediction_field",
-            names,
-            default=settings.prediction_field,
-            label="Predictions",
-            description="Frame field with the masks to evaluate, of any model",
-            view=dropdown(labels),
-        ),
-        "truth_field": inputs.enum(
-            "truth_field",
-            names,
-            default=settings.truth_field,
-            label="Truth",
-            description="Frame field with the true masks; it is only read",
-            view=dropdown(labels),
-        ),
-        "eval_key": inputs.str(
-            "eval_key",
-            default=settings.eval_key,
-            label="Name of the evaluation",
-            description="Its fields start with this: <name>_jf, <name>_j, <name>_f, ...",
-        ),
-    }
-    inputs.enum(
-        "protocol",
-        list(PROTOCOLS),
-        default=DEFAULT_PROTOCOL,
-        label="Protocol",
-        view=dropdown({name: name for name in PROTOCOLS}),
+def _add_inputs(form: Form, names: list[str], settings: EvaluateSettings) -> None:
+    form.field(
+        "prediction_field",
+        names,
+        "Predictions",
+        default=settings.prediction_field,
+        description="Frame field with the masks to evaluate, of any model",
     )
-    inputs.view("protocol_text", types.Notice(label=settings.protocol.description))
-    shown["match"] = inputs.enum(
+    form.field(
+        "truth_field",
+        names,
+        "Truth",
+        default=settings.truth_field,
+        description="Frame field with the true masks; it is only read",
+    )
+    form.text(
+        "eval_key",
+        "Name of the evaluation",
+        default=settings.eval_key,
+        description="Its fields start with this: <name>_jf, <name>_j, <name>_f, ...",
+    )
+    form.choice("protocol", PROTOCOLS.keys(), "Protocol", default=DEFAULT_PROTOCOL)
+    form.notice("protocol_text", settings.protocol.description)
+    form.choice(
         "match",
-        list(MATCHES),
+        {"index": "Equal index", "overlap": "Overlap in the object's first frame"},
+        "Which prediction belongs to which object",
         default="index",
-        label="Which prediction belongs to which object",
         description=MATCHES.get(settings.match, ""),
-        view=dropdown({"index": "Equal index", "overlap": "Overlap in the object's first frame"}),
     )
-    for name, message in errors.items():
-        mark(shown[name], message)
-
-
-def _add_verdict(inputs: types.Object, plan: Plan) -> None:
-    """How many videos a run would evaluate, and which of them cannot be, by name."""
-    if plan.problems:
-        title = f"{count(len(plan.problems))} cannot be evaluated"
-        listed = [str(problem) for problem in plan.problems[:_LISTED]]
-        if len(plan.problems) > _LISTED:
-            listed.append(f"and {len(plan.problems) - _LISTED} more")
-        text = "\n\n".join(listed)
-        if not plan.todo:
-            refuse(inputs, "problems", title, text)
-            return
-        inputs.view("problems", types.Warning(label=title, description=text))
-    if not plan.todo:
-        refuse(inputs, "nothing", "Nothing to do", "The target has no video.")
-        return
-    label = f"{count(len(plan.todo))} to evaluate"
-    if plan.unchecked:
-        label += f"; {plan.unchecked} of them will be checked when the run starts"
-    inputs.view("plan", types.Notice(label=label))
-
-
-# ---------------------------------------------------------------- running
-
-
-def _steps(ctx: foo.ExecutionContext) -> Generator[Progress, None, VOSEvaluationResults]:
-    samples = videos_of(ctx.target_view())
-    return run(samples, _settings(ctx, samples))
-
-
-def _finish(ctx: foo.ExecutionContext, results: VOSEvaluationResults) -> Iterator[Any]:
-    yield ctx.ops.reload_dataset()
-    if results.failures:
-        yield ctx.ops.notify(
-            f"{count(len(results.failures))} not evaluated; see the field '{results.key}_note'",
-            variant="warning",
-        )
-    yield ctx.ops.show_output(_output().to_json(), _shown(results))
-
-
-def _shown(results: VOSEvaluationResults) -> dict[str, Any]:
-    values = metric_values(results.summary)
-    reasons = [f"{video}: {reason}" for video, reason in results.failures]
-    return {
-        **{key: f"{100 * values[key]:.1f}" for key in ("jf", "j", "f") if key in values},
-        "protocol": results.protocol.description,
-        "videos": len(results.columns.videos),
-        "failed": len(results.failures),
-        "reasons": "\n\n".join(reasons[:_LISTED]),
-        "notes": "\n\n".join([*score_notes(results.summary), *results.notes][:_LISTED]),
-    }
-
-
-def _output() -> types.Property:
-    outputs = types.Object()
-    for name, label in (("jf", "J&F (percent)"), ("j", "J (percent)"), ("f", "F (percent)")):
-        outputs.str(name, label=label)
-    outputs.str("protocol", label="Protocol")
-    outputs.int("videos", label="Videos evaluated")
-    outputs.int("failed", label="Videos not evaluated")
-    outputs.str("reasons", label="Why videos were not evaluated")
-    outputs.str("notes", label="What to know about the numbers")
-    return types.Property(outputs, view=types.View(label=_TITLE))

@@ -22,7 +22,7 @@ from hs2s_core.evaluation import PROTOCOLS, Summary
 from ..evaluation import DEFAULT_PROTOCOL, score
 from ..evaluation.metrics import METRICS, metric_operator
 from ..evaluation.scoring import metric_values
-from .form_parts import dropdown
+from .form import dropdown
 
 
 class _Metric(foo.EvaluationMetric):

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
-from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
 
 from ..drawing import DRAWN, drawing_problem, known_classes, prepare_drawing
+from ..frame_fields import bare
 from ..videos import videos_of
-from .form_parts import mark, refuse
+from .base import BaseOperator
+from .form import Form
 
-_TITLE = "Prepare for drawing"
 
-
-class PrepareDrawing(foo.Operator):
+class PrepareDrawing(BaseOperator):
     """Adds a frame field in which masks can be drawn in the App."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """What the App shows and how it runs the operator."""
-        return foo.OperatorConfig(
-            name="prepare_drawing",
-            label=_TITLE,
-            description="Let the Annotate tab draw masks on videos: annotate, brush, segment",
-            icon="/assets/icon.svg",
-            dynamic=True,
-        )
+    key = "prepare_drawing"
+    title = "Prepare for drawing"
+    about = "Let the Annotate tab draw masks on videos: annotate, brush, segment"
+    outputs: ClassVar = {"field": "Frame field", "classes": "Classes", "next": "How to draw"}
 
     def __call__(
         self, samples: SampleCollection, field: str = DRAWN, classes: Iterable[str] | None = None
@@ -38,52 +31,42 @@ class PrepareDrawing(foo.Operator):
         """Prepare from a script; the arguments are those of ``drawing.prepare_drawing``."""
         return prepare_drawing(samples, field, classes)
 
-    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+    def form(self, form: Form, samples: None) -> None:
         """The field and its classes; what stands in the way disables the button."""
-        inputs = types.Object()
         try:
-            dataset = videos_of(ctx.dataset)
+            dataset = videos_of(form.ctx.dataset)
         except HS2SError as error:
-            refuse(inputs, "no_video", "No video here", str(error))
-            return types.Property(inputs, view=types.View(label=_TITLE))
-        shown = inputs.str(
+            form.refuse("no_video", "No video here", str(error))
+            return
+        form.text(
             "field",
+            "Frame field",
             default=DRAWN,
-            label="Frame field",
             description="For the masks that you draw; it is added if there is none of this name",
         )
-        inputs.str(
+        form.text(
             "classes",
+            "Classes",
             default=", ".join(known_classes(dataset)) or "object",
-            label="Classes",
             description="That an object can have, separated by commas",
         )
-        problem = drawing_problem(dataset, _field(ctx))
-        if problem is not None:
-            mark(shown, problem)
-        return types.Property(inputs, view=types.View(label=_TITLE))
+        problem = drawing_problem(dataset, _field(form))
+        form.mark({} if problem is None else {"field": problem})
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Prepare, and let the App see it."""
-        classes = ctx.params.get("classes") or None
+        form = Form(ctx)
+        classes = form.get("classes")
         if isinstance(classes, str):
             classes = classes.split(",")
-        offered = prepare_drawing(ctx.dataset, _field(ctx), classes)
+        offered = prepare_drawing(ctx.dataset, _field(form), classes)
         ctx.ops.reload_dataset()
         return {
-            "field": f"frames.{_field(ctx)}",
+            "field": f"frames.{_field(form)}",
             "classes": ", ".join(offered),
             "next": "Open a video, choose Annotate, the mask tool and its brush, and paint.",
         }
 
-    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
-        """What to do next."""
-        outputs = types.Object()
-        outputs.str("field", label="Frame field")
-        outputs.str("classes", label="Classes")
-        outputs.str("next", label="How to draw")
-        return types.Property(outputs, view=types.View(label=_TITLE))
 
-
-def _field(ctx: foo.ExecutionContext) -> str:
-    return (ctx.params.get("field") or DRAWN).removeprefix("frames.")
+def _field(form: Form) -> str:
+    return bare(form.get("field", DRAWN))

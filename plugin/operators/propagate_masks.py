@@ -2,163 +2,187 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
-from fiftyone.operators import types
 
-from hs2s_core.wording import counted
+from hs2s_core.errors import HS2SError
 
-from ..progress import Progress
-from ..propagation import DEFAULT_OUTPUT, Summary, propagate, run
+from ..frame_fields import bare, has_labels, is_ground_truth, mask_fields
+from ..jobs import Steps, Summary
+from ..propagation import (
+    DEFAULT_OUTPUT,
+    EXISTING,
+    POLICIES,
+    PropagateSettings,
+    make_plan,
+    propagate,
+    propagate_steps,
+    settings_errors,
+)
 from ..videos import videos_of
-from .form_parts import count
-from .live import is_live, run_delegated, run_live
-from .propagate_form import build_form, model_params, read_model, read_settings
+from .base import JobOperator, job_outputs
+from .form import Form
 
-if TYPE_CHECKING:
-    from hs2s_core.models import VideoSegmenter
+_FROM_FILE = "file"
+_DEVICES = ("auto", "cpu", "cuda", "mps")
+# The form answers within about this time; what is left is checked when the run starts.
+_CHECK_SECONDS = 2.0
 
-_TITLE = "Propagate masks"
 
-
-class PropagateMasks(foo.Operator):
+class PropagateMasks(JobOperator):
     """Follows the objects of a prompt field through each video."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        """What the App shows and how it runs the operator."""
-        return foo.OperatorConfig(
-            name="propagate_masks",
-            label=_TITLE,
-            description="Follow each object from its first mask to the end of the video",
-            icon="/assets/icon.svg",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
+    key = "propagate_masks"
+    title = "Propagate masks"
+    about = "Follow each object from its first mask to the end of the video"
+    action = "Propagate masks in"
+    placed = True
+    call = staticmethod(propagate)
+    done = "propagated"
+    outputs = job_outputs("Field", "propagated")
+    hint = "; see 'Why videos were not propagated'"
+
+    def form(self, form: Form, samples: SampleCollection) -> None:
+        """All inputs, with errors at the inputs they belong to."""
+        names = sorted(mask_fields(samples))
+        if not names:
+            text = settings_errors(samples, PropagateSettings("", ""))["prompt_field"]
+            form.refuse("no_field", "No masks to start from", text)
+            return
+        settings = _settings(form, samples)
+        form.field(
+            "prompt_field",
+            names,
+            "Prompt field",
+            default=settings.prompt_field,
+            description="Frame field with masks; each object is followed from its first one",
+        )
+        form.text(
+            "output_field",
+            "Output field",
+            default=DEFAULT_OUTPUT,
+            description="Frame field for the propagated masks",
+        )
+        form.choice(
+            "existing",
+            {
+                "skip": "Skip them",
+                "overwrite": "Overwrite their masks",
+                "fail": "Refuse to run",
+            },
+            "Videos that have masks there already",
+            default=EXISTING[0],
+        )
+        form.whole(
+            "online_steps",
+            "Online training steps",
+            default=0,
+            min=0,
+            description="Adapt a copy of the model to the first masks of each video; 0 for none",
+        )
+        form.choice("policy", POLICIES, "Masks that are given to the model", default="auto")
+        _add_model(form)
+        _add_device(form)
+        errors = settings_errors(samples, settings)
+        form.mark(errors)
+        if not errors:
+            plan = make_plan(samples, settings, seconds=_CHECK_SECONDS)
+            leave_out = bool(form.get("skip_invalid"))
+            form.plan(plan, "propagate", "propagated", leave_out=leave_out)
+
+    def params(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The form's values; a model is named, or a file."""
+        return super().params({**given, **_model_params(given.pop("model"))})
+
+    def steps(self, ctx: foo.ExecutionContext) -> Steps[Summary]:
+        """The propagation that the form describes."""
+        form, samples = Form(ctx), videos_of(ctx.target_view())
+        return propagate_steps(
+            samples,
+            _settings(form, samples),
+            model=_model(form),
+            device=form.get("device", "auto"),
+            skip_invalid=bool(form.get("skip_invalid")),
         )
 
-    def __call__(
-        self,
-        samples: SampleCollection,
-        prompt_field: str,
-        output_field: str = DEFAULT_OUTPUT,
-        *,
-        model: VideoSegmenter | str | Path | None = None,
-        device: str = "auto",
-        existing: str = "skip",
-        online_steps: int = 0,
-        policy: str = "auto",
-        skip_invalid: bool = False,
-        progress: bool | Callable[[Progress], object] | None = None,
-        delegate: bool = False,
-        delegation_target: str | None = None,
-    ) -> Summary | foo.ExecutionResult:
-        """Propagate masks from a script; the arguments are those of ``propagation.propagate``.
 
-        Runs here and now, without the time limit of ``foo.execute_operator``, and returns a
-        Summary. With ``delegate`` it is queued for ``fiftyone delegated launch`` instead.
-        """
-        if not delegate:
-            return propagate(
-                samples,
-                prompt_field,
-                output_field,
-                model=model,
-                device=device,
-                existing=existing,
-                online_steps=online_steps,
-                policy=policy,
-                skip_invalid=skip_invalid,
-                progress=progress,
-            )
-        params = {
-            "prompt_field": prompt_field.removeprefix("frames."),
-            "output_field": output_field.removeprefix("frames."),
-            **model_params(model),
-            "device": device,
-            "existing": existing,
-            "online_steps": online_steps,
-            "policy": policy,
-            "skip_invalid": skip_invalid,
-        }
-        target = {"view" if isinstance(samples, fo.DatasetView) else "dataset": samples}
-        return foo.execute_operator(
-            self.uri,
-            target,
-            params=params,
-            request_delegation=True,
-            delegation_target=delegation_target,
-        )
+def _settings(form: Form, samples: SampleCollection) -> PropagateSettings:
+    output = form.get("output_field", DEFAULT_OUTPUT)
+    known = samples._dataset.get_field_schema()
 
-    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
-        """A button above the grid."""
-        button = types.Button(label=_TITLE, icon="/assets/icon.svg", prompt=True)
-        return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
+    def made_here(name: str) -> bool:
+        return name == output or PropagateSettings("", name).status_field in known
 
-    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The form; whatever would stop a run is shown in it and disables its button."""
-        inputs = build_form(ctx)
-        return types.Property(inputs, view=types.View(label=_TITLE))
+    def rank(name: str) -> tuple[object, ...]:
+        # First what a person drew; results of earlier runs last.
+        empty = not has_labels(samples, name)
+        return made_here(name), empty, is_ground_truth(samples, name), name
 
-    def execute(self, ctx: foo.ExecutionContext) -> Any:
-        """Progress messages for the App; the summary when the run is delegated."""
-        if not is_live(ctx):
-            return _result(run_delegated(ctx, _steps(ctx)))
-        return run_live(ctx, lambda: _steps(ctx), lambda summary: _finish(ctx, summary))
-
-    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
-        """How the summary is shown."""
-        return _output(ctx.results or {})
-
-
-def _steps(ctx: foo.ExecutionContext) -> Generator[Progress, None, Summary]:
-    samples = videos_of(ctx.target_view())
-    return run(
-        samples,
-        read_settings(ctx, samples),
-        model=read_model(ctx),
-        device=ctx.params.get("device") or "auto",
-        skip_invalid=bool(ctx.params.get("skip_invalid")),
+    prompt = form.get("prompt_field") or min(mask_fields(samples), key=rank, default="")
+    return PropagateSettings(
+        prompt_field=bare(prompt),
+        output_field=bare(output),
+        existing=form.get("existing", EXISTING[0]),
+        online_steps=form.get("online_steps", 0),
+        policy=form.get("policy", "auto"),
     )
 
 
-def _finish(ctx: foo.ExecutionContext, summary: Summary) -> Iterator[Any]:
-    yield ctx.ops.reload_dataset()
-    if summary.failed:
-        yield ctx.ops.notify(
-            f"{count(len(summary.failed))} failed; see 'Why videos failed'",
-            variant="warning",
+def _model(form: Form) -> str | None:
+    """The network asked for: a name, a path ("" while none was typed) or None for the default."""
+    chosen: str | None = form.get("model")
+    return str(form.get("weights", "")) if chosen == _FROM_FILE else chosen
+
+
+def _model_params(model: Any) -> dict[str, str]:
+    """The form values that ask for ``model``."""
+    from hs2s_core.weights import DEFAULT, PUBLISHED
+
+    if model is None:
+        return {"model": DEFAULT}
+    if not isinstance(model, (str, Path)):
+        raise HS2SError(
+            f"a loaded {type(model).__name__} cannot be handed to another process; "
+            "give the weights file or the name of a model"
         )
-    result = _result(summary)
-    yield ctx.ops.show_output(_output(result).to_json(), result)
+    if str(model) in PUBLISHED:
+        return {"model": str(model)}
+    return {"model": _FROM_FILE, "weights": str(Path(model).absolute())}
 
 
-def _result(summary: Summary) -> dict[str, Any]:
-    return {
-        "done": len(summary.done),
-        "skipped": summary.skipped,
-        "failed": len(summary.failed),
-        "speed": f"{counted(summary.frames, 'frame')} in {summary.seconds:.1f} s "
-        f"({summary.frames_per_second:.1f} per second)",
-        "reasons": "\n\n".join(str(problem) for problem in summary.failed),
-        "notes": "\n\n".join(str(note) for note in summary.notes),
-    }
+def _add_model(form: Form) -> None:
+    from hs2s_core.weights import PUBLISHED, find_weights, read_header
+
+    shipped = [name for name, entry in PUBLISHED.items() if entry.file]
+    labels = {**{name: name for name in shipped}, _FROM_FILE: "A weights file ..."}
+    form.choice("model", labels, "Model", default=shipped[0])
+    if form.get("model") == _FROM_FILE:
+        form.text(
+            "weights",
+            "Weights file",
+            required=True,
+            description="Path of a .safetensors file on the machine that runs FiftyOne",
+        )
+    model = _model(form)
+    if model != "":  # nothing typed yet is not an error
+        try:
+            read_header(find_weights(model))
+        except HS2SError as error:
+            form.mark({"weights" if form.get("model") == _FROM_FILE else "model": str(error)})
 
 
-def _output(result: Mapping[str, Any]) -> types.Property:
-    outputs = types.Object()
-    outputs.int("done", label="Videos propagated")
-    outputs.int("skipped", label="Videos skipped")
-    outputs.int("failed", label="Videos failed")
-    outputs.str("speed", label="Speed")
-    if result.get("reasons"):
-        outputs.str("reasons", label="Why videos failed")
-    if result.get("notes"):
-        outputs.str("notes", label="What to know about the masks")
-    return types.Property(outputs, view=types.View(label=_TITLE))
+def _add_device(form: Form) -> None:
+    from hs2s_core.devices import pick_device
+
+    form.choice("device", _DEVICES, "Device", default=_DEVICES[0])
+    try:
+        kind = pick_device(form.get("device", _DEVICES[0])).type
+    except HS2SError as error:
+        form.mark({"device": str(error)})
+        return
+    if kind == "cpu":
+        text = "It is several times slower; consider scheduling long runs."
+        form.warn("cpu", "Runs on the CPU, without CUDA", text)

@@ -19,12 +19,13 @@ from hs2s_fiftyone._bootstrap import add_alias
 from hs2s_fiftyone.evaluation import (
     backend,
     evaluate,
+    evaluate_steps,
     list_evaluations,
     load_results,
     load_table,
     make_settings,
-    run,
 )
+from hs2s_fiftyone.jobs import claims
 from hs2s_fiftyone.operators.metrics import MetricF, MetricJ, MetricJF
 from hs2s_fiftyone.propagation import propagate
 
@@ -257,18 +258,22 @@ def test_no_run_is_left_where_nothing_could_be_evaluated(dataset: fo.Dataset) ->
     assert _everything(dataset)[:2] == before[:2]
 
 
-def test_a_killed_run_can_be_repeated(dataset: fo.Dataset, videos: object) -> None:
+def test_a_killed_run_can_be_repeated(
+    dataset: fo.Dataset, videos: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = evaluate(dataset, "pred", "truth", "expected", progress=False)
     settings = make_settings(dataset, "pred", "truth", "scores")
-    steps = run(dataset, settings)
-    next(steps)
-    next(steps)  # one video is written
+    steps = evaluate_steps(dataset, settings)
+    next(step for step in steps if step.videos == 1)  # one video is written
     stored = dataset.exists("scores_jf")
     assert len(stored) == 1
     assert dataset.list_evaluations() == ["expected", "scores"]
     assert list_evaluations(dataset) == ["expected"]
     with pytest.raises(HS2SError, match="stopped before it was finished"):
         load_table(dataset, "scores")
+    with pytest.raises(HS2SError, match="another run is at the evaluation 'scores'"):
+        evaluate(dataset, "pred", "truth", "scores", progress=False)
+    monkeypatch.setattr(claims, "_held", set())  # as if its process had ended
     again = evaluate(dataset, "pred", "truth", "scores", progress=False)
     assert again.table == expected.table
     assert dataset.count_values("scores_jf") == dataset.count_values("expected_jf")
@@ -277,9 +282,8 @@ def test_a_killed_run_can_be_repeated(dataset: fo.Dataset, videos: object) -> No
 
 def test_closing_a_run_leaves_nothing(dataset: fo.Dataset, videos: object) -> None:
     before = _everything(dataset)
-    steps = run(dataset, make_settings(dataset, "pred", "truth", "scores"))
-    next(steps)
-    next(steps)
+    steps = evaluate_steps(dataset, make_settings(dataset, "pred", "truth", "scores"))
+    next(step for step in steps if step.videos == 1)
     steps.close()
     assert dataset.list_evaluations() == []
     assert _everything(dataset)[:2] == before[:2]

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import hs2s_fiftyone.writer
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import evaluate_folders
 from hs2s_core.media.masks import davis_palette, read_id_map, write_id_map
 from hs2s_fiftyone.evaluation import evaluate
 from hs2s_fiftyone.export import export
+from hs2s_fiftyone.jobs import FrameWriter, writer
 from hs2s_fiftyone.predictions import read_predictions
 from hs2s_fiftyone.propagation import propagate
 
@@ -44,7 +44,7 @@ def test_layouts_are_exact(
 ) -> None:
     out = tmp_path / "out"
     summary = export(dataset, "frames.pred", out, layout=layout, zip=True, progress=False)
-    assert (summary.videos, summary.frames, summary.failed) == (["first", "second"], 9, [])
+    assert (summary.done, summary.frames, summary.failed) == (["first", "second"], 9, [])
     names = [f"{video}/{index:05d}.png" for video in maps for index in range(len(maps[video]))]
     assert summary.zip_file == tmp_path / "out.zip"
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:
@@ -94,7 +94,7 @@ def test_masks_come_back_with_identity(
     summary = read_predictions(
         dataset, tmp_path / "out", "back", truth_field="truth", progress=False
     )
-    assert (summary.videos, summary.frames) == (["first", "second"], 9)
+    assert (summary.done, summary.frames) == (["first", "second"], 9)
     assert summary.unknown == ["another"]
     first = [frame.back.detections for frame in dataset.first().frames.values()]
     assert [label.index for label in first[0]] == [1, 7]
@@ -171,7 +171,7 @@ def test_one_bad_video_leaves_the_others(
     sample.frames[2].pred.detections[0].bounding_box = []
     sample.save()
     summary = export(dataset, "pred", tmp_path / "out", zip=True, progress=False)
-    assert summary.videos == ["second"]
+    assert summary.done == ["second"]
     assert "frame 2" in summary.failed[0].reason
     assert [entry.name for entry in (tmp_path / "out" / "Annotations").iterdir()] == ["second"]
 
@@ -180,7 +180,7 @@ def test_one_bad_video_leaves_the_others(
     add_video(dataset, "third", maps["first"], maps["first"])
     write_id_map(tmp_path / "out" / "Annotations" / "third" / "00000.png", maps["first"][0])
     read = read_predictions(dataset, tmp_path / "out", "back", progress=False)
-    assert read.videos == ["third"]
+    assert read.done == ["third"]
     assert "8x8 pixels" in read.failed[0].reason
     second = dataset.match(fo.ViewField("filepath") == "/videos/second.mp4")
     assert not any(second.values("frames.back", unwind=True))
@@ -246,7 +246,7 @@ def test_a_file_that_cannot_be_read_leaves_what_was_there(
     else:
         write_id_map(file, maps["second"][0])
     read = read_predictions(dataset, tmp_path, "pred", overwrite=True, progress=False)
-    assert read.videos == ["first"]
+    assert read.done == ["first"]
     assert read.frames == 4
     (problem,) = read.failed
     assert name in problem.reason
@@ -263,16 +263,16 @@ def test_a_write_that_fails_leaves_what_was_there(
 ) -> None:
     export(dataset, "truth", tmp_path, progress=False)
     before = shown(dataset, "pred")
-    flush, calls = hs2s_fiftyone.writer.FrameWriter.flush, []
+    flush, calls = FrameWriter._flush, []
 
-    def fail_late(self: hs2s_fiftyone.writer.FrameWriter) -> None:
+    def fail_late(self: FrameWriter) -> None:
         flush(self)
         calls.append(self)
         if len(calls) == 2:
             raise OSError("disk full, says the test")
 
-    monkeypatch.setattr(hs2s_fiftyone.writer, "FLUSH_FRAMES", 2)
-    monkeypatch.setattr(hs2s_fiftyone.writer.FrameWriter, "flush", fail_late)
+    monkeypatch.setattr(writer, "FLUSH_FRAMES", 2)
+    monkeypatch.setattr(FrameWriter, "_flush", fail_late)
     read = read_predictions(dataset[:1], tmp_path, "pred", overwrite=True, progress=False)
     assert [str(problem) for problem in read.failed] == ["first: OSError: disk full, says the test"]
     assert shown(dataset, "pred") == before

@@ -15,11 +15,11 @@ from fiftyone.operators.executor import Executor
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.weights import save_weights
-from hs2s_fiftyone import checks, prompts
+from hs2s_fiftyone import prompts
 from hs2s_fiftyone.labels import LabelField
-from hs2s_fiftyone.operators import propagate_form
+from hs2s_fiftyone.operators import propagate_masks
 from hs2s_fiftyone.operators.propagate_masks import PropagateMasks
-from hs2s_fiftyone.propagation import Summary
+from hs2s_fiftyone.propagation import PropagateSettings, Summary, plan
 
 from .helpers import CopyNetwork, detection, square, tiny_network, video_sample
 
@@ -28,7 +28,7 @@ MakeVideo = Callable[..., str]
 
 @pytest.fixture(autouse=True)
 def _forget_verdicts() -> None:
-    checks._verdicts.clear()
+    plan._verdicts.clear()
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_missing_devices_are_refused_and_the_cpu_announced(
 def test_a_slow_check_leaves_the_rest_to_the_run(
     videos: fo.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(propagate_form, "_CHECK_SECONDS", 0)
+    monkeypatch.setattr(propagate_masks, "_CHECK_SECONDS", 0)
     assert "2 of them will be checked when the run starts" in form(videos)["plan"].view.label
 
 
@@ -183,7 +183,7 @@ def test_a_slow_video_leaves_time_for_the_others(
         return decode(field, document, *rest)
 
     monkeypatch.setattr(LabelField, "parts", slow)
-    for module in (prompts, checks):
+    for module in (prompts, plan):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     answer = form(videos, prompt_field="areas")["plan"].view.label
     assert answer == "2 videos to propagate; 2 of them will be checked when the run starts"
@@ -192,7 +192,7 @@ def test_a_slow_video_leaves_time_for_the_others(
     assert answer == "2 videos to propagate; 1 of them will be checked when the run starts"
     assert len(decoded) == 3
     # A run looks at everything.
-    assert checks.make_plan(videos, checks.Settings("areas", "hs2s")).unchecked == 0
+    assert plan.make_plan(videos, PropagateSettings("areas", "hs2s")).unchecked == 0
     assert len(decoded) == 7
 
 
@@ -284,11 +284,11 @@ def test_operators_are_executed_by_name_with_what_has_no_default(
     registered: PropagateMasks, videos: fo.Dataset, weights: str, tmp_path: Path
 ) -> None:
     """FiftyOne's own call for scripts: defaults are applied, and the result comes back."""
-    for name, params, key in (
-        ("propagate_masks", {}, "done"),
-        ("evaluate_vos", {"prediction_field": "hs2s", "truth_field": "truth"}, "videos"),
-        ("export_vos", {"field": "truth", "out_dir": str(tmp_path / "masks")}, "videos"),
-        ("read_vos_predictions", {"folder": str(tmp_path / "masks")}, "videos"),
+    for name, params in (
+        ("propagate_masks", {}),
+        ("evaluate_vos", {"prediction_field": "hs2s", "truth_field": "truth"}),
+        ("export_vos", {"field": "truth", "out_dir": str(tmp_path / "masks")}),
+        ("read_vos_predictions", {"folder": str(tmp_path / "masks")}),
     ):
         ended = foo.execute_operator(f"@hs2s/vos/{name}", {"dataset": videos}, params=params)
-        assert ended.result[key] == 2
+        assert ended.result["done"] == 2

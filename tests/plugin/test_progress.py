@@ -11,8 +11,8 @@ import pytest
 from hs2s_fiftyone.dataset import load
 from hs2s_fiftyone.evaluation import evaluate
 from hs2s_fiftyone.export import export
+from hs2s_fiftyone.jobs import Progress, Steps, drive
 from hs2s_fiftyone.predictions import read_predictions
-from hs2s_fiftyone.progress import Progress, Steps, drive
 from hs2s_fiftyone.propagation import propagate
 
 from ..data_readers.builders import plain
@@ -94,7 +94,8 @@ def test_nothing_half_done_is_left(video: fo.Dataset, tmp_path: Path) -> None:
     masks = write_folder(tmp_path / "masks", {"clip": maps}, {"clip": maps})
     with pytest.raises(GaveUp):
         read_predictions(video, masks, "back", progress=clip)
-    assert video.get_frame_field_schema().keys() - fields == {"found"}
+    assert video.get_frame_field_schema().keys() - fields == {"found", "back"}
+    assert not any(video.values("frames.back", unwind=True))
     root = plain(tmp_path / "data")
     with pytest.raises(GaveUp):
         load(root, "given up", video_dir=tmp_path / "videos", progress=clip)

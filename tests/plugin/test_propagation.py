@@ -12,15 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-import hs2s_fiftyone.writer
 from hs2s_core.errors import HS2SError
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import preset
 from hs2s_core.weights import load_model
-from hs2s_fiftyone.checks import Settings
+from hs2s_fiftyone.jobs import Progress, writer
 from hs2s_fiftyone.labels import frame_masks
-from hs2s_fiftyone.progress import Progress
-from hs2s_fiftyone.propagation import propagate, run
+from hs2s_fiftyone.propagation import PropagateSettings, propagate, propagate_steps
 
 from .helpers import SIZE, CopyNetwork, detection, square, video_sample
 
@@ -251,7 +249,7 @@ def test_what_a_killed_run_left_of_a_video_that_is_gone_is_removed(
 
 
 def test_stopping_leaves_no_half_video(videos: fo.Dataset, network: CopyNetwork) -> None:
-    steps = run(videos, Settings("truth", "found"), model=network)
+    steps = propagate_steps(videos, PropagateSettings("truth", "found"), model=network)
     for step in steps:
         if step.label.startswith("3/3"):
             steps.close()
@@ -270,22 +268,23 @@ def test_a_killed_run_is_done_again(videos: fo.Dataset, network: CopyNetwork) ->
     assert propagate(videos[:1], "truth", "found", model=network).done == ["a.mp4"]
 
 
-def test_labels_are_written_a_bounded_number_at_a_time(
+def test_labels_gather_a_bounded_number_at_a_time_and_come_at_once(
     dataset: fo.Dataset, make_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hs2s_fiftyone.writer, "FLUSH_FRAMES", 4)
+    monkeypatch.setattr(writer, "FLUSH_FRAMES", 4)
     dataset.add_sample(video_sample(make_video(frames=10), {1: start(square(0, 0))}))
     stored = []
 
     class Watching(CopyNetwork):
         def encode(self, frame):  # type: ignore[no-untyped-def]
             # Loading the sample resets FiftyOne's shared object, which must not lose labels.
-            stored.append(frames_with(dataset, "found"))
+            stored.append((writer._staged().count_documents({}), frames_with(dataset, "found")))
             return super().encode(frame)
 
     propagate(dataset, "truth", "found", model=Watching())
-    assert stored == [0, 0, 0, 0, 4, 4, 4, 4, 8, 8]
+    assert stored == [(number, 0) for number in [0, 0, 0, 0, 4, 4, 4, 4, 8, 8]]
     assert frames_with(dataset, "found") == 10
+    assert writer._staged().count_documents({}) == 0
 
 
 def test_source_images_are_preferred_over_the_video(

@@ -1,6 +1,6 @@
 """Long work as a generator of its progress, and running such a generator to its end.
 
-The App shows each step live (``operators.live``); scripts hand the generator to :func:`drive`.
+The App shows each step live (``operators.base``); scripts hand the generator to :func:`drive`.
 """
 
 from __future__ import annotations
@@ -22,16 +22,21 @@ class Progress:
     fraction: float
     """From 0 to 1, over all videos."""
     label: str
+    videos: int = 0
+    """How many videos have ended, well or not."""
+    frames: int = 0
+    """How many frames are done in all."""
+    seconds_left: float | None = None
+    """An estimate, once there is reason for one."""
 
 
-Result = TypeVar("Result")
-Steps = Generator[Progress, None, Result]
+Value = TypeVar("Value")
+Steps = Generator[Progress, None, Value]
 """Work that yields its progress and returns a result; closing it undoes what is half done."""
+Watch = Callable[[Progress], object]
 
 
-def drive(
-    steps: Steps[Result], progress: bool | Callable[[Progress], object] | None = None
-) -> Result:
+def drive(steps: Steps[Value], progress: bool | Watch | None = None) -> Value:
     """Run to the end and return the result, telling ``progress`` about each step.
 
     ``progress`` is True or False for a progress bar, or a function that is called with Progress;
@@ -43,7 +48,7 @@ def drive(
             try:
                 step = next(steps)
             except StopIteration as stop:
-                result: Result = stop.value
+                result: Value = stop.value
                 return result
             if callable(progress):
                 progress(step)

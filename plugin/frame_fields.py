@@ -1,0 +1,53 @@
+"""Frame fields: their names, which can hold masks, which have labels, which is the truth."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import fiftyone as fo
+from bson import ObjectId
+from fiftyone.core.collections import SampleCollection
+
+from .videos import source_info
+
+FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+MASK_TYPES: tuple[type[fo.Label], ...] = (fo.Detections, fo.Polylines, fo.Segmentation)
+
+
+def bare(path: str) -> str:
+    """A frame field as it is called below a frame; users write it with and without ``frames.``."""
+    return path.removeprefix("frames.")
+
+
+def mask_fields(samples: SampleCollection) -> dict[str, type[fo.Label]]:
+    """Frame-level fields whose labels can hold masks, with the type of their labels."""
+    schema = samples.get_frame_field_schema(ftype=fo.EmbeddedDocumentField) or {}
+    return {
+        name: entry.document_type
+        for name, entry in schema.items()
+        if issubclass(entry.document_type, MASK_TYPES)
+    }
+
+
+def add_detections(samples: SampleCollection, name: str) -> None:
+    """A frame field for masks, where there is none yet."""
+    dataset = samples._dataset
+    if not dataset.has_frame_field(name):
+        dataset.add_frame_field(name, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+
+
+def has_labels(samples: SampleCollection, path: str, sample_id: str | None = None) -> bool:
+    """Whether any frame, or any of one video, has labels in a frame field."""
+    dataset = samples._dataset
+    if not dataset.has_frame_field(path):
+        return False
+    query: dict[str, Any] = {path: {"$ne": None}}
+    if sample_id is not None:
+        query["_sample_id"] = ObjectId(sample_id)
+    return dataset._frame_collection.find_one(query, {"_id": 1}) is not None
+
+
+def is_ground_truth(samples: SampleCollection, field: str) -> bool:
+    """Whether the dataset was loaded with its annotations in this frame field."""
+    return source_info(samples).get("label_field") == field

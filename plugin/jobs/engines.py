@@ -1,0 +1,57 @@
+"""Who does the videos of a job: for now this process, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol
+
+from .job import Item, Job, Result, Tick, Work, describe
+
+
+@dataclass(frozen=True)
+class Event(Generic[Result]):
+    """What an engine has to say of a video: its begin, a tick, its result or its error."""
+
+    item: Item
+    tick: Tick | None = None
+    result: Result | None = None
+    error: str | None = None
+
+
+Events = Generator[Event[Result], None, None]
+"""Closing it stops the videos in hand, which stay as they were."""
+
+
+class Engine(Protocol):
+    """Does all videos of a job."""
+
+    def __call__(self, job: Job[Result], items: Sequence[Item]) -> Events[Result]:
+        """The events of all videos; each begins, and ends with a result or an error."""
+
+
+def inline(job: Job[Result], items: Sequence[Item]) -> Events[Result]:
+    """In this process, in order."""
+    work = job.open()
+    for item in items:
+        yield Event(item)
+        yield from attempt(work, item)
+
+
+def attempt(work: Callable[[Item], Work[Result]], item: Item) -> Events[Result]:
+    """One video to its end; what goes wrong with it is told, so that the others do not suffer."""
+    event: Event[Any]
+    try:
+        # Closed here rather than by the garbage collector, which would swallow what goes wrong.
+        with closing(work(item)) as steps:
+            while True:
+                try:
+                    tick = next(steps)
+                except StopIteration as stop:
+                    event = Event(item, result=stop.value)
+                    break
+                yield Event(item, tick=tick)
+    except Exception as error:
+        event = Event(item, error=describe(error))
+    yield event

@@ -1,0 +1,102 @@
+"""The one loop over videos: progress, failures, the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+from hs2s_core.progress import clock_time
+
+from .engines import Engine, inline
+from .job import Item, Job, Problem, Report, Result, Tick
+from .progress import Progress, Steps
+
+_REPORT_SECONDS = 0.25
+
+
+def run_job(
+    job: Job[Result],
+    items: Sequence[Item],
+    *,
+    engine: Engine = inline,
+    failed: Callable[[Item, str], None] | None = None,
+) -> Steps[Report[Result]]:
+    """Do every video, and tell how far it is; closing the generator stops the videos in hand.
+
+    ``failed`` notes with the dataset why a video failed.
+    """
+    found: dict[Item, Result] = {}
+    report: Report[Result] = Report()
+    pace = _Pace(items)
+    if items:
+        with closing(engine(job, items)) as events:
+            for event in events:
+                if event.result is not None:
+                    found[event.item] = event.result
+                    pace.end(event.item, event.result.frames)
+                elif event.error is not None:
+                    if failed is not None:
+                        failed(event.item, event.error)
+                    report.failed.append(Problem(*event.item, event.error))
+                    pace.end(event.item, 0)
+                elif pace.take(event.item, event.tick):
+                    yield pace.progress(event.item, event.tick)
+    # In the order of the videos, whoever was ready first.
+    report.results = {item: found[item] for item in items if item in found}
+    report.seconds = pace.seconds
+    yield Progress(1.0, "Finished", pace.ended, pace.frames, 0.0)
+    return report
+
+
+class _Pace:
+    """How far all videos are together, and how long the rest will take."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._total = len(items)
+        self._started = time.monotonic()
+        self._told: dict[Item, float] = {}
+        """When the videos in hand, in the order of their begin, were last told of."""
+        self._places: dict[Item, int] = {}
+        self._ticks: dict[Item, Tick] = {}
+        self._done = 0
+        self.ended = 0
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    @property
+    def frames(self) -> int:
+        return self._done + sum(tick.frames for tick in self._ticks.values())
+
+    def take(self, item: Item, tick: Tick | None) -> bool:
+        """Note where a video is; whether it is worth telling."""
+        now = time.monotonic()
+        if tick is None:
+            self._places[item] = len(self._places) + 1
+            return True
+        self._ticks[item] = tick
+        if tick.frames and now - self._told.get(item, 0.0) < _REPORT_SECONDS:
+            return False
+        self._told[item] = now
+        return True
+
+    def end(self, item: Item, frames: int) -> None:
+        self._ticks.pop(item, None)
+        self._told.pop(item, None)
+        self._done += frames
+        self.ended += 1
+
+    def progress(self, item: Item, tick: Tick | None) -> Progress:
+        fraction = (self.ended + sum(each.fraction for each in self._ticks.values())) / self._total
+        label = f"{self._places[item]}/{self._total} {item.name}"
+        left = None
+        if tick is not None:
+            label += f": {tick.text}"
+            seconds = self.seconds
+            if tick.frames and fraction and seconds > 1.0:
+                left = seconds * (1 - fraction) / fraction
+                rate = self.frames / seconds
+                label += f", {rate:.1f} per second, {clock_time(left)} left"
+        return Progress(fraction, label, self.ended, self.frames, left)

@@ -1,0 +1,239 @@
+"""The one base of all operators: what they are called, where they stand, how they run.
+
+A subclass says what is its own; see "How to add" in CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, ClassVar
+
+import fiftyone as fo
+import fiftyone.operators as foo
+from fiftyone.core.collections import SampleCollection
+from fiftyone.operators import types
+
+from hs2s_core.errors import HS2SError
+
+from ..frame_fields import bare
+from ..jobs import Steps, Summary, describe, drive
+from .form import Form, count, listed
+
+_log = logging.getLogger(__name__)
+_ICON = "/assets/icon.svg"
+
+
+class BaseOperator(foo.Operator):
+    """A form and what it does; ``execute`` is the subclass's."""
+
+    key: ClassVar[str]
+    """Its name in URIs; it also stands in fiftyone.yml."""
+    title: ClassVar[str]
+    about: ClassVar[str]
+    """A line for the list of operators."""
+    action: ClassVar[str | None] = None
+    """What it does to the videos that its form lets choose: "Propagate masks in"."""
+    placed: ClassVar[bool] = False
+    """Whether it has a button above the grid."""
+    outputs: ClassVar[Mapping[str, str]] = {}
+    """What its result may hold: name -> label; what is empty is not shown."""
+    options: ClassVar[Mapping[str, Any]] = {}
+    """More of FiftyOne's OperatorConfig."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        """What the App shows and how it runs the operator."""
+        return foo.OperatorConfig(
+            name=self.key,
+            label=self.title,
+            description=self.about,
+            icon=_ICON,
+            dynamic=True,
+            **self.options,
+        )
+
+    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement | None:
+        """A button above the grid, for those that have one."""
+        if not self.placed:
+            return None
+        button = types.Button(label=self.title, icon=_ICON, prompt=True)
+        return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
+
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        """The form; whatever would stop a run is shown in it and disables its button."""
+        form = Form(ctx)
+        samples = None if self.action is None else form.target(self.action)
+        if samples is not None or self.action is None:
+            self.form(form, samples)
+        return types.Property(form.inputs, view=types.View(label=self.title))
+
+    def form(self, form: Form, samples: Any) -> None:
+        """Add the inputs; ``samples`` are the chosen videos, None without an ``action``."""
+        raise NotImplementedError
+
+    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
+        """How the result is shown."""
+        return self.output(ctx.results or {})
+
+    def output(self, result: Mapping[str, Any]) -> types.Property:
+        """How a result is shown."""
+        outputs = types.Object()
+        for name, label in self.outputs.items():
+            value = result.get(name)
+            if isinstance(value, int):
+                outputs.int(name, label=label)
+            elif value:
+                outputs.str(name, label=label)
+        return types.Property(outputs, view=types.View(label=self.title))
+
+
+class JobOperator(BaseOperator):
+    """Runs a job: at once with its progress live in the App, delegated, or from a script."""
+
+    call: ClassVar[Callable[..., Any]]
+    """The function for scripts, as a staticmethod; its arguments are those of the operator."""
+    done: ClassVar[str]
+    """What happened to a video: "propagated"."""
+    options: ClassVar[Mapping[str, Any]] = {
+        "execute_as_generator": True,
+        "allow_immediate_execution": True,
+        "allow_delegated_execution": True,
+    }
+
+    def __call__(
+        self,
+        *args: Any,
+        delegate: bool = False,
+        delegation_target: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Run from a script; the arguments are those of :attr:`call`, whose result comes back.
+
+        It runs here and now, without the time limit of ``foo.execute_operator``. With ``delegate``
+        it is queued for ``fiftyone delegated launch`` instead.
+        """
+        if not delegate:
+            return self.call(*args, **kwargs)
+        bound = inspect.signature(self.call).bind(*args, **kwargs)
+        bound.apply_defaults()
+        given = dict(bound.arguments)
+        given.pop("progress", None)
+        target = None
+        for name, value in list(given.items()):
+            if isinstance(value, SampleCollection):
+                target = {"view" if isinstance(value, fo.DatasetView) else "dataset": value}
+                del given[name]
+        return foo.execute_operator(
+            self.uri,
+            target,
+            params=self.params(given),
+            request_delegation=True,
+            delegation_target=delegation_target,
+        )
+
+    def params(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The form's values for the arguments of :attr:`call`, as another process can read them."""
+        return {name: _plain(name, value) for name, value in given.items()}
+
+    def steps(self, ctx: foo.ExecutionContext) -> Steps[Any]:
+        """The job that the form describes."""
+        raise NotImplementedError
+
+    def result(self, summary: Any) -> dict[str, Any]:
+        """What is shown, and kept of a delegated run."""
+        return summary_result(summary)
+
+    def failures(self, summary: Any) -> int:
+        """How many videos failed."""
+        return len(summary.failed)
+
+    hint: ClassVar[str] = ""
+    """Where to read why videos failed."""
+
+    def refresh(self, ctx: foo.ExecutionContext, summary: Any) -> Any:
+        """What the App has to do to show what is new."""
+        return ctx.ops.reload_dataset()
+
+    def execute(self, ctx: foo.ExecutionContext) -> Any:
+        """Progress messages for the App; the result when the run is delegated."""
+        if _is_live(ctx):
+            return self._live(ctx)
+        return self.result(
+            drive(
+                self.steps(ctx),
+                lambda step: ctx.set_progress(progress=step.fraction, label=step.label),
+            )
+        )
+
+    def _live(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
+        """An error that left this generator would freeze the App's dialog without a word."""
+        try:
+            # Closed with this generator when the browser tab is.
+            with closing(self.steps(ctx)) as work:
+                while True:
+                    try:
+                        step = next(work)
+                    except StopIteration as stop:
+                        summary = stop.value
+                        break
+                    yield ctx.ops.set_progress(progress=step.fraction, label=step.label)
+            failed = self.failures(summary)
+            if failed:
+                text = f"{count(failed)} not {self.done}{self.hint.format(summary)}"
+                yield ctx.ops.notify(text, variant="warning")
+            message = self.refresh(ctx, summary)
+            if message is not None:
+                yield message
+            result = self.result(summary)
+            yield ctx.ops.show_output(self.output(result).to_json(), result)
+        except Exception as error:
+            if not isinstance(error, HS2SError):
+                _log.exception("%s failed", ctx.operator_uri)
+            yield ctx.ops.notify(describe(error), variant="error")
+
+
+def job_outputs(target: str, done: str, **more: str) -> dict[str, str]:
+    """The labels of a summary's result."""
+    return {
+        "target": target,
+        "done": f"Videos {done}",
+        "skipped": "Videos that were done already",
+        "failed": f"Videos not {done}",
+        "speed": "Speed",
+        **more,
+        "reasons": f"Why videos were not {done}",
+        "notes": "What to know",
+    }
+
+
+def summary_result(summary: Summary) -> dict[str, Any]:
+    """A summary as plain values."""
+    return {
+        "target": summary.target,
+        "done": len(summary.done),
+        "skipped": summary.skipped,
+        "failed": len(summary.failed),
+        "speed": summary.speed,
+        "reasons": listed(map(str, summary.failed)),
+        "notes": listed(map(str, summary.notes)),
+    }
+
+
+def _is_live(ctx: foo.ExecutionContext) -> bool:
+    """Whether the App asks, and shows messages; a script or a delegated run wants the result.
+
+    Only the App's requests name the operator: FiftyOne's server would refuse others.
+    """
+    return not ctx.delegated and "operator_uri" in ctx.request_params
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, Path) or (value and name in ("root", "meta", "folder", "out_dir")):
+        return str(Path(value).expanduser().absolute())
+    if isinstance(value, (set, frozenset, tuple)):
+        return sorted(value)
+    return bare(value) if isinstance(value, str) and name.endswith("field") else value

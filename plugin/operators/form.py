@@ -1,0 +1,135 @@
+"""What the forms of all operators are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import fiftyone.operators as foo
+from fiftyone.core.collections import SampleCollection
+from fiftyone.operators import types
+
+from hs2s_core.errors import HS2SError
+from hs2s_core.wording import counted
+
+from ..jobs import Plan
+from ..videos import videos_of
+
+LISTED = 10
+"""How many videos a form or a result names."""
+
+
+class Form:
+    """The inputs of an operator, each shown once; errors stand at the input they belong to."""
+
+    def __init__(self, ctx: foo.ExecutionContext) -> None:
+        self.ctx = ctx
+        self.inputs = types.Object()
+        self._shown: dict[str, types.Property] = {}
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A value of the form; defaults are not in ``ctx.params`` until the user touched them."""
+        return self.ctx.params.get(name) or default
+
+    def target(self, action: str) -> SampleCollection | None:
+        """Let the user choose what to work on; None, and a notice, if that has no videos."""
+        self.inputs.view_target(self.ctx, action_description=action)
+        try:
+            return videos_of(self.ctx.target_view())
+        except HS2SError as error:
+            self.refuse("no_video", "No video here", str(error))
+            return None
+
+    def choice(
+        self, name: str, choices: Mapping[str, str] | Iterable[str], label: str, **shown: Any
+    ) -> None:
+        """One of several values, each with what is shown for it."""
+        labels = choices if isinstance(choices, Mapping) else {value: value for value in choices}
+        view = dropdown(labels)
+        self._shown[name] = self.inputs.enum(name, list(labels), label=label, view=view, **shown)
+
+    def field(self, name: str, names: Iterable[str], label: str, **shown: Any) -> None:
+        """One of several frame fields."""
+        self.choice(name, {each: f"frames.{each}" for each in names}, label, **shown)
+
+    def text(self, name: str, label: str, **shown: Any) -> None:
+        """A line of text."""
+        self._shown[name] = self.inputs.str(name, label=label, **shown)
+
+    def whole(self, name: str, label: str, **shown: Any) -> None:
+        """A whole number."""
+        self._shown[name] = self.inputs.int(name, label=label, **shown)
+
+    def number(self, name: str, label: str, **shown: Any) -> None:
+        """Any number."""
+        self._shown[name] = self.inputs.float(name, label=label, **shown)
+
+    def switch(self, name: str, label: str, default: bool = False, **shown: Any) -> None:
+        """Yes or no."""
+        self._shown[name] = self.inputs.bool(name, label=label, default=default, **shown)
+
+    def notice(self, name: str, label: str) -> None:
+        """Something to know."""
+        self.inputs.view(name, types.Notice(label=label))
+
+    def warn(self, name: str, label: str, text: str) -> None:
+        """Something to think of."""
+        self.inputs.view(name, types.Warning(label=label, description=text))
+
+    def refuse(self, name: str, label: str, text: str) -> None:
+        """Something that disables the form's button."""
+        self._shown[name] = self.inputs.view(name, types.Error(label=label, description=text))
+        self.mark({name: f"{label}: {text}"})
+
+    def mark(self, errors: Mapping[str, str]) -> None:
+        """Show messages at their inputs and disable the form's button."""
+        for name, message in errors.items():
+            if name not in self._shown:
+                self._shown[name] = self.inputs.view(
+                    name, types.Error(label="This cannot work", description=message)
+                )
+            self._shown[name].invalid = True
+            self._shown[name].error_message = message
+
+    def plan(self, plan: Plan, verb: str, done: str, *, leave_out: bool | None = None) -> None:
+        """How many videos a job would do ("to propagate"), and which cannot be ("propagated").
+
+        Where ``leave_out`` is a bool, it says whether the user agreed to go on without these.
+        """
+        text = f"{count(len(plan.todo))} to {verb}"
+        if plan.skipped:
+            text += f", {len(plan.skipped)} done already"
+        if plan.unchecked:
+            text += f"; {plan.unchecked} of them will be checked when the run starts"
+        if plan.problems:
+            number = count(len(plan.problems))
+            if leave_out is not None:
+                label = f"Go on without the {number} below"
+                self.switch("skip_invalid", label, view=types.CheckboxView())
+            shown = self.warn if plan.todo and leave_out is not False else self.refuse
+            shown("problems", f"{number} cannot be {done}", listed(map(str, plan.problems)))
+        if plan.todo:
+            self.notice("plan", text)
+        elif not plan.problems:
+            hint = "Choose overwriting to do them again." if plan.skipped else "No video is left."
+            self.refuse("nothing", "Nothing to do", f"{text}. {hint}")
+
+
+def dropdown(labels: Mapping[str, str]) -> types.DropdownView:
+    """Choices by value, each with what is shown for it."""
+    view = types.DropdownView()
+    for value, label in labels.items():
+        view.add_choice(value, label=label)
+    return view
+
+
+def count(number: int) -> str:
+    """ "1 video", "2 videos"."""
+    return counted(number, "video")
+
+
+def listed(lines: Iterable[str]) -> str:
+    """The first of many lines, a paragraph each."""
+    given = list(lines)
+    more = [f"and {len(given) - LISTED} more"] if len(given) > LISTED else []
+    return "\n\n".join(given[:LISTED] + more)

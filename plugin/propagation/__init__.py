@@ -1,0 +1,18 @@
+"""Masks of one field through every frame of a collection's videos, into another field."""
+
+from ..jobs import Summary
+from .plan import make_plan
+from .propagate import DEFAULT_OUTPUT, propagate, propagate_steps
+from .settings import EXISTING, POLICIES, PropagateSettings, settings_errors
+
+__all__ = [
+    "DEFAULT_OUTPUT",
+    "EXISTING",
+    "POLICIES",
+    "PropagateSettings",
+    "Summary",
+    "make_plan",
+    "propagate",
+    "propagate_steps",
+    "settings_errors",
+]

@@ -1,0 +1,119 @@
+"""Propagating masks through the videos of a FiftyOne collection.
+
+:func:`propagate` is the call for scripts and notebooks; :func:`propagate_steps` is the same as a
+generator of progress, for an operator that shows it live.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import fiftyone as fo
+from fiftyone.core.collections import SampleCollection
+
+from ..frame_fields import add_detections, bare
+from ..jobs import Item, Progress, Source, Steps, Summary, Watch, drive, run_job, settle_killed
+from ..videos import videos_of
+from .plan import checked_plan
+from .settings import PropagateSettings
+from .video import PropagateJob, note_failure
+
+if TYPE_CHECKING:
+    from hs2s_core.models import VideoSegmenter
+
+DEFAULT_OUTPUT = "hs2s"
+"""The frame field that is written, where none is named."""
+
+
+def propagate(
+    samples: SampleCollection,
+    prompt_field: str,
+    output_field: str = DEFAULT_OUTPUT,
+    *,
+    model: VideoSegmenter | str | Path | None = None,
+    device: str = "auto",
+    existing: str = "skip",
+    online_steps: int = 0,
+    policy: str = "auto",
+    skip_invalid: bool = False,
+    progress: bool | Watch | None = None,
+) -> Summary:
+    """Propagate the masks of ``prompt_field`` through each video, into ``output_field``.
+
+    Each object starts at the first frame in which it has a mask, and is followed from there to the
+    start and to the end of its video; further masks of it are given to the model too, see
+    ``policy``. Results are frame-level ``Detections``: ``index``, ``instance`` and ``label`` come
+    from the prompt, ``confidence`` from the model.
+
+    Args:
+        samples: a dataset or view of videos; where a view filters labels, only the visible ones
+            are propagated.
+        prompt_field: frame field with Detections, Polylines or a Segmentation. It is only read.
+        output_field: frame field to write. The sample fields ``<output_field>_status`` and
+            ``<output_field>_error`` say how each video ended.
+        model: a loaded network, a ``.safetensors`` file or the name of shipped weights.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        existing: ``skip`` videos that have labels in the output field, ``overwrite`` those that
+            this function made, or ``fail`` if there are any. Labels of others are never replaced.
+        online_steps: training steps on the first masks of each video before it is propagated, with
+            a copy of the model (the paper's online training); 0 for none.
+        policy: which masks are given: ``all``, or only those of each object's ``first`` frame;
+            ``auto`` is all, but first where the field is the truth that the dataset was loaded
+            with.
+        skip_invalid: go on without videos that cannot be propagated, instead of refusing all.
+            Those that have labels in the output field keep them and their status.
+        progress: True or False for a progress bar, or a function that is called with Progress;
+            None follows FiftyOne's settings.
+
+    Raises:
+        HS2SError: before anything is written, naming each video that cannot be propagated.
+    """
+    settings = PropagateSettings(
+        bare(prompt_field), bare(output_field), existing, online_steps, policy
+    )
+    steps = propagate_steps(
+        samples, settings, model=model, device=device, skip_invalid=skip_invalid
+    )
+    return drive(steps, progress)
+
+
+def propagate_steps(
+    samples: SampleCollection,
+    settings: PropagateSettings,
+    *,
+    model: VideoSegmenter | str | Path | None = None,
+    device: str = "auto",
+    skip_invalid: bool = False,
+) -> Steps[Summary]:
+    """Like :func:`propagate`, step by step; closing the generator undoes the current video."""
+    yield Progress(0.0, "Checking the videos")
+    samples = videos_of(samples)
+    settle_killed()
+    plan = checked_plan(samples, settings, skip_invalid=skip_invalid)
+    job = PropagateJob(Source(samples), settings, model, device)
+    if plan.todo:
+        yield Progress(0.0, "Loading the model")
+        job = replace(job, model=job.load())
+    summary = Summary(
+        f"frames.{settings.output_field}", skipped=len(plan.skipped), failed=plan.problems
+    )
+    _declare_fields(samples, settings)
+
+    def failed(item: Item, reason: str) -> None:
+        note_failure(samples, item.key, settings, reason)
+
+    for problem in plan.problems:
+        if problem.sample_id not in plan.kept:
+            failed(Item(problem.sample_id, problem.name), problem.reason)
+    summary.take((yield from run_job(job, plan.todo, failed=failed)))
+    return summary
+
+
+def _declare_fields(samples: SampleCollection, settings: PropagateSettings) -> None:
+    add_detections(samples, settings.output_field)
+    dataset = samples._dataset
+    for name in (settings.status_field, settings.error_field):
+        if not dataset.has_sample_field(name):
+            dataset.add_sample_field(name, fo.StringField)

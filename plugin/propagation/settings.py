@@ -1,0 +1,95 @@
+"""What to propagate from where to where, and what can be wrong with that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import fiftyone as fo
+from fiftyone.core.collections import SampleCollection
+
+from ..frame_fields import FIELD_NAME, has_labels, is_ground_truth, mask_fields
+
+EXISTING = ("skip", "overwrite", "fail")
+"""What to do with a video whose output field already has labels."""
+
+POLICIES = {
+    "auto": "Every mask; of the truth that a dataset was loaded with, only the first ones",
+    "all": "Every mask: each object is given anew wherever it has one",
+    "first": "Only the mask of each object's first frame",
+}
+"""Which masks of the prompt field are given to the model: name -> description."""
+
+RUNNING, DONE, FAILED = "running", "done", "failed"
+
+
+@dataclass(frozen=True)
+class PropagateSettings:
+    """What to propagate from where to where; fields are frame-level, without ``frames.``."""
+
+    prompt_field: str
+    output_field: str
+    existing: str = "skip"
+    online_steps: int = 0
+    """Training steps on each video's first masks before it is propagated; 0 for none."""
+    policy: str = "auto"
+    """One of :data:`POLICIES`."""
+
+    @property
+    def status_field(self) -> str:
+        """Sample field that says ``running``, ``done`` or ``failed``."""
+        return f"{self.output_field}_status"
+
+    @property
+    def error_field(self) -> str:
+        """Sample field that says why a video failed, or what to know about its masks."""
+        return f"{self.output_field}_error"
+
+
+def settings_errors(samples: SampleCollection, settings: PropagateSettings) -> dict[str, str]:
+    """What is wrong with the settings themselves: parameter name -> message."""
+    errors = {}
+    fields = mask_fields(samples)
+    if not fields:
+        errors["prompt_field"] = (
+            "no frame field can hold masks; expected Detections with masks, Polylines or a "
+            "Segmentation on at least one frame of each video"
+        )
+    elif settings.prompt_field not in fields:
+        errors["prompt_field"] = (
+            f"{settings.prompt_field!r} is not a frame field that can hold masks; "
+            f"expected one of {', '.join(sorted(fields))}"
+        )
+    output = _output_error(samples, settings)
+    if output is not None:
+        errors["output_field"] = output
+    if settings.existing not in EXISTING:
+        errors["existing"] = f"{settings.existing!r} is none of {', '.join(EXISTING)}"
+    if settings.policy not in POLICIES:
+        errors["policy"] = f"{settings.policy!r} is none of {', '.join(POLICIES)}"
+    if settings.online_steps < 0:
+        errors["online_steps"] = (
+            f"{settings.online_steps} is no number of steps; expected 0 or more"
+        )
+    return errors
+
+
+def _output_error(samples: SampleCollection, settings: PropagateSettings) -> str | None:
+    output = settings.output_field
+    if output == settings.prompt_field:
+        return "the output field must differ from the prompt field, which is never overwritten"
+    if not FIELD_NAME.fullmatch(output):
+        return f"{output!r} is no field name; expected letters, digits and _, a letter first"
+    if is_ground_truth(samples, output):
+        return f"{output!r} holds the dataset's ground truth, which is never overwritten"
+    present = samples._dataset.get_frame_field_schema(include_private=True).get(output)
+    if present is None:
+        return None
+    if getattr(present, "document_type", None) is not fo.Detections:
+        return f"the frame field {output!r} exists and does not hold Detections; choose another"
+    known = samples._dataset.has_sample_field(settings.status_field)
+    if not known and has_labels(samples, output):
+        return (
+            f"the frame field {output!r} holds labels that were not made by this operator; "
+            "choose another name, so that they are not overwritten"
+        )
+    return None

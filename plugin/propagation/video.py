@@ -1,0 +1,146 @@
+"""One video: what has to be right about it, and its propagation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fiftyone.core.collections import SampleCollection
+
+from hs2s_core.errors import HS2SError
+from hs2s_core.prompts import Prompt, Prompts
+from hs2s_core.wording import counted
+
+from ..frame_fields import is_ground_truth
+from ..jobs import Done, FrameWriter, Item, Source, Tick, Work
+from ..labels import to_detections
+from ..prompts import VideoPrompts, read_prompts, visible_labels
+from ..videos import Clip, open_clip, select_videos
+from .settings import DONE, FAILED, RUNNING, PropagateSettings
+
+if TYPE_CHECKING:
+    from hs2s_core.media import FrameSource
+    from hs2s_core.models import VideoSegmenter
+
+
+@dataclass(frozen=True)
+class PropagateJob:
+    """Propagation, as each process can open it."""
+
+    source: Source
+    settings: PropagateSettings
+    model: VideoSegmenter | str | Path | None
+    device: str
+
+    def open(self) -> Callable[[Item], Work[Done]]:
+        """Load the model."""
+        return partial(propagate_video, self.source.samples, self.settings, self.load())
+
+    def load(self) -> VideoSegmenter:
+        """The network that was given, or asked for."""
+        if self.model is None or isinstance(self.model, (str, Path)):
+            from hs2s_core.weights import load_model
+
+            return load_model(self.model, device=self.device)
+        return self.model
+
+
+def propagate_video(
+    samples: SampleCollection, settings: PropagateSettings, model: VideoSegmenter, item: Item
+) -> Work[Done]:
+    """One video, all or nothing: of what fails or is stopped, no label changes."""
+    from hs2s_core.propagation.clip import ClipSettings, walk_clip
+    from hs2s_core.propagation.network import NetworkEngine
+
+    with FrameWriter(samples._dataset, item.key, settings.output_field, item.name) as writer:
+        clip, prompts = open_video(samples, item.key, settings)
+        masks = Prompts(
+            Prompt(each.frame, each.object_id, clip.to_frame(each.mask))
+            for each in prompts.masks.each()
+        )
+        if settings.online_steps:
+            yield Tick(0.0, "learning its first masks")
+            model = _adapt(model, clip.frames, masks, settings.online_steps)
+        length, frames = len(clip.frames), 0
+        steps = walk_clip(NetworkEngine(model), clip.frames, masks, ClipSettings())
+        for done, total, result in steps:
+            if result is not None:
+                frames += 1
+                if result.ids:
+                    labels = to_detections(
+                        clip.to_video(result.id_map), prompts.objects, result.scores
+                    )
+                    writer.add(result.index + 1, labels)
+            yield Tick(done / (total or done), f"frame {frames} of {length}", frames)
+        notes = filter(None, [*prompts.remarks, clip.remark(frames)])
+        note = " ".join(notes) or None
+        writer.values = {settings.status_field: DONE, settings.error_field: note}
+    return Done(frames, len(prompts.objects), note)
+
+
+def _adapt(
+    model: VideoSegmenter, frames: FrameSource, masks: Prompts, steps: int
+) -> VideoSegmenter:
+    from hs2s_core.training.online import adapt
+
+    first = min(masks)
+    return adapt(model, frames.at(first), masks[first], steps)
+
+
+def note_failure(
+    samples: SampleCollection, sample_id: str, settings: PropagateSettings, reason: str
+) -> None:
+    """Say of a video why it has no masks, or only those of an earlier run."""
+    video = select_videos(samples, sample_id)
+    (status,) = video.values(settings.status_field)
+    if status == DONE:
+        reason = f"the masks are of an earlier run; the last one failed: {reason}"
+    elif status == RUNNING:  # of a run of an earlier version that was killed
+        video.clear_frame_field(settings.output_field)
+    video.set_values(settings.status_field, [status if status == DONE else FAILED])
+    video.set_values(settings.error_field, [reason])
+
+
+def open_video(
+    samples: SampleCollection,
+    sample_id: str,
+    settings: PropagateSettings,
+    *,
+    deadline: float | None = None,
+) -> tuple[Clip, VideoPrompts]:
+    """Everything a run needs of one video; raises HS2SError if it cannot be propagated.
+
+    ``deadline`` is that of ``prompts.read_prompts``, which raises OutOfTime; with one, the length
+    of a video is taken on trust.
+    """
+    sample, prompt_field = samples._dataset[sample_id], settings.prompt_field
+    clip = open_clip(sample, exact=deadline is None)
+    policy = settings.policy
+    if policy == "auto":
+        policy = "first" if is_ground_truth(samples, prompt_field) else "all"
+    prompts = read_prompts(
+        sample,
+        prompt_field,
+        clip.video_size,
+        policy=policy,
+        visible=visible_labels(samples, sample_id, prompt_field),
+        deadline=deadline,
+    )
+    if not prompts.objects and prompts.without_mask:
+        raise HS2SError(
+            f"no mask for {', '.join(prompts.without_mask)}, only boxes or lines, which are no "
+            "prompts; draw its mask with the brush or the pen of the App's Annotate tab"
+        )
+    if not prompts.objects:
+        raise HS2SError(f"no prompt mask: no frame has labels in {prompt_field!r}")
+    last = max(prompts.masks) + 1
+    # Containers may claim too few frames, so the claim alone is no reason.
+    if last > len(clip.frames) and last > clip.frames.count():
+        raise HS2SError(
+            f"a prompt lies on frame {last}, but the video has "
+            f"{counted(len(clip.frames), 'frame')}; the labels may belong to another video"
+        )
+    return clip, prompts
