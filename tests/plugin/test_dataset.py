@@ -303,7 +303,7 @@ class TestResume:
             encoded.mkdir()
             file.write_bytes(strange)
         before, content = files_of(encoded), file.read_bytes()
-        with pytest.raises(InvalidDataset, match=r"clip\.mp4\) that were not made from .*data"):
+        with pytest.raises(InvalidDataset, match=r"clip\.mp4\) not made from .*data"):
             load(plain(tmp_path / "data"), "mine", video_dir=encoded)
         assert files_of(encoded) == before
         assert file.read_bytes() == content
@@ -314,7 +314,7 @@ class TestResume:
     ) -> None:
         root = youtube_vos(tmp_path / "data")
         steps = load_steps(plan_load(root, "stopped", split="valid", video_dir=encoded))
-        assert [next(steps).label for _ in range(2)] == ["1/2 aaa", "2/2 bbb"]
+        next(step for step in steps if step.label == "2/2 bbb")
         steps.close()
         assert fo.load_dataset("stopped").values("video_id") == ["aaa"]
 
