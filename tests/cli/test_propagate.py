@@ -365,15 +365,17 @@ def test_cuts_are_reported_and_stopped_at(
     shutil.copytree(clip / "frames", frames)
     for index in range(FRAMES):
         Image.new("RGB", SIZE[::-1], (20, 200, 30)).save(frames / f"{16 + index}.png")
-    words = ("propagate", frames, clip / "masks" / "10.png", "--weights", weights)
+    mask, words = clip / "masks" / "10.png", ("--weights", weights, "--cuts")
     for cuts, ids in (("report", (1,)), ("stop", ())):
         report = tmp_path / f"{cuts}.csv"
-        status, said, err = run(*words, tmp_path / cuts, "--cuts", cuts, "--report", report)
+        status, said, err = run(
+            "propagate", frames, mask, tmp_path / cuts, *words, cuts, "--report", report
+        )
         assert status == 0, err
         assert "cuts: frames 6\n" in said
         signs = [sign.object for sign in read_signs(report) if sign.frame == 6]
         assert tuple(signs) == ids
-    _, said, _ = run(*words[:1], clip / "frames", *words[2:], tmp_path / "none", "--cuts", "stop")
+    _, said, _ = run("propagate", clip / "frames", mask, tmp_path / "none", *words, "stop")
     assert "cuts: none\n" in said
 
 
