@@ -33,5 +33,5 @@ def test_pages_show_what_lies_outside_of_them(site: Path) -> None:
 def test_the_api_is_what_is_public(site: Path) -> None:
     page = (site / "api/index.html").read_text()
     assert 'id="hs2s_core.weights.load_model"' in page
-    assert 'id="hs2s_fiftyone.propagation.propagate"' in page
-    assert 'id="hs2s_fiftyone.propagation.run"' not in page
+    assert 'id="hs2s_fiftyone.propagation.runner.propagate"' in page
+    assert 'id="hs2s_fiftyone.propagation.runner.propagate_steps"' not in page

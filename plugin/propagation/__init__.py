@@ -2,7 +2,7 @@
 
 from ..jobs import Summary
 from .plan import make_plan
-from .propagate import DEFAULT_OUTPUT, propagate, propagate_steps
+from .runner import DEFAULT_OUTPUT, propagate, propagate_steps
 from .settings import EXISTING, POLICIES, PropagateSettings, settings_errors
 
 __all__ = [

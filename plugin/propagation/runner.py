@@ -23,6 +23,8 @@ from .video import PropagateJob, note_failure
 if TYPE_CHECKING:
     from hs2s_core.models import VideoSegmenter
 
+__all__ = ["DEFAULT_OUTPUT", "propagate"]
+
 DEFAULT_OUTPUT = "hs2s"
 """The frame field that is written, where none is named."""
 
