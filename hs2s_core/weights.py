@@ -23,6 +23,7 @@ from hs2s_core.devices import pick_device
 from hs2s_core.errors import HS2SError, InvalidWeights
 from hs2s_core.models import VideoSegmenter, build_model
 from hs2s_core.models.config import ModelConfig, config_from_dict
+from hs2s_core.models.inference import choose_pace
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.resources import asset
 from hs2s_core.wording import counted
@@ -84,20 +85,26 @@ class WeightsHeader:
         return sum(torch.Size(shape).numel() for _, shape in self.tensors.values())
 
 
-def load_model(source: str | Path | None = None, *, device: str = "auto") -> VideoSegmenter:
+def load_model(
+    source: str | Path | None = None, *, device: str = "auto", speed: str = "auto"
+) -> VideoSegmenter:
     """Load a network ready for inference (eval mode, float32) onto ``device``.
 
     ``source`` is a ``.safetensors`` file, the name of a preset with shipped weights, or None
-    for the default. Values stored in half precision are widened to float32. Raises
-    InvalidWeights when the file is missing, damaged or does not fit its config, and HS2SError
-    when the device cannot be had.
+    for the default. Values stored in half precision are widened to float32; ``speed`` says in what
+    propagation computes (``exact``, ``fast`` or ``auto``, see
+    :func:`hs2s_core.models.inference.choose_pace`). Raises InvalidWeights when the file is missing,
+    damaged or does not fit its config, and HS2SError when the device cannot be had or the speed is
+    unknown.
     """
     target = pick_device(device)
     path = find_weights(source)
     header = read_header(path)
+    choose_pace(speed, header.config, target)  # an unknown one is refused before the work
     with safe_open(path, framework="pt") as file:
         tensors = {name: _widen(file.get_tensor(name)) for name in header.tensors}
     model = fill_model(header.config, tensors, name=str(path))
+    model.speed = speed
     return model.to(target).eval()
 
 

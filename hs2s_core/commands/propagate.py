@@ -311,13 +311,15 @@ def _write(
 
 
 def _load(args: argparse.Namespace) -> VideoSegmenter:
-    from hs2s_core.devices import use_threads
+    from hs2s_core.devices import pick_device, use_threads
+    from hs2s_core.models.inference import choose_pace
     from hs2s_core.weights import load_model
 
-    model = load_model(args.weights, device=args.device)
+    model = load_model(args.weights, device=args.device, speed=args.speed)
     told = use_threads(args.threads)
     if not args.quiet:
-        print(told, file=sys.stderr)
+        pace = choose_pace(args.speed, model.config, pick_device(args.device))
+        print(told, pace.why, sep="\n", file=sys.stderr)
     return model
 
 

@@ -124,6 +124,13 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
     parser.add_argument(
+        "--speed",
+        default="auto",
+        choices=("auto", "exact", "fast"),
+        help="exact: float32; fast: half precision where the device has it, in which few pixels "
+        "of a mask differ; auto (default): fast where that is faster",
+    )
+    parser.add_argument(
         "--threads",
         type=int,
         metavar="N",

@@ -17,7 +17,7 @@ _LARGE = 256
 
 def pack(conv: nn.Conv2d, dtype: torch.dtype) -> nn.Module:
     """The convolution that says the same as ``conv`` on a CPU, sooner; computes in ``dtype``."""
-    if dtype is torch.float32 and _tiled(conv):
+    if dtype is torch.float32 and tiled(conv):
         return TiledConv(conv)
     return PackedConv(conv, dtype)
 
@@ -60,7 +60,7 @@ class PackedConv(nn.Module):
         return y
 
 
-def _tiled(conv: nn.Conv2d) -> bool:
+def tiled(conv: nn.Conv2d) -> bool:
     """Whether :class:`TiledConv` computes this one, and sooner."""
     plain = conv.stride == conv.dilation == (1, 1) and conv.groups == 1
     square = conv.kernel_size == (5, 5) and conv.padding == (2, 2)

@@ -86,6 +86,7 @@ class PropagateMasks(JobOperator):
         form.choice("policy", POLICIES, "Masks that are given to the model", default="auto")
         _add_model(form)
         _add_device(form)
+        _add_speed(form)
         errors = settings_errors(samples, settings)
         form.mark(errors)
         if not errors:
@@ -105,6 +106,7 @@ class PropagateMasks(JobOperator):
             _settings(form, samples),
             model=_model(form),
             device=form.get("device", "auto"),
+            speed=form.get("speed", "auto"),
             skip_invalid=bool(form.get("skip_invalid")),
         )
 
@@ -186,3 +188,17 @@ def _add_device(form: Form) -> None:
     if kind == "cpu":
         text = "It is several times slower; consider scheduling long runs."
         form.warn("cpu", "Runs on the CPU, without CUDA", text)
+
+
+def _add_speed(form: Form) -> None:
+    from hs2s_core.devices import pick_device
+    from hs2s_core.models.inference import SPEEDS, choose_pace
+    from hs2s_core.weights import find_weights, read_header
+
+    try:
+        config = read_header(find_weights(_model(form))).config
+        device = pick_device(form.get("device", _DEVICES[0]))
+        text = choose_pace(form.get("speed", SPEEDS[0]), config, device).why
+    except HS2SError:
+        text = ""  # the model's or the device's input says what is wrong
+    form.choice("speed", SPEEDS, "Speed", default=SPEEDS[0], description=text)

@@ -36,6 +36,7 @@ def propagate(
     *,
     model: VideoSegmenter | str | Path | None = None,
     device: str = "auto",
+    speed: str = "auto",
     existing: str = "skip",
     online_steps: int = 0,
     policy: str = "auto",
@@ -57,6 +58,7 @@ def propagate(
             ``<output_field>_error`` say how each video ended.
         model: a loaded network, a ``.safetensors`` file or the name of shipped weights.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        speed: ``exact``, ``fast`` or ``auto``, see :func:`hs2s_core.weights.load_model`.
         existing: ``skip`` videos that have labels in the output field, ``overwrite`` those that
             this function made, or ``fail`` if there are any. Labels of others are never replaced.
         online_steps: training steps on the first masks of each video before it is propagated, with
@@ -76,7 +78,7 @@ def propagate(
         bare(prompt_field), bare(output_field), existing, online_steps, policy
     )
     steps = propagate_steps(
-        samples, settings, model=model, device=device, skip_invalid=skip_invalid
+        samples, settings, model=model, device=device, speed=speed, skip_invalid=skip_invalid
     )
     return drive(steps, progress)
 
@@ -87,6 +89,7 @@ def propagate_steps(
     *,
     model: VideoSegmenter | str | Path | None = None,
     device: str = "auto",
+    speed: str = "auto",
     skip_invalid: bool = False,
 ) -> Steps[Summary]:
     """Like :func:`propagate`, step by step; closing the generator undoes the current video."""
@@ -94,7 +97,7 @@ def propagate_steps(
     samples = videos_of(samples)
     settle_killed()
     plan = checked_plan(samples, settings, skip_invalid=skip_invalid)
-    job = PropagateJob(Source(samples), settings, model, device)
+    job = PropagateJob(Source(samples), settings, model, device, speed)
     if plan.todo:
         yield Progress(0.0, "Loading the model")
         job = replace(job, model=job.load())

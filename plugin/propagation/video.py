@@ -34,6 +34,7 @@ class PropagateJob:
     settings: PropagateSettings
     model: VideoSegmenter | str | Path | None
     device: str
+    speed: str = "auto"
 
     def open(self) -> Callable[[Item], Work[Done]]:
         """Load the model."""
@@ -44,7 +45,7 @@ class PropagateJob:
         if self.model is None or isinstance(self.model, (str, Path)):
             from hs2s_core.weights import load_model
 
-            return load_model(self.model, device=self.device)
+            return load_model(self.model, device=self.device, speed=self.speed)
         return self.model
 
 

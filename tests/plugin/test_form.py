@@ -160,6 +160,13 @@ def test_missing_devices_are_refused_and_the_cpu_announced(
     assert "cpu" not in form(videos)
 
 
+def test_the_speed_says_what_it_means_for_this_model_and_device(videos: fo.Dataset) -> None:
+    shown = form(videos)["speed"]
+    assert shown.type.values == ["auto", "exact", "fast"]
+    assert "float32" in shown.view.description
+    assert form(videos, model="file", weights="gone")["speed"].view.description == ""
+
+
 def test_a_slow_check_leaves_the_rest_to_the_run(
     videos: fo.Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
