@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -20,15 +22,20 @@ FRAMES, SIZE = 4, (64, 96)
 NAMES = sorted(PRESETS)
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(scope="module", params=NAMES)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def model(name: str) -> VideoSegmenter:
+@lru_cache(maxsize=1)
+def built(name: str) -> VideoSegmenter:
     torch.manual_seed(0)
     return build_model(tiny(name)).eval()
+
+
+@pytest.fixture
+def model(name: str) -> VideoSegmenter:
+    return deepcopy(built(name))  # drawing its weights takes longer
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,7 @@ def fill(name: str, like: Tensor) -> Tensor:
     return torch.from_numpy(np.asarray(values))
 
 
+@cache
 def summary(name: str, dtype: torch.dtype = torch.float64) -> tuple[list[float], list[float]]:
     """Eight logits, spread over frame 2, of a clip of 3 frames with 2 objects, and the flow.
 

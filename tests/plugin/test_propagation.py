@@ -15,12 +15,11 @@ import torch
 from hs2s_core.errors import HS2SError
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import preset
-from hs2s_core.weights import load_model
 from hs2s_fiftyone.jobs import Progress, writer
 from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.propagation import PropagateSettings, propagate, propagate_steps
 
-from .helpers import SIZE, CopyNetwork, detection, square, video_sample
+from .helpers import SIZE, CopyNetwork, detection, square, tiny_network, video_sample
 
 MakeVideo = Callable[..., str]
 
@@ -153,7 +152,7 @@ def test_online_training_is_for_one_video_only(dataset: fo.Dataset, make_video: 
     for name in ("a.mp4", "b.mp4"):
         video = make_video(name, frames=3)
         dataset.add_sample(video_sample(video, {1: start(square(8, 8))}))
-    model = load_model(device="cpu")
+    model = tiny_network()
     before = {key: value.clone() for key, value in model.state_dict().items()}
 
     told: list[str] = []
