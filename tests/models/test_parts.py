@@ -17,6 +17,7 @@ from hs2s_core.models.paper.flow import RAFTHead, warp
 from hs2s_core.models.paper.fusion import AxialAttention, CosineSimilarity
 from hs2s_core.models.presets import PRESETS, preset
 
+from .test_contract import clip, unroll, zeros
 from .tiny import tiny
 
 PAPER_ENCODERS = ("resnet50", "resnet101", "vgg16", "deeplab", "deeplab_aspp", "axial_s")
@@ -247,3 +248,20 @@ def test_chunks_carry_the_forward_memory() -> None:
         torch.testing.assert_close(whole, halves)  # same past, and no future at the last frame
         features[4] = model.encode(torch.randn(1, 3, 64, 64))
         assert not torch.equal(last_logits(3, 1), whole)
+
+
+def test_a_shared_encoder_is_two_of_the_same_weights() -> None:
+    """The paper's experiment with weights shared by the frame's and the references' encoder."""
+    torch.manual_seed(0)
+    shared = build_model(dataclasses.replace(tiny("hs2s"), shared_encoder=True)).eval()
+    plain = build_model(tiny("hs2s")).eval()
+    tensors = dict(shared.state_dict())
+    copied = {key.replace("encoder.", "encoder_ref.", 1): value for key, value in tensors.items()}
+    plain.load_state_dict(tensors | {key: copied[key] for key in copied.keys() - tensors.keys()})
+    assert any(key.startswith("encoder_ref.") for key in plain.state_dict())
+    assert not any(key.startswith("encoder_ref.") for key in tensors)
+    frames, masks = clip(2)
+    with torch.inference_mode():
+        one, two = (unroll(model, frames, masks, zeros(2))[0] for model in (shared, plain))
+    for a, b in zip(one, two, strict=True):
+        torch.testing.assert_close(a, b)
