@@ -1,8 +1,9 @@
 """Puts the installed package where FiftyOne looks for plugins: ``hs2s install-plugin``.
 
 FiftyOne searches its plugins folder only, so a package installed by pip is invisible to it. This
-writes a folder there of three small files: the manifest, the icon and an ``__init__.py`` that
-imports ``register`` from the installed package, so that an upgrade by pip reaches FiftyOne too.
+writes a folder there of small files: the manifest, the icon, the pages that forms link to and an
+``__init__.py`` that imports ``register`` from the installed package, so that an upgrade by pip
+reaches FiftyOne too.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,10 +22,10 @@ import yaml
 from hs2s_core.errors import HS2SError
 from hs2s_core.resources import asset
 
+from .help import NAME, pages
 from .operators import OPERATORS
 from .panels import PANELS
 
-NAME = "@hs2s/vos"
 PACKAGE = "hs2s-fiftyone"
 _ENTRY = '''"""Written by `hs2s install-plugin`: hands FiftyOne the installed package."""
 
@@ -94,6 +96,11 @@ def _write(folder: Path) -> None:
     (folder / "fiftyone.yml").write_text(yaml.safe_dump(manifest(), sort_keys=False))
     (folder / "plugin" / "__init__.py").write_text(_ENTRY)
     shutil.copyfile(asset("icon.svg"), folder / "assets" / "icon.svg")
+    shutil.copytree(pages(), folder / "docs", ignore=lambda _, names: _no_pages(names))
+
+
+def _no_pages(names: Iterable[str]) -> list[str]:
+    return [name for name in names if not name.endswith(".md")]
 
 
 def _refuse_shadow(root: Path, folder: Path) -> None:

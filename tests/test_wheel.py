@@ -51,6 +51,7 @@ def test_what_is_in_it(wheel: Path) -> None:
         "hs2s_core/assets/icon.svg",
         "hs2s_core/assets/demo/meta.json",
         "hs2s_core/py.typed",
+        "hs2s_fiftyone/docs/propagation.md",
         "hs2s_fiftyone/operators/propagate_masks.py",
         "hs2s_fiftyone/py.typed",
     ):

@@ -20,6 +20,7 @@ from fiftyone.operators import types
 from hs2s_core.errors import HS2SError
 
 from ..frame_fields import bare
+from ..help import help_line
 from ..jobs import Steps, Summary, describe, drive
 from .form import Form, count, listed
 
@@ -34,7 +35,9 @@ class BaseOperator(foo.Operator):
     """Its name in URIs; it also stands in fiftyone.yml."""
     title: ClassVar[str]
     about: ClassVar[str]
-    """A line for the list of operators."""
+    """A line for the list of operators and the top of the form."""
+    page: ClassVar[str]
+    """Of docs/, to which the form links."""
     action: ClassVar[str | None] = None
     """What it does to the videos that its form lets choose: "Propagate masks in"."""
     placed: ClassVar[bool] = False
@@ -66,6 +69,7 @@ class BaseOperator(foo.Operator):
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
         """The form; whatever would stop a run is shown in it and disables its button."""
         form = Form(ctx)
+        form.inputs.md(help_line(self.about, self.page), name="help")
         samples = None if self.action is None else form.target(self.action)
         if samples is not None or self.action is None:
             self.form(form, samples)

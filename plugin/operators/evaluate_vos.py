@@ -38,6 +38,7 @@ class EvaluateVos(JobOperator):
     key = "evaluate_vos"
     title = "Evaluate masks (J&F)"
     about = "J and F of every object and frame, by a named protocol"
+    page = "evaluation-in-fiftyone.md"
     action = "Evaluate masks in"
     placed = True
     call = staticmethod(evaluate)

@@ -24,6 +24,7 @@ class ExportVos(JobOperator):
     key = "export_vos"
     title = "Export masks (PNG)"
     about = "Palettised masks and zip for the YouTube-VOS and DAVIS servers"
+    page = "export.md"
     action = "Export masks of"
     call = staticmethod(export)
     done = "written"

@@ -22,6 +22,7 @@ class LoadVosDataset(JobOperator):
     key = "load_vos_dataset"
     title = "Load a VOS dataset"
     about = "Make a video dataset of a YouTube-VOS or DAVIS folder"
+    page = "data.md"
     call = staticmethod(load)
     done = "loaded"
     outputs = job_outputs("Dataset", "loaded")

@@ -23,6 +23,7 @@ class PrepareDrawing(BaseOperator):
     key = "prepare_drawing"
     title = "Prepare for drawing"
     about = "Let the Annotate tab draw masks on videos: annotate, brush, segment"
+    page = "draw.md"
     outputs: ClassVar = {"field": "Frame field", "classes": "Classes", "next": "How to draw"}
 
     def __call__(

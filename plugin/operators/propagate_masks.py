@@ -38,6 +38,7 @@ class PropagateMasks(JobOperator):
     key = "propagate_masks"
     title = "Propagate masks"
     about = "Follow each object from its first mask to the end of the video"
+    page = "propagation.md"
     action = "Propagate masks in"
     placed = True
     call = staticmethod(propagate)

@@ -27,6 +27,7 @@ class ReadVosPredictions(JobOperator):
     key = "read_vos_predictions"
     title = "Read masks (PNG)"
     about = "Masks of any method, from a folder of palettised PNGs"
+    page = "draw.md"
     action = "Read masks of"
     call = staticmethod(read_predictions)
     done = "read"

@@ -22,6 +22,7 @@ class ReviewViews(BaseOperator):
     key = "review_views"
     title = "Review an evaluation"
     about = "Save views of worst videos, late failures, lost objects and more"
+    page = "review.md"
     placed = True
     outputs: ClassVar = {"views": "Saved views, and how many videos or clips they have"}
     options: ClassVar = {"allow_immediate_execution": True}

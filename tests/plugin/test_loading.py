@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import textwrap
 import threading
 import zipfile
@@ -37,7 +36,7 @@ from .helpers import SIZE, detection, square, tiny_network, video_sample
 ROOT = Path(__file__).resolve().parents[2]
 # What FiftyOne downloads from a repository, without what only tests and pictures need.
 PARTS = ("fiftyone.yml", "LICENSE", "README.md", "pyproject.toml", "requirements.txt")
-FOLDERS = ("plugin", "hs2s_core", "assets")
+FOLDERS = ("plugin", "hs2s_core", "assets", "docs")
 
 USE = """
 import sys
@@ -88,7 +87,7 @@ def use(
     The process sees the third-party packages only: without `site`, the editable installation of
     this project is inactive, so that ``hs2s_core`` must come from where the user has it.
     """
-    packages = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    packages = [folder for folder in sys.path if folder.endswith("-packages")]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([*([str(path)] if path else []), *packages]),
         "FIFTYONE_PLUGINS_DIR": str(plugins),
@@ -161,7 +160,8 @@ def test_an_installed_wheel(scene: dict[str, str], tmp_path: Path) -> None:
         assert main(["install-plugin"]) == 0
         """
     check(use(scene, plugins, output="installed", prepare=prepare, path=site), site)
-    assert (plugins / "@hs2s" / "vos" / "assets" / "icon.svg").is_file()
+    for name in ("assets/icon.svg", "docs/draw.md"):
+        assert (plugins / "@hs2s" / "vos" / name).is_file()
 
 
 def test_no_package_is_left_out_of_the_wheel() -> None:
@@ -174,7 +174,7 @@ def test_no_package_is_left_out_of_the_wheel() -> None:
     }
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     declared = set(project["tool"]["setuptools"]["packages"])
-    assert declared - {"hs2s_core.assets"} == present
+    assert declared - {"hs2s_core.assets", "hs2s_fiftyone.docs"} == present
 
 
 def test_the_manifest_of_a_clone_says_the_same() -> None:

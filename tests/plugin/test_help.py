@@ -1,0 +1,49 @@
+"""The line at the top of every form, and that the App's server has the page to which it links."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import pytest
+from starlette.testclient import TestClient
+
+from hs2s_fiftyone import help as pages
+from hs2s_fiftyone.install import install
+from hs2s_fiftyone.operators import OPERATORS
+from hs2s_fiftyone.operators.base import BaseOperator
+
+FORMS = [operator for operator in OPERATORS if issubclass(operator, BaseOperator)]
+
+
+@pytest.fixture
+def installed() -> Iterator[Path]:
+    """The plugin where the App's server looks for plugins."""
+    pages._served.cache_clear()
+    yield install()
+    pages._served.cache_clear()
+
+
+@pytest.mark.parametrize("operator", FORMS, ids=lambda operator: operator.key)
+def test_every_form_has_a_line_and_a_page(
+    operator: type[BaseOperator], dataset: fo.Dataset
+) -> None:
+    assert (pages.pages() / operator.page).is_file()
+    request = {"dataset_name": dataset.name, "params": {}}
+    form = operator().resolve_input(foo.executor.ExecutionContext(request))
+    first = next(iter(form.type.properties.values()))
+    assert pages.help_line(operator.about, operator.page) in str(first.to_json())
+
+
+def test_the_server_has_the_page(installed: Path) -> None:
+    from fiftyone.server.app import app
+
+    link = re.search(r"\[Help\]\((.*)\)", pages.help_line("Draw", "draw.md"))
+    assert link is not None
+    with TestClient(app) as client:
+        answer = client.get(link[1])
+    assert answer.status_code == 200
+    assert answer.text == (pages.pages() / "draw.md").read_text()
