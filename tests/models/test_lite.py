@@ -104,6 +104,20 @@ def test_unknown_references_are_not_read() -> None:
     torch.testing.assert_close(matching(query, padded)[:1], matching(query[:1], one))
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_rows_of_scores_say_what_all_of_them_say(known: bool) -> None:
+    """In inference mode a frame's positions are compared in parts; the last one is shorter."""
+    torch.manual_seed(0)
+    matching = PositionMatching(12.0, 0.5)
+    one = References.of(torch.randn(1, 5, 15, 27), torch.rand(1, 3, 15, 27))
+    references = one if known else References.join([one, one.and_then(one)])
+    query = torch.randn(len(references.key), 5, 15, 27)
+    with torch.no_grad():
+        expected = matching(query, references)
+    with torch.inference_mode():
+        torch.testing.assert_close(matching(query, references), expected)
+
+
 def test_positions_are_compared_in_float32_under_autocast() -> None:
     """Where all look alike, only distance counts, and bfloat16 cannot tell neighbours apart."""
     alike = F.normalize(torch.ones(1, 4, 24, 40), dim=1)

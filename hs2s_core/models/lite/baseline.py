@@ -8,6 +8,7 @@ initializer on (x_0, y_0). From then on the network sees images alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -15,10 +16,18 @@ from hs2s_core.models.base import State, StepOutput, VideoSegmenter
 from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.layers import size_of
 from hs2s_core.models.lite.blocks import ConvBlock, JoinedBlock, per_object
-from hs2s_core.models.lite.decoder import LiteDecoder
+from hs2s_core.models.lite.decoder import ImageShares, LiteDecoder
 from hs2s_core.models.lite.network import encoder_channels
 from hs2s_core.models.lite.trunk import ImageFeatures, MaskStem, build_trunk
 from hs2s_core.models.memory import build_memory
+
+
+class FrameFeatures(NamedTuple):
+    """All that depends on C frames alone."""
+
+    s16: Tensor
+    """(C, 128, H/16, W/16), from the trunk."""
+    decoder: ImageShares
 
 
 class S2SLite(VideoSegmenter):
@@ -41,25 +50,27 @@ class S2SLite(VideoSegmenter):
         self.initial_state = nn.Conv2d(96, maps * config.width, 3, padding=1)
         self.decoder = LiteDecoder(config.width)
 
-    def encode(self, frame: Tensor) -> ImageFeatures:
+    def encode(self, frame: Tensor) -> FrameFeatures:
         """See :meth:`VideoSegmenter.encode`."""
-        features: ImageFeatures = self.trunk(frame)
-        return features
+        seen: ImageFeatures = self.trunk(frame)
+        return FrameFeatures(seen.s16, self.decoder.of_image(seen))
 
-    def begin(self, features: ImageFeatures, mask: Tensor, owner: Tensor) -> State:
+    def begin(self, features: FrameFeatures, mask: Tensor, owner: Tensor) -> State:
         """See :meth:`VideoSegmenter.begin` (paper eq. 1)."""
         stem = self.mask_stem(mask)
-        seen = self.initializer(features.s16, self.mask_s16(stem.s8), owner)
+        seen = self.initializer(
+            self.initializer.of_image(features.s16), self.mask_s16(stem.s8), owner
+        )
         maps = self.initial_state(seen).tanh().chunk(self.memory.state_maps, dim=1)
         return State(None, self.memory.state_from(maps))
 
     def step(
-        self, features: ImageFeatures, mask: Tensor, state: State, owner: Tensor
+        self, features: FrameFeatures, mask: Tensor, state: State, owner: Tensor
     ) -> tuple[StepOutput, State]:
         """See :meth:`VideoSegmenter.step`; ``mask`` gives the size only (paper eq. 2, 3)."""
         x = per_object(self.encoder(features.s16), owner)
         h, memory = self.memory.step(x, state.objects)
-        logits = self.decoder(h, [], features, [], owner, size_of(mask))
+        logits = self.decoder(h, [], features.decoder, [], owner, size_of(mask))
         return StepOutput(logits), State(None, memory)
 
     def backbones(self) -> Sequence[nn.Module]:

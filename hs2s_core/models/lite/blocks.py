@@ -27,8 +27,8 @@ class ConvBlock(nn.Sequential):
 class JoinedConv(nn.Conv2d):
     """A convolution over the concatenation of several maps, computed map by map.
 
-    The sum is the same, and each map is convolved where that is cheapest: the image's once per
-    clip, not once per object, and a coarse one (if the kernel is 1 x 1) before it is enlarged.
+    The sum is the same, and each map is convolved where that is cheapest: the image's when it is
+    encoded, not for every object, and a coarse one (if the kernel is 1 x 1) before it is enlarged.
     """
 
     def __init__(
@@ -36,21 +36,25 @@ class JoinedConv(nn.Conv2d):
     ) -> None:
         padding = kernel_size // 2
         super().__init__(sum(channels), out_channels, kernel_size, padding=padding)
+        self.channels = list(channels)
         self.image = image
         """Which of the maps is the image's; it has the size of the result."""
 
-    def forward(self, maps: Sequence[Tensor], owner: Tensor) -> Tensor:  # type: ignore[override]
-        """(B, out, H, W) from maps of B objects, but for the image's, of C clips.
+    def of_image(self, x: Tensor) -> Tensor:
+        """The image's share (C, out, H, W) of the result, for :meth:`forward`."""
+        part = torch.split(self.weight, self.channels, dim=1)[self.image]
+        return F.conv2d(x, part, self.bias, padding=self.padding)
+
+    def forward(self, image: Tensor, maps: Sequence[Tensor], owner: Tensor) -> Tensor:  # type: ignore[override]
+        """(B, out, H, W) from the image's share (C, out, H, W) and the other maps, of B objects.
 
         ``owner`` (B,) int64 is the clip of each object.
         """
-        parts = torch.split(self.weight, [x.shape[1] for x in maps], dim=1)
-        image = F.conv2d(maps[self.image], parts[self.image], self.bias, padding=self.padding)
+        parts = list(torch.split(self.weight, self.channels, dim=1))
+        del parts[self.image]
         total = per_object(image, owner)
-        for place, (x, part) in enumerate(zip(maps, parts, strict=True)):
-            if place != self.image:
-                x = F.conv2d(x, part, padding=self.padding)
-                total = total + resize(x, size_of(total))
+        for x, part in zip(maps, parts, strict=True):
+            total = total + resize(F.conv2d(x, part, padding=self.padding), size_of(total))
         return total
 
 
@@ -62,10 +66,16 @@ class JoinedBlock(nn.Sequential):
         conv.register_parameter("bias", None)
         super().__init__(conv, nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
 
+    def of_image(self, x: Tensor) -> Tensor:
+        """See :meth:`JoinedConv.of_image`."""
+        conv = self[0]
+        assert isinstance(conv, JoinedConv)
+        return conv.of_image(x)
+
     def forward(self, image: Tensor, of_objects: Tensor, owner: Tensor) -> Tensor:  # type: ignore[override]
-        """(C, ., H, W) and (B, ., H, W) to (B, channels, H, W)."""
+        """The image's share (C, channels, H, W) and (B, ., H, W) to (B, channels, H, W)."""
         conv, norm, relu = self
-        joined: Tensor = relu(norm(conv([image, of_objects], owner)))
+        joined: Tensor = relu(norm(conv(image, [of_objects], owner)))
         return joined
 
 

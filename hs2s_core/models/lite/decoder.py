@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hs2s_core.models.lite.blocks import JoinedConv
 from hs2s_core.models.lite.trunk import ImageFeatures
+
+
+class ImageShares(NamedTuple):
+    """What the decoder makes of C frames, whatever their objects."""
+
+    s8: Tensor
+    """(C, 80, H/8, W/8)"""
+    s4: Tensor
+    """(C, 48, H/4, W/4)"""
+    s2: Tensor
+    """(C, 24, H/2, W/2)"""
 
 
 class LiteDecoder(nn.Module):
@@ -30,11 +42,19 @@ class LiteDecoder(nn.Module):
         # Most pixels are background.
         nn.init.constant_(self.logits.bias, -1.0)  # type: ignore[arg-type]
 
+    def of_image(self, image: ImageFeatures) -> ImageShares:
+        """The part that depends on the frames alone."""
+        return ImageShares(
+            self.merge_s8.of_image(image.s8),
+            self.merge_s4.of_image(image.s4),
+            self.merge_s2.of_image(image.s2),
+        )
+
     def forward(
         self,
         h: Tensor,
         reads: Sequence[Tensor],
-        image: ImageFeatures,
+        image: ImageShares,
         masks: Sequence[Tensor],
         owner: Tensor,
         size: tuple[int, int],
@@ -44,16 +64,16 @@ class LiteDecoder(nn.Module):
         Args:
             h: (B, width, H/16, W/16), from the memory.
             reads: (B, ., H/8 or H/16, ...), from the references.
-            image: features of C clips.
+            image: :meth:`of_image` of C clips.
             masks: (B, ., H/4, W/4), from the mask stem.
             owner: (B,) int64, the clip of each object.
             size: (H, W) of the input.
         """
-        x = self.merge_s8([self.memory(h), image.s8, *reads], owner).relu()
+        x = self.merge_s8(image.s8, [self.memory(h), *reads], owner).relu()
         x = (x + self.conv_s8b(self.conv_s8a(x).relu())).relu()
-        x = self.merge_s4([x, image.s4, *masks], owner).relu()
+        x = self.merge_s4(image.s4, [x, *masks], owner).relu()
         x = (x + self.conv_s4(x)).relu()
-        x = self.merge_s2([x, image.s2], owner).relu()
+        x = self.merge_s2(image.s2, [x], owner).relu()
         x = self.conv_s2(x).relu()
         logits: Tensor = self.logits(x)
         return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)

@@ -10,6 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+_ROWS = 180
+"""Positions of a frame whose scores are held at once."""
+
 
 class References(NamedTuple):
     """R frames that later ones are compared with, per object, position by position.
@@ -109,15 +112,32 @@ class PositionMatching(nn.Module):
         near = closeness * torch.stack([2 * y, 2 * x, torch.ones_like(y)])
         batch = query.shape[0]
         q = torch.cat([temperature * query, near.expand(batch, -1, -1, -1)], dim=1)
-        known = None if references.known is None else references.known[:, None, None]
-        read = F.scaled_dot_product_attention(
-            _tokens(q).unsqueeze(1),
-            references.key.unsqueeze(1),
-            references.value.unsqueeze(1),
-            attn_mask=known,
-            scale=1.0,
-        )
-        return read.squeeze(1).transpose(1, 2).reshape(batch, -1, height, width)
+        attend = _attend_in_rows if torch.is_inference_mode_enabled() else _attend
+        read = attend(_tokens(q), *references)
+        return read.transpose(1, 2).reshape(batch, -1, height, width)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, known: Tensor | None) -> Tensor:
+    """Softmax attention of ``query`` (B, Q, K) over :class:`References`: (B, Q, V)."""
+    mask = None if known is None else known[:, None, None]
+    parts = (query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1))
+    return F.scaled_dot_product_attention(*parts, attn_mask=mask, scale=1.0).squeeze(1)
+
+
+def _attend_in_rows(query: Tensor, key: Tensor, value: Tensor, known: Tensor | None) -> Tensor:
+    """:func:`_attend`, sooner on a CPU, where no fused kernel takes values wider than keys.
+
+    Some rows at a time, so that their scores stay in the cache.
+    """
+    if query.device.type != "cpu":
+        return _attend(query, key, value, known)
+    across, read = key.transpose(1, 2), query.new_empty(*query.shape[:2], value.shape[2])
+    for rows, target in zip(torch.split(query, _ROWS, 1), torch.split(read, _ROWS, 1), strict=True):
+        scores = rows @ across
+        if known is not None:
+            scores.masked_fill_(~known[:, None], -torch.inf)
+        target.copy_(scores.softmax(-1) @ value)
+    return read
 
 
 def _tokens(x: Tensor) -> Tensor:

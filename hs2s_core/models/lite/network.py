@@ -22,10 +22,28 @@ from hs2s_core.models.base import State, StepOutput, VideoSegmenter
 from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.layers import size_of
 from hs2s_core.models.lite.blocks import ConvBlock, JoinedBlock, per_object
-from hs2s_core.models.lite.decoder import LiteDecoder
+from hs2s_core.models.lite.decoder import ImageShares, LiteDecoder
 from hs2s_core.models.lite.matching import PositionMatching, References
 from hs2s_core.models.lite.trunk import ImageFeatures, MaskFeatures, MaskStem, build_trunk
 from hs2s_core.models.memory import build_memory
+
+
+class Compared(NamedTuple):
+    """What later frames are compared with, but for the mask."""
+
+    key: Tensor
+    """(C, K, H/8, W/8), as the trunk makes it."""
+    image: Tensor
+    """(C, 64, H/8, W/8): the image's share of the reference encoder."""
+
+
+class FrameFeatures(NamedTuple):
+    """All that depends on C frames alone."""
+
+    encoder: Tensor
+    """(C, ., H/16, W/16): the image's share of the encoder."""
+    decoder: ImageShares
+    compared: Compared
 
 
 class ObjectState(NamedTuple):
@@ -68,20 +86,26 @@ class HS2SLite(VideoSegmenter):
         reads = [config.value_width] * len(config.references)
         self.decoder = LiteDecoder(config.width, reads, masks=[16])
 
-    def encode(self, frame: Tensor) -> ImageFeatures:
+    def encode(self, frame: Tensor) -> FrameFeatures:
         """See :meth:`VideoSegmenter.encode`."""
-        features: ImageFeatures = self.trunk(frame)
-        return features
+        seen: ImageFeatures = self.trunk(frame)
+        assert seen.key is not None, "this trunk makes keys"
+        return FrameFeatures(
+            self.encoder.of_image(seen.s16),
+            self.decoder.of_image(seen),
+            Compared(seen.key, self.encoder_ref.of_image(seen.s8)),
+        )
 
-    def begin(self, features: ImageFeatures, mask: Tensor, owner: Tensor) -> State:
+    def begin(self, features: FrameFeatures, mask: Tensor, owner: Tensor) -> State:
         """See :meth:`VideoSegmenter.begin`. The memory has already seen (x_0, y_0)."""
         stem: MaskFeatures = self.mask_stem(mask)
         x = self._encode_object(features, stem, owner)
         _, memory = self.memory.step(x, self.memory.initial_state(x))
-        return State(features, ObjectState(memory, self._reference(features, stem, mask, owner)))
+        first = self._reference(features.compared, stem, mask, owner)
+        return State(features.compared, ObjectState(memory, first))
 
     def step(
-        self, features: ImageFeatures, mask: Tensor, state: State, owner: Tensor
+        self, features: FrameFeatures, mask: Tensor, state: State, owner: Tensor
     ) -> tuple[StepOutput, State]:
         """See :meth:`VideoSegmenter.step`."""
         objects: ObjectState = state.objects
@@ -91,17 +115,16 @@ class HS2SLite(VideoSegmenter):
         references = {"first": objects.first}
         if "previous" in self.matching:
             references["previous"] = self._reference(state.previous, stem, mask, owner)
-        assert features.key is not None, "this trunk makes keys"
-        query = per_object(self._coarse(features.key), owner)
+        query = per_object(self._coarse(features.compared.key), owner)
         reads = [matching(query, references[name]) for name, matching in self.matching.items()]
         match = torch.cat([read[:, -1:] for read in reads], dim=1)
-        logits = self.decoder(h, reads, features, [stem.s4], owner, size_of(mask))
-        state = State(features, ObjectState(memory, objects.first))
+        logits = self.decoder(h, reads, features.decoder, [stem.s4], owner, size_of(mask))
+        state = State(features.compared, ObjectState(memory, objects.first))
         return StepOutput(logits, match=match), state
 
     def remember(
         self,
-        features: ImageFeatures,
+        features: FrameFeatures,
         mask: Tensor,
         state: State,
         owner: Tensor,
@@ -111,7 +134,7 @@ class HS2SLite(VideoSegmenter):
         if "first" not in self.matching:
             return state
         objects: ObjectState = state.objects
-        new = self._reference(features, self.mask_stem(mask), mask, owner)
+        new = self._reference(features.compared, self.mask_stem(mask), mask, owner)
         first = objects.first
         first = first.and_then(new) if slot is None else first.replaced(slot, new)
         return state._replace(objects=objects._replace(first=first))
@@ -120,15 +143,14 @@ class HS2SLite(VideoSegmenter):
         """See :meth:`VideoSegmenter.backbones`."""
         return self.trunk.backbones()
 
-    def _encode_object(self, image: ImageFeatures, mask: MaskFeatures, owner: Tensor) -> Tensor:
-        x: Tensor = self.encoder(image.s16, self.mask_s16(mask.s8), owner)
+    def _encode_object(self, image: FrameFeatures, mask: MaskFeatures, owner: Tensor) -> Tensor:
+        x: Tensor = self.encoder(image.encoder, self.mask_s16(mask.s8), owner)
         return x
 
     def _reference(
-        self, image: ImageFeatures, stem: MaskFeatures, mask: Tensor, owner: Tensor
+        self, image: Compared, stem: MaskFeatures, mask: Tensor, owner: Tensor
     ) -> References:
-        assert image.key is not None, "this trunk makes keys"
-        value = self.value_ref(self.encoder_ref(image.s8, stem.s8, owner))
+        value = self.value_ref(self.encoder_ref(image.image, stem.s8, owner))
         # Rounded up, as the strided convolutions do.
         value = torch.cat([value, F.avg_pool2d(mask, 8, ceil_mode=True)], dim=1)
         return References.of(per_object(self._coarse(image.key), owner), self._coarse(value))
