@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _print_head(first: str) -> None:
-    head = [first, "parameters, M", "multiply-adds, G", "designed: M", "G", "ratio: M", "G"]
+    head = [first, "parameters, M", "multiply-adds, G", "by hand: M", "G", "ratio: M", "G"]
     _print_row(head)
     _print_row(["---"] * len(head))
 
