@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from .browser import PATIENCE
 
@@ -79,9 +79,9 @@ def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"the App's server did not start:\n{log.read_text()[-3000:]}")
 
 
-@pytest.fixture
-def page(app: str) -> Iterator[Page]:
-    """A browser tab that reaches nothing but the App."""
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """A browser that reaches nothing but the App."""
     browser_path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser_path is None:
         pytest.fail(f"no browser for the App tests; install Chromium (one of {BROWSERS})")
@@ -89,14 +89,19 @@ def page(app: str) -> Iterator[Page]:
         browser = playwright.chromium.launch(
             executable_path=browser_path, headless=True, args=list(FLAGS)
         )
-        # The App's grid shimmers while it loads, which keeps a slow machine from loading it.
-        context = browser.new_context(
-            viewport={"width": 1500, "height": 900}, reduced_motion="reduce"
-        )
-        tab = context.new_page()
-        tab.set_default_timeout(1000 * PATIENCE)
-        expect.set_options(timeout=1000 * PATIENCE)
-        # A pop-up that would cover the form.
-        tab.add_init_script("localStorage.setItem('fiftyone-enterprise-tooltip-seen', 'true')")
-        yield tab
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(app: str, browser: Browser) -> Iterator[Page]:
+    """A tab that remembers nothing of those before."""
+    # The App's grid shimmers while it loads, which keeps a slow machine from loading it.
+    context = browser.new_context(viewport={"width": 1500, "height": 900}, reduced_motion="reduce")
+    tab = context.new_page()
+    tab.set_default_timeout(1000 * PATIENCE)
+    expect.set_options(timeout=1000 * PATIENCE)
+    # A pop-up that would cover the form.
+    tab.add_init_script("localStorage.setItem('fiftyone-enterprise-tooltip-seen', 'true')")
+    yield tab
+    context.close()

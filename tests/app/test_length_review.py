@@ -40,13 +40,21 @@ def plain(tmp_path: Path) -> Iterator[fo.Dataset]:
     yield from make_dataset(tmp_path, LENGTHS[:2])
 
 
-@pytest.fixture
-def drifting(tmp_path: Path) -> Iterator[fo.Dataset]:
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fo.Dataset]:
     """Videos in which two models lose their objects with time, evaluated."""
-    for dataset in make_dataset(tmp_path, LENGTHS):
+    for dataset in make_dataset(tmp_path_factory.mktemp("evaluated"), LENGTHS):
         for key in KEYS:
             evaluate(dataset, key.removeprefix("eval_"), "truth", key)
         yield dataset
+
+
+@pytest.fixture
+def drifting(evaluated: fo.Dataset, tmp_path: Path) -> Iterator[fo.Dataset]:
+    """A copy of them: the App opens a dataset with the panels and the view it was left with."""
+    dataset = evaluated.clone(tmp_path.name, persistent=True)
+    yield dataset
+    dataset.delete()
 
 
 def make_dataset(folder: Path, lengths: tuple[int, ...]) -> Iterator[fo.Dataset]:
