@@ -9,15 +9,16 @@ from them again: the App may write an older state over a newer one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.operators as foo
+from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
+from hs2s_core.errors import HS2SError
+
+from ..videos import select_videos, videos_of
 from . import review_plots as plots
 from .review_clips import (
     Target,
@@ -29,10 +30,10 @@ from .review_clips import (
     to_open,
     want,
 )
-from .review_controls import Controls, add_controls, find_options
-from .review_data import PARTS, Review, order_videos, review
-from .review_source import Source, list_runs, load_run
-from .review_tracks import Filters, Tracks
+from .review_controls import Controls, add_controls, fitting
+from .review_shown import DATA, Shown, other_videos
+from .review_source import list_runs
+from .review_undo import can_go_back, go_back, leave
 
 _HELP = (
     "A dot is a video, and so is a row of the heat map. Click a dot to open the video; click a "
@@ -48,8 +49,8 @@ _NOT_EVALUATED = (
     "It needs an evaluation of one frame field with masks (*Propagate masks* makes one, any other "
     "model's masks will do) against another with the true masks."
 )
-_DATA = ("upper", "heat", "curve", "summary")
-"""What the panel's data has."""
+_PLOT = 330
+"""Pixels of a plot, at least, if another is to be beside it."""
 _NO_OBJECT = "No object passes the filters, or the protocol counts none of its frames."
 
 _log = logging.getLogger(__name__)
@@ -77,7 +78,8 @@ class LengthReview(foo.Panel):
         changed it would be the beginning of a loop.
         """
         method = ctx.params.get("__method__")
-        if method in ("on_change_view", "on_change_current_sample"):
+        other = method == "on_change_view" and other_videos(ctx)
+        if method in ("on_change_view", "on_change_current_sample") and not other:
             getattr(self, method)(ctx)
             return None
         return super().execute(ctx)
@@ -113,11 +115,13 @@ class LengthReview(foo.Panel):
             return
         want(ctx.panel_id, Target(video))
         if not self._open(ctx, clicked=True):
-            _clear(ctx)
+            _go(ctx, None)
 
     def on_change_view(self, ctx: foo.ExecutionContext) -> None:
         """Open what a click asked for, if this is the view that has it."""
         self._open(ctx)
+        if other_videos(ctx):
+            self._refresh(ctx)
 
     def on_change_current_sample(self, ctx: foo.ExecutionContext) -> None:
         """What a click asked for may be open now, or closed again by the reader."""
@@ -143,13 +147,12 @@ class LengthReview(foo.Panel):
         videos = list(dict.fromkeys(point["id"] for point in points if point.get("id")))
         if videos:
             forget(ctx.panel_id)
-            _clear(ctx, view=False)
-            ctx.ops.set_view(ctx.dataset.select(videos))
+            _go(ctx, select_videos(ctx.dataset, videos))
 
     def on_cell(self, ctx: foo.ExecutionContext) -> None:
         """Make the stretch of a cell the view, as a clip."""
         row, column = ctx.params["idx"]
-        shown = _Shown.of(ctx)
+        shown = Shown.of(ctx)
         video = shown.order[row]
         # The second heat map is that of the second evaluation.
         place = int(ctx.params.get("trace_idx") or 0)
@@ -160,13 +163,26 @@ class LengthReview(foo.Panel):
         target = stretch_of(ctx.dataset, video, *stretch)
         want(ctx.panel_id, target)
         if not self._open(ctx, clicked=True):
-            _clear(ctx, view=False)
-            ctx.ops.set_view(clip_view(ctx.dataset, target))
+            _go(ctx, clip_view(ctx.dataset, target))
+
+    def back(self, ctx: foo.ExecutionContext) -> None:
+        """Back from a clip, a selection or all videos to the view that the reader had."""
+        forget(ctx.panel_id)
+        view = go_back(ctx.panel_id, ctx.dataset)
+        _clear(ctx, view=not isinstance(view, fo.DatasetView) or not view._stages)
+        if isinstance(view, fo.DatasetView) and view._stages:
+            ctx.ops.set_view(view)
 
     def show_all(self, ctx: foo.ExecutionContext) -> None:
-        """Back from a clip, a selection or a filter to the whole dataset."""
+        """From a clip, a selection or a filter to the whole dataset."""
         forget(ctx.panel_id)
-        _clear(ctx)
+        _go(ctx, None)
+
+    def clear_filters(self, ctx: foo.ExecutionContext) -> None:
+        """All objects again."""
+        controls = Controls.read(ctx.panel.state.controls, list_runs(ctx.dataset))
+        ctx.panel.set_state("controls", controls.unfiltered().to_state())
+        self._refresh(ctx)
 
     def evaluate(self, ctx: foo.ExecutionContext) -> None:
         """Open the operator's form; the panel fills when it has run."""
@@ -177,11 +193,11 @@ class LengthReview(foo.Panel):
     def _refresh(self, ctx: foo.ExecutionContext) -> None:
         # The App copies data into the state when a control changes; from there it would be merged
         # into the next data, item by item.
-        ctx.panel.set_state(dict.fromkeys(_DATA))
+        ctx.panel.set_state(dict.fromkeys(DATA))
         if not list_runs(ctx.dataset):
             return
         try:
-            shown = _Shown.of(ctx)
+            shown = Shown.of(ctx)
         except Exception:
             _log.exception("the evaluation cannot be shown")  # and render says so
             return
@@ -193,124 +209,71 @@ class LengthReview(foo.Panel):
         panel = types.Object()
         if list_runs(ctx.dataset):
             self._render_review(ctx, panel)
-        elif ctx.dataset.media_type == fo.core.media.VIDEO:
+        elif _has_videos(ctx.dataset):
             panel.md(_NOT_EVALUATED, name="not_evaluated")
             panel.btn("evaluate", label="Evaluate masks", on_click=self.evaluate)
         else:
             panel.md(_NOT_VIDEO, name="not_video")
-        return types.Property(panel, view=types.GridView(orientation="vertical", gap=1))
+        return types.Property(panel, view=types.GridView(orientation="vertical", gap=1, pad=1))
 
     def _render_review(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
         try:
-            shown = _Shown.of(ctx)
+            shown = Shown.of(ctx)
         except Exception as error:  # or the panel would stay as it was without a word
             text = f"{type(error).__name__}: {error}"
             panel.view("problem", types.Error(label="Cannot be shown", description=text))
             panel.btn("again", label="Try again", on_click=self.on_load)
             return
-        options = find_options([source.tracks for source in shown.sources])
-        add_controls(panel, shown.controls, shown.runs, options, self.on_setting)
+        buttons = panel.grid("buttons", gap=1)
+        if can_go_back(ctx.panel_id):
+            buttons.btn("back", label="Back to my view", icon="undo", on_click=self.back)
+        buttons.btn("all", label="Show all videos", on_click=self.show_all)
+        if shown.controls.filtered:
+            buttons.btn("clear", label="Clear filters", on_click=self.clear_filters)
+        buttons.btn("reload", label="Reload", on_click=self.on_load)
+        buttons.btn("evaluate", label="Evaluate masks", on_click=self.evaluate)
+        add_controls(panel, shown.controls, shown.runs, shown.options, self.on_setting)
         if shown.order:
             self._render_plots(panel, shown)
         else:
             panel.md(_NO_OBJECT, name="no_object")
-        buttons = panel.h_stack("buttons", gap=1)
-        buttons.btn("all", label="Show all videos", on_click=self.show_all)
-        buttons.btn("reload", label="Reload", on_click=self.on_load)
-        buttons.btn("evaluate", label="Evaluate masks", on_click=self.evaluate)
 
-    def _render_plots(self, panel: types.Object, shown: _Shown) -> None:
+    def _render_plots(self, panel: types.Object, shown: Shown) -> None:
         panel.md("", name="summary")
-        upper = panel.grid("upper", columns=2, gap=1, orientation="horizontal")
+        upper = panel.grid("upper", gap=1, **fitting(_PLOT))
         upper.plot(
             "scatter",
             layout=plots.scatter_layout(shown.reviews),
-            config={"modeBarButtonsToAdd": ["lasso2d", "select2d"]},
+            config={**plots.CONFIG, "modeBarButtonsToAdd": ["lasso2d", "select2d"]},
             on_click=self.on_dot,
             on_selected=self.on_select,
         )
-        upper.plot("bars", layout=plots.bar_layout(shown.reviews))
+        upper.plot("bars", layout=plots.bar_layout(shown.reviews), config=plots.CONFIG)
         panel.plot(
             "heat",
             layout=plots.heat_layout(shown.titled, len(shown.order)),
+            config=plots.CONFIG,
             on_click=self.on_cell,
         )
-        panel.plot("curve", layout=plots.curve_layout(shown.reviews))
+        panel.plot("curve", layout=plots.curve_layout(shown.reviews), config=plots.CONFIG)
 
 
-@dataclass(frozen=True, eq=False)
-class _Shown:
-    """What the controls ask for; the first of each list is the evaluation, then the other."""
-
-    runs: list[str]
-    """All evaluations there are."""
-    controls: Controls
-    sources: tuple[Source, ...]
-    tracks: list[Tracks]
-    """Filtered."""
-    reviews: list[Review]
-    order: list[str]
-    """Videos of the heat map, from the top."""
-
-    @classmethod
-    def of(cls, ctx: foo.ExecutionContext) -> _Shown:
-        """By the panel's state; quick where the runs are in memory."""
-        runs = list_runs(ctx.dataset)
-        controls = Controls.read(ctx.panel.state.controls, runs)
-        sources = tuple(load_run(ctx.dataset, key) for key in controls.runs)
-        tracks, reviews = _review(sources, controls.filters)
-        order = order_videos(reviews, controls.order)
-        return cls(runs, controls, sources, tracks, reviews, order)
-
-    @property
-    def titled(self) -> list[tuple[str, Review]]:
-        return list(zip(self.controls.runs, self.reviews, strict=True))
-
-    def data(self) -> dict[str, Any]:
-        """Everything of ``_DATA``, by path."""
-        names = {video: name for source in self.sources for video, name in source.names.items()}
-        return {
-            "summary": _summary(self.titled, self.sources),
-            "upper.scatter": plots.scatter_plot(self.titled, names),
-            "upper.bars": plots.bar_plot(self.titled),
-            "heat": plots.heat_plot(self.titled, self.order, plots.row_labels(names)),
-            "curve": plots.curve_plot(self.titled),
-        }
+def _has_videos(dataset: fo.Dataset) -> bool:
+    if not len(dataset):
+        return dataset.media_type == fo.core.media.VIDEO
+    try:
+        videos_of(dataset)
+    except HS2SError:
+        return False
+    return True
 
 
-@lru_cache(maxsize=8)
-def _review(sources: tuple[Source, ...], filters: Filters) -> tuple[list[Tracks], list[Review]]:
-    """Kept for the next event, which mostly asks for the same."""
-    tracks = [source.tracks.filter(filters, source.pixels) for source in sources]
-    return tracks, review(tracks)
-
-
-def _summary(titled: Sequence[tuple[str, Review]], sources: Sequence[Source]) -> str:
-    """A table of the main numbers, and the protocol they follow."""
-    head = "| | J&F | early | late | drop | videos | objects |\n|---|---|---|---|---|---|---|"
-    lines = [head]
-    for title, found in titled:
-        parts = {bar.part: bar.jf for bar in found.bars}
-        early, late = (parts.get(name) for name, *_ in PARTS[:2])
-        numbers = [_percent(value) for value in (found.overall, early, late, found.drop)]
-        counts = [str(len(found.dots)), str(found.objects)]
-        lines.append(f"| **{title}** | {' | '.join(numbers + counts)} |")
-    incomplete = [title for title, found in titled if found.objects and found.overall is None]
-    protocols = dict.fromkeys(source.protocol.description for source in sources)
-    notes = [f"Protocol {text}." for text in protocols]
-    if incomplete:
-        notes.append(
-            f"{' and '.join(incomplete)}: it is not known of every object whether its category was "
-            "seen in training, so this protocol has no overall J&F."
-        )
-    rows = len(titled[0][1].dots)
-    if rows > plots.MAX_ROWS:
-        notes.append(f"The heat map has the first {plots.MAX_ROWS} of {rows} videos.")
-    return "\n".join(lines) + "\n\n" + " ".join(notes)
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
+def _go(ctx: foo.ExecutionContext, view: SampleCollection | None) -> None:
+    """Make something else the view, None for the whole dataset; it can be undone."""
+    leave(ctx.panel_id, ctx.view, ctx.dataset if view is None else view)
+    _clear(ctx, view=view is None)
+    if view is not None:
+        ctx.ops.set_view(view)
 
 
 def _clear(ctx: foo.ExecutionContext, *, view: bool = True) -> None:

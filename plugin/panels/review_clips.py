@@ -14,6 +14,8 @@ from typing import NamedTuple
 import fiftyone as fo
 from fiftyone.core.clips import ClipsView
 
+from ..videos import select_videos
+
 SampleCollection = fo.core.collections.SampleCollection
 CLIP_FRAMES = 12
 """Frames of a clip, at least: less can hardly be watched."""
@@ -130,16 +132,18 @@ def notice(panel_id: str, current: str | None) -> None:
 
 def stretch_of(dataset: fo.Dataset, video: str, first: int, last: int) -> Target:
     """Frames ``first`` to ``last`` (0-based) of a video, and some more where that is little."""
-    view = dataset.select(video)
+    view = select_videos(dataset, video)
     count = view.values("metadata.total_frame_count")[0] or view.count("frames")
     return Target(video, (first + 1, max(last + 1, min(first + CLIP_FRAMES, count))))
 
 
 def clip_view(dataset: fo.Dataset, target: Target) -> fo.DatasetView:
     """The view of one clip."""
-    return dataset.select(target.video).to_clips([[target.support]])
+    return select_videos(dataset, target.video).to_clips([[target.support]])
 
 
 def has_sample(samples: SampleCollection, sample_id: str) -> bool:
-    """Whether a collection has this sample."""
+    """Whether a collection has this sample, also in a slice of a group that is not active."""
+    if isinstance(samples, fo.Dataset):
+        samples = select_videos(samples, sample_id)
     return len(samples.select(sample_id)) > 0

@@ -11,7 +11,8 @@ from fiftyone.operators import types
 from hs2s_core.evaluation.lengths import LENGTH_BINS, length_bin
 
 from .review_data import ORDERS
-from .review_tracks import Filters, Tracks
+from .review_source import Source
+from .review_tracks import SIZES, Filters
 
 ALL = "all"
 NONE = "none"
@@ -28,6 +29,8 @@ _SIZE_LABELS = {
     "medium": "Medium (1 to 10 %)",
     "large": "Large (from 10 %)",
 }
+_NARROWEST = 150
+"""Pixels of a dropdown: two find room beside each other in half of a laptop's window."""
 _SEEN_LABELS = {ALL: "Seen and unseen", "seen": "Seen", "unseen": "Unseen"}
 
 
@@ -44,10 +47,12 @@ class Controls:
     seen: str = ALL
     size: str = ALL
     length: str = ALL
+    only_view: bool = False
+    """Only the videos of the App's current view, with the sidebar's filters."""
 
     @classmethod
     def read(cls, state: Mapping[str, Any] | None, runs: Sequence[str]) -> Controls:
-        """Values of the panel's state; what does not exist (any more) falls back to the default."""
+        """Values of the panel's state; what no control has falls back to the default."""
         given = {key: value for key, value in (state or {}).items() if value}
         run = given.get("run")
         found = cls(run=run if run in runs else runs[0])
@@ -59,9 +64,29 @@ class Controls:
             seen=_one_of(given.get("seen"), SEEN, ALL),
             size=_one_of(given.get("size"), _SIZE_LABELS, ALL),
             length=given.get("length", ALL),
+            only_view=given.get("only_view") is True,
         )
         orders = ORDERS if found.other != NONE else ORDERS[:-1]
         return replace(found, order=_one_of(given.get("order"), orders, ORDERS[0]))
+
+    def offered(self, options: Mapping[str, Any]) -> Controls:
+        """Without choices that these evaluations do not have; the panel's state outlives many."""
+        return replace(
+            self,
+            categories=tuple(name for name in self.categories if name in options["categories"]),
+            seen=self.seen if options["seen"] else ALL,
+            size=_one_of(self.size, options["sizes"], ALL),
+            length=_one_of(self.length, options["lengths"], ALL),
+        )
+
+    @property
+    def filtered(self) -> bool:
+        """Whether not all objects are shown."""
+        return self != self.unfiltered()
+
+    def unfiltered(self) -> Controls:
+        """The same evaluations and order, of all objects."""
+        return Controls(run=self.run, other=self.other, order=self.order)
 
     @property
     def runs(self) -> list[str]:
@@ -83,13 +108,16 @@ class Controls:
         return {**asdict(self), "categories": list(self.categories)}
 
 
-def find_options(tracks: Sequence[Tracks]) -> dict[str, Any]:
+def find_options(sources: Sequence[Source]) -> dict[str, Any]:
     """What there is to filter by in some evaluations; a filter without a choice is not shown."""
+    tracks = [source.tracks for source in sources]
     lengths = {length_bin(int(length)) for track in tracks for length in track.lengths}
     bins = [length_bin(last) for last in LENGTH_BINS] + [length_bin(LENGTH_BINS[-1] + 1)]
+    sizes = {name for source in sources for name in source.tracks.sizes(source.pixels)}
     return {
         "categories": sorted({name for track in tracks for name in track.categories if name}),
         "lengths": [name for name in bins if name in lengths],
+        "sizes": [name for name in SIZES if name in sizes],
         "seen": any(seen is not None for track in tracks for seen in track.seen),
     }
 
@@ -102,10 +130,10 @@ def add_controls(
     on_change: Callable[..., object],
 ) -> None:
     """The row of dropdowns, as the property ``controls``."""
-    row = panel.grid("controls", gap=1)
+    row = panel.grid("controls", gap=1, **fitting(_NARROWEST))
 
     def add(name: str, label: str, choices: Mapping[str, str]) -> None:
-        view = types.DropdownView(label=label, width="23%")
+        view = types.DropdownView(label=label)
         for value, text in choices.items():
             view.add_choice(value, label=text)
         row.enum(
@@ -118,15 +146,15 @@ def add_controls(
         add("other", "Compare with", {NONE: "Nothing", **others})
     orders = ORDERS if controls.other != NONE else ORDERS[:-1]
     add("order", "Heat map", {order: _ORDER_LABELS[order] for order in orders})
-    if options["lengths"]:
+    if len(options["lengths"]) > 1:
         add("length", "Video length", {ALL: "All lengths"} | {b: b for b in options["lengths"]})
-    add("size", "Object size", _SIZE_LABELS)
+    if len(options["sizes"]) > 1:
+        shown = (ALL, *options["sizes"])
+        add("size", "Object size", {size: _SIZE_LABELS[size] for size in shown})
     if options["seen"]:
         add("seen", "In training", _SEEN_LABELS)
     if len(options["categories"]) > 1:
-        view = types.DropdownView(
-            label="Category", placeholder="All categories", multiple=True, width="47%"
-        )
+        view = types.DropdownView(label="Category", placeholder="All categories", multiple=True)
         for category in options["categories"]:
             view.add_choice(category, label=category)
         row.list(
@@ -136,6 +164,20 @@ def add_controls(
             view=view,
             on_change=on_change,
         )
+    row.bool(
+        "only_view",
+        label="Only the current view",
+        default=controls.only_view,
+        view=types.SwitchView(),
+        on_change=on_change,
+    )
+
+
+def fitting(least: int) -> dict[str, Any]:
+    """Of a grid: as many columns as fit, each at least so many pixels wide."""
+    columns = f"repeat(auto-fit, minmax(min({least}px, 100%), 1fr))"
+    style = {"display": "grid", "gridTemplateColumns": columns, "alignItems": "end"}
+    return {"componentsProps": {"grid": {"sx": style}}}
 
 
 def _one_of(value: Any, choices: Any, default: str) -> str:

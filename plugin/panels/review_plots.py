@@ -33,9 +33,22 @@ SCALE = [
 lost."""
 MAX_ROWS = 500
 """Videos of the heat map, at most; the panel says so when it leaves some out."""
+CONFIG = {"scrollZoom": False}
+"""Plotly's settings of every plot: over a plot, the wheel scrolls the panel as elsewhere."""
 _NAME = 28
 _HEIGHT = 300
-_LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 12}}
+_ROW = 18
+_PERCENT = [-3, 103]
+_MARGIN = {"t": 34, "l": 48, "r": 12, "b": 44}
+_LEGEND = {
+    "orientation": "h",
+    "x": 0,
+    "y": 1.02,
+    "yanchor": "bottom",
+    "font": {"size": 12},
+    # Plotly would reverse it where areas are filled.
+    "traceorder": "normal",
+}
 
 
 def scatter_plot(reviews: Sequence[tuple[str, Review]], names: Mapping[str, str]) -> list[Trace]:
@@ -54,10 +67,10 @@ def scatter_plot(reviews: Sequence[tuple[str, Review]], names: Mapping[str, str]
                 "mode": "markers",
                 "name": title,
                 "x": [dot.frames for dot in dots],
-                "y": [_round(dot.jf) for dot in dots],
+                "y": [_percent(dot.jf) for dot in dots],
                 "ids": [dot.video for dot in dots],
                 "text": [_describe(dot, names) for dot in dots],
-                "hovertemplate": "%{text}",
+                "hovertemplate": "%{text}<extra></extra>",
                 "marker": {
                     "color": COLORS[place],
                     "symbol": ("circle", "diamond-open")[place],
@@ -73,9 +86,9 @@ def scatter_plot(reviews: Sequence[tuple[str, Review]], names: Mapping[str, str]
                 "mode": "lines",
                 "name": f"{title}, mean by length",
                 "x": [length for _, length, _ in means],
-                "y": [_round(jf) for _, _, jf in means],
+                "y": [_percent(jf) for _, _, jf in means],
                 "text": [name for name, _, _ in means],
-                "hovertemplate": "%{text} frames: mean J&F %{y:.3f}",
+                "hovertemplate": "%{text} frames: mean J&F %{y:.1f}<extra></extra>",
                 "line": {"color": COLORS[place], "width": 2, "dash": "dot"},
                 "showlegend": False,
             }
@@ -88,8 +101,9 @@ def scatter_layout(reviews: Sequence[Review]) -> Layout:
     lengths = [dot.frames for review in reviews for dot in review.dots]
     spread = bool(lengths) and max(lengths) > 8 * float(np.median(lengths))
     return _layout(
-        {"title": _text("video length (annotated frames)"), "type": "log" if spread else "linear"},
-        {"title": _text("J&F"), "range": [-0.03, 1.03]},
+        "Videos by their length",
+        {"title": _text("annotated frames"), "type": "log" if spread else "linear"},
+        {"title": _text("J&F (%)"), "range": _PERCENT},
         len(reviews) > 1,
         dragmode="select",
     )
@@ -98,7 +112,7 @@ def scatter_layout(reviews: Sequence[Review]) -> Layout:
 def heat_plot(
     reviews: Sequence[tuple[str, Review]], order: Sequence[str], labels: Mapping[str, str]
 ) -> list[Trace]:
-    """J&F of each video by time since the prompt, two evaluations beside each other.
+    """J&F of each video by time since the prompt, two evaluations below each other.
 
     Args:
         reviews: title and review, at most two.
@@ -116,16 +130,22 @@ def heat_plot(
                 "name": title,
                 "x": [time.start + (review.width - 1) / 2 for time in times],
                 "y": [labels[video] for video in shown],
-                "z": np.where(np.isnan(rows), None, np.round(rows, 3)).tolist(),
-                "hovertemplate": "%{y}<br>t = %{x}<br>J&F %{z:.3f}<extra>" + title + "</extra>",
+                "z": np.where(np.isnan(rows), None, np.round(100 * rows, 1)).tolist(),
+                "hovertemplate": "%{y}, t = %{x}: J&F %{z:.1f}<extra></extra>",
                 "hoverongaps": False,
                 "colorscale": SCALE,
                 "zmin": 0,
-                "zmax": 1,
+                "zmax": 100,
                 "showscale": place == 0,
-                "colorbar": {"thickness": 10, "outlinewidth": 0, "x": 1.01},
-                "xaxis": ("x", "x2")[place],
-                "yaxis": "y",
+                "colorbar": {
+                    "title": _text("J&F (%)"),
+                    "thickness": 10,
+                    "outlinewidth": 0,
+                    "x": 1.01,
+                    "xpad": 4,
+                },
+                "xaxis": "x",
+                "yaxis": ("y", "y2")[place],
             }
         )
     return traces
@@ -134,24 +154,35 @@ def heat_plot(
 def heat_layout(reviews: Sequence[tuple[str, Review]], rows: int) -> Layout:
     """Rows high enough to hit, as long as they fit on a screen."""
     shown = min(rows, MAX_ROWS)
+    axis = {
+        "type": "category",
+        "autorange": "reversed",
+        "showgrid": False,
+        "tickfont": {"size": 11},
+    }
     layout = _layout(
+        "Videos by time since the prompt",
         {"title": _text("annotated frames since the prompt"), "showgrid": False, "zeroline": False},
-        {"type": "category", "autorange": "reversed", "showgrid": False, "tickfont": {"size": 11}},
+        axis,
         legend=False,
     )
-    layout["height"] = int(np.clip(90 + 18 * shown, 180, 720))
+    each = int(np.clip(_ROW * shown, 90, 630))
+    layout["height"] = _MARGIN["t"] + _MARGIN["b"] + each
     if len(reviews) > 1:
-        layout["margin"]["t"] = 28
-        layout["xaxis"] |= {"domain": [0, 0.485]}
-        layout["xaxis2"] = {**layout["xaxis"], "domain": [0.515, 1]}
+        gap = 26
+        part = each / (2 * each + gap)
+        layout["height"] += each + gap
+        layout["margin"]["t"] += 20
+        layout["yaxis"] |= {"domain": [1 - part, 1]}
+        layout["yaxis2"] = {**axis, "domain": [0, part]}
         layout["annotations"] = [
             {
                 "text": title,
-                "x": (0.2425, 0.7575)[place],
-                "y": 1,
+                "x": 0,
+                "y": (1, part)[place],
                 "xref": "paper",
                 "yref": "paper",
-                "xanchor": "center",
+                "xanchor": "left",
                 "yanchor": "bottom",
                 "showarrow": False,
                 "font": {"color": COLORS[place], "size": 13},
@@ -168,8 +199,8 @@ def curve_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
         x = [bin_.start + (review.width - 1) / 2 for bin_ in review.curve]
         edge = {"type": "scatter", "mode": "lines", "x": x, "line": {"width": 0}}
         quiet = {"hoverinfo": "skip", "showlegend": False}
-        low = [_round(bin_.low) for bin_ in review.curve]
-        high = [_round(bin_.high) for bin_ in review.curve]
+        low = [_percent(bin_.low) for bin_ in review.curve]
+        high = [_percent(bin_.high) for bin_ in review.curve]
         traces += [
             {**edge, **quiet, "name": f"{title}, lower quartile", "y": low},
             {
@@ -185,12 +216,12 @@ def curve_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
                 "mode": "lines",
                 "name": title,
                 "x": x,
-                "y": [_round(bin_.jf) for bin_ in review.curve],
+                "y": [_percent(bin_.jf) for bin_ in review.curve],
                 "text": [
-                    f"J {bin_.j:.3f}, F {bin_.f:.3f}, {counted(bin_.objects, 'object')}"
+                    f"J {100 * bin_.j:.1f}, F {100 * bin_.f:.1f}, {counted(bin_.objects, 'object')}"
                     for bin_ in review.curve
                 ],
-                "hovertemplate": "t = %{x}: J&F %{y:.3f}<br>%{text}",
+                "hovertemplate": "t = %{x}: J&F %{y:.1f}<br>%{text}<extra></extra>",
                 "line": {"color": COLORS[place], "width": 2},
             },
         ]
@@ -200,8 +231,9 @@ def curve_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
 def curve_layout(reviews: Sequence[Review]) -> Layout:
     """The same axis of time as the heat map's."""
     return _layout(
+        "Objects by time since the prompt: mean and middle half",
         {"title": _text("annotated frames since the prompt"), "rangemode": "tozero"},
-        {"title": _text("J&F"), "range": [-0.03, 1.03]},
+        {"title": _text("J&F (%)"), "range": _PERCENT},
         len(reviews) > 1,
     )
 
@@ -220,13 +252,15 @@ def bar_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
                 "type": "bar",
                 "name": title,
                 "x": [[part for part, *_ in bars], [metric for _, metric, *_ in bars]],
-                "y": [_round(value) for *_, value, _ in bars],
-                "text": [f"{100 * value:.1f}" for *_, value, _ in bars],
+                "y": [_percent(value) for *_, value, _ in bars],
+                "text": [f"{100 * value:.{2 - len(reviews)}f}" for *_, value, _ in bars],
                 "textposition": "outside",
-                "textangle": 0 if len(reviews) == 1 else -90,
+                "textangle": 0,
+                "textfont": {"size": 11},
+                "constraintext": "none",
                 "cliponaxis": False,
                 "customdata": [objects for *_, objects in bars],
-                "hovertemplate": "%{x}: %{y:.3f}, %{customdata} objects",
+                "hovertemplate": "%{x}: %{y:.1f}, %{customdata} objects<extra></extra>",
                 "marker": {"color": COLORS[place]},
             }
         )
@@ -236,46 +270,35 @@ def bar_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
 def bar_layout(reviews: Sequence[Review]) -> Layout:
     """Groups beside each other."""
     layout = _layout(
-        {"type": "multicategory", "showgrid": False},
-        {"title": _text("mean over objects"), "range": [0, 1.12 if len(reviews) == 1 else 1.3]},
+        "Objects early and late after the prompt",
+        {"type": "multicategory", "showgrid": False, "tickfont": {"size": 11}},
+        {"title": _text("mean (%)"), "range": [0, 112]},
         len(reviews) > 1,
     )
     return {**layout, "barmode": "group", "bargap": 0.25}
 
 
-def row_labels(names: Mapping[str, str]) -> dict[str, str]:
-    """Short names for the rows of the heat map, no two alike, by video."""
-    labels: dict[str, str] = {}
-    taken: set[str] = set()
-    for video, name in names.items():
-        short = name if len(name) <= _NAME else f"{name[: _NAME - 9]}…{name[-8:]}"
-        label, copy = short, 1
-        while label in taken:
-            copy += 1
-            label = f"{short} ({copy})"
-        taken.add(label)
-        labels[video] = label
-    return labels
-
-
-def _layout(xaxis: Layout, yaxis: Layout, legend: bool, **more: Any) -> Layout:
+def _layout(title: str, xaxis: Layout, yaxis: Layout, legend: bool, **more: Any) -> Layout:
+    heading = {"x": 0, "xref": "container", "xanchor": "left", "y": 1, "yanchor": "top"}
     return {
-        "height": _HEIGHT,
+        "height": _HEIGHT + 24 * legend,
+        "title": {**_text(title), **heading, "pad": {"t": 8, "l": 8}},
         "xaxis": xaxis,
         "yaxis": yaxis,
         "showlegend": legend,
         "legend": _LEGEND,
-        "margin": {"t": 28 if legend else 12, "l": 48, "r": 12, "b": 36},
-        "hoverlabel": {"align": "left"},
+        "margin": {**_MARGIN, "t": _MARGIN["t"] + 24 * legend},
+        "hoverlabel": {"align": "left", "namelength": 0, "font": {"size": 12}},
         **more,
     }
 
 
 def _describe(dot: Dot, names: Mapping[str, str]) -> str:
-    drop = "" if dot.drop is None else f"<br>early less late {dot.drop:+.3f}"
+    drop = "" if dot.drop is None else f"<br>early less late {100 * dot.drop:+.1f}"
     return (
         f"{names[dot.video]}<br>{counted(dot.frames, 'frame')}, "
-        f"{counted(dot.objects, 'object')}<br>J&F {dot.jf:.3f} (J {dot.j:.3f}, F {dot.f:.3f}){drop}"
+        f"{counted(dot.objects, 'object')}<br>"
+        f"J&F {100 * dot.jf:.1f} (J {100 * dot.j:.1f}, F {100 * dot.f:.1f}){drop}"
     )
 
 
@@ -288,6 +311,6 @@ def _text(text: str) -> Layout:
     return {"text": text, "font": {"size": 12}}
 
 
-def _round(value: float) -> float | None:
-    """Three decimals for the browser; what is not a number becomes a gap."""
-    return None if np.isnan(value) else round(float(value), 3)
+def _percent(value: float) -> float | None:
+    """A share in per cent for the browser; what is not a number becomes a gap."""
+    return None if np.isnan(value) else round(100 * float(value), 1)

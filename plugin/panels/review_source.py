@@ -14,6 +14,7 @@ from hs2s_core.evaluation import Protocol
 
 from ..evaluation import list_evaluations
 from ..evaluation.columns import Columns
+from ..videos import select_videos
 from .review_tracks import Tracks
 
 _KEPT = 4
@@ -60,7 +61,7 @@ def _read(dataset: fo.Dataset, eval_key: str) -> Source:
     protocol = Protocol(**dataset.get_evaluation_info(eval_key).config.protocol)
     columns = _read_columns(dataset, eval_key)
     paths = ["id", "metadata.frame_width", "metadata.frame_height"]
-    sizes = zip(*dataset.values(paths), strict=True)
+    sizes = zip(*select_videos(dataset, columns.sample_ids).values(paths), strict=True)
     return Source(
         tracks=Tracks.of_columns(columns, protocol),
         names=dict(zip(columns.sample_ids, columns.videos, strict=True)),

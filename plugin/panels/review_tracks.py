@@ -138,15 +138,19 @@ class Tracks:
             pixels: pixels of a frame by video; without them a video's objects have no size.
         """
         bins = [length_bin(int(length)) for length in self.lengths]
-        frame_area = np.array([pixels.get(video) or np.nan for video in self.videos])
-        shares = self.areas / frame_area[self.object_video]
         kept = [
-            filters.keep(category, seen, size_name(share), bins[video])
-            for category, seen, share, video in zip(
-                self.categories, self.seen, shares, self.object_video, strict=True
+            filters.keep(category, seen, size, bins[video])
+            and (filters.videos is None or self.videos[video] in filters.videos)
+            for category, seen, size, video in zip(
+                self.categories, self.seen, self.sizes(pixels), self.object_video, strict=True
             )
         ]
         return replace(self, kept=np.array(kept, np.bool_))
+
+    def sizes(self, pixels: Mapping[str, int]) -> list[str | None]:
+        """Name the size of each object, by the pixels of its video's frames; None where unknown."""
+        frame_area = np.array([pixels.get(video) or np.nan for video in self.videos])
+        return [size_name(share) for share in self.areas / frame_area[self.object_video]]
 
     def stretch(self, video: str, times: range) -> tuple[int, int] | None:
         """Return the frames of a video that a cell of the heat map stands for.
@@ -189,6 +193,8 @@ class Filters:
     """Names of ``SIZES``."""
     lengths: frozenset[str] = field(default_factory=frozenset)
     """Names that ``length_bin`` gives."""
+    videos: frozenset[str] | None = None
+    """Sample ids; None keeps all."""
 
     def keep(self, category: str | None, seen: bool | None, size: str | None, bin_: str) -> bool:
         """Whether an object passes; what is not known of it passes no filter that asks for it."""

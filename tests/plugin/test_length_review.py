@@ -130,9 +130,58 @@ def test_filters_and_order_redraw(videos: fo.Dataset) -> None:
     assert opened.heat[0]["y"] == ["middle"]
     opened.choose(length="all", size="medium", categories=["dog"])
     assert opened.heat[0]["y"] == ["middle"]
-    opened.choose(size="large")
+    opened.choose(size="medium", categories=["yak"])
     assert "No object passes" in opened.text
-    assert "controls" in opened.text  # to get out again
+    opened.send("clear_filters")  # to get out again
+    assert opened.heat[0]["y"] == ["long", "middle", "short"]
+
+
+def test_choices_without_any_object_are_not_offered(videos: fo.Dataset) -> None:
+    """The panel's state outlives many evaluations."""
+    opened = OpenedPanel(videos)
+    opened.choose(size="large", length="161-320", categories=["unicorn"])
+    assert opened.heat[0]["y"] == ["long", "middle", "short"]
+    assert opened.state["controls"]["size"] == "all"
+    assert "Large (from" not in opened.text
+    assert "Clear filters" not in opened.text
+    opened.choose(size="medium")
+    assert "Clear filters" in opened.text
+
+
+def test_only_the_current_view(videos: fo.Dataset) -> None:
+    opened = OpenedPanel(videos)
+    opened.filters = {"filepath": {"values": ["/videos/long.mp4"], "exclude": True}}
+    opened.send("on_change_view")
+    assert opened.heat[0]["y"] == ["long", "middle", "short"]
+    opened.choose(only_view=True)
+    assert opened.heat[0]["y"] == ["middle", "short"]
+    opened.filters, opened.view = {}, videos.select(ids(videos)["long"]).to_clips([[[1, 20]]])
+    opened.send("on_change_view")
+    assert opened.heat[0]["y"] == ["long"]
+    opened.data = {}
+    opened.send("on_change_view")  # the App tells it again and again
+    assert opened.data == {}
+
+
+def test_the_way_back_is_to_the_readers_view(videos: fo.Dataset, clock: list[float]) -> None:
+    opened = OpenedPanel(videos)
+    assert "Back to my view" not in opened.text
+    mine = videos.match_tags("good", bool=False).sort_by("filepath")
+    opened.view = mine
+    for column in (20, 30):  # a second click leads on, not back
+        opened.send("on_cell", idx=[0, column], trace_idx=0)
+        opened.view = opened.asked_view()
+    opened.send("on_select", data=[{"id": ids(videos)["short"]}])
+    assert "Back to my view" in opened.text
+    opened.view = opened.asked_view()
+    opened.send("back")
+    assert opened.asked_view() == mine
+    assert "Back to my view" not in opened.text
+    opened.view = None
+    opened.send("on_cell", idx=[0, 20], trace_idx=0)
+    opened.view = opened.asked_view()
+    opened.send("back")
+    assert list(opened.asked) == ["clear_view"]
 
 
 def test_a_dot_opens_its_video(videos: fo.Dataset) -> None:
@@ -347,7 +396,7 @@ def test_two_runs_are_compared(videos: fo.Dataset) -> None:
     opened = OpenedPanel(videos)
     opened.choose(run="before", other="after", order="change")
     assert [trace["name"] for trace in opened.heat] == ["before", "after"]
-    assert opened.heat[1]["xaxis"] == "x2"
+    assert opened.heat[1]["yaxis"] == "y2"
     first, second = opened.heat
     assert first["y"] == second["y"]
     missing = second["y"].index("short")
@@ -393,7 +442,7 @@ def test_results_that_cannot_be_read_are_told_of(
     def fail(*_: object) -> None:
         raise OSError("the file is gone")
 
-    monkeypatch.setattr("hs2s_fiftyone.panels.length_review.load_run", fail)
+    monkeypatch.setattr("hs2s_fiftyone.panels.review_shown.load_run", fail)
     opened = OpenedPanel(videos)
     assert "the file is gone" in opened.text
 

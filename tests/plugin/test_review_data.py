@@ -20,6 +20,7 @@ from hs2s_fiftyone.panels.review_data import (
     order_videos,
     review,
 )
+from hs2s_fiftyone.panels.review_names import row_labels
 from hs2s_fiftyone.panels.review_tracks import Filters, Tracks, size_name
 
 from .review_tables import make_table, make_track, random_table
@@ -211,7 +212,7 @@ def test_plots_are_small_json(compared: bool, table: EvaluationTable) -> None:
     reviews = review([Tracks.of(table) for table in tables])
     titled = list(zip(("before", "after"), reviews, strict=False))
     names = dict.fromkeys(videos, "the same long name of a video")
-    labels = plots.row_labels(names)
+    labels = row_labels(names)
     assert len(set(labels.values())) == 500
     for by in ORDERS:
         heat = plots.heat_plot(titled, order_videos(reviews, by), labels)
@@ -230,3 +231,49 @@ def test_plots_are_small_json(compared: bool, table: EvaluationTable) -> None:
         plots.bar_layout(reviews),
     ]
     assert len(json.dumps([drawn, layouts], allow_nan=False)) < (1 + compared) * 500_000
+
+
+def test_long_names_keep_what_tells_them_apart() -> None:
+    start, end = "2026-05-01-north-entrance-camera", "-daylight-compressed"
+    names = {str(n): f"{start}-{n:02}{end}" for n in range(1, 13)} | {"a": "short"}
+    labels = row_labels(names)
+    assert labels["a"] == "short"
+    for number in range(1, 13):
+        assert f"{number:02}" in labels[str(number)]
+    assert max(map(len, labels.values())) <= 28
+
+
+def test_scores_are_per_cent_everywhere(tracks: Tracks) -> None:
+    found = one(tracks)
+    titled, names = [("run", found)], {dot.video: dot.video for dot in found.dots}
+    order = order_videos([found], "worst")
+    drawn = [
+        [dot["y"] for dot in plots.scatter_plot(titled, names)],
+        [bar["y"] for bar in plots.bar_plot(titled)],
+        [line["y"] for line in plots.curve_plot(titled)],
+        [row for heat in plots.heat_plot(titled, order, names) for row in heat["z"]],
+    ]
+    for kind in drawn:
+        assert 1 < max(value for values in kind for value in values if value is not None) <= 100
+    for layout in (plots.scatter_layout([found]), plots.curve_layout([found])):
+        assert layout["yaxis"]["range"][1] > 100
+        assert "%" in layout["yaxis"]["title"]["text"]
+
+
+def test_plots_have_titles_and_hover_texts_one_line_of_names(tracks: Tracks) -> None:
+    reviews = review([tracks, tracks])
+    titled = list(zip(("before", "after"), reviews, strict=True))
+    names = {dot.video: dot.video for dot in reviews[0].dots}
+    layouts = [
+        plots.scatter_layout(reviews),
+        plots.heat_layout(titled, 3),
+        plots.curve_layout(reviews),
+        plots.bar_layout(reviews),
+    ]
+    assert all(layout["title"]["text"] for layout in layouts)
+    heat = plots.heat_plot(titled, list(names), names)
+    assert heat[0]["colorbar"]["title"]["text"] == "J&F (%)"
+    drawn = [plots.scatter_plot(titled, names), heat, plots.curve_plot(titled)]
+    shown = [trace for traces in drawn for trace in traces if trace.get("hoverinfo") != "skip"]
+    # Plotly would put the trace's name beside the text, in a box as large again.
+    assert all("<extra></extra>" in trace["hovertemplate"] for trace in shown)

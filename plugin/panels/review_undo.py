@@ -1,0 +1,60 @@
+"""The view that a click in the panel took the reader away from."""
+
+from __future__ import annotations
+
+import json
+from threading import Lock
+from typing import Any, NamedTuple
+
+import fiftyone as fo
+from fiftyone.core.collections import SampleCollection
+
+Stages = list[dict[str, Any]]
+
+
+class _Step(NamedTuple):
+    before: Stages
+    after: Stages
+
+
+_steps: dict[str, _Step] = {}
+_lock = Lock()
+"""The App's events are handled in several threads."""
+
+
+def leave(panel_id: str, view: SampleCollection, target: SampleCollection) -> None:
+    """Remember the reader's view, from which a click leads to another.
+
+    From there, further clicks lead on; the way back is to what the reader had.
+    """
+    now = _stages(view)
+    with _lock:
+        known = _steps.get(panel_id)
+        here = known is not None and _plain(known.after) == _plain(now)
+        before = known.before if known is not None and here else now
+        _steps[panel_id] = _Step(before, _stages(target))
+
+
+def can_go_back(panel_id: str) -> bool:
+    """Whether there is a view to go back to."""
+    return panel_id in _steps
+
+
+def go_back(panel_id: str, dataset: fo.Dataset) -> SampleCollection | None:
+    """The reader's view, once; None without one."""
+    with _lock:
+        step = _steps.pop(panel_id, None)
+    return None if step is None else fo.DatasetView._build(dataset, step.before)
+
+
+def _stages(view: SampleCollection) -> Stages:
+    return view._serialize() if isinstance(view, fo.DatasetView) else []
+
+
+def _plain(stages: Stages) -> str:
+    """As text, without what FiftyOne adds to a stage on its way through the App."""
+    kept = [
+        (stage["_cls"], [pair for pair in stage["kwargs"] if not pair[0].startswith("_")])
+        for stage in stages
+    ]
+    return json.dumps(kept, default=str)
