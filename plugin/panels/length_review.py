@@ -224,7 +224,8 @@ class LengthReview(foo.Panel):
             panel.view("problem", types.Error(label="Cannot be shown", description=text))
             panel.btn("again", label="Try again", on_click=self.on_load)
             return
-        buttons = panel.grid("buttons", gap=1)
+        style = {"item": {"sx": {"width": "auto"}}}
+        buttons = panel.grid("buttons", gap=1, componentsProps=style)
         if can_go_back(ctx.panel_id):
             buttons.btn("back", label="Back to my view", icon="undo", on_click=self.back)
         buttons.btn("all", label="Show all videos", on_click=self.show_all)
