@@ -1,26 +1,33 @@
-"""One picklable function per video, and who runs it: all loops over videos are this one."""
+"""Jobs over the videos of a dataset: ``hs2s_core.jobs``, and what a database needs."""
 
-from .claims import Taken, claim
-from .engines import Engine, inline
-from .job import (
+from hs2s_core.jobs import (
+    ENGINES,
     Done,
+    Engine,
     Item,
     Job,
     Plan,
     Problem,
+    Progress,
     Report,
-    Source,
+    Steps,
     Summary,
     Tick,
     Work,
     describe,
+    find_engine,
+    inline,
     require,
+    run_job,
 )
-from .loop import run_job
-from .progress import Progress, Steps, Watch, drive
+
+from .claims import Taken, claim
+from .progress import Watch, drive
+from .source import Source
 from .writer import FrameWriter, settle_killed, utc_now
 
 __all__ = [
+    "ENGINES",
     "Done",
     "Engine",
     "FrameWriter",
@@ -40,6 +47,7 @@ __all__ = [
     "claim",
     "describe",
     "drive",
+    "find_engine",
     "inline",
     "require",
     "run_job",

@@ -1,38 +1,20 @@
-"""Long work as a generator of its progress, and running such a generator to its end.
+"""Running a generator of progress to its end.
 
 The App shows each step live (``operators.base``); scripts hand the generator to :func:`drive`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
-from typing import TypeVar
 
 import fiftyone as fo
+
+from hs2s_core.jobs import Progress, Steps, Value
 
 __all__ = ["Progress"]
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far some work has come."""
-
-    fraction: float
-    """From 0 to 1, over all videos."""
-    label: str
-    videos: int = 0
-    """How many videos have ended, well or not."""
-    frames: int = 0
-    """How many frames are done in all."""
-    seconds_left: float | None = None
-    """An estimate, once there is reason for one."""
-
-
-Value = TypeVar("Value")
-Steps = Generator[Progress, None, Value]
-"""Work that yields its progress and returns a result; closing it undoes what is half done."""
 Watch = Callable[[Progress], object]
 
 

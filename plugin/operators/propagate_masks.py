@@ -85,6 +85,13 @@ class PropagateMasks(JobOperator):
             description="Adapt a copy of the model to the first masks of each video; 0 for none",
         )
         form.choice("policy", POLICIES, "Masks that are given to the model", default="auto")
+        form.whole(
+            "workers",
+            "Videos at once",
+            default=1,
+            min=1,
+            description="Each in a process of its own, which takes memory for a model of its own",
+        )
         _add_model(form)
         _add_device(form)
         _add_speed(form)
@@ -109,6 +116,8 @@ class PropagateMasks(JobOperator):
             device=form.get("device", "auto"),
             speed=form.get("speed", "auto"),
             skip_invalid=bool(form.get("skip_invalid")),
+            workers=form.get("workers", 1),
+            engine=form.get("engine"),
         )
 
 

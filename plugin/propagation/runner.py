@@ -14,7 +14,19 @@ import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from ..frame_fields import add_detections, bare
-from ..jobs import Item, Progress, Source, Steps, Summary, Watch, drive, run_job, settle_killed
+from ..jobs import (
+    Item,
+    Progress,
+    Source,
+    Steps,
+    Summary,
+    Watch,
+    drive,
+    find_engine,
+    inline,
+    run_job,
+    settle_killed,
+)
 from ..videos import videos_of
 from .plan import checked_plan
 from .settings import PropagateSettings
@@ -41,6 +53,8 @@ def propagate(
     online_steps: int = 0,
     policy: str = "auto",
     skip_invalid: bool = False,
+    workers: int = 1,
+    engine: str | None = None,
     progress: bool | Watch | None = None,
 ) -> Summary:
     """Propagate the masks of ``prompt_field`` through each video, into ``output_field``.
@@ -68,6 +82,8 @@ def propagate(
             with.
         skip_invalid: go on without videos that cannot be propagated, instead of refusing all.
             Those that have labels in the output field keep them and their status.
+        workers: how many videos at once, each in a process with a model of its own.
+        engine: ``inline``, ``process`` or ``ray``; None is ``process`` for several workers.
         progress: True or False for a progress bar, or a function that is called with Progress;
             None follows FiftyOne's settings.
 
@@ -78,7 +94,14 @@ def propagate(
         bare(prompt_field), bare(output_field), existing, online_steps, policy
     )
     steps = propagate_steps(
-        samples, settings, model=model, device=device, speed=speed, skip_invalid=skip_invalid
+        samples,
+        settings,
+        model=model,
+        device=device,
+        speed=speed,
+        skip_invalid=skip_invalid,
+        workers=workers,
+        engine=engine,
     )
     return drive(steps, progress)
 
@@ -91,8 +114,13 @@ def propagate_steps(
     device: str = "auto",
     speed: str = "auto",
     skip_invalid: bool = False,
+    workers: int = 1,
+    engine: str | None = None,
 ) -> Steps[Summary]:
     """Like :func:`propagate`, step by step; closing the generator undoes the current video."""
+    from hs2s_core.weights import find_weights, read_header
+
+    runner = find_engine(engine, workers)
     yield Progress(0.0, "Checking the videos")
     samples = videos_of(samples)
     settle_killed()
@@ -100,7 +128,10 @@ def propagate_steps(
     job = PropagateJob(Source(samples), settings, model, device, speed)
     if plan.todo:
         yield Progress(0.0, "Loading the model")
-        job = replace(job, model=job.load())
+        if runner is inline:
+            job = replace(job, model=job.load())
+        elif model is None or isinstance(model, (str, Path)):
+            read_header(find_weights(model))  # a mistake is told before anything is written
     summary = Summary(
         f"frames.{settings.output_field}", skipped=len(plan.skipped), failed=plan.problems
     )
@@ -112,7 +143,7 @@ def propagate_steps(
     for problem in plan.problems:
         if problem.sample_id not in plan.kept:
             failed(Item(problem.sample_id, problem.name), problem.reason)
-    summary.take((yield from run_job(job, plan.todo, failed=failed)))
+    summary.take((yield from run_job(job, plan.todo, engine=runner, failed=failed)))
     return summary
 
 

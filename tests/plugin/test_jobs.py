@@ -65,7 +65,7 @@ def test_one_failure_leaves_the_others() -> None:
 
 def test_the_time_left_follows_from_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 1000, 3))
-    monkeypatch.setattr("hs2s_fiftyone.jobs.loop.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("hs2s_core.jobs.loop.time.monotonic", lambda: float(next(clock)))
     told: list[Progress] = []
     drive(run_job(Counting(), ITEMS[:2]), told.append)
     left = [step for step in told if step.seconds_left]

@@ -6,9 +6,6 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-import fiftyone as fo
-from fiftyone.core.collections import SampleCollection
-
 from hs2s_core.errors import HS2SError
 from hs2s_core.wording import counted
 
@@ -17,7 +14,7 @@ class Item(NamedTuple):
     """One video of a job."""
 
     key: str
-    """Sample id, or whatever else the job finds the video by."""
+    """What the job finds the video by, such as a sample id."""
     name: str
 
 
@@ -42,32 +39,16 @@ class Done:
 
 
 Result = TypeVar("Result", bound=Done)
+Result_co = TypeVar("Result_co", bound=Done, covariant=True)
 Work = Generator[Tick, None, Result]
 """One video at work, all or nothing; closing it leaves the video as it was."""
 
 
-class Job(Protocol[Result]):
+class Job(Protocol[Result_co]):
     """A picklable description of the work, from which each process makes its worker."""
 
-    def open(self) -> Callable[[Item], Work[Result]]:
+    def open(self) -> Callable[[Item], Work[Result_co]]:
         """Load what every video needs, once a process; the function does one video."""
-
-
-class Source:
-    """A dataset or view, which arrives in another process as what it is there."""
-
-    def __init__(self, samples: SampleCollection) -> None:
-        self.samples = samples
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        samples = self.samples
-        view = samples._serialize() if isinstance(samples, fo.DatasetView) else None
-        return _reopen, (samples._dataset.name, view)
-
-
-def _reopen(name: str, stages: list[dict[str, Any]] | None) -> Source:
-    dataset = fo.load_dataset(name)
-    return Source(dataset if stages is None else fo.DatasetView._build(dataset, stages))
 
 
 class Problem(NamedTuple):

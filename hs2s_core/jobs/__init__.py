@@ -1,0 +1,28 @@
+"""One picklable function per video, and who runs it: all loops over videos are this one."""
+
+from .engines import ENGINES, Engine, find_engine, inline
+from .job import Done, Item, Job, Plan, Problem, Report, Summary, Tick, Work, describe, require
+from .loop import run_job
+from .progress import Progress, Steps, Value
+
+__all__ = [
+    "ENGINES",
+    "Done",
+    "Engine",
+    "Item",
+    "Job",
+    "Plan",
+    "Problem",
+    "Progress",
+    "Report",
+    "Steps",
+    "Summary",
+    "Tick",
+    "Value",
+    "Work",
+    "describe",
+    "find_engine",
+    "inline",
+    "require",
+    "run_job",
+]

@@ -1,0 +1,27 @@
+"""Long work as a generator of its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far some work has come."""
+
+    fraction: float
+    """From 0 to 1, over all videos."""
+    label: str
+    videos: int = 0
+    """How many videos have ended, well or not."""
+    frames: int = 0
+    """How many frames are done in all."""
+    seconds_left: float | None = None
+    """An estimate, once there is reason for one."""
+
+
+Value = TypeVar("Value")
+Steps = Generator[Progress, None, Value]
+"""Work that yields its progress and returns a result; closing it undoes what is half done."""
