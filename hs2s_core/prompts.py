@@ -14,7 +14,7 @@ from hs2s_core.media.grabcut import draw, mend
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import BoolMask, check_prompt, list_masks, read_id_map, split_objects
 from hs2s_core.media.source import FrameSource
-from hs2s_core.wording import counted
+from hs2s_core.wording import counted, some
 
 __all__ = ["LARGEST_ID", "ORIGINS", "POLICIES", "PlainPrompts", "Prompt", "Prompts"]
 
@@ -143,8 +143,8 @@ class Prompts(Mapping[int, Mapping[int, BoolMask]]):
                 each named after its frame: the stem of the frame's image, or its 0-based number
                 in a video file (``00017.png``).
             frames: the clip; every mask must have its size.
-            frame: 0-based, only for a single PNG. Without it, a PNG that is named after a frame
-                belongs to that one, any other to frame 0.
+            frame: 0-based, only for a single PNG. Without it, a PNG whose name is that of a frame,
+                or a number, belongs to that one, any other to frame 0.
             policy: one of :data:`POLICIES`.
 
         Raises:
@@ -249,7 +249,13 @@ def _placed_files(
     """(frame, file), each file at the frame it belongs to."""
     names = None if frames.names is None else {name: i for i, name in enumerate(frames.names)}
     if not masks.is_dir():
-        place = _place(masks.stem, names, frames) or 0 if frame is None else frame
+        named = _place(masks.stem, names, frames)
+        if frame is None and named is None and _is_number(masks.stem):
+            raise InvalidMask(
+                f"{masks}: named after a frame that {frames.description} does not have; expected "
+                f"{_known(names, frames)}. Rename it, or say its frame: --frame N"
+            )
+        place = named or 0 if frame is None else frame
         if not has_frame(frames, place):
             raise InvalidMask(
                 f"{masks}: given for frame {place}, but {frames.description} has frames 0 to "
@@ -268,22 +274,36 @@ def _placed_files(
     for path in files:
         named = _place(path.stem, names, frames)
         if named is None:
-            known = f"the number of a frame, 0 to {len(frames) - 1}"
-            if names is not None:
-                known = "the name of a frame, such as " + ", ".join(list(names)[:3])
             raise InvalidMask(
                 f"{path}: belongs to no frame of {frames.description}; expected as its name "
-                f"{known}. Rename it, or give one PNG and its --frame."
+                f"{_known(names, frames)}. Rename it, or give one PNG and its --frame."
             )
         yield named, path
 
 
 def _place(stem: str, names: Mapping[str, int] | None, frames: FrameSource) -> int | None:
-    """The frame that a mask file called ``stem`` belongs to, by its name alone."""
-    if names is not None:
-        return names.get(stem)
-    number = int(stem) if stem.isascii() and stem.isdigit() else None
-    return number if number is not None and has_frame(frames, number) else None
+    """The frame that a mask file called ``stem`` belongs to, by its name alone.
+
+    Zeros before a number say nothing, unless names of frames differ in them alone.
+    """
+    if names is not None and stem in names:
+        return names[stem]
+    if not _is_number(stem):
+        return None
+    if names is None:
+        return int(stem) if has_frame(frames, int(stem)) else None
+    alike = [at for name, at in names.items() if _is_number(name) and int(name) == int(stem)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _is_number(stem: str) -> bool:
+    return stem.isascii() and stem.isdigit()
+
+
+def _known(names: Mapping[str, int] | None, frames: FrameSource) -> str:
+    if names is None:
+        return f"the number of a frame, 0 to {len(frames) - 1}"
+    return f"the name of a frame, such as {some(names, 3)}"
 
 
 def check_clip(prompts: Prompts, frames: Iterable[object]) -> Prompts:

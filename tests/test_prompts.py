@@ -116,6 +116,20 @@ def test_a_mask_named_after_a_frame_belongs_to_it(clip: Path, tmp_path: Path) ->
     assert list(Prompts.from_files(tmp_path / "mask.png", frames)) == [0]
 
 
+def test_a_number_names_a_frame_whatever_its_zeros(clip: Path, tmp_path: Path) -> None:
+    for name in ("5.png", "99.png"):
+        write_id_map(tmp_path / "masks" / name, box(2, 2))
+    assert list(Prompts.from_files(tmp_path / "masks/5.png", open_frames(clip))) == [5]
+    with pytest.raises(InvalidMask, match=r"99\.png: named after a frame .* such as 00000, "):
+        Prompts.from_files(tmp_path / "masks/99.png", open_frames(clip))
+    with pytest.raises(InvalidMask, match=r"99\.png: belongs to no frame"):
+        Prompts.from_files(tmp_path / "masks", open_frames(clip))
+    (clip / "00005.png").rename(clip / "05.png")
+    (clip / "00006.png").rename(clip / "005.png")  # which of them is meant?
+    with pytest.raises(InvalidMask, match=r"5\.png: named after a frame"):
+        Prompts.from_files(tmp_path / "masks/5.png", open_frames(clip))
+
+
 def test_a_folder_gives_every_mask_in_it(clip: Path, tmp_path: Path) -> None:
     folder, frames = tmp_path / "masks", open_frames(clip)
     for index in (1, 6):

@@ -117,7 +117,10 @@ def _read_prompts(args: argparse.Namespace, masks: Path | None, frames: FrameSou
     from hs2s_core.prompts import Prompts
 
     if masks is not None:
-        return Prompts.from_files(masks, frames, frame=args.frame)
+        prompts = Prompts.from_files(masks, frames, frame=args.frame)
+        if args.frame is None and not masks.is_dir() and not args.quiet:
+            print(f"{masks}: taken for frame {min(prompts)} (else --frame N)", file=sys.stderr)
+        return prompts
     if args.frame is not None:
         raise HS2SError("--frame goes with MASKS; --prompt says its frame itself")
     return Prompts(each for frame, word in args.prompt for each in _given(frame, word, frames))

@@ -313,7 +313,9 @@ def test_a_mask_named_after_a_later_frame_belongs_to_it(
     clip: Path, weights: Path, run: Run, tmp_path: Path
 ) -> None:
     words = ("propagate", clip / "frames", clip / "masks" / "14.png", tmp_path / "out")
-    assert run(*words, "--weights", weights)[0] == 0
+    status, _, err = run(*words, "--weights", weights)
+    assert status == 0
+    assert "14.png: taken for frame 4 (else --frame N)" in err
     given = read_id_map(clip / "masks" / "14.png")
     assert np.array_equal(read_id_map(tmp_path / "out" / "14.png"), given)
 
