@@ -21,7 +21,7 @@ def help_line(about: str, page: str) -> str:
     served = _served()
     if served is None:
         return f"{about}. More in `docs/{page}` of the repository."
-    return f"{about}. [Help]({served}/docs/{page})"
+    return f"{about}. [Help]({served}/docs/{page}) (Ctrl-click: in a tab of its own)"
 
 
 @lru_cache(maxsize=1)

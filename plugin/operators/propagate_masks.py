@@ -37,7 +37,7 @@ class PropagateMasks(JobOperator):
 
     key = "propagate_masks"
     title = "Propagate masks"
-    about = "Follow each object from its first mask to the end of the video"
+    about = "Follow each object from its masks through the whole video"
     page = "propagation.md"
     action = "Propagate masks in"
     placed = True

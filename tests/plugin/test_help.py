@@ -41,7 +41,7 @@ def test_every_form_has_a_line_and_a_page(
 def test_the_server_has_the_page(installed: Path) -> None:
     from fiftyone.server.app import app
 
-    link = re.search(r"\[Help\]\((.*)\)", pages.help_line("Draw", "draw.md"))
+    link = re.search(r"\[Help\]\((.*?)\)", pages.help_line("Draw", "draw.md"))
     assert link is not None
     with TestClient(app) as client:
         answer = client.get(link[1])
