@@ -23,6 +23,7 @@ from hs2s_core.jobs import (
 
 from .claims import Taken, claim
 from .progress import Watch, drive
+from .runs import noted_run, run_status
 from .source import Source
 from .writer import FrameWriter, settle_killed, utc_now
 
@@ -49,8 +50,10 @@ __all__ = [
     "drive",
     "find_engine",
     "inline",
+    "noted_run",
     "require",
     "run_job",
+    "run_status",
     "settle_killed",
     "utc_now",
 ]

@@ -79,9 +79,7 @@ def claim(
     record = {
         "_id": key,
         "owner": mine.owner,
-        "host": _HOST,
-        "pid": os.getpid(),
-        "born": psutil.Process().create_time(),
+        **this_process(),
         "began": time.time(),
         "beat": time.time(),
     }
@@ -122,10 +120,22 @@ def is_stale(record: Record) -> bool:
         return bool(time.time() - record["beat"] > _SILENCE_SECONDS)
     if record["pid"] == os.getpid():
         return record["owner"] not in _held
+    return not is_alive(record)
+
+
+def this_process() -> Record:
+    """What tells this process from all others."""
+    return {"host": _HOST, "pid": os.getpid(), "born": psutil.Process().create_time()}
+
+
+def is_alive(process: Record) -> bool:
+    """Whether a process runs, as far as can be told: of one on another machine nothing can."""
     try:
-        return bool(psutil.Process(record["pid"]).create_time() != record["born"])
+        return process["host"] != _HOST or bool(
+            psutil.Process(process["pid"]).create_time() == process["born"]
+        )
     except psutil.NoSuchProcess:
-        return True
+        return False
 
 
 def _end(record: Record, settle: Callable[[Record], object]) -> None:

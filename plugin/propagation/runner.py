@@ -24,6 +24,7 @@ from ..jobs import (
     drive,
     find_engine,
     inline,
+    noted_run,
     run_job,
     settle_killed,
 )
@@ -143,7 +144,8 @@ def propagate_steps(
     for problem in plan.problems:
         if problem.sample_id not in plan.kept:
             failed(Item(problem.sample_id, problem.name), problem.reason)
-    summary.take((yield from run_job(job, plan.todo, engine=runner, failed=failed)))
+    with noted_run(samples, f"propagate_{settings.output_field}", len(plan.todo)):
+        summary.take((yield from run_job(job, plan.todo, engine=runner, failed=failed)))
     return summary
 
 

@@ -15,7 +15,7 @@ import torch
 from hs2s_core.errors import HS2SError
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import preset
-from hs2s_fiftyone.jobs import Progress, writer
+from hs2s_fiftyone.jobs import Progress, run_status, writer
 from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.propagation import PropagateSettings, propagate, propagate_steps
 
@@ -254,8 +254,16 @@ def test_stopping_leaves_no_half_video(videos: fo.Dataset, network: CopyNetwork)
             steps.close()
     assert videos.values("found_status") == ["done", "failed", None]
     assert frames_with(videos.skip(2), "found") == 0
+    assert run_status(videos, "propagate_found") == "cancelled"
     summary = propagate(videos[2:], "truth", "found", model=network)
     assert summary.done == ["c.mp4"]
+    assert run_status(videos, "propagate_found") == "done"
+    assert run_status(videos, "propagate_other") is None
+    # A run that was killed could not say so.
+    config = videos.get_run_info("propagate_found").config
+    config.status, config.pid = "running", 2**22 + 1  # no process has this number
+    videos.update_run_config("propagate_found", config)
+    assert run_status(videos, "propagate_found") == "killed"
 
 
 def test_a_killed_run_is_done_again(videos: fo.Dataset, network: CopyNetwork) -> None:
