@@ -86,7 +86,7 @@ def report(steps: dict[str, Step], rounds: int, device: torch.device, cpu_time: 
 
 def authors_step(device: torch.device) -> Step:
     """One frame of the definition, in eager float32."""
-    network = AuthorsHS2S().eval().to(device)
+    network = made(AuthorsHS2S, device)
     frame, mask = torch.randn(1, 3, *INNER, device=device), torch.rand(1, 1, *INNER, device=device)
 
     @torch.inference_mode()
@@ -104,7 +104,7 @@ def propagator_step(
 ) -> Step:
     """One frame as the command line and the App propagate it."""
     frame = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    propagator = Propagator(NetworkEngine(build_model(name).eval().to(device), speed))
+    propagator = Propagator(NetworkEngine(made(lambda: build_model(name), device), speed))
     propagator.step(frame, masks(objects, *size))
     return lambda: propagator.step(frame)
 
@@ -159,7 +159,7 @@ def network_step(
     dtype: torch.dtype = torch.float32,
 ) -> Step:
     """One step of a network that ``make`` readies, one object, without what is around it."""
-    model = make(build_model(name).eval().to(device))
+    model = make(made(lambda: build_model(name), device))
     owner = torch.zeros(1, dtype=torch.int64, device=device)
     frame = torch.randn(1, 3, *model.config.input_size, device=device).to(
         dtype, memory_format=torch.channels_last
@@ -176,6 +176,19 @@ def network_step(
         return output.logits.sigmoid()
 
     return step
+
+
+@torch.no_grad()
+def made(build: Callable[[], nn.Module], device: torch.device) -> nn.Module:
+    """A network of small random weights, without the long start of drawing them as for training."""
+    with torch.device("meta"):
+        model = build()
+    model.to_empty(device=device).eval()
+    for weight in model.parameters():
+        weight.uniform_(-0.02, 0.02)
+    for buffer in model.buffers():
+        buffer.fill_(1)
+    return model
 
 
 def masks(objects: int, height: int, width: int) -> dict[int, np.ndarray]:

@@ -39,7 +39,7 @@ def choose_pace(speed: str, config: ModelConfig, device: torch.device) -> Pace:
 
     ``exact`` is float32, equal to the network as defined but for rounding. ``fast`` is half
     precision where the device has instructions for it: masks differ in few pixels. ``auto`` is
-    ``fast`` where that was measured to be faster, which small networks on a CPU are not.
+    ``fast`` on a GPU and for the paper's networks, ``exact`` for small ones on a CPU.
     """
     if speed not in SPEEDS:
         raise HS2SError(f"speed is {speed!r}; expected one of {', '.join(SPEEDS)}")
@@ -49,7 +49,7 @@ def choose_pace(speed: str, config: ModelConfig, device: torch.device) -> Pace:
     if half is None:
         return Pace(torch.float32, f"exact: float32, as {instructions}")
     if speed == "auto" and device.type == "cpu" and isinstance(config, LiteConfig):
-        return Pace(torch.float32, "exact: float32, which small networks are fastest in on a CPU")
+        return Pace(torch.float32, "exact: float32, as small networks are quick anyway")
     return Pace(half, f"fast: {str(half).removeprefix('torch.')}, as {instructions}")
 
 

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+_LEAST = 1 << 20
+"""Weights below which laying them out costs nothing, and oneDNN's own choice of order is best."""
 _LARGE = 256
 """Channels on both sides from which transformed tiles cost less than they save."""
 
@@ -23,8 +25,8 @@ def pack(conv: nn.Conv2d, dtype: torch.dtype) -> nn.Module:
 
 
 def can_pack(conv: nn.Conv2d, dtype: torch.dtype) -> bool:
-    """Whether :class:`PackedConv` is there and fits ``conv``."""
-    if dtype not in (torch.float32, torch.bfloat16):
+    """Whether :class:`PackedConv` is there, fits ``conv`` and gains anything."""
+    if dtype not in (torch.float32, torch.bfloat16) or conv.weight.numel() < _LEAST:
         return False
     # What compiled networks call, too; PyTorch documents none of it.
     there = hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
