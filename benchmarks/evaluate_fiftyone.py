@@ -114,7 +114,7 @@ def measure(name: str) -> dict[str, float]:
         dataset, "pred", "truth", "scores", progress=lambda step: seen.append(resident())
     )
     seconds, cpu = time.perf_counter() - started, time.process_time() - worked
-    stored = len(results.columns.to_text())
+    stored = len(results.serialize()["columns"])
     dataset.clear_cache()
     started = time.perf_counter()
     load_results(dataset, "scores")
@@ -124,7 +124,7 @@ def measure(name: str) -> dict[str, float]:
         "cpu": cpu,
         "before": before,
         "peak": max(*seen, resident()),
-        "rows": len(results.columns.records),
+        "rows": len(results.rows),
         "stored": stored / 2**20,
         "loading": loading,
         "jf": results.metrics()["jf"],

@@ -30,8 +30,9 @@ import fiftyone as fo  # noqa: E402
 
 from hs2s_fiftyone.panels import review_source  # noqa: E402
 from hs2s_fiftyone.panels.review_data import review  # noqa: E402
+from tests.evaluation.tables import random_table  # noqa: E402
 from tests.plugin.opened_panel import OpenedPanel  # noqa: E402
-from tests.plugin.review_tables import random_table, save_run  # noqa: E402
+from tests.plugin.review_tables import save_run  # noqa: E402
 
 
 def main() -> None:
@@ -42,8 +43,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="medians are printed")
     arguments = parser.parse_args()
     dataset = make_dataset(arguments.videos, arguments.longest)
-    tracks = review_source.load_run(dataset, "before").tracks
-    print(f"{len(tracks.videos)} videos, {len(tracks.kept)} objects, {len(tracks.t)} rows")
+    evaluated = review_source.load_run(dataset, "before").evaluated
+    rows = evaluated.rows
+    print(f"{len(rows.videos)} videos, {len(rows.objects)} objects, {len(rows)} rows")
 
     def show(title: str, action: Callable[[], Any]) -> None:
         times = []
@@ -54,7 +56,7 @@ def main() -> None:
         passed, busy = (1000 * median(column) for column in zip(*times, strict=True))
         print(f"{title:44} {passed:8.0f} ms, {busy:.0f} ms of processor time")
 
-    show("columns to plots' numbers", lambda: review([tracks]))
+    show("rows to plots' numbers", lambda: review([evaluated]))
 
     def open_cold() -> None:
         review_source._cache.clear()

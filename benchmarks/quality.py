@@ -28,9 +28,9 @@ import numpy as np
 from hs2s_core.data.folders import open_folder
 from hs2s_core.data.stills import StillSet
 from hs2s_core.data.synthesis import Clip, Synthesizer
-from hs2s_core.evaluation.lengths import EARLY, LATE
+from hs2s_core.evaluation.lengths import parts_of_time
 from hs2s_core.evaluation.methods import UNGROUPED, Method, score_video
-from hs2s_core.evaluation.rows import Row, by_object
+from hs2s_core.evaluation.rows import Rows
 from hs2s_core.evaluation.table import EvaluationTable, FramePair, evaluate_sequence
 from hs2s_core.propagation import propagate
 from hs2s_core.propagation.baselines import copy_first, warp_with_flow
@@ -72,8 +72,7 @@ def main() -> None:
         objects: list[Scores] = []
         videos: list[Scores] = []
         for video, score in _scorers(arguments):
-            tracks = by_object(row for row in score(method).rows if row.counted)
-            means = [_means(rows) for rows in tracks.values()]
+            means = list(_means(score(method).rows))
             if not means:
                 continue
             objects += means
@@ -118,15 +117,13 @@ def _score_clip(method: Method, *, clip: Clip, name: str) -> EvaluationTable:
     return evaluate_sequence(name, pairs, UNGROUPED)
 
 
-def _means(rows: list[Row]) -> Scores:
-    early = [(row.j + row.f) / 2 for row in rows if row.since_prompt < EARLY]
-    late = [(row.j + row.f) / 2 for row in rows if row.since_prompt > LATE[0]]
-    return {
-        "j": fmean(row.j for row in rows),
-        "f": fmean(row.f for row in rows),
-        "early": fmean(early) if early else None,
-        "late": fmean(late) if late else None,
-    }
+def _means(rows: Rows) -> Iterator[Scores]:
+    """Of each object with a counted frame."""
+    early, late, _ = (np.mean(rows.object_means(part), axis=0) for part in parts_of_time(rows))
+    columns = (*rows.object_means(rows.counted), early, late)
+    for values in zip(*columns, strict=True):
+        if not np.isnan(values[0]):
+            yield {k: None if np.isnan(v) else float(v) for k, v in zip(KEYS, values, strict=True)}
 
 
 def _mean(parts: list[Scores], key: str) -> float | None:

@@ -7,7 +7,7 @@ are when the data changes; they are renamed and deleted with the evaluation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import median
 
@@ -15,8 +15,7 @@ import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.evaluation import Row, by_object
-from hs2s_core.evaluation.lengths import FAILURE_FRAMES, FAILURE_THRESHOLD, LATE
+from hs2s_core.evaluation.lengths import FAILURE_FRAMES, LATE, Stretch, losses, stretches
 
 from .evaluation import VOSEvaluationResults, load_results
 from .videos import select_videos
@@ -33,9 +32,6 @@ __all__ = [
     "unseen_sequences",
     "worst_sequences",
 ]
-
-Stretches = Mapping[str, list[tuple[int, int]]]
-"""First and last frame number of stretches of a video, by sample id."""
 
 
 def worst_sequences(dataset: SampleCollection, eval_key: str, limit: int = 25) -> fo.DatasetView:
@@ -60,11 +56,13 @@ def late_failures(
     results = load_results(dataset, eval_key)
     lengths = _lengths(results)
     least = median(lengths.values()) if min_frames is None and lengths else min_frames or 0
+    first: dict[int, Stretch] = {}
+    for loss in losses(results.rows):
+        first.setdefault(loss.object, loss)
     late: dict[str, int] = {}
-    for sample_id, track in _tracks(results):
-        runs = _runs(track, _is_lost)
-        first = next((run for run in runs if len(run) >= FAILURE_FRAMES), None)
-        if lengths[sample_id] >= least and first and first[0].since_prompt > LATE[0]:
+    for loss in first.values():
+        sample_id = _sample(results, loss)
+        if lengths[sample_id] >= least and results.rows.t[loss.places[0]] > LATE[0]:
             late[sample_id] = late.get(sample_id, 0) + 1
     scores = _scores(results)
     return _ordered(dataset, sorted(late, key=lambda key: (-late[key], scores.get(key, 0.0))))
@@ -78,12 +76,7 @@ def failing_clips(
     Stretches of different objects that overlap become one clip.
     """
     results = load_results(dataset, eval_key)
-    found: dict[str, list[tuple[int, int]]] = {}
-    for sample_id, track in _tracks(results):
-        for run in _runs(track, _is_lost):
-            if len(run) >= frames:
-                found.setdefault(sample_id, []).append(_ends(run))
-    return _clips(dataset, results, {key: _merge(runs) for key, runs in found.items()})
+    return _clips(dataset, results, losses(results.rows, frames=frames))
 
 
 def lost_objects(
@@ -91,23 +84,17 @@ def lost_objects(
 ) -> fo.DatasetView:
     """One clip for every object that is lost and not found again, to its last visible frame."""
     results = load_results(dataset, eval_key)
-    found: dict[str, list[tuple[int, int]]] = {}
-    for sample_id, track in _tracks(results):
-        visible = [row for row in track if row.in_truth]
-        runs = _runs(visible, _is_lost)
-        if runs and runs[-1][-1] is visible[-1] and len(runs[-1]) >= frames:
-            found.setdefault(sample_id, []).append(_ends(runs[-1]))
-    return _clips(dataset, results, {key: sorted(set(runs)) for key, runs in found.items()})
+    rows = results.rows
+    lost = (loss for loss in losses(rows, frames=frames, among=rows.in_truth) if loss.last)
+    return _clips(dataset, results, lost, merged=False)
 
 
 def false_positives(dataset: SampleCollection, eval_key: str) -> fo.DatasetView:
     """Clips in which an object is predicted although the truth shows that it is out of sight."""
     results = load_results(dataset, eval_key)
-    found: dict[str, list[tuple[int, int]]] = {}
-    for sample_id, track in _tracks(results):
-        for run in _runs(track, lambda row: row.in_prediction and not row.in_truth):
-            found.setdefault(sample_id, []).append(_ends(run))
-    return _clips(dataset, results, {key: _merge(runs) for key, runs in found.items()})
+    rows = results.rows
+    cut = stretches(rows, rows.in_prediction & ~rows.in_truth)
+    return _clips(dataset, results, (stretch for stretch in cut if stretch.holds))
 
 
 def seen_sequences(dataset: SampleCollection, eval_key: str) -> fo.DatasetView:
@@ -196,45 +183,21 @@ def save_views(
 
 def knows_seen(results: VOSEvaluationResults) -> bool:
     """Whether the evaluation knows which categories were seen in training."""
-    return any(flag is not None for flags in results.columns.seen for flag in flags.values())
+    return any(info.seen is not None for info in results.rows.infos)
 
 
 # ---------------------------------------------------------------- rows
 
 
-def _tracks(results: VOSEvaluationResults) -> Iterator[tuple[str, list[Row]]]:
-    """Sample and rows after the prompt of each object, in time order."""
-    rows = (row for row in results.table.rows if row.since_prompt > 0)
-    for (video, _), track in by_object(rows).items():
-        yield results.sample_ids[video], track
+def _sample(results: VOSEvaluationResults, stretch: Stretch) -> str:
+    video, _ = results.rows.objects[stretch.object]
+    return results.sample_ids[video]
 
 
-def _is_lost(row: Row) -> bool:
-    return row.j < FAILURE_THRESHOLD
-
-
-def _runs(track: Iterable[Row], inside: Callable[[Row], bool]) -> list[list[Row]]:
-    """Stretches of consecutive rows for which ``inside`` holds."""
-    runs: list[list[Row]] = []
-    open_run = False
-    for row in track:
-        if inside(row):
-            if not open_run:
-                runs.append([])
-            runs[-1].append(row)
-        open_run = inside(row)
-    return runs
-
-
-def _ends(run: list[Row]) -> tuple[int, int]:
-    """First and last frame number."""
-    return run[0].frame + 1, run[-1].frame + 1
-
-
-def _merge(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+def _merge(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """Join what overlaps."""
     merged: list[tuple[int, int]] = []
-    for first, last in sorted(runs):
+    for first, last in sorted(spans):
         if merged and first <= merged[-1][1]:
             merged[-1] = merged[-1][0], max(last, merged[-1][1])
         else:
@@ -250,10 +213,7 @@ def _scores(results: VOSEvaluationResults) -> dict[str, float]:
 
 def _lengths(results: VOSEvaluationResults) -> dict[str, int]:
     """Number of annotated frames by sample id."""
-    frames: dict[str, set[int]] = {}
-    for row in results.table.rows:
-        frames.setdefault(results.sample_ids[row.video], set()).add(row.frame)
-    return {sample_id: len(numbers) for sample_id, numbers in frames.items()}
+    return dict(zip(results.sample_ids.values(), results.rows.lengths.tolist(), strict=True))
 
 
 def _by_seen(dataset: SampleCollection, eval_key: str, *, seen: bool) -> fo.DatasetView:
@@ -263,13 +223,11 @@ def _by_seen(dataset: SampleCollection, eval_key: str, *, seen: bool) -> fo.Data
             f"the evaluation {eval_key!r} does not know which categories were seen in training; "
             "evaluate again with `seen_categories`, or load the dataset with its training split."
         )
-    columns, scores = results.columns, _scores(results)
-    flags = dict(zip(columns.sample_ids, columns.seen, strict=True))
-    chosen = [
-        sample_id
-        for sample_id, known in flags.items()
-        if known and (False not in known.values()) is seen
-    ]
+    scores, sample_ids = _scores(results), results.sample_ids
+    flags: dict[str, bool] = {}
+    for (video, _), info in zip(results.rows.objects, results.rows.infos, strict=True):
+        flags[sample_ids[video]] = flags.get(sample_ids[video], True) and info.seen is not False
+    chosen = [sample_id for sample_id, known in flags.items() if known is seen]
     return _ordered(dataset, sorted(chosen, key=lambda sample_id: scores.get(sample_id, 2.0)))
 
 
@@ -281,14 +239,23 @@ def _ordered(dataset: SampleCollection, sample_ids: list[str]) -> fo.DatasetView
 
 
 def _clips(
-    dataset: SampleCollection, results: VOSEvaluationResults, found: Stretches
+    dataset: SampleCollection,
+    results: VOSEvaluationResults,
+    cut: Iterable[Stretch],
+    *,
+    merged: bool = True,
 ) -> fo.DatasetView:
-    """Clips of these stretches, worst videos first."""
-    scores = _scores(results)
+    """Clips of these stretches, worst videos first; those that overlap become one if ``merged``."""
+    scores, frames = _scores(results), results.rows.records["frame"]
+    found: dict[str, set[tuple[int, int]]] = {}
+    for stretch in cut:
+        first, last = frames[stretch.places[[0, -1]]].tolist()
+        found.setdefault(_sample(results, stretch), set()).add((first + 1, last + 1))
     # Samples may have been deleted since, and clips must be given for each sample of the view.
     known = set(select_videos(dataset._root_dataset, list(found)).values("id"))
     order = sorted(known, key=lambda sample_id: (scores.get(sample_id, 2.0), sample_id))
     view = _ordered(dataset, order)
     if not order:
         return view
-    return view.to_clips([[list(run) for run in found[sample_id]] for sample_id in order])
+    clips = [_merge(found[key]) if merged else sorted(found[key]) for key in order]
+    return view.to_clips([[list(clip) for clip in each] for each in clips])

@@ -11,15 +11,13 @@ from hs2s_core.evaluation.metrics import (
 )
 from hs2s_core.evaluation.protocol import PROTOCOLS, Protocol, find_protocol
 from hs2s_core.evaluation.report import format_table, score_notes
-from hs2s_core.evaluation.rows import ObjectKey, Row, by_object
+from hs2s_core.evaluation.rows import ObjectKey, Row, Rows
 from hs2s_core.evaluation.scores import (
     GroupScore,
     ObjectScore,
     Statistics,
     Summary,
     overall_parts,
-    score_objects,
-    summarise_objects,
 )
 from hs2s_core.evaluation.table import (
     EvaluationTable,
@@ -39,10 +37,10 @@ __all__ = [
     "ObjectScore",
     "Protocol",
     "Row",
+    "Rows",
     "Statistics",
     "Summary",
     "VideoFailure",
-    "by_object",
     "contour_accuracy",
     "count_objects",
     "count_pixels",
@@ -53,6 +51,4 @@ __all__ = [
     "overall_parts",
     "region_similarity",
     "score_notes",
-    "score_objects",
-    "summarise_objects",
 ]

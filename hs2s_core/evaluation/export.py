@@ -6,13 +6,13 @@ import csv
 import dataclasses
 import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation.protocol import Protocol
-from hs2s_core.evaluation.rows import Row
+from hs2s_core.evaluation.rows import Row, Rows
 from hs2s_core.evaluation.scores import GroupScore, ObjectScore, Statistics, Summary
 from hs2s_core.files import replacing
 
@@ -40,7 +40,7 @@ def check_output(path: str | Path) -> str:
     return suffix
 
 
-def write_csv(path: str | Path, rows: Sequence[Row], protocol: Protocol) -> None:
+def write_csv(path: str | Path, rows: Rows, protocol: Protocol) -> None:
     """Write a header and one line per row; booleans as true and false, unknown as nothing."""
     with replacing(Path(path)) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -53,7 +53,7 @@ def _cell(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def write_parquet(path: str | Path, rows: Sequence[Row], protocol: Protocol) -> None:
+def write_parquet(path: str | Path, rows: Rows, protocol: Protocol) -> None:
     """Write typed columns (int64, float64, bool, string), the protocol also as file metadata."""
     check_output(Path(path).with_suffix(".parquet"))
     import pyarrow
@@ -84,9 +84,7 @@ def write_parquet(path: str | Path, rows: Sequence[Row], protocol: Protocol) -> 
         pyarrow.parquet.write_table(table, part)
 
 
-def write_json(
-    path: str | Path, rows: Sequence[Row], summary: Summary, about: Mapping[str, Any]
-) -> None:
+def write_json(path: str | Path, rows: Rows, summary: Summary, about: Mapping[str, Any]) -> None:
     """Write ``{"protocol", "summary", ..., "rows"}``; rows as objects with the column names."""
     protocol = summary.protocol
     document = {

@@ -215,7 +215,7 @@ def _evaluate_video(job: _Job) -> EvaluationTable:
     try:
         table = evaluate_sequence(job.video, _pairs(job, void), job.protocol, objects=job.objects)
     except (HS2SError, OSError) as error:
-        return EvaluationTable(job.protocol, (), (VideoFailure(job.video, str(error)),))
+        return EvaluationTable(job.protocol, failures=(VideoFailure(job.video, str(error)),))
     notes = (
         f"{job.video}: in {counted(count, 'frame')} all that the {kind} shows is void (255), "
         "which counts as background; objects have ids from 1 to 254."

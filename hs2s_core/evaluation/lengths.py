@@ -1,22 +1,21 @@
-"""What time does to a score: early against late frames, decay curves, failures, absences.
+"""What time does to a score: early against late frames, curves, failures, absences.
 
 Time ``t`` is object-relative: annotated frames since the object's prompt, which is t = 0 and
 enters nothing here, because its mask was given. Means and curves use the rows that the table's
-protocol counts; failures, recoveries and absences are about runs of frames and use every annotated
-frame after the prompt.
+protocol counts; failures, recoveries and absences are about stretches of frames and use every
+annotated frame after the prompt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby, pairwise
-from statistics import fmean
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from hs2s_core.evaluation.rows import ObjectKey, Row, by_object
+from hs2s_core.evaluation.rows import Bools, Floats, Ints, ObjectKey, Rows, group_means
 
 EARLY = 10
 """Frames with t below this are early (paper, Table 2a)."""
@@ -28,8 +27,9 @@ LENGTH_BINS = (20, 40, 80, 160)
 """Longest video of each bin but the last, in annotated frames."""
 
 
-class Segment(NamedTuple):
-    """Mean J and F of a stretch of time: per object first, then over objects."""
+@dataclass(frozen=True)
+class Segment:
+    """Mean J and F of some rows: per object first, then over objects."""
 
     objects: int
     j: float
@@ -58,32 +58,31 @@ class EarlyLate:
         return None if self.early is None or self.late is None else self.early.jf - self.late.jf
 
 
-def early_late(rows: Iterable[Row]) -> EarlyLate:
+def early_late(rows: Rows) -> EarlyLate:
     """Compare early with late frames, as the paper's Table 2a does.
 
     The paper's heading says t > 20 for late frames, its text and caption t > 10: both are given.
     """
-    counted = _after_prompt(row for row in rows if row.counted)
-    return EarlyLate(
-        early=_segment(counted, lambda t: t < EARLY),
-        late=_segment(counted, lambda t: t > LATE[0]),
-        late_after_10=_segment(counted, lambda t: t > LATE[1]),
-    )
+    return EarlyLate(*(_segment(*rows.object_means(part)) for part in parts_of_time(rows)))
 
 
-def _after_prompt(rows: Iterable[Row]) -> list[Row]:
-    return [row for row in rows if row.since_prompt > 0]
+def parts_of_time(rows: Rows) -> tuple[Bools, Bools, Bools]:
+    """Which counted rows have t < 10, t > 20 and t > 10, each (R,)."""
+    counted, t = counted_after_prompt(rows), rows.t
+    return counted & (t < EARLY), counted & (t > LATE[0]), counted & (t > LATE[1])
 
 
-def _segment(rows: Sequence[Row], inside: Callable[[int], bool]) -> Segment | None:
-    tracks = by_object(row for row in rows if inside(row.since_prompt)).values()
-    if not tracks:
+def counted_after_prompt(rows: Rows) -> Bools:
+    """Which rows enter means over time (R,)."""
+    return rows.counted & (rows.t > 0)
+
+
+def _segment(j: Floats, f: Floats) -> Segment | None:
+    """Of J and F per object, NaN for those that have none."""
+    known = ~np.isnan(j)
+    if not known.any():
         return None
-    return Segment(
-        objects=len(tracks),
-        j=fmean(fmean(row.j for row in track) for track in tracks),
-        f=fmean(fmean(row.f for row in track) for track in tracks),
-    )
+    return Segment(int(known.sum()), float(j[known].mean()), float(f[known].mean()))
 
 
 def length_bin(frames: int) -> str:
@@ -96,70 +95,103 @@ def length_bin(frames: int) -> str:
     return f"{first}+"
 
 
-def video_lengths(rows: Iterable[Row]) -> dict[str, int]:
-    """Count the annotated frames of every video."""
-    frames: dict[str, set[int]] = {}
-    for row in rows:
-        frames.setdefault(row.video, set()).add(row.frame)
-    return {video: len(found) for video, found in frames.items()}
-
-
-class CurvePoint(NamedTuple):
-    """J and F at one time since the prompt, over the objects that have that frame."""
+@dataclass(frozen=True)
+class CurvePoint(Segment):
+    """J and F at one stretch of time since the prompt, over the objects that have such frames."""
 
     t: int
-    objects: int
-    j: float
-    f: float
-    j_quartiles: tuple[float, float]
-    f_quartiles: tuple[float, float]
+    """First time of the stretch."""
+    low: float
+    """Lower quartile of J&F over objects."""
+    high: float
 
 
-def curve(rows: Iterable[Row]) -> list[CurvePoint]:
-    """Follow J and F over the frames since the prompt; each object counts once per time."""
-    times: dict[int, list[Row]] = {}
-    for row in _after_prompt(row for row in rows if row.counted):
-        times.setdefault(row.since_prompt, []).append(row)
-    return [_curve_point(t, times[t]) for t in sorted(times)]
+def curve(rows: Rows, width: int = 1) -> list[CurvePoint]:
+    """Follow J and F over the time since the prompt, ``width`` annotated frames to a point."""
+    j, f = time_grid(rows, rows.owner, len(rows.objects), width)
+    points = []
+    for column in range(j.shape[1]):
+        mean = _segment(j[:, column], f[:, column])
+        if mean is not None:
+            low, high = np.nanquantile((j[:, column] + f[:, column]) / 2, (0.25, 0.75)).tolist()
+            points.append(CurvePoint(**vars(mean), t=1 + column * width, low=low, high=high))
+    return points
 
 
-def _curve_point(t: int, rows: Sequence[Row]) -> CurvePoint:
-    j, f = [row.j for row in rows], [row.f for row in rows]
-    return CurvePoint(t, len(rows), fmean(j), fmean(f), _quartiles(j), _quartiles(f))
+def time_grid(rows: Rows, group: Ints, groups: int, width: int) -> tuple[Floats, Floats]:
+    """Mean J and F by group of rows and time since the prompt.
+
+    Args:
+        rows: the rows.
+        group: of each row (R,).
+        groups: how many there are.
+        width: times to a column; the first begins at t = 1.
+
+    Returns:
+        Each (groups, K); NaN where a group has no counted row.
+    """
+    shown = counted_after_prompt(rows)
+    columns = -(-int(rows.t[shown].max(initial=0)) // width)
+    cell = group[shown] * columns + (rows.t[shown] - 1) // width
+    j, f = (
+        group_means(cell, values[shown], groups * columns).reshape(groups, columns)
+        for values in (rows.j, rows.f)
+    )
+    return j, f
 
 
-def _quartiles(values: Sequence[float]) -> tuple[float, float]:
-    low, high = np.quantile(values, (0.25, 0.75))
-    return float(low), float(high)
+class Stretch(NamedTuple):
+    """Consecutive rows of one object that agree in something."""
+
+    object: int
+    """Its place among the objects."""
+    holds: bool
+    places: Ints
+    """Of the rows."""
+    last: bool
+    """Whether no more rows of the object follow."""
 
 
-def curves_by_length(rows: Sequence[Row]) -> dict[str, list[CurvePoint]]:
-    """Return one curve per bin of video length, shortest videos first; empty bins are left out."""
-    lengths = video_lengths(rows)
-    bins: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: lengths[row.video]):
-        bins.setdefault(length_bin(lengths[row.video]), []).append(row)
-    return {name: curve(members) for name, members in bins.items()}
+def stretches(rows: Rows, holds: Bools, among: Bools | None = None) -> Iterator[Stretch]:
+    """Cut the rows after each object's prompt where ``holds`` (R,) changes.
+
+    ``among`` (R,) leaves out rows: those before and after them are then consecutive.
+    """
+    places = np.flatnonzero(rows.t > 0 if among is None else (rows.t > 0) & among)
+    owner, flags = rows.owner[places], holds[places]
+    cuts = 1 + np.flatnonzero((np.diff(owner) != 0) | np.diff(flags))
+    for start, end in pairwise([0, *cuts.tolist(), len(places)] if len(places) else []):
+        last = end == len(places) or owner[end] != owner[start]
+        yield Stretch(int(owner[start]), bool(flags[start]), places[start:end], bool(last))
+
+
+def losses(
+    rows: Rows,
+    threshold: float = FAILURE_THRESHOLD,
+    frames: int = FAILURE_FRAMES,
+    among: Bools | None = None,
+) -> Iterator[Stretch]:
+    """Stretches in which an object is lost: J below ``threshold`` in ``frames`` rows or more."""
+    for stretch in stretches(rows, rows.j < threshold, among):
+        if stretch.holds and len(stretch.places) >= frames:
+            yield stretch
 
 
 def first_failures(
-    rows: Iterable[Row], threshold: float = FAILURE_THRESHOLD, frames: int = FAILURE_FRAMES
+    rows: Rows, threshold: float = FAILURE_THRESHOLD, frames: int = FAILURE_FRAMES
 ) -> dict[ObjectKey, int | None]:
     """Return the ``frame`` in which each object is first lost, or None if it never is.
 
-    Lost means J below ``threshold`` in ``frames`` annotated frames in a row; the frame is the
-    first of them. Objects without a frame after their prompt are left out.
+    It is the first frame of the first of its :func:`losses`. Objects without a frame after their
+    prompt are left out.
     """
-    failures: dict[ObjectKey, int | None] = {}
-    for key, track in by_object(_after_prompt(rows)).items():
-        runs = _runs(track, lambda row: row.j < threshold)
-        failures[key] = next((run[0].frame for run in runs if len(run) >= frames), None)
+    followed = np.unique(rows.owner[rows.t > 0])
+    failures: dict[ObjectKey, int | None] = {rows.objects[place]: None for place in followed}
+    for stretch in losses(rows, threshold, frames):
+        key = rows.objects[stretch.object]
+        if failures[key] is None:
+            failures[key] = int(rows.records["frame"][stretch.places[0]])
     return failures
-
-
-def _runs(track: Iterable[Row], inside: Callable[[Row], bool]) -> list[list[Row]]:
-    """Return the stretches of consecutive rows for which ``inside`` holds."""
-    return [list(run) for holds, run in groupby(track, key=inside) if holds]
 
 
 class Recovery(NamedTuple):
@@ -178,25 +210,23 @@ class Recovery(NamedTuple):
     before the object leaves again or the video ends."""
 
 
-def recoveries(rows: Iterable[Row], threshold: float = FAILURE_THRESHOLD) -> list[Recovery]:
+def recoveries(rows: Rows, threshold: float = FAILURE_THRESHOLD) -> list[Recovery]:
     """Return every return of every object, and how long finding it again took."""
     found = []
-    for (video, object_id), track in by_object(_after_prompt(rows)).items():
-        runs = [(present, list(run)) for present, run in groupby(track, key=lambda r: r.in_truth)]
-        for (present, away), (_, back) in pairwise(runs):
-            if present:
-                continue
-            delays = (delay for delay, row in enumerate(back) if row.j >= threshold)
-            found.append(
-                Recovery(
-                    video=video,
-                    object=object_id,
-                    left=away[0].frame,
-                    returned=back[0].frame,
-                    absent=len(away),
-                    delay=next(delays, None),
-                )
+    for away, back in pairwise(stretches(rows, rows.in_truth)):
+        if away.last or away.holds:
+            continue
+        delays = np.flatnonzero(rows.j[back.places] >= threshold).tolist()
+        left, returned = rows.records["frame"][[away.places[0], back.places[0]]].tolist()
+        found.append(
+            Recovery(
+                *rows.objects[away.object],
+                left=left,
+                returned=returned,
+                absent=len(away.places),
+                delay=delays[0] if delays else None,
             )
+        )
     return found
 
 
@@ -211,14 +241,11 @@ class Absence(NamedTuple):
     """Predicted pixels per absent frame."""
 
 
-def absences(rows: Iterable[Row]) -> dict[ObjectKey, Absence]:
+def absences(rows: Rows) -> dict[ObjectKey, Absence]:
     """Return false positives while absent, for the objects that are ever absent."""
+    away = rows[(rows.t > 0) & ~rows.in_truth]
     found = {}
-    absent = by_object(row for row in _after_prompt(rows) if not row.in_truth)
-    for key, track in absent.items():
-        found[key] = Absence(
-            frames=len(track),
-            false_positives=sum(row.in_prediction for row in track),
-            mean_area=fmean(row.area_prediction for row in track),
-        )
+    for key, (start, end) in zip(away.objects, pairwise(away.starts.tolist()), strict=True):
+        areas = away.records["area_prediction"][start:end]
+        found[key] = Absence(end - start, int((areas > 0).sum()), float(areas.mean()))
     return found

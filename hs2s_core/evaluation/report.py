@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from hs2s_core.evaluation.lengths import Absence, EarlyLate, absences, early_late, first_failures
 from hs2s_core.evaluation.lengths import recoveries as find_recoveries
-from hs2s_core.evaluation.rows import ObjectKey, Row
+from hs2s_core.evaluation.rows import ObjectKey, Rows
 from hs2s_core.evaluation.score_lines import HEADINGS, score_lines
 from hs2s_core.evaluation.scores import Summary
 from hs2s_core.evaluation.table import EvaluationTable
@@ -39,7 +39,7 @@ def _score_block(summary: Summary, objects: bool) -> Iterator[str]:
         yield f"{name:<{width}}" + "".join(f"{value:>10}" for value in values)
 
 
-def _time_lines(rows: Sequence[Row]) -> Iterator[str]:
+def _time_lines(rows: Rows) -> Iterator[str]:
     """Yield the analysis over time: early and late means, losses, returns, absences."""
     yield from _early_late_lines(early_late(rows))
     failures = first_failures(rows)

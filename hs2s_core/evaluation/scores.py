@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from hs2s_core.data.meta import ObjectInfo
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.evaluation.protocol import Protocol
-from hs2s_core.evaluation.rows import ObjectKey, Row, by_object
+from hs2s_core.evaluation.rows import ObjectKey, Rows
 from hs2s_core.wording import counted, some
 
 RECALL_THRESHOLD = 0.5
@@ -56,8 +57,20 @@ def _decay(values: Sequence[float]) -> float:
     return fmean(first) - fmean(last)
 
 
+class _Scored:
+    """What has a J and an F."""
+
+    j: Statistics
+    f: Statistics
+
+    @property
+    def jf(self) -> float:
+        """J&F, the mean of the two means."""
+        return (self.j.mean + self.f.mean) / 2
+
+
 @dataclass(frozen=True)
-class ObjectScore:
+class ObjectScore(_Scored):
     """Scores of one object over the frames its protocol counts."""
 
     video: str
@@ -68,24 +81,14 @@ class ObjectScore:
     j: Statistics
     f: Statistics
 
-    @property
-    def jf(self) -> float:
-        """J&F, the mean of the two means."""
-        return (self.j.mean + self.f.mean) / 2
-
 
 @dataclass(frozen=True)
-class GroupScore:
+class GroupScore(_Scored):
     """Scores averaged over objects."""
 
     objects: int
     j: Statistics
     f: Statistics
-
-    @property
-    def jf(self) -> float:
-        """J&F, the mean of the two means."""
-        return (self.j.mean + self.f.mean) / 2
 
     @classmethod
     def of(cls, parts: Sequence[ObjectScore] | Sequence[GroupScore]) -> GroupScore:
@@ -178,54 +181,43 @@ def check_seen(
         )
 
 
-def summarise(rows: Iterable[Row], protocol: Protocol) -> Summary:
+def summarise(rows: Rows, protocol: Protocol) -> Summary:
     """Average rows as their protocol asks."""
-    objects, uncounted = score_objects(rows)
-    return summarise_objects(objects, protocol, uncounted)
-
-
-def score_objects(rows: Iterable[Row]) -> tuple[list[ObjectScore], list[ObjectKey]]:
-    """Score the objects that have counted frames, and list those that have none."""
-    objects: list[ObjectScore] = []
-    uncounted: list[ObjectKey] = []
-    for key, group in by_object(rows).items():
-        counted = [row for row in group if row.counted]
-        if counted:
-            objects.append(_object_score(counted))
-        else:
-            uncounted.append(key)
-    return objects, uncounted
-
-
-def summarise_objects(
-    objects: Sequence[ObjectScore], protocol: Protocol, uncounted: Sequence[ObjectKey] = ()
-) -> Summary:
-    """Average scored objects, those of one video next to each other, as the protocol asks."""
-    parts = overall_parts([score.seen for score in objects], protocol)
+    scores = score_objects(rows)
+    parts = overall_parts([score.seen for score in scores], protocol)
     overall = None
     if parts is not None:
-        groups = [GroupScore.of([objects[place] for place in part]) for part in parts]
+        groups = [GroupScore.of([scores[place] for place in part]) for part in parts]
         overall = groups[0] if len(groups) == 1 else GroupScore.of(groups)
+    scored = {(score.video, score.object) for score in scores}
     return Summary(
         protocol=protocol,
-        objects=tuple(objects),
-        videos=_video_scores(objects),
-        groups=_seen_groups(objects),
+        objects=tuple(scores),
+        videos=_video_scores(scores),
+        groups=_seen_groups(scores),
         overall=overall,
-        uncounted=tuple(uncounted),
+        uncounted=tuple(key for key in rows.objects if key not in scored),
     )
 
 
-def _object_score(rows: Sequence[Row]) -> ObjectScore:
-    return ObjectScore(
-        video=rows[0].video,
-        object=rows[0].object,
-        category=rows[0].category,
-        seen=rows[0].seen,
-        frames=len(rows),
-        j=Statistics.of([row.j for row in rows]),
-        f=Statistics.of([row.f for row in rows]),
-    )
+def score_objects(rows: Rows) -> list[ObjectScore]:
+    """Score the objects that have counted frames."""
+    kept = rows[rows.counted]
+    j, f = kept.j.tolist(), kept.f.tolist()
+    return [
+        ObjectScore(
+            video=video,
+            object=object_id,
+            category=info.category,
+            seen=info.seen,
+            frames=end - start,
+            j=Statistics.of(j[start:end]),
+            f=Statistics.of(f[start:end]),
+        )
+        for (video, object_id), info, (start, end) in zip(
+            kept.objects, kept.infos, pairwise(kept.starts.tolist()), strict=True
+        )
+    ]
 
 
 def _video_scores(objects: Iterable[ObjectScore]) -> dict[str, GroupScore]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from hs2s_core.evaluation import export
 from hs2s_core.evaluation.identities import IdOverlaps
 from hs2s_core.evaluation.metrics import FrameCounts, count_objects
 from hs2s_core.evaluation.protocol import Protocol, find_protocol
-from hs2s_core.evaluation.rows import Row
+from hs2s_core.evaluation.rows import COUNTS, RECORD, Records, Rows, RowsVideo
 from hs2s_core.evaluation.score_lines import html_scores
 from hs2s_core.evaluation.scores import Summary, summarise
 from hs2s_core.media.masks import IdMap
@@ -45,7 +45,7 @@ class EvaluationTable:
     """Rows of any number of videos, and what went wrong on the way to them."""
 
     protocol: Protocol
-    rows: tuple[Row, ...]
+    rows: Rows = field(default_factory=Rows)
     failures: tuple[VideoFailure, ...] = ()
     notes: tuple[str, ...] = ()
     """What the reader of the numbers should know, such as predicted ids the truth never has."""
@@ -59,7 +59,7 @@ class EvaluationTable:
             raise HS2SError(f"tables to join follow different protocols ({names}); expected one.")
         return cls(
             protocol=tables[0].protocol,
-            rows=tuple(row for table in tables for row in table.rows),
+            rows=Rows.join([table.rows for table in tables]),
             failures=tuple(failure for table in tables for failure in table.failures),
             notes=tuple(note for table in tables for note in table.notes),
         )
@@ -136,14 +136,17 @@ def evaluate_sequence(
             overlaps.measure(pair.truth, pair.prediction, shown)
         predicted_ids.update(key for key, count in counted.items() if count.area_prediction)
     _check_order(video, [frame for frame, _ in positions])
-    rows: list[Row] = []
+    parts, known = [np.zeros(0, RECORD)], {}
     for object_id in sorted(truth_ids):
         track = [frame_counts.get(object_id, FrameCounts()) for frame_counts in counts]
         info = ObjectInfo() if objects is None else objects.get(object_id, _UNLISTED)
         prompt = _prompt_position(video, object_id, track, positions, prompts or {})
-        rows += _object_rows(video, object_id, info, track, positions, prompt, protocol)
+        parts.append(_object_records(object_id, info, track, positions, prompt, protocol))
+        known[object_id] = ObjectInfo(info.category, info.seen)
+    names = {frame: name for frame, name in positions if name}
+    rows = Rows(np.concatenate(parts), (RowsVideo(video, known, names),))
     notes = _id_notes(video, truth_ids, predicted_ids, overlaps.remark())
-    return EvaluationTable(protocol, tuple(rows), notes=notes)
+    return EvaluationTable(protocol, rows, notes=notes)
 
 
 _UNLISTED = ObjectInfo(frames=())
@@ -188,40 +191,28 @@ def _prompt_position(
     return frames.index(prompts[object_id])
 
 
-def _object_rows(
-    video: str,
+def _object_records(
     object_id: int,
     info: ObjectInfo,
     track: Sequence[FrameCounts],
     positions: Sequence[tuple[int, str]],
     prompt: int,
     protocol: Protocol,
-) -> list[Row]:
-    in_truth = [count.area_truth > 0 for count in track]
-    in_prediction = [count.area_prediction > 0 for count in track]
+) -> Records:
     known = None if info.frames is None else set(info.frames)
-    listed = [known is None or name in known for _, name in positions]
-    counted = protocol.counted(
-        prompt=prompt, in_truth=in_truth, in_prediction=in_prediction, listed=listed
+    records = np.zeros(len(track), RECORD)
+    records["object"] = object_id
+    records["frame"] = [frame for frame, _ in positions]
+    records["since_prompt"] = np.arange(len(track)) - prompt
+    for name, values in zip(COUNTS, zip(*track, strict=True), strict=True):
+        records[name] = values
+    records["counted"] = protocol.counted(
+        prompt=prompt,
+        in_truth=[count.area_truth > 0 for count in track],
+        in_prediction=[count.area_prediction > 0 for count in track],
+        listed=[known is None or name in known for _, name in positions],
     )
-    return [
-        Row(
-            video=video,
-            object=object_id,
-            category=info.category,
-            seen=info.seen,
-            frame=frame,
-            frame_name=name,
-            since_prompt=position - prompt,
-            counted=counted[position],
-            j=count.j,
-            f=count.f,
-            in_truth=in_truth[position],
-            in_prediction=in_prediction[position],
-            **count._asdict(),
-        )
-        for position, ((frame, name), count) in enumerate(zip(positions, track, strict=True))
-    ]
+    return records
 
 
 def _id_notes(

@@ -6,6 +6,7 @@ FiftyOne stores the import path of these classes with a run and looks up ``<Name
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -22,18 +23,20 @@ from fiftyone.utils.eval.detection import (
 from hs2s_core.evaluation import (
     EvaluationTable,
     Protocol,
+    Rows,
     Summary,
     VideoFailure,
     format_table,
 )
 from hs2s_core.evaluation.score_lines import html_scores
+from hs2s_core.evaluation.scores import summarise
 
 from ..frame_fields import bare
 from . import fields
-from .columns import Columns, Records, scores, table
 from .fields import METHOD
 from .saved_views import delete_views, rename_views
-from .scoring import matches, metric_values, summarise_columns
+from .scoring import matches, metric_values
+from .stored import from_text, to_text
 
 _MODULE = "hs2s_fiftyone.evaluation.backend"
 _OF_MATCHES = ("ytrue", "ypred", "ious", "confs", "ytrue_ids", "ypred_ids", "classes")
@@ -124,7 +127,8 @@ class VOSEvaluationResults(DetectionResults):
         samples: SampleCollection,
         config: VOSEvaluationConfig,
         eval_key: str,
-        columns: Columns,
+        rows: Rows,
+        sample_ids: Sequence[str],
         *,
         failures: list[VideoFailure] | None = None,
         notes: list[str] | None = None,
@@ -136,7 +140,8 @@ class VOSEvaluationResults(DetectionResults):
         )
         for name in _OF_MATCHES:
             del self.__dict__[name]
-        self._columns = columns
+        self._rows = rows
+        self._sample_ids = sample_ids
         self._failures = failures or []
         self._notes = notes or []
         self._chosen: npt.NDArray[np.bool_] | None = None
@@ -154,7 +159,7 @@ class VOSEvaluationResults(DetectionResults):
         if name not in _OF_MATCHES:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         made = DetectionResults(
-            self._samples, self._config, self._key, matches(self._columns), backend=self._backend
+            self._samples, self._config, self._key, matches(self._rows), backend=self._backend
         )
         self.__dict__.update({each: getattr(made, each) for each in _OF_MATCHES})
         return self.__dict__[name]
@@ -170,14 +175,15 @@ class VOSEvaluationResults(DetectionResults):
         return Protocol(**self.config.protocol)
 
     @property
-    def columns(self) -> Columns:
-        """All rows as a numpy record array (``columns.records``), quick even for large runs."""
-        return self._columns
+    def rows(self) -> Rows:
+        """All rows as columns (``rows.j``, ``rows.records``), quick even for large runs."""
+        return self._rows
 
     @property
     def sample_ids(self) -> dict[str, str]:
         """Sample by the name of the video in the table."""
-        return dict(zip(self._columns.videos, self._columns.sample_ids, strict=True))
+        names = [video.name for video in self._rows.videos]
+        return dict(zip(names, self._sample_ids, strict=True))
 
     @property
     def failures(self) -> list[VideoFailure]:
@@ -191,24 +197,20 @@ class VOSEvaluationResults(DetectionResults):
 
     @cached_property
     def table(self) -> EvaluationTable:
-        """Every row, as ``hs2s_core`` has them: for its reports, curves and exports."""
-        return table(self._columns, self.protocol, self._failures, self._notes)
+        """The rows with their protocol: for the reports, curves and exports of ``hs2s_core``."""
+        failures, notes = tuple(self._failures), tuple(self._notes)
+        return EvaluationTable(self.protocol, self._rows, failures, notes)
 
     @cached_property
     def summary(self) -> Summary:
         """Scores per object, video and group, and overall."""
-        return summarise_columns(self._columns, self.protocol)
-
-    def scores(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """J and F of each of ``columns.records``."""
-        return scores(self._columns.records)
+        return self.table.summary()
 
     def metrics(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """FiftyOne's metrics of the matches, and J, F and J&F; of the subset, if one is set."""
         if self._chosen is None:
             return {**super().metrics(*args, **kwargs), **metric_values(self.summary)}
-        chosen: Records = self._columns.records[self._chosen]
-        summary = summarise_columns(self._columns, self.protocol, chosen)
+        summary = summarise(self._rows[self._chosen], self.protocol)
         return {**super().metrics(*args, **kwargs), **metric_values(summary)}
 
     def use_subset(self, subset_def: Any) -> VOSEvaluationResults:
@@ -219,12 +221,10 @@ class VOSEvaluationResults(DetectionResults):
         super().use_subset(subset_def)
         _, path = self.samples._get_label_field_path(self.config.gt_field, "_id")
         visible = {label.binary for label in self.samples.values(path, unwind=True)}
-        records = self._columns.records
-        shown = np.array([value.tobytes() in visible for value in records["truth_id"]], np.bool_)
-        kept = {(row["video"], row["object"]) for row in records[shown]}
-        absent = records["area_truth"] == 0
-        pairs = zip(records["video"], records["object"], strict=True)
-        self._chosen = shown | (absent & np.array([pair in kept for pair in pairs], np.bool_))
+        rows, ids = self._rows, self._rows.records["truth_id"]
+        shown = np.array([value.tobytes() in visible for value in ids], np.bool_)
+        kept = np.isin(rows.owner, rows.owner[shown])
+        self._chosen = shown | (kept & ~rows.in_truth)
         return self
 
     def clear_subset(self) -> None:
@@ -233,7 +233,7 @@ class VOSEvaluationResults(DetectionResults):
         self._chosen = None
 
     def serialize(self, reflective: bool = False) -> dict[str, Any]:
-        """For the database; FiftyOne's own lists are rebuilt from the columns.
+        """For the database; FiftyOne's own lists are rebuilt from the rows.
 
         They are stored empty, so that the run still opens where this plugin is not installed.
         """
@@ -241,7 +241,7 @@ class VOSEvaluationResults(DetectionResults):
             "cls": self.cls,
             **{name: [] for name in ("ytrue", "ypred", "ious")},
             "custom_metrics": self.custom_metrics,
-            "columns": self._columns.to_text(),
+            "columns": to_text(self._rows, self._sample_ids),
             "failures": [list(failure) for failure in self._failures],
             "notes": self._notes,
         }
@@ -254,7 +254,7 @@ class VOSEvaluationResults(DetectionResults):
             samples,
             config,
             eval_key,
-            Columns.from_text(d["columns"]),
+            *from_text(d["columns"]),
             failures=[VideoFailure(*failure) for failure in d["failures"]],
             notes=d["notes"],
             custom_metrics=d.get("custom_metrics"),

@@ -48,8 +48,7 @@ def load_results(dataset: SampleCollection, eval_key: str) -> VOSEvaluationResul
 def load_table(dataset: SampleCollection, eval_key: str) -> EvaluationTable:
     """All rows of an evaluation, with its protocol, failures and notes.
 
-    ``load_results`` has more: the sample of each video (``sample_ids``), and the rows as a numpy
-    record array (``columns.records``), which is quicker for many videos.
+    ``load_results`` has more: the sample of each video (``sample_ids``).
 
     Raises HS2SError as ``load_results`` does.
     """

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.evaluation import Protocol, Row, Summary, VideoFailure
+from hs2s_core.evaluation import Protocol, Rows, Summary, VideoFailure
+from hs2s_core.evaluation.scores import summarise
 
 from ..jobs import (
     Done,
     Item,
-    Report,
     Source,
     Steps,
     Tick,
@@ -34,11 +33,11 @@ from ..jobs import (
 from ..videos import items_of, select_videos, videos_of
 from . import fields
 from .backend import VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
-from .columns import Columns, Records, to_records
 from .metrics import panel_metrics
-from .scoring import sample_scores, summarise_columns
+from .scoring import sample_scores
 from .settings import DEFAULT_PROTOCOL, EvaluateSettings, make_settings, settings_errors
-from .video import FrameLabels, Video, VideoResult
+from .stored import with_labels
+from .video import Video
 from .writing import write_scores
 
 _log = logging.getLogger(__name__)
@@ -85,7 +84,7 @@ def evaluate(
             None follows FiftyOne's settings.
 
     Returns:
-        The results: ``summary``, ``table``, ``failures``, ``notes``, ``columns``. A video that
+        The results: ``summary``, ``table``, ``failures``, ``notes``, ``rows``. A video that
         cannot be evaluated is listed in ``failures``; the others finish.
 
     Raises:
@@ -129,7 +128,8 @@ def score(
         _log.warning("video '%s' was not evaluated: %s", problem.name, problem.reason)
     if not report.results:
         raise HS2SError("not one video could be evaluated; the log says why.")
-    return summarise_columns(_columns(report), settings.protocol)
+    rows = Rows.join([result.rows for result in report.results.values()])
+    return summarise(rows, settings.protocol)
 
 
 def evaluate_steps(
@@ -160,7 +160,8 @@ def _evaluate(samples: SampleCollection, settings: EvaluateSettings) -> Steps[VO
             samples,
             method.config,
             key,
-            _columns(report),
+            Rows.join([result.rows for result in report.results.values()]),
+            [item.key for item in report.results],
             failures=[VideoFailure(name, reason) for _, name, reason in report.failed],
             notes=[note for result in report.results.values() for note in result.notes],
             backend=method,
@@ -194,8 +195,7 @@ def _register(samples: SampleCollection, settings: EvaluateSettings) -> VOSEvalu
 class VideoScores(Done):
     """What came of one video."""
 
-    rows: Sequence[Row] = ()
-    records: Records | None = None
+    rows: Rows = field(default_factory=Rows)
     notes: Sequence[str] = ()
 
 
@@ -215,35 +215,11 @@ class EvaluateJob:
     def _video(self, item: Item) -> Work[VideoScores]:
         samples, key = self.source.samples, self.settings.eval_key
         result = Video(samples, *item, self.settings).evaluate()
-        rows, frames = result.table.rows, len(result.frames)
+        rows, frames = with_labels(result.table.rows, result.frames), len(result.frames)
         yield Tick(0.5, f"{frames} frames scored", frames)
         if self.written:
             scores = sample_scores(rows, frames)
             scores["note"] = "\n".join(result.notes) or None
             items = fields.prediction_list(samples, self.settings.prediction_field)
             write_scores(samples._dataset, item.key, key, items, rows, result.frames, scores)
-        return VideoScores(frames, rows=rows, records=_records(result), notes=result.notes)
-
-
-def _columns(report: Report[VideoScores]) -> Columns:
-    columns = Columns()
-    for item, result in report.results.items():
-        assert result.records is not None
-        columns.add(*item, result.rows, result.records)
-    return columns
-
-
-def _records(result: VideoResult) -> Records:
-    """The rows of a video with the ids of the labels they came from."""
-    rows: Sequence[Row] = result.table.rows
-    records = to_records(rows)
-    frames: dict[int, FrameLabels] = {frame.frame: frame for frame in result.frames}
-    for record, row in zip(records, rows, strict=True):
-        labels = frames[row.frame]
-        if row.object in labels.truth:
-            record["truth_id"] = np.void(labels.truth[row.object].binary)
-        for _, label_id, object_id, confidence in labels.predicted:
-            if object_id == row.object:
-                record["prediction_id"] = np.void(label_id.binary)
-                record["confidence"] = np.nan if confidence is None else confidence
-    return records
+        return VideoScores(frames, rows=rows, notes=result.notes)

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
-from hs2s_core.evaluation import (
-    GroupScore,
-    ObjectKey,
-    ObjectScore,
-    Protocol,
-    Row,
-    Summary,
-    score_objects,
-    summarise_objects,
-)
+from hs2s_core.evaluation import GroupScore, Rows, Summary
 from hs2s_core.evaluation.lengths import early_late, first_failures, length_bin
-
-from .columns import Columns, Records, scores
+from hs2s_core.evaluation.rows import Records
+from hs2s_core.evaluation.scores import score_objects
 
 TRUE_POSITIVE = 0.5
 """Least J of a true positive, as FiftyOne's panel counts."""
@@ -28,12 +17,12 @@ Match = tuple[str | None, str | None, float | None, float | None, str | None, st
 """Truth label, predicted label, J, confidence, id of the truth's label and of the predicted one."""
 
 
-def sample_scores(rows: Sequence[Row], frames: int) -> dict[str, Any]:
+def sample_scores(rows: Rows, frames: int) -> dict[str, Any]:
     """The sample fields of one video, by suffix; None where there is nothing to average.
 
     ``frames`` is the number of annotated frames.
     """
-    objects, _ = score_objects(rows)
+    objects = score_objects(rows)
     video = GroupScore.of(objects) if objects else None
     time = early_late(rows)
     failures = [frame for frame in first_failures(rows).values() if frame is not None]
@@ -50,22 +39,6 @@ def sample_scores(rows: Sequence[Row], frames: int) -> dict[str, Any]:
     }
 
 
-def summarise_columns(
-    columns: Columns, protocol: Protocol, chosen: Records | None = None
-) -> Summary:
-    """``EvaluationTable.summary`` with the row objects of one video at a time.
-
-    ``chosen`` are the records to use, all by default.
-    """
-    objects: list[ObjectScore] = []
-    uncounted: list[ObjectKey] = []
-    for _, rows in groupby(columns.rows(chosen), key=lambda row: row.video):
-        found, others = score_objects(rows)
-        objects += found
-        uncounted += others
-    return summarise_objects(objects, protocol, uncounted)
-
-
 def metric_values(summary: Summary) -> dict[str, float]:
     """J, F and J&F of a run; nothing if it has no overall score."""
     overall = summary.overall
@@ -74,25 +47,21 @@ def metric_values(summary: Summary) -> dict[str, float]:
     return {"j": overall.j.mean, "f": overall.f.mean, "jf": overall.jf}
 
 
-def matches(columns: Columns) -> list[Match]:
+def matches(rows: Rows) -> list[Match]:
     """What FiftyOne's evaluation of detections makes its precision, recall and matrix of."""
-    records = columns.records
-    records = records[
-        records["counted"] & ((records["area_truth"] > 0) | (records["area_prediction"] > 0))
-    ]
+    rows = rows[rows.counted & (rows.in_truth | rows.in_prediction)]
     found: list[Match] = []
-    for video, object_id, in_truth, predicted, j, sure, truth_id, prediction_id in zip(
-        records["video"].tolist(),
-        records["object"].tolist(),
-        (records["area_truth"] > 0).tolist(),
-        (records["area_prediction"] > 0).tolist(),
-        scores(records)[0].tolist(),
-        records["confidence"].tolist(),
-        _ids(records["truth_id"]),
-        _ids(records["prediction_id"]),
+    for place, in_truth, predicted, j, sure, truth_id, prediction_id in zip(
+        rows.owner.tolist(),
+        rows.in_truth.tolist(),
+        rows.in_prediction.tolist(),
+        rows.j.tolist(),
+        rows.records["confidence"].tolist(),
+        _ids(rows.records["truth_id"]),
+        _ids(rows.records["prediction_id"]),
         strict=True,
     ):
-        label = columns.categories[video].get(object_id) or _NO_LABEL
+        label = rows.infos[place].category or _NO_LABEL
         confidence = None if math.isnan(sure) else sure
         if in_truth and predicted and j >= TRUE_POSITIVE:
             found.append((label, label, j, confidence, truth_id, prediction_id))

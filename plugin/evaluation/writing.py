@@ -11,7 +11,7 @@ import fiftyone as fo
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from hs2s_core.evaluation import Row
+from hs2s_core.evaluation import Row, Rows
 
 from ..jobs import utc_now
 from .scoring import TRUE_POSITIVE
@@ -25,7 +25,7 @@ def write_scores(
     sample_id: str,
     eval_key: str,
     items: str | None,
-    rows: Sequence[Row],
+    rows: Rows,
     frames: Sequence[FrameLabels],
     scores: Mapping[str, Any],
 ) -> None:

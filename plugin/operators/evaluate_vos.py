@@ -109,7 +109,7 @@ class EvaluateVos(JobOperator):
         return {
             **{key: f"{100 * values[key]:.1f}" for key in ("jf", "j", "f") if key in values},
             "protocol": results.protocol.description,
-            "done": len(results.columns.videos),
+            "done": len(results.sample_ids),
             "failed": len(results.failures),
             "reasons": listed(f"{video}: {reason}" for video, reason in results.failures),
             "notes": listed([*score_notes(results.summary), *results.notes]),

@@ -156,7 +156,7 @@ class LengthReview(foo.Panel):
         video = shown.order[row]
         # The second heat map is that of the second evaluation.
         place = int(ctx.params.get("trace_idx") or 0)
-        stretch = shown.tracks[place].stretch(video, shown.reviews[place].times(column))
+        stretch = shown.evaluated[place].stretch(video, shown.reviews[place].times(column))
         if stretch is None or not has_sample(ctx.dataset, video):
             _warn(ctx, "This video has no frames there")
             return

@@ -11,8 +11,8 @@ from fiftyone.operators import types
 from hs2s_core.evaluation.lengths import LENGTH_BINS, length_bin
 
 from .review_data import ORDERS
+from .review_filters import SIZES, Filters, object_sizes
 from .review_source import Source
-from .review_tracks import SIZES, Filters
 
 ALL = "all"
 NONE = "none"
@@ -110,15 +110,16 @@ class Controls:
 
 def find_options(sources: Sequence[Source]) -> dict[str, Any]:
     """What there is to filter by in some evaluations; a filter without a choice is not shown."""
-    tracks = [source.tracks for source in sources]
-    lengths = {length_bin(int(length)) for track in tracks for length in track.lengths}
+    evaluated = [source.evaluated for source in sources]
+    lengths = {length_bin(int(length)) for each in evaluated for length in each.rows.lengths}
+    infos = [info for each in evaluated for info in each.rows.infos]
     bins = [length_bin(last) for last in LENGTH_BINS] + [length_bin(LENGTH_BINS[-1] + 1)]
-    sizes = {name for source in sources for name in source.tracks.sizes(source.pixels)}
+    sizes = {name for each in evaluated for name in object_sizes(each)}
     return {
-        "categories": sorted({name for track in tracks for name in track.categories if name}),
+        "categories": sorted({info.category for info in infos if info.category}),
         "lengths": [name for name in bins if name in lengths],
         "sizes": [name for name in SIZES if name in sizes],
-        "seen": any(seen is not None for track in tracks for seen in track.seen),
+        "seen": any(info.seen is not None for info in infos),
     }
 
 

@@ -1,7 +1,8 @@
-"""From columns of an evaluation to what the panel draws; knows neither FiftyOne nor Plotly.
+"""From the rows of an evaluation to what the panel draws; knows neither FiftyOne nor Plotly.
 
 Everything a plot gets is bounded: time is binned into at most ``MAX_COLUMNS`` columns, whatever the
-length of the videos.
+length of the videos. Videos go by their place in the evaluation's ``Rows.videos`` here, and by the
+id of their sample in what is drawn.
 """
 
 from __future__ import annotations
@@ -9,69 +10,76 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import NamedTuple
 
 import numpy as np
 
-from hs2s_core.evaluation import overall_parts
-from hs2s_core.evaluation.lengths import EARLY, LATE, length_bin
-
-from .review_tracks import Floats, Ints, Tracks, group_means
+from hs2s_core.evaluation import Protocol, Rows, overall_parts
+from hs2s_core.evaluation.lengths import (
+    EARLY,
+    LATE,
+    CurvePoint,
+    EarlyLate,
+    Segment,
+    counted_after_prompt,
+    curve,
+    early_late,
+    length_bin,
+    parts_of_time,
+    time_grid,
+)
+from hs2s_core.evaluation.rows import Floats, group_means
 
 MAX_COLUMNS = 60
 """Columns of the heat map and points of the curve, at most."""
 ORDERS = ("worst", "length", "drop", "change")
 """Orders of the heat map's videos."""
+PARTS = (f"early (t < {EARLY})", f"late (t > {LATE[0]})", f"late (t > {LATE[1]})")
+"""Parts of time: the paper's heading and text differ on what is late."""
 
 
-class Dot(NamedTuple):
-    """One video: means over its kept objects, of the frames its protocol counts."""
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """The rows of an evaluation, all or those that passed the filters."""
+
+    rows: Rows
+    samples: Sequence[str]
+    """What each of ``rows.videos`` goes by: the id of its sample."""
+    protocol: Protocol
+    pixels: Sequence[int | None]
+    """Pixels of a frame of each video, where known."""
+
+    def stretch(self, video: str, times: range) -> tuple[int, int] | None:
+        """Return the frames of a video that a cell of the heat map stands for.
+
+        Args:
+            video: one of ``samples``, or another.
+            times: annotated frames since the prompt, of any object.
+
+        Returns:
+            First and last 0-based frame, with the frames up to the next annotated one; None if
+            the video has no frame then.
+        """
+        if video not in self.samples:
+            return None
+        own = self.rows[self.rows.records["video"] == self.samples.index(video)]
+        frames = own.records["frame"]
+        inside = counted_after_prompt(own) & (own.t >= times.start) & (own.t < times.stop)
+        if not inside.any():
+            return None
+        last = int(frames[inside].max())
+        later = frames[frames > last]
+        return int(frames[inside].min()), int(later.min()) - 1 if len(later) else last
+
+
+@dataclass(frozen=True)
+class Dot(Segment):
+    """One video: means over its objects, of the frames its protocol counts."""
 
     video: str
     frames: int
     """Annotated frames."""
-    objects: int
-    j: float
-    f: float
     drop: float | None
     """J&F lost from early to late; None where either is missing."""
-
-    @property
-    def jf(self) -> float:
-        """J&F, the mean of the two."""
-        return (self.j + self.f) / 2
-
-
-class Bin(NamedTuple):
-    """Objects at one stretch of time since their prompt."""
-
-    start: int
-    """First time of the bin."""
-    objects: int
-    j: float
-    f: float
-    low: float
-    """Lower quartile of J&F over objects."""
-    high: float
-
-    @property
-    def jf(self) -> float:
-        """J&F, the mean of the two."""
-        return (self.j + self.f) / 2
-
-
-class Bar(NamedTuple):
-    """Means over objects of a part of time, as in the paper's Table 2a."""
-
-    part: str
-    objects: int
-    j: float
-    f: float
-
-    @property
-    def jf(self) -> float:
-        """J&F, the mean of the two."""
-        return (self.j + self.f) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,20 +91,18 @@ class Review:
     """Times of one bin."""
     heat: Floats
     """J&F of each dot's video by time since the prompt (V, K), K <= MAX_COLUMNS; else NaN."""
-    curve: tuple[Bin, ...]
-    bars: tuple[Bar, ...]
-    """Parts without a frame are left out."""
+    curve: list[CurvePoint]
+    """J&F over all objects, by the same time."""
+    parts: EarlyLate
     objects: int
     overall: float | None
     """J&F as the protocol averages it; None if no frame counts, or if it has no such score."""
 
     @property
-    def drop(self) -> float | None:
-        """J&F lost from early to late (t > 20), over all objects."""
-        means = {bar.part: bar.jf for bar in self.bars}
-        if PARTS[0][0] not in means or PARTS[1][0] not in means:
-            return None
-        return means[PARTS[0][0]] - means[PARTS[1][0]]
+    def bars(self) -> list[tuple[str, Segment]]:
+        """The parts of time that have a frame, as in the paper's Table 2a."""
+        found = (self.parts.early, self.parts.late, self.parts.late_after_10)
+        return [(name, part) for name, part in zip(PARTS, found, strict=True) if part is not None]
 
     def times(self, column: int) -> range:
         """Times since the prompt of a column of the heat map."""
@@ -110,20 +116,14 @@ class Review:
         return np.array(found).reshape(-1, self.heat.shape[1])
 
 
-PARTS = (
-    (f"early (t < {EARLY})", 1, EARLY),
-    (f"late (t > {LATE[0]})", LATE[0] + 1, None),
-    (f"late (t > {LATE[1]})", LATE[1] + 1, None),
-)
-"""Parts of time: name, first time, end; the paper's heading and text differ on what is late."""
-
-
-def review(tracks: Sequence[Tracks]) -> list[Review]:
+def review(evaluated: Sequence[Evaluated]) -> list[Review]:
     """Summarise evaluations, filtered already, on one common axis of time."""
-    last = max((track.last_time() for track in tracks), default=0)
+    last = max(
+        (int(e.rows.t[counted_after_prompt(e.rows)].max(initial=0)) for e in evaluated), default=0
+    )
     width = max(1, -(-last // MAX_COLUMNS))
     columns = max(1, -(-last // width))
-    return [_review(track, width, columns) for track in tracks]
+    return [_review(each, width, columns) for each in evaluated]
 
 
 def order_videos(reviews: Sequence[Review], by: str) -> list[str]:
@@ -157,103 +157,54 @@ def length_means(dots: Iterable[Dot]) -> list[tuple[str, float, float]]:
     ]
 
 
-def _review(tracks: Tracks, width: int, columns: int) -> Review:
-    count = len(tracks.object_video)
-    scored = tracks.counted & tracks.kept[tracks.owner]
-    j = group_means(tracks.owner[scored], tracks.j[scored], count)
-    f = group_means(tracks.owner[scored], tracks.f[scored], count)
-    dots = _dots(tracks, j, f)
-    video_heat = _grid(tracks, tracks.object_video[tracks.owner], len(tracks.videos), width)
-    places = {video: place for place, video in enumerate(tracks.videos)}
-    heat = np.full((len(dots), columns), np.nan)
-    chosen = video_heat[0][[places[dot.video] for dot in dots]]
-    heat[:, : chosen.shape[1]] = chosen
+def _review(evaluated: Evaluated, width: int, columns: int) -> Review:
+    rows, samples = evaluated.rows, evaluated.samples
+    j, f = rows.object_means(rows.counted)
+    scored = ~np.isnan(j)
+    video, videos = rows.object_video, len(samples)
+    objects = np.bincount(video[scored], minlength=videos)
+    mean_j, mean_f = _video_means(rows, j), _video_means(rows, f)
+    early, late = (
+        _video_means(rows, np.mean(rows.object_means(part), axis=0))
+        for part in parts_of_time(rows)[:2]
+    )
+    drop = early - late
+    shown = np.flatnonzero(objects).tolist()
+    grid = np.mean(time_grid(rows, video[rows.owner], videos, width), axis=0)
+    heat = np.full((len(shown), columns), np.nan)
+    heat[:, : grid.shape[1]] = grid[shown]
     return Review(
-        dots=dots,
+        dots=tuple(
+            Dot(
+                objects=int(objects[v]),
+                j=float(mean_j[v]),
+                f=float(mean_f[v]),
+                video=samples[v],
+                frames=int(rows.lengths[v]),
+                drop=None if np.isnan(drop[v]) else float(drop[v]),
+            )
+            for v in shown
+        ),
         width=width,
         heat=heat,
-        curve=_curve(tracks, width),
-        bars=tuple(_bars(tracks)),
-        objects=int((~np.isnan(j)).sum()),
-        overall=_overall(tracks, (j + f) / 2),
+        curve=curve(rows, width),
+        parts=early_late(rows),
+        objects=int(scored.sum()),
+        overall=_overall(evaluated, (j + f) / 2),
     )
 
 
-def _dots(tracks: Tracks, j: Floats, f: Floats) -> tuple[Dot, ...]:
-    known = ~np.isnan(j)
-    video, count = tracks.object_video, len(tracks.videos)
-    objects = np.bincount(video[known], minlength=count)
-    mean_j = group_means(video[known], j[known], count)
-    mean_f = group_means(video[known], f[known], count)
-    drop = _video_drop(tracks)
-    return tuple(
-        Dot(
-            video=tracks.videos[v],
-            frames=int(tracks.lengths[v]),
-            objects=int(objects[v]),
-            j=float(mean_j[v]),
-            f=float(mean_f[v]),
-            drop=None if np.isnan(drop[v]) else float(drop[v]),
-        )
-        for v in np.flatnonzero(objects)
-    )
+def _video_means(rows: Rows, values: Floats) -> Floats:
+    """Means of each video (V,) over its objects (O,) that have a value."""
+    known = ~np.isnan(values)
+    return group_means(rows.object_video[known], values[known], len(rows.videos))
 
 
-def _video_drop(tracks: Tracks) -> Floats:
-    """J&F lost from early to late of each video, over its objects (V,)."""
-    parts = []
-    for _, start, end in PARTS[:2]:
-        j, f = _part(tracks, start, end)
-        jf = (j + f) / 2
-        known = ~np.isnan(jf)
-        parts.append(group_means(tracks.object_video[known], jf[known], len(tracks.videos)))
-    return parts[0] - parts[1]
-
-
-def _bars(tracks: Tracks) -> Iterable[Bar]:
-    for name, start, end in PARTS:
-        j, f = _part(tracks, start, end)
-        known = ~np.isnan(j)
-        if known.any():
-            yield Bar(name, int(known.sum()), float(j[known].mean()), float(f[known].mean()))
-
-
-def _part(tracks: Tracks, start: int, end: int | None) -> tuple[Floats, Floats]:
-    """Mean J and F of each object from time ``start`` until before ``end`` (O,)."""
-    rows = tracks.shown() & (tracks.t >= start)
-    if end is not None:
-        rows &= tracks.t < end
-    count, owner = len(tracks.object_video), tracks.owner[rows]
-    return group_means(owner, tracks.j[rows], count), group_means(owner, tracks.f[rows], count)
-
-
-def _curve(tracks: Tracks, width: int) -> tuple[Bin, ...]:
-    jf, j, f = _grid(tracks, tracks.owner, len(tracks.object_video), width)
-    curve = []
-    for column in range(jf.shape[1]):
-        known = ~np.isnan(jf[:, column])
-        if known.any():
-            low, high = np.quantile(jf[known, column], (0.25, 0.75))
-            mean_j, mean_f = float(j[known, column].mean()), float(f[known, column].mean())
-            start = 1 + column * width
-            curve.append(Bin(start, int(known.sum()), mean_j, mean_f, float(low), float(high)))
-    return tuple(curve)
-
-
-def _grid(tracks: Tracks, group: Ints, groups: int, width: int) -> tuple[Floats, Floats, Floats]:
-    """Mean J&F, J and F by group of rows and bin of time, each (groups, K)."""
-    shown = tracks.shown()
-    columns = -(-tracks.last_time() // width)
-    cell = group[shown] * columns + (tracks.t[shown] - 1) // width
-    j = group_means(cell, tracks.j[shown], groups * columns).reshape(groups, columns)
-    f = group_means(cell, tracks.f[shown], groups * columns).reshape(groups, columns)
-    return (j + f) / 2, j, f
-
-
-def _overall(tracks: Tracks, jf: Floats) -> float | None:
+def _overall(evaluated: Evaluated, jf: Floats) -> float | None:
     """J&F over the objects that count, as the protocol averages them."""
     known = np.flatnonzero(~np.isnan(jf))
-    parts = overall_parts([tracks.seen[place] for place in known], tracks.protocol)
+    seen = [evaluated.rows.infos[place].seen for place in known]
+    parts = overall_parts(seen, evaluated.protocol)
     if parts is None:
         return None
     return fmean(fmean(jf[known[part]]) for part in parts)

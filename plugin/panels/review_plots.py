@@ -196,11 +196,11 @@ def curve_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
     """Mean J&F over objects by time since the prompt, with the middle half of the objects."""
     traces: list[Trace] = []
     for place, (title, review) in enumerate(reviews):
-        x = [bin_.start + (review.width - 1) / 2 for bin_ in review.curve]
+        x = [point.t + (review.width - 1) / 2 for point in review.curve]
         edge = {"type": "scatter", "mode": "lines", "x": x, "line": {"width": 0}}
         quiet = {"hoverinfo": "skip", "showlegend": False}
-        low = [_percent(bin_.low) for bin_ in review.curve]
-        high = [_percent(bin_.high) for bin_ in review.curve]
+        low = [_percent(point.low) for point in review.curve]
+        high = [_percent(point.high) for point in review.curve]
         traces += [
             {**edge, **quiet, "name": f"{title}, lower quartile", "y": low},
             {
@@ -216,10 +216,11 @@ def curve_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
                 "mode": "lines",
                 "name": title,
                 "x": x,
-                "y": [_percent(bin_.jf) for bin_ in review.curve],
+                "y": [_percent(point.jf) for point in review.curve],
                 "text": [
-                    f"J {100 * bin_.j:.1f}, F {100 * bin_.f:.1f}, {counted(bin_.objects, 'object')}"
-                    for bin_ in review.curve
+                    f"J {100 * point.j:.1f}, F {100 * point.f:.1f}, "
+                    + counted(point.objects, "object")
+                    for point in review.curve
                 ],
                 "hovertemplate": "t = %{x}: J&F %{y:.1f}<br>%{text}<extra></extra>",
                 "line": {"color": COLORS[place], "width": 2},
@@ -243,8 +244,8 @@ def bar_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
     traces: list[Trace] = []
     for place, (title, review) in enumerate(reviews):
         bars = [
-            (_plain(bar.part), metric, value, bar.objects)
-            for bar in review.bars
+            (_plain(part), metric, value, bar.objects)
+            for part, bar in review.bars
             for metric, value in (("J", bar.j), ("F", bar.f))
         ]
         traces.append(

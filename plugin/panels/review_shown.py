@@ -12,10 +12,10 @@ import fiftyone.operators as foo
 from ..videos import videos_of
 from . import review_plots as plots
 from .review_controls import Controls, find_options
-from .review_data import PARTS, Review, order_videos, review
+from .review_data import Evaluated, Review, order_videos, review
+from .review_filters import Filters
 from .review_names import row_labels
 from .review_source import Source, list_runs, load_run
-from .review_tracks import Filters, Tracks
 
 DATA = ("upper", "heat", "curve", "summary")
 """What the panel's data has."""
@@ -33,7 +33,7 @@ class Shown:
     sources: tuple[Source, ...]
     options: dict[str, Any]
     """What there is to filter by."""
-    tracks: list[Tracks]
+    evaluated: list[Evaluated]
     """Filtered."""
     reviews: list[Review]
     order: list[str]
@@ -48,9 +48,9 @@ class Shown:
         options = find_options(sources)
         controls = controls.offered(options)
         filters = replace(controls.filters, videos=_chosen_videos(ctx))
-        tracks, reviews = _review(sources, filters)
+        evaluated, reviews = _review(sources, filters)
         order = order_videos(reviews, controls.order)
-        return cls(runs, controls, sources, options, tracks, reviews, order)
+        return cls(runs, controls, sources, options, evaluated, reviews, order)
 
     @property
     def titled(self) -> list[tuple[str, Review]]:
@@ -69,10 +69,10 @@ class Shown:
 
 
 @lru_cache(maxsize=8)
-def _review(sources: tuple[Source, ...], filters: Filters) -> tuple[list[Tracks], list[Review]]:
+def _review(sources: tuple[Source, ...], filters: Filters) -> tuple[list[Evaluated], list[Review]]:
     """Kept for the next event, which mostly asks for the same."""
-    tracks = [source.tracks.filter(filters, source.pixels) for source in sources]
-    return tracks, review(tracks)
+    evaluated = [filters.apply(source.evaluated) for source in sources]
+    return evaluated, review(evaluated)
 
 
 def _summary(titled: Sequence[tuple[str, Review]], sources: Sequence[Source]) -> str:
@@ -80,13 +80,13 @@ def _summary(titled: Sequence[tuple[str, Review]], sources: Sequence[Source]) ->
     head = "| | J&F | early | late | drop | videos | objects |\n|---|---|---|---|---|---|---|"
     lines = [head]
     for title, found in titled:
-        parts = {bar.part: bar.jf for bar in found.bars}
-        early, late = (parts.get(name) for name, *_ in PARTS[:2])
-        numbers = [_percent(value) for value in (found.overall, early, late, found.drop)]
+        parts = found.parts
+        early, late = (None if part is None else part.jf for part in (parts.early, parts.late))
+        numbers = [_percent(value) for value in (found.overall, early, late, parts.drop)]
         counts = [str(len(found.dots)), str(found.objects)]
         lines.append(f"| **{title}** | {' | '.join(numbers + counts)} |")
     incomplete = [title for title, found in titled if found.objects and found.overall is None]
-    protocols = dict.fromkeys(source.protocol.description for source in sources)
+    protocols = dict.fromkeys(source.evaluated.protocol.description for source in sources)
     notes = [f"Protocol {text}." for text in protocols]
     if incomplete:
         notes.append(

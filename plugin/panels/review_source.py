@@ -10,12 +10,12 @@ from threading import Lock
 
 import fiftyone as fo
 
-from hs2s_core.evaluation import Protocol
+from hs2s_core.evaluation import Protocol, Rows
 
 from ..evaluation import list_evaluations
-from ..evaluation.columns import Columns
+from ..evaluation.stored import from_text
 from ..videos import select_videos
-from .review_tracks import Tracks
+from .review_data import Evaluated
 
 _KEPT = 4
 """Runs kept in memory: a table of 500 videos takes a few megabytes."""
@@ -27,12 +27,9 @@ _lock = Lock()
 class Source:
     """One evaluation run, ready to be looked at."""
 
-    tracks: Tracks
+    evaluated: Evaluated
     names: Mapping[str, str]
     """What a video is called, by sample id."""
-    pixels: Mapping[str, int]
-    """Pixels of a frame by sample id, where known."""
-    protocol: Protocol
 
 
 def list_runs(dataset: fo.Dataset) -> list[str]:
@@ -59,19 +56,20 @@ def load_run(dataset: fo.Dataset, eval_key: str) -> Source:
 
 def _read(dataset: fo.Dataset, eval_key: str) -> Source:
     protocol = Protocol(**dataset.get_evaluation_info(eval_key).config.protocol)
-    columns = _read_columns(dataset, eval_key)
+    rows, sample_ids = _read_rows(dataset, eval_key)
     paths = ["id", "metadata.frame_width", "metadata.frame_height"]
-    sizes = zip(*select_videos(dataset, columns.sample_ids).values(paths), strict=True)
+    sizes = zip(*select_videos(dataset, sample_ids).values(paths), strict=True)
+    pixels = {sample: width * height for sample, width, height in sizes if width and height}
     return Source(
-        tracks=Tracks.of_columns(columns, protocol),
-        names=dict(zip(columns.sample_ids, columns.videos, strict=True)),
-        pixels={video: width * height for video, width, height in sizes if width and height},
-        protocol=protocol,
+        evaluated=Evaluated(
+            rows, sample_ids, protocol, [pixels.get(sample) for sample in sample_ids]
+        ),
+        names={sample: v.name for sample, v in zip(sample_ids, rows.videos, strict=True)},
     )
 
 
-def _read_columns(dataset: fo.Dataset, eval_key: str) -> Columns:
-    """The stored columns alone: FiftyOne's results object takes twenty times as long to build."""
+def _read_rows(dataset: fo.Dataset, eval_key: str) -> tuple[Rows, tuple[str, ...]]:
+    """The stored rows alone: FiftyOne's results object takes twenty times as long to build."""
     stored = dataset._root_dataset._doc.evaluations[eval_key].results
     stored.seek(0)
-    return Columns.from_text(json.loads(stored.read())["columns"])
+    return from_text(json.loads(stored.read())["columns"])

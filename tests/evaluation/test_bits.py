@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from jf_reference import plain_boundary
 
 from hs2s_core.evaluation import bits
+
+from .jf_reference import plain_boundary
 
 
 def unpack(planes: np.ndarray, height: int) -> np.ndarray:

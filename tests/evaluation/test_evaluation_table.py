@@ -13,9 +13,11 @@ from hs2s_core.evaluation import (
     EvaluationTable,
     FramePair,
     ObjectInfo,
-    by_object,
+    Rows,
     evaluate_sequence,
 )
+
+from .tables import by_object
 
 SIZE = (12, 16)
 
@@ -77,7 +79,7 @@ def test_ids_the_truth_never_has_are_noted_not_scored() -> None:
 
 def test_truth_without_objects_is_noted() -> None:
     table = evaluate_sequence("v", pairs([((1,), ())]), "all_frames")
-    assert table.rows == ()
+    assert table.rows == Rows()
     assert "shows no object" in table.notes[0]
     assert table.summary().overall is None
 
@@ -135,12 +137,12 @@ def test_join() -> None:
     one = evaluate_sequence("a", pairs([((1, 2), (1,))] * 2), "all_frames")
     two = evaluate_sequence("b", pairs([((), (1,))] * 2), "all_frames")
     both = EvaluationTable.join([one, two])
-    assert both.rows == one.rows + two.rows
+    assert list(both.rows) == [*one.rows, *two.rows]
     assert both.notes == one.notes
     summary = both.summary()
     assert summary.overall is not None
     assert summary.overall.j.mean == 0.5
-    other = EvaluationTable(PROTOCOLS["davis2017"], ())
+    other = EvaluationTable(PROTOCOLS["davis2017"])
     with pytest.raises(HS2SError, match="all_frames, davis2017"):
         EvaluationTable.join([one, other])
     with pytest.raises(HS2SError, match="none"):

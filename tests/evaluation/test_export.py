@@ -75,7 +75,7 @@ def test_parquet_or_what_it_needs(table: EvaluationTable, tmp_path: Path) -> Non
     assert stored.drop(["protocol"]).to_pylist() == [row._asdict() for row in table.rows]
     assert stored.schema.metadata[b"protocol"].decode() == table.protocol.description
     # A table without rows keeps its column types.
-    EvaluationTable(table.protocol, ()).write(path)
+    EvaluationTable(table.protocol).write(path)
     assert pyarrow.parquet.read_schema(path).equals(stored.schema)
 
 
@@ -94,7 +94,7 @@ def test_missing_pyarrow_is_named(
 
 
 def test_empty_table(table: EvaluationTable, tmp_path: Path) -> None:
-    empty = EvaluationTable(table.protocol, ())
+    empty = EvaluationTable(table.protocol)
     empty.write(tmp_path / "a.csv")
     empty.write(tmp_path / "a.json")
     assert (tmp_path / "a.csv").read_text() == ",".join(COLUMNS) + "\n"

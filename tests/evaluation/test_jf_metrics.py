@@ -7,7 +7,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from jf_reference import pairwise_matches, plain_boundary, plain_counts, plain_disc
 
 from hs2s_core.errors import InvalidMask
 from hs2s_core.evaluation import (
@@ -18,6 +17,8 @@ from hs2s_core.evaluation import (
     region_similarity,
 )
 from hs2s_core.evaluation.metrics import boundary_radius
+
+from .jf_reference import pairwise_matches, plain_boundary, plain_counts, plain_disc
 
 sizes = st.tuples(st.integers(1, 30), st.integers(1, 30))
 tolerances = st.sampled_from([0.0, 0.008, 0.05, 0.1, 0.3, 1.5])

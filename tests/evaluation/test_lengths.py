@@ -3,68 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
+from typing import Any
 
+import numpy as np
 import pytest
 
-from hs2s_core.evaluation import Row
+from hs2s_core.evaluation import Rows
 from hs2s_core.evaluation.lengths import (
     Absence,
     Recovery,
+    Segment,
     absences,
     curve,
-    curves_by_length,
     early_late,
     first_failures,
     length_bin,
     recoveries,
-    video_lengths,
 )
 
+from .tables import Track, make_rows, make_track
 
-def track(
-    j: Sequence[float],
-    *,
-    video: str = "v",
-    object_id: int = 1,
-    prompt: int = 0,
-    truth: str = "",
-    prediction: str = "",
-    counted: str = "",
-    frame_step: int = 1,
-) -> list[Row]:
-    """Rows of one object; F is J less 0.1, marks are strings of 0 and 1, all 1 by default."""
-    ones = "1" * len(j)
-    marks = [[mark == "1" for mark in text or ones] for text in (truth, prediction, counted)]
-    in_truth, in_prediction, counts = marks
-    return [
-        Row(
-            video=video,
-            object=object_id,
-            category=None,
-            seen=None,
-            frame=frame_step * t,
-            frame_name="",
-            since_prompt=t - prompt,
-            counted=counts[t],
-            j=j[t],
-            f=j[t] - 0.1,
-            area_truth=50 * in_truth[t],
-            area_prediction=40 * in_prediction[t],
-            intersection=0,
-            boundary_truth=0,
-            boundary_prediction=0,
-            matched_truth=0,
-            matched_prediction=0,
-            in_truth=in_truth[t],
-            in_prediction=in_prediction[t],
-        )
-        for t in range(len(j))
-    ]
+
+def track(j: Sequence[float], video: str = "v", **options: Any) -> Track:
+    """One object; F is J less 0.1, and every frame counts by default."""
+    f = np.maximum(np.array(j) - 0.1, 0)
+    return make_track(video, j, f.tolist(), **{"counted": "1" * len(j), **options})
+
+
+def astuples(segment: Segment | None) -> tuple[float, ...]:
+    assert segment is not None
+    return astuple(segment)
 
 
 def test_early_and_late_are_object_relative_and_exclude_the_prompt() -> None:
     # Early is t = 1 to 9, late is t = 21 to 24; the prompt's J must not matter.
-    rows = track([0.0] + [0.9] * 9 + [0.7] + [0.6] * 10 + [0.4] * 4)
+    rows = make_rows(track([0.0] + [0.9] * 9 + [0.7] + [0.6] * 10 + [0.4] * 4))
     split = early_late(rows)
     assert split.early is not None
     assert split.late is not None
@@ -74,34 +48,35 @@ def test_early_and_late_are_object_relative_and_exclude_the_prompt() -> None:
     assert split.late.j == pytest.approx(0.4)
     assert split.late_after_10.j == pytest.approx((10 * 0.6 + 4 * 0.4) / 14)
     assert split.drop == pytest.approx(0.5)
-    shifted = track([1.0] * 5 + [0.0] + [0.9] * 9, prompt=5)
-    assert early_late(shifted).early == pytest.approx((1, 0.9, 0.8))
+    shifted = make_rows(track([1.0] * 5 + [0.0] + [0.9] * 9, prompt=5))
+    assert astuples(early_late(shifted).early) == pytest.approx((1, 0.9, 0.8))
     assert early_late(shifted).late is None
     assert early_late(shifted).drop is None
 
 
 def test_early_means_weigh_objects_not_frames() -> None:
-    rows = [*track([1, 1.0]), *track([1] + [0.5] * 9, object_id=2)]
-    assert early_late(rows).early == pytest.approx((2, 0.75, 0.65))
+    rows = make_rows(track([1, 1.0]), track([1] + [0.5] * 9, object_id=2))
+    assert astuples(early_late(rows).early) == pytest.approx((2, 0.75, 0.65))
 
 
 def test_only_counted_rows_enter_means_and_curves() -> None:
-    rows = track([1, 0.5, 0.7], counted="110")
-    assert early_late(rows).early == pytest.approx((1, 0.5, 0.4))
+    rows = make_rows(track([1, 0.5, 0.7], counted="110"))
+    assert astuples(early_late(rows).early) == pytest.approx((1, 0.5, 0.4))
     assert [point.t for point in curve(rows)] == [1]
-    assert early_late([]).early is None
-    assert curve([]) == []
+    assert early_late(Rows()).early is None
+    assert curve(Rows()) == []
 
 
 def test_curve_over_objects() -> None:
-    rows = [*track([1, 0.8, 0.6]), *track([1, 1, 0.4], object_id=2, prompt=1)]
+    rows = make_rows(track([1, 0.8, 0.6]), track([1, 1, 0.4], object_id=2, prompt=1))
     points = {point.t: point for point in curve(rows)}
     assert list(points) == [1, 2]
     assert points[1].objects == 2
     assert points[1].j == pytest.approx((0.8 + 0.4) / 2)
-    assert points[1].j_quartiles == pytest.approx((0.5, 0.7))
-    assert points[1].f_quartiles == pytest.approx((0.4, 0.6))
-    assert points[2][:3] == (2, 1, 0.6)
+    assert (points[1].low, points[1].high) == pytest.approx((0.45, 0.65))
+    assert (points[2].objects, points[2].j) == (1, 0.6)
+    (both,) = curve(rows, width=2)  # of both objects, the one with more frames counts no more
+    assert (both.t, both.objects, both.j) == (1, 2, pytest.approx((0.7 + 0.4) / 2))
 
 
 @pytest.mark.parametrize(
@@ -112,49 +87,41 @@ def test_length_bins(frames: int, name: str) -> None:
     assert length_bin(frames) == name
 
 
-def test_curves_by_video_length() -> None:
-    rows = [
-        *track([0.9] * 50, video="long"),
-        *track([0.7] * 5, video="short"),
-        *track([0.5] * 5, video="short", object_id=2),
-    ]
-    assert video_lengths(rows) == {"long": 50, "short": 5}
-    found = curves_by_length(rows)
-    assert list(found) == ["1-20", "41-80"]
-    assert [point.j for point in found["1-20"]] == pytest.approx([0.6] * 4)
-    assert len(found["41-80"]) == 49
+def test_the_length_of_a_video_is_that_of_its_annotated_frames() -> None:
+    shorts = track([0.7] * 5, video="short"), track([0.5] * 5, video="short", object_id=2)
+    assert make_rows(track([0.9] * 50, video="long"), *shorts).lengths.tolist() == [50, 5]
 
 
 def test_first_failure_needs_frames_in_a_row() -> None:
     values = [0.0, 0.9, 0.4, 0.4, 0.9, 0.3, 0.2, 0.1, 0.9]
-    assert first_failures(track(values)) == {("v", 1): 5}
-    assert first_failures(track(values, frame_step=5)) == {("v", 1): 25}
-    assert first_failures(track(values), frames=2) == {("v", 1): 2}
-    assert first_failures(track(values), frames=4) == {("v", 1): None}
-    assert first_failures(track(values), threshold=0.25, frames=2) == {("v", 1): 6}
-    assert first_failures(track([0.5] * 9)) == {("v", 1): None}
-    assert first_failures(track([0.0])) == {}
+    assert first_failures(make_rows(track(values))) == {("v", 1): 5}
+    assert first_failures(make_rows(track(values, every=5))) == {("v", 1): 25}
+    assert first_failures(make_rows(track(values)), frames=2) == {("v", 1): 2}
+    assert first_failures(make_rows(track(values)), frames=4) == {("v", 1): None}
+    assert first_failures(make_rows(track(values)), threshold=0.25, frames=2) == {("v", 1): 6}
+    assert first_failures(make_rows(track([0.5] * 9))) == {("v", 1): None}
+    assert first_failures(make_rows(track([0.0]))) == {}
 
 
 def test_recoveries() -> None:
     truth = "1100111011"
     j = [1, 0.9, 1.0, 1.0, 0.2, 0.4, 0.6, 0.0, 0.1, 0.2]
-    assert recoveries(track(j, truth=truth)) == [
+    assert recoveries(make_rows(track(j, truth=truth))) == [
         Recovery("v", 1, left=2, returned=4, absent=2, delay=2),
         Recovery("v", 1, left=7, returned=8, absent=1, delay=None),
     ]
-    assert recoveries(track(j, truth="1111110000")) == []
+    assert recoveries(make_rows(track(j, truth="1111110000"))) == []
     # What happens before the prompt is no absence.
-    assert recoveries(track(j, truth="0001111111", prompt=3)) == []
+    assert recoveries(make_rows(track(j, truth="0001111111", prompt=3))) == []
 
 
 def test_absences() -> None:
-    rows = [
-        *track([1] * 6, truth="110011", prediction="110111"),
-        *track([1] * 6, object_id=2),
-        *track([1] * 6, object_id=3, truth="001100", prediction="111100", prompt=2),
-    ]
+    rows = make_rows(
+        track([1] * 6, truth="110011", prediction="110111"),
+        track([1] * 6, object_id=2),
+        track([1] * 6, object_id=3, truth="001100", prediction="111100", prompt=2),
+    )
     assert absences(rows) == {
-        ("v", 1): Absence(frames=2, false_positives=1, mean_area=20),
+        ("v", 1): Absence(frames=2, false_positives=1, mean_area=0.5),
         ("v", 3): Absence(frames=2, false_positives=0, mean_area=0),
     }

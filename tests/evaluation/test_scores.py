@@ -10,28 +10,27 @@ import pytest
 from hs2s_core.evaluation import (
     PROTOCOLS,
     EvaluationTable,
-    Row,
     Statistics,
     format_table,
     overall_parts,
 )
 from hs2s_core.evaluation.scores import summarise
 
+from .tables import Track, make_rows, make_track
 
-def rows_of(
+
+def track_of(
     video: str,
     object_id: int,
     values: Sequence[tuple[float, float]],
     *,
     seen: bool | None = None,
     counted: bool = True,
-) -> list[Row]:
-    """Rows of one object with the given J and F; counts do not matter here."""
-    counts = [1] * 7
-    return [
-        Row(video, object_id, None, seen, t, "", t, counted, j, f, *counts, True, True)
-        for t, (j, f) in enumerate(values)
-    ]
+) -> Track:
+    """One object with the given J and F."""
+    j, f = zip(*values, strict=True)
+    marks = str(int(counted)) * len(values)
+    return make_track(video, j, f, object_id=object_id, seen=seen, counted=marks)
 
 
 def test_known_statistics() -> None:
@@ -60,11 +59,11 @@ def test_bins_do_not_overflow(frames: int) -> None:
 
 
 def test_objects_weigh_the_same_whatever_their_video() -> None:
-    rows = [
-        *rows_of("a", 1, [(1.0, 0.8)] * 4),
-        *rows_of("a", 2, [(0.5, 0.6)] * 4),
-        *rows_of("b", 1, [(0.0, 0.1)]),
-    ]
+    rows = make_rows(
+        track_of("a", 1, [(1.0, 0.8)] * 4),
+        track_of("a", 2, [(0.5, 0.6)] * 4),
+        track_of("b", 1, [(0.0, 0.1)]),
+    )
     summary = summarise(rows, PROTOCOLS["davis2017"])
     assert summary.overall is not None
     assert summary.overall.objects == 3
@@ -78,11 +77,11 @@ def test_objects_weigh_the_same_whatever_their_video() -> None:
 
 
 def test_youtube_vos_is_the_mean_of_four() -> None:
-    rows = [
-        *rows_of("a", 1, [(0.9, 0.8)], seen=True),
-        *rows_of("b", 1, [(0.7, 0.6)], seen=True),
-        *rows_of("c", 1, [(0.2, 0.4)], seen=False),
-    ]
+    rows = make_rows(
+        track_of("a", 1, [(0.9, 0.8)], seen=True),
+        track_of("b", 1, [(0.7, 0.6)], seen=True),
+        track_of("c", 1, [(0.2, 0.4)], seen=False),
+    )
     summary = summarise(rows, PROTOCOLS["youtube_vos"])
     assert summary.groups["seen"].j.mean == pytest.approx(0.8)
     assert summary.groups["unseen"].f.mean == pytest.approx(0.4)
@@ -97,17 +96,19 @@ def test_youtube_vos_is_the_mean_of_four() -> None:
 
 
 def test_one_known_group_alone_is_the_score() -> None:
-    summary = summarise(rows_of("a", 1, [(0.4, 0.6)], seen=False), PROTOCOLS["youtube_vos"])
+    summary = summarise(
+        make_rows(track_of("a", 1, [(0.4, 0.6)], seen=False)), PROTOCOLS["youtube_vos"]
+    )
     assert list(summary.groups) == ["unseen"]
     assert summary.overall == summary.groups["unseen"]
 
 
 def test_partly_known_groups_have_no_overall_score() -> None:
-    rows = [
-        *rows_of("a", 1, [(1, 1)], seen=True),
-        *rows_of("b", 1, [(0.5, 0.5)]),
-        *rows_of("b", 3, [(0, 0)], seen=False, counted=False),
-    ]
+    rows = make_rows(
+        track_of("a", 1, [(1, 1)], seen=True),
+        track_of("b", 1, [(0.5, 0.5)]),
+        track_of("b", 3, [(0, 0)], seen=False, counted=False),
+    )
     summary = summarise(rows, PROTOCOLS["youtube_vos"])
     assert summary.overall is None
     assert summary.seen_unknown == (("b", 1),)
@@ -117,7 +118,7 @@ def test_partly_known_groups_have_no_overall_score() -> None:
     davis = summarise(rows, PROTOCOLS["davis2017"]).overall
     assert davis is not None
     assert davis.jf == 0.75
-    table = EvaluationTable(PROTOCOLS["youtube_vos"], tuple(rows))
+    table = EvaluationTable(PROTOCOLS["youtube_vos"], rows)
     report = format_table(table)
     assert re.search(r"no overall score: .* 1 object .*\(b/1\)", report)
     assert "No frame counts" not in report
@@ -125,8 +126,8 @@ def test_partly_known_groups_have_no_overall_score() -> None:
 
 
 def test_notebooks_get_the_scores_as_a_table() -> None:
-    rows = [*rows_of("a<b", 1, [(1, 0.5)]), *rows_of("c", 1, [(0.25, 0.25)])]
-    html = EvaluationTable(PROTOCOLS["davis2017"], tuple(rows))._repr_html_()
+    rows = make_rows(track_of("a<b", 1, [(1, 0.5)]), track_of("c", 1, [(0.25, 0.25)]))
+    html = EvaluationTable(PROTOCOLS["davis2017"], rows)._repr_html_()
     assert "<tr><td>a&lt;b</td><td>75.00</td><td>100.00</td>" in html
     assert "<tr><td>overall</td><td>50.00</td>" in html
     assert html.count("<th>") == 8
@@ -151,11 +152,10 @@ def test_what_makes_up_the_overall_score(
 
 
 def test_rows_that_do_not_count_enter_nothing() -> None:
-    rows = [
-        *rows_of("a", 1, [(1.0, 1.0)], counted=False),
-        *rows_of("a", 1, [(0.2, 0.4)]),
-        *rows_of("a", 2, [(0.9, 0.9)], counted=False),
-    ]
+    rows = make_rows(
+        make_track("a", [1.0, 0.2], [1.0, 0.4], counted="01"),
+        track_of("a", 2, [(0.9, 0.9)], counted=False),
+    )
     summary = summarise(rows, PROTOCOLS["all_frames"])
     assert [(score.object, score.j.mean) for score in summary.objects] == [(1, 0.2)]
     assert summary.uncounted == (("a", 2),)

@@ -105,10 +105,10 @@ def test_table_survives_the_database(dataset: fo.Dataset, videos: object) -> Non
     assert loaded.sample_ids == {
         Path(path).stem: key for key, path in zip(*dataset.values(["id", "filepath"]), strict=True)
     }
-    j, f = loaded.scores()
+    j, f = loaded.rows.j, loaded.rows.f
     assert j.tolist() == [row.j for row in read.rows]
     assert f.tolist() == [row.f for row in read.rows]
-    assert made.columns.records.tobytes() == loaded.columns.records.tobytes()
+    assert made.rows.records.tobytes() == loaded.rows.records.tobytes()
 
 
 def test_scores_are_stored_at_every_level(

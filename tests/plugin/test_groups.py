@@ -83,7 +83,7 @@ def test_every_slice_is_evaluated(grouped: fo.Dataset, network: CopyNetwork) -> 
     moved.frames[2].found = label("left0")  # the first and the last do not count
     moved.save()
     results = evaluate(grouped, "found", "truth", "scores", progress=False)
-    assert sorted(results.columns.videos) == ["left0", "left1", "right0"]
+    assert sorted(results.sample_ids) == ["left0", "left1", "right0"]
     assert [failure.video for failure in results.failures] == ["right1"]
     scores = {name: sample.scores_jf for name, sample in videos(grouped).items()}
     assert scores["left0"] == scores["left1"] == 1

@@ -8,14 +8,13 @@ import fiftyone as fo
 import pytest
 
 from hs2s_core.evaluation import EvaluationTable
-from hs2s_fiftyone.evaluation.columns import Columns, to_records
 from hs2s_fiftyone.panels import review_clips
 from hs2s_fiftyone.panels.review_clips import CLIP_FRAMES
 from hs2s_fiftyone.panels.review_source import list_runs, load_run
-from hs2s_fiftyone.panels.review_tracks import Tracks
 
+from ..evaluation.tables import make_table, make_track, random_table
 from .opened_panel import OpenedPanel
-from .review_tables import make_table, make_track, random_table, save_run
+from .review_tables import save_run
 
 FRAMES = {"short": 10, "middle": 35, "long": 90}
 
@@ -58,23 +57,17 @@ def ids(dataset: fo.Dataset) -> dict[str, str]:
 def test_a_run_loads_as_its_table(videos: fo.Dataset, table: EvaluationTable) -> None:
     assert list_runs(videos) == ["before"]
     source = load_run(videos, "before")
-    assert set(source.pixels.values()) == {10_000}
+    assert source.evaluated.pixels == [10_000] * 3
     assert source.names == {id_: name for name, id_ in ids(videos).items()}
-    again = Tracks.of(table)
-    order = [ids(videos)[name] for name in again.videos]
-    assert [source.tracks.videos[v] for v in source.tracks.object_video] == [
-        order[v] for v in again.object_video
-    ]
-    for name in ("owner", "frame", "t", "j", "f", "counted", "areas", "lengths"):
-        assert getattr(source.tracks, name).tolist() == getattr(again, name).tolist(), name
-    assert (source.tracks.categories, source.tracks.seen) == (again.categories, again.seen)
+    assert [source.names[sample] for sample in source.evaluated.samples] == list(FRAMES)
+    assert (source.evaluated.rows, source.evaluated.protocol) == (table.rows, table.protocol)
 
 
 def test_a_run_is_read_once(videos: fo.Dataset, table: EvaluationTable) -> None:
     assert load_run(videos, "before") is load_run(videos, "before")
     videos.delete_evaluation("before")
     save_run(videos, "before", random_table(["short"]))
-    assert len(load_run(videos, "before").tracks.videos) == 1
+    assert len(load_run(videos, "before").names) == 1
 
 
 def test_it_opens_with_the_latest_run(videos: fo.Dataset) -> None:
@@ -445,19 +438,3 @@ def test_results_that_cannot_be_read_are_told_of(
     monkeypatch.setattr("hs2s_fiftyone.panels.review_shown.load_run", fail)
     opened = OpenedPanel(videos)
     assert "the file is gone" in opened.text
-
-
-@pytest.mark.parametrize("merge", [False, True])
-def test_records_become_the_same_tracks(merge: bool) -> None:
-    """Objects of several videos may share their id, as they all do where a protocol merges them."""
-    table = random_table(["a", "b", "c"], longest=30)
-    rows = [row._replace(object=1) if merge else row for row in table.rows]
-    columns = Columns()
-    for video in "abc":
-        own = [row for row in rows if row.video == video]
-        columns.add(video, video, own, to_records(own))
-    expected = Tracks.of(make_table([rows]))
-    found = Tracks.of_columns(columns, table.protocol)
-    assert found.videos == expected.videos
-    for name in ("owner", "t", "j", "f", "object_video", "areas", "lengths"):
-        assert getattr(found, name) == pytest.approx(getattr(expected, name)), name

@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 
 from hs2s_core.evaluation import EvaluationTable
-from hs2s_core.evaluation.lengths import curve, early_late, video_lengths
-from hs2s_fiftyone.evaluation.columns import Columns, to_records
-from hs2s_fiftyone.evaluation.scoring import summarise_columns
+from hs2s_core.evaluation.lengths import curve, early_late
 from hs2s_fiftyone.panels import review_plots as plots
 from hs2s_fiftyone.panels.review_data import (
     MAX_COLUMNS,
     ORDERS,
+    Evaluated,
     Review,
     length_means,
     order_videos,
     review,
 )
+from hs2s_fiftyone.panels.review_filters import Filters, size_name
 from hs2s_fiftyone.panels.review_names import row_labels
-from hs2s_fiftyone.panels.review_tracks import Filters, Tracks, size_name
 
-from .review_tables import make_table, make_track, random_table
+from ..evaluation.tables import make_table, make_track, random_table
+from .review_tables import as_evaluated
 
 VIDEOS = [f"video {number}" for number in range(12)]
 
@@ -34,24 +34,24 @@ def table() -> EvaluationTable:
 
 
 @pytest.fixture(scope="module")
-def tracks(table: EvaluationTable) -> Tracks:
-    return Tracks.of(table)
+def evaluated(table: EvaluationTable) -> Evaluated:
+    return as_evaluated(table)
 
 
-def one(tracks: Tracks) -> Review:
-    return review([tracks])[0]
+def one(evaluated: Evaluated) -> Review:
+    return review([evaluated])[0]
 
 
-def test_dots_are_the_scores_of_videos(table: EvaluationTable, tracks: Tracks) -> None:
-    found = one(tracks)
+def test_dots_are_the_scores_of_videos(table: EvaluationTable, evaluated: Evaluated) -> None:
+    found = one(evaluated)
     summary = table.summary()
-    lengths = video_lengths(table.rows)
+    lengths = dict(zip(VIDEOS, table.rows.lengths.tolist(), strict=True))
     assert {dot.video for dot in found.dots} == set(VIDEOS)
     for dot in found.dots:
         score = summary.videos[dot.video]
         assert (dot.j, dot.f) == pytest.approx((score.j.mean, score.f.mean))
         assert (dot.frames, dot.objects) == (lengths[dot.video], score.objects)
-        parts = early_late(row for row in table.rows if row.video == dot.video)
+        parts = early_late(table.rows[table.rows.records["video"] == VIDEOS.index(dot.video)])
         assert dot.drop == (None if parts.drop is None else pytest.approx(parts.drop))
     assert summary.overall is not None
     assert found.overall == pytest.approx(summary.overall.jf)
@@ -69,43 +69,25 @@ def test_the_overall_score_follows_the_rule_of_the_core(
         make_track("b", [1, 0.1, 0.3], seen=seen[1]),
     ]
     table = make_table(made, protocol)
-    overall, found = table.summary().overall, one(Tracks.of(table)).overall
+    overall, found = table.summary().overall, one(as_evaluated(table)).overall
     assert found == (None if overall is None else pytest.approx(overall.jf, abs=1e-12))
-    # The run of a dataset, which sums up one video at a time.
-    columns = Columns()
-    for video, rows in (("a", [*made[0], *made[1]]), ("b", made[2])):
-        columns.add(video, video, rows, to_records(rows))
-    assert summarise_columns(columns, table.protocol) == table.summary()
 
 
-def test_bars_are_early_and_late_means(table: EvaluationTable, tracks: Tracks) -> None:
-    expected = early_late(table.rows)
-    found = one(tracks)
-    for bar, part in zip(
-        found.bars, (expected.early, expected.late, expected.late_after_10), strict=True
-    ):
-        assert part is not None
-        assert bar[1:] == pytest.approx(part)
-    assert found.drop == pytest.approx(expected.drop)
-
-
-def test_the_curve_is_the_one_of_the_core_where_bins_are_single_frames() -> None:
+def test_bars_and_the_curve_are_those_of_the_core() -> None:
     table = random_table(VIDEOS, longest=MAX_COLUMNS + 1)
-    found = one(Tracks.of(table))
-    assert found.width == 1
-    expected = curve(table.rows)
-    assert [bin_.start for bin_ in found.curve] == [point.t for point in expected]
-    for bin_, point in zip(found.curve, expected, strict=True):
-        assert bin_.objects == point.objects
-        # J and F of these rows are equal, so their quartiles are those of J&F.
-        assert (bin_.j, bin_.f) == pytest.approx((point.j, point.f))
-        assert (bin_.low, bin_.high) == pytest.approx(point.j_quartiles)
+    found, expected = one(as_evaluated(table)), early_late(table.rows)
+    assert [bar for _, bar in found.bars] == [
+        expected.early,
+        expected.late,
+        expected.late_after_10,
+    ]
+    assert (found.width, found.curve) == (1, curve(table.rows))
 
 
 @pytest.mark.parametrize("frames", [2, 61, 62, 1000])
 def test_time_fits_in_the_columns(frames: int) -> None:
     values = np.linspace(1, 0, frames).tolist()
-    found = one(Tracks.of(make_table([make_track("a", values)])))
+    found = one(as_evaluated(make_table([make_track("a", values)])))
     columns = found.heat.shape[1]
     assert columns <= MAX_COLUMNS
     assert found.times(columns - 1).start <= frames - 1 < found.times(columns - 1).stop
@@ -118,17 +100,17 @@ def test_time_is_each_objects_own() -> None:
     """Two objects, the second prompted at frame 4: at t = 1 it is frame 5 for it."""
     early = make_track("a", [1, 0.8, 0, 0, 0, 0, 0])
     late = make_track("a", [0, 0, 0, 0, 1, 0.4, 0], object_id=2, prompt=4)
-    tracks = Tracks.of(make_table([early, late]))
-    assert one(tracks).heat[0, 0] == pytest.approx(0.6)
-    assert tracks.stretch("a", range(1, 2)) == (1, 5)
-    assert tracks.stretch("a", range(6, 7)) == (6, 6)
-    assert tracks.stretch("a", range(7, 8)) is None
+    evaluated = as_evaluated(make_table([early, late]))
+    assert one(evaluated).heat[0, 0] == pytest.approx(0.6)
+    assert evaluated.stretch("a", range(1, 2)) == (1, 5)
+    assert evaluated.stretch("a", range(6, 7)) == (6, 6)
+    assert evaluated.stretch("a", range(7, 8)) is None
 
 
 def test_a_stretch_reaches_to_the_next_annotated_frame() -> None:
-    tracks = Tracks.of(make_table([make_track("a", [1, 0.9, 0.8, 0.7], every=5)]))
-    assert tracks.stretch("a", range(1, 3)) == (5, 14)
-    assert tracks.stretch("a", range(3, 4)) == (15, 15)
+    evaluated = as_evaluated(make_table([make_track("a", [1, 0.9, 0.8, 0.7], every=5)]))
+    assert evaluated.stretch("a", range(1, 3)) == (5, 14)
+    assert evaluated.stretch("a", range(3, 4)) == (15, 15)
 
 
 def test_filters_choose_objects() -> None:
@@ -140,11 +122,10 @@ def test_filters_choose_objects() -> None:
             make_track("c", [0.9] * 5),
         ]
     )
-    tracks = Tracks.of(table)
-    pixels = {"a": 10_000, "b": 10_000}
+    evaluated = as_evaluated(table, [10_000, 10_000, None])
 
     def chosen(filters: Filters) -> dict[str, float]:
-        found = one(tracks.filter(filters, pixels))
+        found = one(filters.apply(evaluated))
         return {dot.video: pytest.approx(dot.jf) for dot in found.dots}
 
     assert chosen(Filters()) == {"a": 0.75, "b": 0.2, "c": 0.9}
@@ -156,10 +137,10 @@ def test_filters_choose_objects() -> None:
     assert chosen(Filters(frozenset({"cat"}), seen=True)) == {}
 
 
-def test_nothing_left_is_nothing_drawn(tracks: Tracks) -> None:
-    nothing = tracks.filter(Filters(categories=frozenset({"unicorn"})), {})
-    found = one(nothing)
-    assert (found.dots, found.curve, found.bars, found.overall) == ((), (), (), None)
+def test_nothing_left_is_nothing_drawn(evaluated: Evaluated) -> None:
+    filters = Filters(categories=frozenset({"unicorn"}))
+    found = one(filters.apply(evaluated))
+    assert (found.dots, found.curve, found.bars, found.overall) == ((), [], [], None)
     assert found.heat.shape[0] == 0
     assert order_videos([found], "worst") == []
     assert plots.heat_plot([("a", found)], [], {})[0]["z"] == []
@@ -179,7 +160,7 @@ def test_orders() -> None:
         ]
     )
     after = make_table([make_track("long", [0.2] * 40), make_track("fading", [0.9] * 35)])
-    reviews = review([Tracks.of(before), Tracks.of(after)])
+    reviews = review([as_evaluated(before), as_evaluated(after)])
     assert order_videos(reviews, "worst") == ["worst", "fading", "long"]
     assert order_videos(reviews, "length") == ["long", "fading", "worst"]
     assert order_videos(reviews, "drop") == ["fading", "long", "worst"]
@@ -188,8 +169,8 @@ def test_orders() -> None:
 
 
 def test_two_evaluations_share_their_time() -> None:
-    short = Tracks.of(make_table([make_track("a", [0.5] * 30)]))
-    long = Tracks.of(make_table([make_track("a", [0.5] * 300), make_track("b", [1.0] * 9)]))
+    short = as_evaluated(make_table([make_track("a", [0.5] * 30)]))
+    long = as_evaluated(make_table([make_track("a", [0.5] * 300), make_track("b", [1.0] * 9)]))
     first, second = review([short, long])
     assert first.width == second.width == 5
     assert first.heat.shape[1] == second.heat.shape[1] == 60
@@ -197,8 +178,8 @@ def test_two_evaluations_share_their_time() -> None:
     assert first.rows(["b", "a"]).shape == (2, 60)
 
 
-def test_means_by_length_go_from_short_to_long(tracks: Tracks) -> None:
-    found = one(tracks)
+def test_means_by_length_go_from_short_to_long(evaluated: Evaluated) -> None:
+    found = one(evaluated)
     names = [name for name, _, _ in length_means(found.dots)]
     assert names == [name for name in ("1-20", "21-40", "41-80", "81-160") if name in names]
     assert len(names) > 1
@@ -209,7 +190,7 @@ def test_plots_are_small_json(compared: bool, table: EvaluationTable) -> None:
     """500 videos, however long, must not choke the browser."""
     videos = [f"{number:03}" for number in range(500)]
     tables = [random_table(videos, seed, longest=70) for seed in range(1 + compared)]
-    reviews = review([Tracks.of(table) for table in tables])
+    reviews = review([as_evaluated(table) for table in tables])
     titled = list(zip(("before", "after"), reviews, strict=False))
     names = dict.fromkeys(videos, "the same long name of a video")
     labels = row_labels(names)
@@ -243,8 +224,8 @@ def test_long_names_keep_what_tells_them_apart() -> None:
     assert max(map(len, labels.values())) <= 28
 
 
-def test_scores_are_per_cent_everywhere(tracks: Tracks) -> None:
-    found = one(tracks)
+def test_scores_are_per_cent_everywhere(evaluated: Evaluated) -> None:
+    found = one(evaluated)
     titled, names = [("run", found)], {dot.video: dot.video for dot in found.dots}
     order = order_videos([found], "worst")
     drawn = [
@@ -260,8 +241,8 @@ def test_scores_are_per_cent_everywhere(tracks: Tracks) -> None:
         assert "%" in layout["yaxis"]["title"]["text"]
 
 
-def test_plots_have_titles_and_hover_texts_one_line_of_names(tracks: Tracks) -> None:
-    reviews = review([tracks, tracks])
+def test_plots_have_titles_and_hover_texts_one_line_of_names(evaluated: Evaluated) -> None:
+    reviews = review([evaluated, evaluated])
     titled = list(zip(("before", "after"), reviews, strict=True))
     names = {dot.video: dot.video for dot in reviews[0].dots}
     layouts = [
