@@ -7,6 +7,7 @@ the frame images could tell, a load notes with the sample (:data:`SOURCE_SIZE`).
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,8 @@ def videos_of(samples: SampleCollection) -> SampleCollection:
     """
     if not isinstance(samples, SampleCollection):
         raise NoCollection(
-            f"expected a FiftyOne dataset or view, found {samples!r} ({type(samples).__name__}). "
+            f"expected a FiftyOne dataset or view, found {reprlib.repr(samples)} "
+            f"({type(samples).__name__}). "
             "A dataset's name becomes a dataset with fo.load_dataset(name)."
         )
     if samples._is_dynamic_groups:
