@@ -12,6 +12,7 @@ EXAMPLES = (
     "hs2s weights info hs2s-lite",
     "hs2s weights convert authors-checkpoint.pth hs2s.safetensors",
     "hs2s weights export runs/mine mine.safetensors --half",
+    "hs2s weights onnx hs2s-lite graphs/ --frame 854x480",
     "hs2s weights list",
 )
 
@@ -46,12 +47,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "file", metavar="FILE", help="a .safetensors file, or the name of shipped weights"
     )
 
+    onnx = verbs.add_parser("onnx", help="write a network's step as ONNX graphs")
+    onnx.add_argument("file", metavar="FILE", help="as for info")
+    onnx.add_argument("out", type=Path, metavar="OUT", help="folder for begin.onnx and step.onnx")
+    onnx.add_argument(
+        "--frame",
+        type=_size,
+        default=(480, 854),
+        metavar="WxH",
+        help="size of the videos, in pixels, whose shape the graphs are for (default: 854x480)",
+    )
+    onnx.add_argument(
+        "--objects", type=int, default=1, metavar="N", help="objects at once (default: 1)"
+    )
+
     verbs.add_parser("list", help="print the presets and where the weights of each come from")
+
+
+def _size(word: str) -> tuple[int, int]:
+    width, _, height = word.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) * int(height)):
+        raise argparse.ArgumentTypeError(f"{word!r}; expected WxH in pixels, such as 854x480")
+    return int(height), int(width)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the verb that was asked for; errors are raised as HS2SError."""
-    verbs = {"convert": _convert, "export": _export, "info": _info, "list": _list}
+    verbs = {"convert": _convert, "export": _export, "info": _info, "onnx": _onnx, "list": _list}
     verbs[args.verb](args)
     return 0
 
@@ -108,3 +130,12 @@ def _list(args: argparse.Namespace) -> None:
         published = PUBLISHED.get(name)
         note = published.note if published else f"none published; `hs2s train --preset {name}`"
         print(f"{name:<{width}}  {note}")
+
+
+def _onnx(args: argparse.Namespace) -> None:
+    from hs2s_core.models.export import export_onnx
+    from hs2s_core.weights import load_model
+
+    model = load_model(args.file, device="cpu")
+    for path in export_onnx(model, args.out, args.frame, objects=args.objects):
+        print(path)
