@@ -81,7 +81,7 @@ def export_graphs(
         )
     if objects < 1:
         raise HS2SError(f"objects is {objects}; expected at least 1")
-    fast = for_inference(model).cpu()
+    fast = for_inference(model, packed=False).cpu()
     config = fast.config
     size = network_size(frame_size, config.input_size, fast.stride, config.keep_aspect)
     frame = torch.zeros(*size, 3, dtype=torch.uint8)

@@ -54,12 +54,15 @@ def choose_pace(speed: str, config: ModelConfig, device: torch.device) -> Pace:
 
 
 @torch.no_grad()
-def for_inference(model: VideoSegmenter, dtype: torch.dtype | None = None) -> VideoSegmenter:
+def for_inference(
+    model: VideoSegmenter, dtype: torch.dtype | None = None, *, packed: bool = True
+) -> VideoSegmenter:
     """A copy of ``model``, in evaluation mode, that says the same sooner.
 
     A batch norm that follows a convolution is folded into it: equal up to rounding, about 1e-6 of
     the logits. Weights are kept in channels-last order, as frames are, and those of the paper's
-    networks on a CPU in the order that it wants (:mod:`packed`). ``dtype`` is that of frames and
+    networks on a CPU in the order that it wants (:mod:`packed`), unless ``packed`` is false, as
+    graphs for other processors want it. ``dtype`` is that of frames and
     masks, None the model's own; of half precision, norms and a memory's sums stay in float32. The
     copy shares no memory with ``model`` and cannot be trained.
     """
@@ -72,7 +75,7 @@ def for_inference(model: VideoSegmenter, dtype: torch.dtype | None = None) -> Vi
     dtype = dtype or next(fast.parameters()).dtype
     fast.to(dtype).to(memory_format=torch.channels_last)
     parts = dict(fast.named_modules())
-    on_cpu = next(fast.parameters()).is_cpu and not isinstance(fast.config, LiteConfig)
+    on_cpu = packed and next(fast.parameters()).is_cpu and not isinstance(fast.config, LiteConfig)
     for name, part in parts.items():
         if isinstance(part, NORMS):
             # The statistics of the norms that are left cost nothing in full precision.
