@@ -250,6 +250,22 @@ def test_cuts_are_settings_that_are_kept(tmp_path: Path) -> None:
         assert_same(found, results(walk_clip(Carrier(), Clip(LENGTH), prompts, SOFT)))
 
 
+def test_a_session_grows_by_a_bounded_amount_a_frame(tmp_path: Path) -> None:
+    """Per object and way at most a mask in bytes, and what compressing and listing it may add."""
+    sizes = {}
+    for length in (20, 120):
+        folder = tmp_path / str(length)
+        with Session(folder, Carrier()) as session:
+            session.correct(Prompts.of({0: {1: box(2, 1)}, length - 1: {1: box(4, 9)}}))
+            (folder / "stretches").mkdir()
+            (folder / "stretches" / ".state.part").write_bytes(b"torn" * 10**5)
+        with Session(folder, Carrier()) as session:
+            results(session.run(Clip(length)))
+        sizes[length] = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    assert sizes[120] - sizes[20] <= 100 * 2 * (SIZE[0] * SIZE[1] + 20) + 100 * 120
+    assert sizes[20] < 10**5  # nothing torn is left
+
+
 def test_what_is_no_session_of_this_clip_is_refused(tmp_path: Path) -> None:
     with Session(tmp_path / "s", Carrier(), identity="a"):
         pass

@@ -1,0 +1,152 @@
+"""The table of bad inputs in docs/troubleshooting.md: every message is what is really said."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hs2s_core.errors import HS2SError
+from hs2s_core.hints import Hint
+from hs2s_core.media.frames import open_frames
+from hs2s_core.media.images import RGBImage
+from hs2s_core.media.masks import read_id_map, write_id_map
+from hs2s_core.prompts import Prompt, Prompts
+from hs2s_core.propagation import Session, propagate
+
+from .cli.conftest import clip, run, weights  # noqa: F401
+from .propagation.carrier import SIZE, Carrier, Clip, box
+
+PAGE = Path(__file__).parents[1] / "docs/troubleshooting.md"
+
+
+class CutShort(Clip):
+    """Claims ten frames and has three."""
+
+    def at(self, index: int) -> RGBImage:
+        if index >= 3:
+            raise IndexError
+        return super().at(index)
+
+
+def cut_short(_: Path) -> None:
+    list(propagate(Carrier(), CutShort(10), {8: {1: box(2, 1)}}))
+
+
+def no_frames(folder: Path) -> None:
+    open_frames(folder)
+
+
+def no_video(folder: Path) -> None:
+    (folder / "clip.mp4").write_text("words")
+    open_frames(folder / "clip.mp4")
+
+
+def mixed_sizes(folder: Path) -> None:
+    for name, size in (("0.png", (8, 8)), ("1.png", (8, 9))):
+        Image.new("RGB", size).save(folder / name)
+    list(open_frames(folder))
+
+
+def soft_edges(folder: Path) -> None:
+    ramp = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (64, 1))
+    Image.fromarray(ramp).save(folder / "mask.png")
+    read_id_map(folder / "mask.png")
+
+
+def no_png(folder: Path) -> None:
+    Image.new("L", (8, 8)).save(folder / "mask.jpg")
+    read_id_map(folder / "mask.jpg")
+
+
+def other_size(_: Path) -> None:
+    Prompts.of({0: {1: box(2, 1)}}).check((24, 32), 10)
+
+
+def empty(_: Path) -> None:
+    Prompt(0, 1, np.zeros(SIZE, bool))
+
+
+def high_id(_: Path) -> None:
+    Prompt(0, 65536, box(2, 1))
+
+
+def too_late(_: Path) -> None:
+    list(propagate(Carrier(), Clip(10), {10: {1: box(2, 1)}}))
+
+
+def twice(_: Path) -> None:
+    Prompts([Prompt(0, 1, box(2, 1)), Prompt(0, 1, box(3, 1))])
+
+
+def box_outside(_: Path) -> None:
+    Prompt.pointed(0, 1, np.zeros((*SIZE, 3), np.uint8), Hint((0, 0, 17, 5)))
+
+
+def two_at_once(folder: Path) -> None:
+    with Session(folder / "s", Carrier()), Session(folder / "s", Carrier()):
+        pass
+
+
+CASES: dict[str, Callable[[Path], None]] = {
+    "a folder without pictures": no_frames,
+    "a file that is no video": no_video,
+    "a video that was cut short, masks after its end": cut_short,
+    "frames of several sizes": mixed_sizes,
+    "masks with soft edges": soft_edges,
+    "masks that are no PNG": no_png,
+    "a mask of another size than the frames": other_size,
+    "an empty mask": empty,
+    "an object id above 65535": high_id,
+    "a mask for a frame after the end": too_late,
+    "two masks for one object in one frame": twice,
+    "a box or point outside of the frame": box_outside,
+    "two runs on one session": two_at_once,
+}
+
+
+def rows() -> dict[str, str]:
+    """Input -> message of the page's table."""
+    table = PAGE.read_text(encoding="utf-8").split("## Bad input")[1].split("\n## ")[0]
+    return dict(re.findall(r"^\| ([^`|]+) \| `([^`]+)` \| [^|]+ \|$", table, re.M))
+
+
+def test_the_table_lists_every_case() -> None:
+    assert rows().keys() == CASES.keys()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_message_is_the_one_that_is_said(name: str, tmp_path: Path) -> None:
+    with pytest.raises(HS2SError) as error:
+        CASES[name](tmp_path)
+    assert rows()[name] in str(error.value)
+
+
+def test_a_full_disk_costs_nothing_that_was_there(
+    clip: Path,  # noqa: F811
+    weights: Path,  # noqa: F811
+    run: Callable[..., tuple[int, str, str]],  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "out"
+    words = ("propagate", clip / "frames", clip / "masks" / "10.png", out, "--weights", weights)
+    assert run(*words)[0] == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def full(path: Path, id_map: np.ndarray) -> None:
+        if path.stem == "13":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write_id_map(path, id_map)
+
+    monkeypatch.setattr("hs2s_core.media.masks.write_id_map", full)
+    status, _, err = run(*words, "--overwrite", "--report", tmp_path / "report.csv")
+    assert status == 2
+    assert "No space left on device" in err
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
