@@ -1,115 +1,61 @@
-"""A clip through each preset's graphs, as ``torch.export`` and ONNX, beside the network itself."""
+"""One step of each preset as a graph that other programs can run."""
 
 from __future__ import annotations
 
-import dataclasses
-import subprocess
-import sys
-from pathlib import Path
-
-import cv2
-import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
-from hs2s_core.cli import main
-from hs2s_core.errors import HS2SError
-from hs2s_core.media.encode import VideoWriter
-from hs2s_core.media.frames import open_frames
-from hs2s_core.models import VideoSegmenter, build_model
-from hs2s_core.models.export import export_graphs, export_onnx
+from hs2s_core.models import State, VideoSegmenter, build_model
 from hs2s_core.models.presets import PRESETS
-from hs2s_core.propagation.network import NetworkEngine
-from hs2s_core.weights import save_weights
 
+from .test_contract import clip, zeros
 from .tiny import tiny
 
 # A bidirectional network's step reads what look_ahead made of a whole chunk, a state that gets
 # shorter with each step: no one graph has inputs of such shapes. All others are here.
 ONLINE = [name for name in sorted(PRESETS) if PRESETS[name].system != "bidirectional"]
-SIZE = (64, 96)
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples/onnx_video.py"
 
 
-def small(name: str) -> VideoSegmenter:
-    """Untrained, and never larger than a frame of :data:`SIZE`."""
-    torch.manual_seed(0)
-    return build_model(dataclasses.replace(tiny(name), input_size=SIZE, keep_aspect=False)).eval()
+class OneStep(nn.Module):
+    """Image in, logits and state out: what one would deploy."""
 
+    def __init__(self, model: VideoSegmenter) -> None:
+        super().__init__()
+        self.model = model
 
-def clip(length: int) -> tuple[list[np.ndarray], np.ndarray]:
-    """Noise that moves to the right, and a mask of its first frame."""
-    noise = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
-    wide = cv2.resize(noise, SIZE[::-1], interpolation=cv2.INTER_CUBIC)
-    mask = np.zeros(SIZE, bool)
-    mask[16:48, 24:64] = True
-    return [np.roll(wide, 2 * place, axis=1) for place in range(length)], mask
-
-
-def followed(model: VideoSegmenter, frames: list[np.ndarray], mask: np.ndarray) -> list[np.ndarray]:
-    """Probabilities in every frame but the first, as propagation has them."""
-    engine = NetworkEngine(model)
-    engine.step(frames[0], {1: mask})
-    logits = [engine.step(frame, {}).logits for frame in frames[1:]]
-    return [each[0].sigmoid().numpy() for each in logits if each is not None]
+    def forward(
+        self, frame: Tensor, mask: Tensor, state: State, owner: Tensor
+    ) -> tuple[Tensor, State]:
+        output, state = self.model.step(self.model.encode(frame), mask, state, owner)
+        return output.logits, state
 
 
 @pytest.mark.parametrize("name", ONLINE)
-def test_graphs_say_what_the_network_says(name: str) -> None:
-    """Also the second step, which shows that the state that comes out fits what goes in."""
-    model, (frames, mask) = small(name), clip(3)
-    graphs = export_graphs(model, SIZE)
-    begin, step = graphs.begin.module(), graphs.step.module()
-    soft = torch.from_numpy(mask[None, None].astype(np.float32))
-    state = begin(torch.from_numpy(frames[0]), soft)
-    for frame, expected in zip(frames[1:], followed(model, frames, mask), strict=True):
-        soft, *state = step(torch.from_numpy(frame), soft, tuple(state))
-        np.testing.assert_allclose(soft[0, 0].numpy(), expected, atol=1e-4)
-
-
-def test_what_cannot_be_exported() -> None:
-    with pytest.raises(HS2SError, match="sees frames ahead"):
-        export_graphs(small("bi-hs2s"), SIZE)
-    with pytest.raises(HS2SError, match="objects is 0"):
-        export_graphs(small("hs2s-lite"), SIZE, objects=0)
-
-
-def test_onnx_without_its_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(HS2SError, match=r"ONNX needs onnxscript.*hs2s-fiftyone\[onnx\]"):
-        export_onnx(small("hs2s-lite"), tmp_path, SIZE)
-
-
-def test_a_video_through_onnx_without_torch(tmp_path: Path) -> None:
-    """The example says, in a process that cannot import torch, what propagation says."""
-    model, (frames, mask) = small("hs2s-lite"), clip(4)
-    save_weights(model, tmp_path / "w.safetensors", {"name": "tiny, untrained"})
-    graphs, video, first = tmp_path / "graphs", tmp_path / "clip.mp4", tmp_path / "first.png"
-    words = ["weights", "onnx", tmp_path / "w.safetensors", graphs, "--frame", "96x64"]
-    assert main(list(map(str, words))) == 0
-    with VideoWriter(video, SIZE, 10) as writer:
-        for frame in frames:
-            writer.write(frame)
-    cv2.imwrite(str(first), np.uint8(mask) * 255)
-    subprocess.run(
-        [sys.executable, "-c", _WITHOUT_TORCH, EXAMPLE, graphs, video, first, tmp_path / "out"],
-        check=True,
-    )
-    expected = [mask, *(each > 0.5 for each in followed(model, list(open_frames(video)), mask))]
-    found = [cv2.imread(str(path))[..., 0] > 0 for path in sorted((tmp_path / "out").iterdir())]
-    assert len(found) == len(frames)
-    for one, other in zip(found, expected, strict=True):
-        assert np.mean(one != other) < 0.002  # where a probability is 0.5 up to rounding
-
-
-_WITHOUT_TORCH = """
-import runpy, sys
-sys.modules["torch"] = None
-sys.argv.pop(0)
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
+def test_a_step_can_be_exported(name: str) -> None:
+    torch.manual_seed(0)
+    model = build_model(tiny(name)).eval()
+    frames, masks = clip(1)
+    with torch.no_grad():
+        state = model.begin(model.encode(frames[0]), masks, zeros(1))
+        exported = torch.export.export(
+            OneStep(model), (frames[1], masks, state, zeros(1)), strict=False
+        ).module()
+        # The second step shows that the state that comes out fits what goes in.
+        for frame in frames[1:3]:
+            inputs = (frame, masks, state, zeros(1))
+            expected, after = OneStep(model)(*inputs)
+            found, state = exported(*inputs)
+            torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(_leaves(state), _leaves(after))
 
 
 def test_networks_that_look_ahead_are_the_only_ones_left_out() -> None:
     left_out = set(PRESETS) - set(ONLINE)
     assert left_out == {name for name in PRESETS if not build_model(tiny(name)).online}
+
+
+def _leaves(tree: object) -> list[Tensor]:
+    if isinstance(tree, Tensor):
+        return [tree]
+    return [leaf for child in tree or () for leaf in _leaves(child)]  # type: ignore[attr-defined]
