@@ -5,21 +5,23 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hs2s_core.commands.propagate_options import EXAMPLES, FPS, USAGE, add_arguments
 from hs2s_core.errors import HS2SError
+from hs2s_core.jobs import Done, Item, Report, Tick, Work, find_engine, run_job
 from hs2s_core.progress import Meter
 from hs2s_core.wording import counted, some
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
 if TYPE_CHECKING:
-    from hs2s_core.data.videos import VosVideo
+    from hs2s_core.data.videos import VosFolder
     from hs2s_core.hints import Hint
     from hs2s_core.media.source import FrameSource
     from hs2s_core.models.base import VideoSegmenter
@@ -61,7 +63,7 @@ def _run_clip(args: argparse.Namespace, source: Path, masks: Path | None, out: P
     prompts = _read_prompts(args, masks, frames)
     model = _load(args)
     started = time.perf_counter()
-    meter = Meter("frame", quiet=args.quiet)
+    meter, count = Meter("frame", quiet=args.quiet), 0
     settings = replace(_settings(args, "both"), cuts=_cuts(args, frames))
     with ExitStack() as stack:
         if args.session is not None:
@@ -78,7 +80,10 @@ def _run_clip(args: argparse.Namespace, source: Path, masks: Path | None, out: P
             steps = session.run(frames)
         else:
             steps = _steps(args, model, frames, prompts, settings)
-        count = _write(args, steps, frames, out, meter)
+        for done, total, written in _write(args, steps, frames, out):
+            meter(done, total)
+            count = written
+        meter.end()
     seconds = time.perf_counter() - started
     objects = len(prompts.object_ids)
     print(
@@ -221,15 +226,20 @@ def _run_split(args: argparse.Namespace, places: list[Path], out: Path | None) -
         raise HS2SError(f"{out}: holds what was given; expected another folder to write to.")
     for name in folder.names:
         check_free(root / name, overwrite=args.overwrite)
-    model = _load(args)
-    failed: list[str] = []
-    for place, name in enumerate(folder.names, 1):
-        meter = Meter(f"{place}/{len(folder)} {name}: frame", quiet=args.quiet)
+    engine = find_engine(args.engine, args.workers)
+    meter = Meter("video", quiet=args.quiet)
+    items = [Item(name, name) for name in folder.names]
+    steps = run_job(_SplitJob(args, folder, root), items, engine=engine)
+    while True:
         try:
-            _propagate_video(args, model, folder.video(name), root / name, meter)
-        except HS2SError as error:  # the other videos must not suffer
-            failed.append(name)
-            print(f"{name}: {error}", file=sys.stderr)
+            meter(next(steps).videos, len(items))
+        except StopIteration as stop:
+            report: Report[Done] = stop.value
+            break
+    meter.end()
+    for problem in report.failed:
+        print(problem, file=sys.stderr)
+    failed = {problem.name for problem in report.failed}
     done = [root / name for name in folder.names if name not in failed]
     print(f"{len(done)} of {counted(len(folder), 'video')} -> {out}")
     if args.zip and done:
@@ -239,16 +249,30 @@ def _run_split(args: argparse.Namespace, places: list[Path], out: Path | None) -
     return 1 if failed else 0
 
 
-def _propagate_video(
-    args: argparse.Namespace, model: VideoSegmenter, video: VosVideo, out: Path, meter: Meter
-) -> None:
-    from hs2s_core.media.frames import open_frames
-    from hs2s_core.prompts import Prompts
+@dataclass(frozen=True)
+class _SplitJob:
+    """The videos of a split, as each process can open them."""
 
-    prompts = Prompts.of(video.first_masks())
-    frames = open_frames(video.frames)
-    steps = _steps(args, model, frames, prompts, _settings(args, "forward"))
-    _write(args, steps, frames, out, meter)
+    args: argparse.Namespace
+    folder: VosFolder
+    root: Path
+
+    def open(self) -> Callable[[Item], Work[Done]]:
+        """Load the model."""
+        return partial(self._video, _load(self.args))
+
+    def _video(self, model: VideoSegmenter, item: Item) -> Work[Done]:
+        from hs2s_core.media.frames import open_frames
+        from hs2s_core.prompts import Prompts
+
+        video = self.folder.video(item.name)
+        prompts = Prompts.of(video.first_masks())
+        frames = open_frames(video.frames)
+        steps = _steps(self.args, model, frames, prompts, _settings(self.args, "forward"))
+        count = 0
+        for done, total, count in _write(self.args, steps, frames, self.root / item.name):
+            yield Tick(done / (total or done), f"frame {count}", count)
+        return Done(count)
 
 
 def _settings(args: argparse.Namespace, direction: str) -> ClipSettings:
@@ -279,9 +303,9 @@ def _steps(
 
 
 def _write(
-    args: argparse.Namespace, steps: Iterator[Step], frames: FrameSource, out: Path, meter: Meter
-) -> int:
-    """Write the mask of every frame that is wanted; returns how many those were."""
+    args: argparse.Namespace, steps: Iterator[Step], frames: FrameSource, out: Path
+) -> Iterator[tuple[int, int | None, int]]:
+    """Write the mask of every frame that is wanted; how far that is, and how many those were."""
     from hs2s_core.data.results import writing_masks
     from hs2s_core.media.encode import VideoWriter
     from hs2s_core.media.masks import write_id_map
@@ -299,8 +323,8 @@ def _write(
         if args.report is not None:
             report = stack.enter_context(writing_signs(args.report))
         for done, total, result in steps:
-            meter(done, total)
             if result is None:
+                yield done, total, count
                 continue
             if report is not None:
                 report(result)
@@ -309,8 +333,7 @@ def _write(
             if video is not None:
                 video.write(draw_masks(frames.at(result.index), result.id_map))
             count += 1
-    meter.end()
-    return count
+            yield done, total, count
 
 
 def _load(args: argparse.Namespace) -> VideoSegmenter:

@@ -78,6 +78,19 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", metavar="NAME", help="the split of ROOT, such as valid")
     parser.add_argument("--zip", action="store_true", help="with --data: also write OUT.zip")
     parser.add_argument(
+        "--engine",
+        choices=("inline", "process", "ray"),
+        help="with --data: who does the videos: this process, several, or a Ray cluster (default: "
+        "this process, or several where --workers says so)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="with --data: videos at once, each with a model of its own (default: 1)",
+    )
+    parser.add_argument(
         "--from", dest="first", type=int, metavar="N", help="the first frame wanted (default: 0)"
     )
     parser.add_argument(

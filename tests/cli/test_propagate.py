@@ -412,6 +412,11 @@ def test_a_whole_split(split: Path, weights: Path, run: Run, tmp_path: Path) -> 
         assert 2 not in found or index >= 2
     given = read_id_map(split / "valid" / "Annotations" / "a" / "12.png") == 2
     assert (read_id_map(out / "Annotations" / "a" / "12.png")[given] == 2).all()
+    again = tmp_path / "again"
+    status, said, err = run(*words[:5], "--out", again, *words[7:], "--workers", 2)
+    assert (status, said.startswith("2 of 2 videos")) == (0, True), err
+    for file in sorted(again.rglob("*.png")):
+        assert file.read_bytes() == (out / file.relative_to(again)).read_bytes()
     status, _, err = run(*words)
     assert status == 2
     assert "holds masks already" in err
