@@ -119,6 +119,6 @@ def test_interrupt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:
-    call = f"{sys.executable} -m hs2s_core.cli weights list | true"
+    call = f"{sys.executable} -m hs2s_core.cli completion bash | true"
     done = subprocess.run(call, shell=True, capture_output=True, text=True)
     assert "Traceback" not in done.stderr
