@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+
+import import_graph  # noqa: E402
+
 FOREIGN = ("fiftyone", "plugin", "hs2s_fiftyone")
 
 
@@ -39,3 +44,14 @@ def test_the_core_knows_nothing_of_the_plugin(path: Path) -> None:
 def test_what_is_looked_for_is_found() -> None:
     source = "import importlib\nimportlib.import_module('hs2s_fiftyone.demo')\nrun(['fiftyone'])"
     assert {"hs2s_fiftyone.demo", "fiftyone"} <= set(named(ast.parse(source)))
+
+
+def test_no_modules_and_no_rooms_import_each_other_in_a_circle() -> None:
+    graph = import_graph.module_graph()
+    assert "hs2s_core.evaluation.rows" in graph["hs2s_core.evaluation.scores"]
+    assert import_graph.find_circle(graph) == []
+    assert import_graph.find_circle(import_graph.room_graph(graph)) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert set(import_graph.find_circle({"a": {"b"}, "b": {"c"}, "c": {"a"}})) == {"a", "b", "c"}

@@ -1,6 +1,7 @@
 """One picklable function per video, and who runs it: all loops over videos are this one."""
 
-from .engines import ENGINES, Engine, find_engine, inline
+from .choice import ENGINES, find_engine
+from .engines import Engine, inline
 from .job import Done, Item, Job, Plan, Problem, Report, Summary, Tick, Work, describe, require
 from .loop import run_job
 from .progress import Progress, Steps, Value

@@ -7,8 +7,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
-from hs2s_core.errors import HS2SError
-
 from .job import Item, Job, Result, Tick, Work, describe
 
 
@@ -57,34 +55,3 @@ def attempt(work: Callable[[Item], Work[Result]], item: Item) -> Events[Result]:
     except Exception as error:
         event = Event(item, error=describe(error))
     yield event
-
-
-ENGINES = {
-    "inline": "This process, one video after the other",
-    "process": "Several processes on this machine, a video each",
-    "ray": "The workers of a Ray cluster, a video each",
-}
-"""Who can do the videos: name -> description."""
-
-
-def find_engine(name: str | None, workers: int = 1) -> Engine:
-    """An engine by its name; None is ``inline`` for one worker and ``process`` for several.
-
-    Raises HS2SError for an unknown name, a wrong number of workers, or where Ray is missing.
-    """
-    if workers < 1:
-        raise HS2SError(f"workers is {workers}; expected at least 1.")
-    name = name or ("inline" if workers == 1 else "process")
-    if name not in ENGINES:
-        raise HS2SError(f"there is no engine {name!r}; expected one of {', '.join(ENGINES)}.")
-    if name == "process":
-        from .process import Processes
-
-        return Processes(workers)
-    if name == "ray":
-        from .ray import RayWorkers
-
-        return RayWorkers(workers)
-    if workers > 1:
-        raise HS2SError(f"workers is {workers}, but 'inline' is one process; expected 'process'.")
-    return inline
