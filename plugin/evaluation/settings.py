@@ -19,7 +19,6 @@ MATCHES = {
     "overlap": "Predictions belong to the objects they overlap where those first appear",
 }
 """Ways in which predictions belong to truth, and what each means."""
-"""How predictions are tied to the objects of the truth: name -> description."""
 DEFAULT_PROTOCOL = "davis2017"
 """The protocol, where none is named."""
 
