@@ -43,6 +43,11 @@ def pick_device(device: str = "auto") -> torch.device:
     return wanted
 
 
+def offered_devices() -> list[str]:
+    """What :func:`pick_device` takes on this machine: ``auto``, and what is there."""
+    return ["auto", *_available_devices()]
+
+
 def half_precision(device: torch.device) -> tuple[torch.dtype | None, str]:
     """The half precision that ``device`` has instructions for, or None; and why, in words.
 

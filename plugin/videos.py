@@ -58,10 +58,12 @@ def videos_of(samples: SampleCollection) -> SampleCollection:
         samples = samples.flatten()
     if samples.media_type == fom.GROUP and fom.VIDEO in samples.group_media_types.values():
         samples = samples.select_group_slices(media_type=fom.VIDEO)
-    if isinstance(samples, foc.ClipsView):
+    if samples._is_generated:
+        kind = "clips" if isinstance(samples, foc.ClipsView) else "frames"
         raise HS2SError(
-            "this is a view of clips; masks are propagated through whole videos. "
-            "Go back to the view of the videos."
+            f"this is a view of {kind}; masks are read and written through whole videos. Clear the "
+            "view, or remove the stage that made it, and choose the videos; a view of the same "
+            f"{kind}, made again afterwards, has the new masks."
         )
     if samples.media_type is None or (samples.media_type == fom.VIDEO and not samples):
         raise HS2SError(_nothing(samples))

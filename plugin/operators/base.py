@@ -25,7 +25,6 @@ from ..jobs import Steps, Summary, describe, drive
 from .form import Form, count, listed
 
 _log = logging.getLogger(__name__)
-_ICON = "/assets/icon.svg"
 
 
 class BaseOperator(foo.Operator):
@@ -38,6 +37,8 @@ class BaseOperator(foo.Operator):
     """A line for the list of operators and the top of the form."""
     page: ClassVar[str]
     """Of docs/, to which the form links."""
+    icon: ClassVar[str]
+    """Name of a Material icon: it takes the colour of the App's theme, also below the pointer."""
     action: ClassVar[str | None] = None
     """What it does to the videos that its form lets choose: "Propagate masks in"."""
     placed: ClassVar[bool] = False
@@ -54,7 +55,7 @@ class BaseOperator(foo.Operator):
             name=self.key,
             label=self.title,
             description=self.about,
-            icon=_ICON,
+            icon=self.icon,
             dynamic=True,
             **self.options,
         )
@@ -63,7 +64,7 @@ class BaseOperator(foo.Operator):
         """A button above the grid, for those that have one."""
         if not self.placed:
             return None
-        button = types.Button(label=self.title, icon=_ICON, prompt=True)
+        button = types.Button(label=self.title, icon=self.icon, prompt=True)
         return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
 
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
@@ -91,7 +92,9 @@ class BaseOperator(foo.Operator):
             if isinstance(value, int):
                 outputs.int(name, label=label)
             elif value:
-                outputs.str(name, label=label)
+                # Of plain text the App shows all lines as one.
+                view = types.MarkdownView() if "\n" in str(value) else None
+                outputs.str(name, label=label, view=view)
         return types.Property(outputs, view=types.View(label=self.title))
 
 

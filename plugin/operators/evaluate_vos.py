@@ -39,6 +39,7 @@ class EvaluateVos(JobOperator):
     title = "Evaluate masks (J&F)"
     about = "J and F of every object and frame, by a named protocol"
     page = "evaluation-in-fiftyone.md"
+    icon = "assessment"
     action = "Evaluate masks in"
     placed = True
     call = staticmethod(evaluate)

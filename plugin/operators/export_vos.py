@@ -25,6 +25,7 @@ class ExportVos(JobOperator):
     title = "Export masks (PNG)"
     about = "Palettised masks and zip for the YouTube-VOS and DAVIS servers"
     page = "export.md"
+    icon = "save_alt"
     action = "Export masks of"
     call = staticmethod(export)
     done = "written"

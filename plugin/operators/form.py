@@ -57,8 +57,11 @@ class Form:
         self._shown[name] = self.inputs.str(name, label=label, **shown)
 
     def whole(self, name: str, label: str, **shown: Any) -> None:
-        """A whole number."""
+        """A whole number; the App's input takes others too."""
         self._shown[name] = self.inputs.int(name, label=label, **shown)
+        given = self.ctx.params.get(name)
+        if isinstance(given, float) and not given.is_integer():
+            self.mark({name: f"{given} is no whole number"})
 
     def number(self, name: str, label: str, **shown: Any) -> None:
         """Any number."""
@@ -112,7 +115,9 @@ class Form:
             self.notice("plan", text)
         elif not plan.problems:
             hint = "Choose overwriting to do them again." if plan.skipped else "No video is left."
-            self.refuse("nothing", "Nothing to do", f"{text}. {hint}")
+            view = types.Notice(label="Nothing to do", description=f"{text}. {hint}")
+            self._shown["nothing"] = self.inputs.view("nothing", view)
+            self.mark({"nothing": f"Nothing to do: {text}. {hint}"})
 
 
 def dropdown(labels: Mapping[str, str]) -> types.DropdownView:

@@ -23,6 +23,7 @@ class LoadVosDataset(JobOperator):
     title = "Load a VOS dataset"
     about = "Make a video dataset of a YouTube-VOS or DAVIS folder"
     page = "data.md"
+    icon = "create_new_folder"
     call = staticmethod(load)
     done = "loaded"
     outputs = job_outputs("Dataset", "loaded")
@@ -34,7 +35,8 @@ class LoadVosDataset(JobOperator):
             "root",
             "Folder",
             required=True,
-            description="Root of the dataset, as seen by the machine that runs FiftyOne",
+            description="Root of the dataset, such as /data/DAVIS or /data/YouTube-VOS/valid, as "
+            "seen by the machine that runs FiftyOne",
         )
         if form.get("root") and "root" not in errors:
             _add_settings(form, plan)

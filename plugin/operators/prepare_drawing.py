@@ -24,6 +24,7 @@ class PrepareDrawing(BaseOperator):
     title = "Prepare for drawing"
     about = "Let the Annotate tab draw masks on videos: annotate, brush, segment"
     page = "draw.md"
+    icon = "brush"
     outputs: ClassVar = {"field": "Frame field", "classes": "Classes", "next": "How to draw"}
 
     def __call__(

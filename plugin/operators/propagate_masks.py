@@ -27,7 +27,6 @@ from .base import JobOperator, job_outputs
 from .form import Form
 
 _FROM_FILE = "file"
-_DEVICES = ("auto", "cpu", "cuda", "mps")
 # The form answers within about this time; what is left is checked when the run starts.
 _CHECK_SECONDS = 2.0
 
@@ -37,8 +36,9 @@ class PropagateMasks(JobOperator):
 
     key = "propagate_masks"
     title = "Propagate masks"
-    about = "Follow each object from its masks through the whole video"
     page = "propagation.md"
+    about = "Segment and track objects from a mask on; can train on their masks first"
+    icon = "animation"
     action = "Propagate masks in"
     placed = True
     call = staticmethod(propagate)
@@ -169,7 +169,7 @@ def _add_model(form: Form) -> None:
     from hs2s_core.weights import PUBLISHED, find_weights, read_header
 
     shipped = [name for name, entry in PUBLISHED.items() if entry.file]
-    labels = {**{name: name for name in shipped}, _FROM_FILE: "A weights file ..."}
+    labels = {name: _describe_model(name) for name in shipped} | {_FROM_FILE: "A weights file ..."}
     form.choice("model", labels, "Model", default=shipped[0])
     if form.get("model") == _FROM_FILE:
         form.text(
@@ -186,12 +186,24 @@ def _add_model(form: Form) -> None:
             form.mark({"weights" if form.get("model") == _FROM_FILE else "model": str(error)})
 
 
-def _add_device(form: Form) -> None:
-    from hs2s_core.devices import pick_device
+def _describe_model(name: str) -> str:
+    """Its size, and the score that its card gives."""
+    from hs2s_core.weights import find_weights, read_card
 
-    form.choice("device", _DEVICES, "Device", default=_DEVICES[0])
+    path = find_weights(name)
+    size = f"{name}: {path.stat().st_size / 2**20:.1f} MiB"
+    score = read_card(path).get("scores", {}).get("real videos", {}).get(name)
+    if score is None:
+        return size
+    return f"{size}, J&F {(score['j'] + score['f']) / 2:.0f} on ten real videos"
+
+
+def _add_device(form: Form) -> None:
+    from hs2s_core.devices import offered_devices, pick_device
+
+    form.choice("device", offered_devices(), "Device", default="auto")
     try:
-        kind = pick_device(form.get("device", _DEVICES[0])).type
+        kind = pick_device(form.get("device", "auto")).type
     except HS2SError as error:
         form.mark({"device": str(error)})
         return
@@ -207,7 +219,7 @@ def _add_speed(form: Form) -> None:
 
     try:
         config = read_header(find_weights(_model(form))).config
-        device = pick_device(form.get("device", _DEVICES[0]))
+        device = pick_device(form.get("device", "auto"))
         text = choose_pace(form.get("speed", SPEEDS[0]), config, device).why
     except HS2SError:
         text = ""  # the model's or the device's input says what is wrong

@@ -28,6 +28,7 @@ class ReadVosPredictions(JobOperator):
     title = "Read masks (PNG)"
     about = "Masks of any method, from a folder of palettised PNGs"
     page = "draw.md"
+    icon = "input"
     action = "Read masks of"
     call = staticmethod(read_predictions)
     done = "read"

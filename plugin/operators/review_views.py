@@ -23,6 +23,7 @@ class ReviewViews(BaseOperator):
     title = "Review an evaluation"
     about = "Save views of worst videos, late failures, lost objects and more"
     page = "review.md"
+    icon = "pageview"
     placed = True
     outputs: ClassVar = {"views": "Saved views, and how many videos or clips they have"}
     options: ClassVar = {"allow_immediate_execution": True}
@@ -46,7 +47,7 @@ class ReviewViews(BaseOperator):
         offered = _offered(dataset, key) if key in keys else list(VIEWS)
         form.choice(
             "show",
-            {name: VIEWS[name].description for name in offered},
+            {name: f"{VIEWS[name].label}: {VIEWS[name].description}" for name in offered},
             "View to open",
             default=offered[0],
             description="All of them are saved",

@@ -66,9 +66,9 @@ def settings_errors(samples: SampleCollection, settings: PropagateSettings) -> d
         errors["existing"] = f"{settings.existing!r} is none of {', '.join(EXISTING)}"
     if settings.policy not in POLICIES:
         errors["policy"] = f"{settings.policy!r} is none of {', '.join(POLICIES)}"
-    if settings.online_steps < 0:
+    if settings.online_steps < 0 or settings.online_steps != int(settings.online_steps):
         errors["online_steps"] = (
-            f"{settings.online_steps} is no number of steps; expected 0 or more"
+            f"{settings.online_steps} is no number of steps; expected a whole number, 0 or more"
         )
     return errors
 

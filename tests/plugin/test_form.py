@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -299,3 +300,22 @@ def test_operators_are_executed_by_name_with_what_has_no_default(
     ):
         ended = foo.execute_operator(f"@hs2s/vos/{name}", {"dataset": videos}, params=params)
         assert ended.result["done"] == 2
+
+
+def test_steps_are_whole_numbers(videos: fo.Dataset) -> None:
+    assert "whole number" in wrong(form(videos, online_steps=2.5))["online_steps"]
+    assert "online_steps" not in wrong(form(videos, online_steps=2))
+    with pytest.raises(HS2SError, match=r"2\.5 is no number of steps"):
+        PropagateMasks()(videos, "truth", "found", online_steps=2.5)
+
+
+def test_only_devices_that_are_there_are_offered(
+    videos: fo.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hs2s_core.devices._available_devices", lambda: ["cpu"])
+    assert form(videos)["device"].type.values == ["auto", "cpu"]
+
+
+def test_models_are_offered_with_their_size(videos: fo.Dataset) -> None:
+    (label,) = [choice.label for choice in form(videos)["model"].view.choices][:1]
+    assert re.match(r"hs2s-lite: \d+\.\d MiB", label)
