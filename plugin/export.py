@@ -21,7 +21,7 @@ from hs2s_core.errors import InvalidDataset
 from hs2s_core.media.masks import write_id_map
 from hs2s_core.wording import counted
 
-from .frame_fields import bare, mask_fields
+from .frame_fields import bare, has_labels, mask_fields
 from .identities import Identities
 from .jobs import (
     Done,
@@ -206,6 +206,8 @@ def _write_video(samples: SampleCollection, settings: ExportSettings, item: Item
             yield Tick(min(1.0, number / (total or number)), f"frame {written}", written)
         if not written:
             raise InvalidDataset("the video has no frames in the dataset; nothing was written")
+        if not has_labels(samples, settings.field, sample_id):
+            note = f"it has no labels in {settings.field!r}; its masks are empty"
         _replace(part, folder)
     finally:
         _remove(part)

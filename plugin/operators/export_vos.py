@@ -13,9 +13,9 @@ from hs2s_core.data.results import LAYOUTS
 from ..export import ExportSettings, ExportSummary, export, export_steps, settings_errors
 from ..frame_fields import bare, has_labels, mask_fields
 from ..jobs import Steps
-from ..videos import videos_of
+from ..videos import video_names, videos_of
 from .base import JobOperator, job_outputs
-from .form import Form
+from .form import Form, count, listed
 
 
 class ExportVos(JobOperator):
@@ -54,6 +54,7 @@ class ExportVos(JobOperator):
         )
         form.switch("zip", "Also write <folder>.zip for the server", default=True)
         form.switch("overwrite", "Replace folders of videos that are there")
+        _ask_for_empty(form, samples, settings)
         if form.get("out_dir"):  # nothing typed yet is not an error
             form.mark(settings_errors(samples, settings))
 
@@ -72,6 +73,23 @@ class ExportVos(JobOperator):
 
     def refresh(self, ctx: foo.ExecutionContext, summary: ExportSummary) -> None:
         """The dataset is as it was."""
+
+
+def _ask_for_empty(form: Form, samples: SampleCollection, settings: ExportSettings) -> None:
+    """Name the videos whose masks would all be empty, and ask whether that is meant."""
+    empty = [
+        name
+        for sample_id, name in video_names(samples).items()
+        if not has_labels(samples, settings.field, sample_id)
+    ]
+    if not empty:
+        return
+    title = f"{count(len(empty))} without any mask in '{settings.field}'"
+    form.switch("empty", f"Write empty masks for {count(len(empty))} without labels")
+    if form.get("empty"):
+        form.warn("unlabelled", title, listed(empty))
+    else:
+        form.refuse("unlabelled", title, listed(empty))
 
 
 def _settings(form: Form, samples: SampleCollection) -> ExportSettings:

@@ -210,6 +210,18 @@ def test_export_and_reading_back(videos: fo.Dataset, tmp_path: Path) -> None:
     assert "holds labels already" in params_of(again[-1])["message"]
 
 
+def test_videos_without_masks_are_named_and_asked_about(videos: fo.Dataset, tmp_path: Path) -> None:
+    for frame in videos.first().frames.values():
+        frame.pred = None
+        frame.save()
+    name = Path(videos.first().filepath).stem
+    given = {"field": "pred", "out_dir": str(tmp_path / "out")}
+    assert name in wrong(form(ExportVos, videos, **given))["unlabelled"]
+    assert wrong(form(ExportVos, videos, **given, empty=True)) == {}
+    shown = params_of(run_in_app(ExportVos, context(videos, **given, empty=True))[-1])["results"]
+    assert f"{name}: it has no labels in 'pred'" in shown["notes"]
+
+
 def test_every_operator_says_what_it_is() -> None:
     for operator in OPERATORS:
         config = operator().config
