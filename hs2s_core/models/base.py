@@ -87,8 +87,8 @@ class VideoSegmenter(nn.Module):
 
         ``features`` and ``mask`` (B, 1, H, W) are as in :meth:`begin`, of any frame of the clip.
         The state and the cost of a step grow by one frame; with ``slot`` it takes the place of an
-        earlier one instead (0 is the object's first frame, 1 the first remembered). A network
-        that can compare with no more than it has returns ``state`` as it is.
+        earlier one instead (0 is the object's first frame, 1 the first remembered) where there is
+        one. A network that can compare with no more than it has returns ``state`` as it is.
         """
         return state
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import cv2
@@ -23,13 +24,37 @@ from hs2s_core.propagation.snapshot import Snapshot, pack, unpack
 
 Size = tuple[int, int]
 
+BANK_FRAMES = 2
+"""Predicted frames, besides the given ones, that an object is compared with at most."""
+BANK_EVERY = 5
+"""Frames from one that may be taken up to the next; the oldest makes room."""
+BANK_CONFIDENCE = 0.8
+"""Mean probability of an object's pixels from which its predicted mask is taken up.
+
+All three are from the validation videos; docs/weights.md has what they give.
+"""
+
+
+@dataclass
+class _Past:
+    """What an object is compared with."""
+
+    followed: int = 0
+    """Frames since it started."""
+    given: int = 1
+    """Key frames."""
+    own: int = 0
+    """Predicted frames so far; the last few of them are still there."""
+
 
 class NetworkEngine:
     """A :class:`VideoSegmenter` as :class:`hs2s_core.propagation.engine.Engine`.
 
     Each object is segmented on its own and fed back its own soft mask at the network's size, so an
-    object that enters later leaves the probabilities of the others as they were. ``speed`` is
-    ``exact``, ``fast`` or ``auto`` (:func:`choose_pace`); None takes the model's own.
+    object that enters later leaves the probabilities of the others as they were. A network that
+    compares with several frames also gets a few predicted ones of which it was sure, so that it
+    knows what the object came to look like. ``speed`` is ``exact``, ``fast`` or ``auto``
+    (:func:`choose_pace`); None takes the model's own.
     """
 
     def __init__(self, model: VideoSegmenter, speed: str | None = None) -> None:
@@ -60,6 +85,7 @@ class NetworkEngine:
         self._ids: list[int] = []
         self._state: State | None = None
         self._masks: Tensor | None = None
+        self._pasts: list[_Past] = []
         self._ahead: deque[Any] = deque()
 
     @torch.inference_mode()
@@ -101,23 +127,29 @@ class NetworkEngine:
     def remember(self, frame: RGBImage, masks: Mapping[int, BoolMask]) -> None:
         """See :meth:`Engine.remember`."""
         assert self._state is not None, "objects start before further key frames are shown"
+        assert not any(past.own for past in self._pasts), "and are followed after that"
         inner = self._inner(self._check_frame(frame))
         features = self._eyes.encode(frame, inner)
         given = self._to_masks([masks[object_id] for object_id in self._ids], inner)
         owner = self._owner(len(self._ids))
         self._state = self.model.remember(features, given, self._state, owner)
+        for past in self._pasts:
+            past.given += 1
 
     def snapshot(self) -> Snapshot:
         """See :meth:`Engine.snapshot`; only when no frame that was looked at is left."""
         if self._ahead:
             raise HS2SError(f"{len(self._ahead)} frames looked at are left; step through them")
         tensors, tree = pack((self._state, self._masks))
-        return Snapshot(tensors, {"ids": self._ids, "size": self._frame_size, "tree": tree})
+        pasts = [astuple(past) for past in self._pasts]
+        meta = {"ids": self._ids, "size": self._frame_size, "pasts": pasts, "tree": tree}
+        return Snapshot(tensors, meta)
 
     def restore(self, snapshot: Snapshot) -> None:
         """See :meth:`Engine.restore`."""
         self.start()
         self._ids = list(snapshot.meta["ids"])
+        self._pasts = [_Past(*past) for past in snapshot.meta["pasts"]]
         size = snapshot.meta["size"]
         self._frame_size = None if size is None else (size[0], size[1])
         self._state, self._masks = unpack(snapshot.tensors, snapshot.meta["tree"], self.device)
@@ -157,7 +189,28 @@ class NetworkEngine:
         output, self._state = self.model.step(features, self._masks, self._state, owner)
         logits = output.logits.float()
         self._masks = logits.sigmoid().to(self._eyes.dtype)
+        for place, past in enumerate(self._pasts):
+            past.followed += 1
+            if self.references and past.followed % BANK_EVERY == 0 and _is_sure(logits[place]):
+                self._take_up(features, place)
         return logits[:, 0]
+
+    def _take_up(self, features: object, place: int) -> None:
+        """Compare the object at ``place`` also with the frame just predicted."""
+        assert self._state is not None
+        assert self._masks is not None
+        past = self._pasts[place]
+        slot = past.given + past.own % BANK_FRAMES
+        past.own += 1
+        owner, mask = self._owner(1), self._masks[place : place + 1]
+        if len(self._ids) == 1:
+            self._state = self.model.remember(features, mask, self._state, owner, slot)
+            return
+        index = torch.arange(len(self._ids), device=self.device)
+        alone = select_objects(self._state, index[place : place + 1])
+        parts = [select_objects(self._state, i) for i in (index[:place], index[place + 1 :])]
+        parts.insert(1, self.model.remember(features, mask, alone, owner, slot))
+        self._state = join_states(parts)
 
     def _enter(self, features: object, given: Mapping[int, BoolMask], inner: Size) -> None:
         """Start (or restart) the given objects in one batch and join the others'."""
@@ -171,6 +224,7 @@ class NetworkEngine:
             index = torch.tensor(stay, device=self.device)
             state = join_states([select_objects(self._state, index), state])
             masks = torch.cat([self._masks[index], masks])
+        self._pasts = [self._pasts[place] for place in stay] + [_Past() for _ in given]
         self._ids = [self._ids[place] for place in stay] + list(given)
         self._state, self._masks = state, masks
 
@@ -206,6 +260,12 @@ class _Eyes:
         if self.device.type == "cuda":
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
+
+
+def _is_sure(logits: Tensor) -> bool:
+    """Whether an object's mask, from its ``logits``, is worth comparing with."""
+    own = logits[logits > 0]
+    return own.numel() > 0 and own.sigmoid().mean().item() >= BANK_CONFIDENCE
 
 
 def _resize(image: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:

@@ -49,7 +49,7 @@ from hs2s_core.propagation.walk import FrameReader
 
 MARK_EVERY = 64
 """Masks of a stretch after which its state is saved: what ``kill -9`` costs at most."""
-_VERSION = 2
+_VERSION = 3
 
 
 class Session:

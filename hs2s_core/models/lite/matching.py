@@ -46,10 +46,12 @@ class References(NamedTuple):
             known,
         )
 
-    def replaced(self, slot: int, other: References) -> References:
-        """These frames with the one at ``slot`` (from 0) replaced by the only one of ``other``."""
+    def put(self, slot: int, other: References) -> References:
+        """These frames with the only one of ``other`` at ``slot`` (from 0), or after the last."""
         size = other.key.shape[1]
         start, stop = slot * size, (slot + 1) * size
+        if start >= self.key.shape[1]:
+            return self.and_then(other)
 
         def put(old: Tensor, new: Tensor) -> Tensor:
             return torch.cat([old[:, :start], new, old[:, stop:]], dim=1)

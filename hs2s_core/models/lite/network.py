@@ -136,7 +136,7 @@ class HS2SLite(VideoSegmenter):
         objects: ObjectState = state.objects
         new = self._reference(features.compared, self.mask_stem(mask), mask, owner)
         first = objects.first
-        first = first.and_then(new) if slot is None else first.replaced(slot, new)
+        first = first.and_then(new) if slot is None else first.put(slot, new)
         return state._replace(objects=objects._replace(first=first))
 
     def backbones(self) -> Sequence[nn.Module]:
