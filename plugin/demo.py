@@ -35,6 +35,7 @@ from hs2s_core.wording import counted
 
 from .dataset import DEFAULT_LABEL_FIELD as TRUTH
 from .dataset import load
+from .evaluation import evaluate
 from .export import export
 from .install import NAME, install
 from .propagation import DEFAULT_OUTPUT as OUTPUT
@@ -63,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
     if summary.failed:
         raise HS2SError(f"the operator could not propagate the masks: {summary.failed[0]}")
     print(summary)
+    evaluate(dataset, OUTPUT, TRUTH, f"eval_{OUTPUT}", protocol="davis2017", progress=False)
+    _dress(dataset)
     video = open_folder(asset("demo")).video(sample.video_id)
     masks = args.out / "masks" / video.name
     export(dataset, OUTPUT, masks.parent, layout="davis", overwrite=True, progress=False)
@@ -111,6 +114,17 @@ def _load(name: str) -> fo.Dataset:
     dataset.info[_MARK] = True
     dataset.save()
     return dataset
+
+
+def _dress(dataset: fo.Dataset) -> None:
+    """Let the App open on the result, in another colour than the truth."""
+    colours = {OUTPUT: "#ff8c3a", TRUTH: "#4ea8f0"}
+    dataset.app_config.color_scheme = fo.ColorScheme(
+        color_by="field",
+        fields=[{"path": f"frames.{name}", "fieldColor": hue} for name, hue in colours.items()],
+    )
+    dataset.app_config.active_fields = fo.ActiveFields(paths=[f"frames.{OUTPUT}"])
+    dataset.save()
 
 
 def _evaluate(video: VosVideo, masks: Path) -> EvaluationTable:

@@ -45,6 +45,11 @@ def test_demo(run: Run, weights: Path, tmp_path: Path, monkeypatch: pytest.Monke
     # The plugin was not there before; now any script can use it.
     assert foo.operator_exists("@hs2s/vos/propagate_masks")
     dataset = fo.load_dataset(NAME)
+    assert dataset.list_evaluations() == ["eval_hs2s"]
+    scheme = dataset.app_config.color_scheme
+    assert scheme.color_by == "field"
+    assert len({entry["fieldColor"] for entry in scheme.fields}) == 2
+    assert dataset.app_config.active_fields.paths == ["frames.hs2s"]
     assert dataset.persistent
     assert dataset.values("hs2s_status") == ["done"]
     given = dataset.first().frames[1]
