@@ -278,7 +278,7 @@ def test_masks_at_several_frames(clip: Path, weights: Path, run: Run, tmp_path: 
         shutil.copy(clip / "masks" / name, keys / name)
     words = ("--weights", weights, "--threads", 1)
     status, _, err = run("propagate", clip / "frames", keys, tmp_path / "folder", *words)
-    assert (status, "exact: float32, which small networks" in err) == (0, True)
+    assert (status, "exact: float32, as small networks" in err) == (0, True)
     each = [f"--prompt={index}={clip}/masks/{index + 10}.png" for index in (1, 4)]
     out = ("--out", tmp_path / "each", "--quiet")
     status, _, err = run("propagate", clip / "frames", *each, *out, *words)

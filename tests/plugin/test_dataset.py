@@ -442,7 +442,7 @@ class TestOperator:
 
     def test_an_untouched_form_asks_for_the_folder(self) -> None:
         form = self.form()
-        assert list(form) == ["root"]
+        assert list(form) == ["help", "root"]
         assert form["root"].required
 
     def test_a_good_folder_says_what_will_happen(self, tmp_path: Path) -> None:

@@ -67,9 +67,9 @@ def test_adapting_lowers_the_loss_on_the_object() -> None:
 def test_what_cannot_be_adapted_to_is_refused() -> None:
     frame, mask = picture()
     model = build_model(PRESETS["hs2s-lite"])
-    with pytest.raises(HS2SError, match="at least 1"):
+    with pytest.raises(HS2SError, match="at least one of each"):
         adapt(model, frame, {1: mask}, 0)
-    with pytest.raises(HS2SError, match="at least 1"):
+    with pytest.raises(HS2SError, match="at least one of each"):
         adapt(model, frame, {}, 5)
     with pytest.raises(InvalidMask, match="object 4"):
         adapt(model, frame, {4: mask[:50]}, 5)

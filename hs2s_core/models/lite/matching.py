@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -103,7 +104,8 @@ class PositionMatching(nn.Module):
 
         Always in float32: in bfloat16 the expanded distance loses what sets neighbours apart.
         """
-        with torch.autocast(query.device.type, enabled=False):
+        # Autocast knows no meta device, on which networks are only counted.
+        with nullcontext() if query.is_meta else torch.autocast(query.device.type, enabled=False):
             return self._read(query.float(), references).to(query.dtype)
 
     def _read(self, query: Tensor, references: References) -> Tensor:
