@@ -281,17 +281,18 @@ def test_labels_gather_a_bounded_number_at_a_time_and_come_at_once(
     monkeypatch.setattr(writer, "FLUSH_FRAMES", 4)
     dataset.add_sample(video_sample(make_video(frames=10), {1: start(square(0, 0))}))
     stored = []
+    own = {"_dataset_id": dataset._doc.id}  # what tests of killed runs left may lie there too
 
     class Watching(CopyNetwork):
         def encode(self, frame):  # type: ignore[no-untyped-def]
             # Loading the sample resets FiftyOne's shared object, which must not lose labels.
-            stored.append((writer._staged().count_documents({}), frames_with(dataset, "found")))
+            stored.append((writer._staged().count_documents(own), frames_with(dataset, "found")))
             return super().encode(frame)
 
     propagate(dataset, "truth", "found", model=Watching())
     assert stored == [(number, 0) for number in [0, 0, 0, 0, 4, 4, 4, 4, 8, 8]]
     assert frames_with(dataset, "found") == 10
-    assert writer._staged().count_documents({}) == 0
+    assert writer._staged().count_documents(own) == 0
 
 
 def test_source_images_are_preferred_over_the_video(
