@@ -105,6 +105,8 @@ def claim(
             last = claims().find_one({"_id": key, "owner": mine.owner})
             if last is not None:
                 _end(last, settle)
+            else:  # Taken over: what was gathered under this claim is nobody's.
+                settle({"owner": mine.owner})
 
 
 def settle_stale(settle: Callable[[Record], object]) -> None:

@@ -100,6 +100,13 @@ def indices(sample: fo.Sample) -> dict[int, list[int] | None]:
     }
 
 
+@pytest.fixture(autouse=True)
+def nothing_gathered() -> None:
+    """Without what tests of killed runs left in this worker's database."""
+    writer._staged().delete_many({})
+    claims.claims().delete_many({})
+
+
 def write(sample: fo.Sample, **values: Any) -> FrameWriter:
     """Labels of index 2 for frames 1 and 2; left open."""
     opened = FrameWriter(sample._dataset, sample.id, "truth", "clip")
