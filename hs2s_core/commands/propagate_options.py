@@ -130,12 +130,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         default="argmax",
         help="how objects compete for pixels: by probability (default) or by normalised odds",
     )
-    parser.add_argument(
-        "--weights",
-        metavar="FILE",
-        help="a .safetensors file or the name of shipped weights (default: hs2s-lite)",
-    )
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
+    add_model_options(parser)
     parser.add_argument(
         "--speed",
         default="auto",
@@ -183,3 +178,13 @@ def _placed(word: str) -> tuple[int, str]:
             "40=10,20,110,220"
         )
     return int(number), what
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Which network runs, and where."""
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="a .safetensors file or the name of shipped weights (default: hs2s-lite)",
+    )
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from hs2s_core.commands.propagate_options import add_model_options
 from hs2s_core.errors import HS2SError
 
 SUMMARY = "propagate masks through the bundled clip in FiftyOne, score and draw the result"
@@ -24,12 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for masks, table, video and contact sheet (default: %(default)s)",
     )
-    parser.add_argument(
-        "--weights",
-        metavar="FILE",
-        help="a .safetensors file or the name of shipped weights (default: hs2s-lite)",
-    )
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
+    add_model_options(parser)
     parser.add_argument(
         "--dataset",
         default="hs2s-demo",
