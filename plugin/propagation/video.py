@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
@@ -22,7 +23,6 @@ from ..videos import Clip, open_clip, select_videos
 from .settings import DONE, FAILED, RUNNING, PropagateSettings
 
 if TYPE_CHECKING:
-    from hs2s_core.media import FrameSource
     from hs2s_core.models import VideoSegmenter
 
 
@@ -53,42 +53,58 @@ def propagate_video(
     samples: SampleCollection, settings: PropagateSettings, model: VideoSegmenter, item: Item
 ) -> Work[Done]:
     """One video, all or nothing: of what fails or is stopped, no label changes."""
-    from hs2s_core.propagation.clip import ClipSettings, walk_clip
-    from hs2s_core.propagation.network import NetworkEngine
-
     with FrameWriter(samples._dataset, item.key, settings.output_field, item.name) as writer:
         clip, prompts = open_video(samples, item.key, settings)
-        masks = Prompts(
-            Prompt(each.frame, each.object_id, clip.to_frame(each.mask))
-            for each in prompts.masks.each()
-        )
         if settings.online_steps:
             yield Tick(0.0, "learning its first masks")
-            model = _adapt(model, clip.frames, masks, settings.online_steps)
+            model = _adapt(model, clip, prompts, settings.online_steps)
         length, frames = len(clip.frames), 0
-        steps = walk_clip(NetworkEngine(model), clip.frames, masks, ClipSettings())
-        for done, total, result in steps:
-            if result is not None:
+        for share, number, labels in follow(model, clip, prompts):
+            if number is not None:
                 frames += 1
-                if result.ids:
-                    labels = to_detections(
-                        clip.to_video(result.id_map), prompts.objects, result.scores
-                    )
-                    writer.add(result.index + 1, labels)
-            yield Tick(done / (total or done), f"frame {frames} of {length}", frames)
+                if labels:
+                    writer.add(number, labels)
+            yield Tick(share, f"frame {frames} of {length}", frames)
         notes = filter(None, [*prompts.remarks, clip.remark(frames)])
         note = " ".join(notes) or None
         writer.values = {settings.status_field: DONE, settings.error_field: note}
     return Done(frames, len(prompts.objects), note)
 
 
-def _adapt(
-    model: VideoSegmenter, frames: FrameSource, masks: Prompts, steps: int
-) -> VideoSegmenter:
+def follow(
+    model: VideoSegmenter, clip: Clip, prompts: VideoPrompts
+) -> Iterator[tuple[float, int | None, fo.Detections | None]]:
+    """Propagate step by step: what share is done, and the number and labels of a finished frame.
+
+    Where a step finishes no frame, its number is None; where a frame shows no object, its labels.
+    """
+    from hs2s_core.propagation.clip import ClipSettings, walk_clip
+    from hs2s_core.propagation.network import NetworkEngine
+
+    steps = walk_clip(NetworkEngine(model), clip.frames, _masks(clip, prompts), ClipSettings())
+    for done, total, result in steps:
+        number, labels = None, None
+        if result is not None:
+            number = result.index + 1
+            if result.ids:
+                id_map = clip.to_video(result.id_map)
+                labels = to_detections(id_map, prompts.objects, result.scores)
+        yield done / (total or done), number, labels
+
+
+def _masks(clip: Clip, prompts: VideoPrompts) -> Prompts:
+    return Prompts(
+        Prompt(each.frame, each.object_id, clip.to_frame(each.mask))
+        for each in prompts.masks.each()
+    )
+
+
+def _adapt(model: VideoSegmenter, clip: Clip, prompts: VideoPrompts, steps: int) -> VideoSegmenter:
     from hs2s_core.training.online import adapt
 
+    masks = _masks(clip, prompts)
     first = min(masks)
-    return adapt(model, frames.at(first), masks[first], steps)
+    return adapt(model, clip.frames.at(first), masks[first], steps)
 
 
 def note_failure(
