@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import os
 import shutil
 import subprocess
 import sys
 import textwrap
-import threading
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,12 +27,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+from .clone import ROOT, repository_files, served_clone
 from .helpers import SIZE, detection, square, tiny_network, video_sample
-
-ROOT = Path(__file__).resolve().parents[2]
-# What FiftyOne downloads from a repository, without what only tests and pictures need.
-PARTS = ("fiftyone.yml", "LICENSE", "README.md", "pyproject.toml", "requirements.txt")
-FOLDERS = ("plugin", "hs2s_core", "assets", "docs")
 
 USE = """
 import sys
@@ -117,27 +109,26 @@ def test_a_linked_clone(scene: dict[str, str], tmp_path: Path) -> None:
     plugins = tmp_path / "plugins"
     plugins.mkdir()
     (plugins / "vos").symlink_to(ROOT)
-    check(use(scene, plugins, output="linked"), ROOT)
+    # The entry of the model zoo finds the package through the plugin.
+    shutil.copytree(ROOT / "plugin" / "zoo", tmp_path / "zoo" / "hs2s")
+    prepare = f"""
+        import os
+        os.environ["FIFTYONE_MODEL_ZOO_DIR"] = {str(tmp_path / "zoo")!r}
+        import fiftyone.zoo as foz
+        assert foz.load_zoo_model("hs2s-lite").media_type == "video"
+        """
+    check(use(scene, plugins, output="linked", prepare=prepare), ROOT)
 
 
 def test_fiftyone_download(scene: dict[str, str], tmp_path: Path) -> None:
-    """A zip as code hosts make it: all files below one folder."""
-    served, plugins = tmp_path / "served", tmp_path / "plugins"
-    served.mkdir()
+    plugins = tmp_path / "plugins"
     plugins.mkdir()
-    with zipfile.ZipFile(served / "repository.zip", "w") as archive:
-        for path in repository_files():
-            archive.write(path, Path("hs2s-main") / path.relative_to(ROOT))
-    handler = functools.partial(QuietHandler, directory=str(served))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/repository.zip"
+    with served_clone(tmp_path / "served") as url:
         prepare = f"""
         import fiftyone.plugins as fop
         assert list(fop.download_plugin({url!r})) == ["@hs2s/vos"]
         """
         said = use(scene, plugins, output="downloaded", prepare=prepare)
-        server.shutdown()
     check(said, plugins / "@hs2s" / "vos")
 
 
@@ -158,6 +149,8 @@ def test_an_installed_wheel(scene: dict[str, str], tmp_path: Path) -> None:
     prepare = """
         from hs2s_core.cli import main
         assert main(["install-plugin"]) == 0
+        import fiftyone.zoo as foz
+        assert foz.load_zoo_model("hs2s-lite").media_type == "video"
         """
     check(use(scene, plugins, output="installed", prepare=prepare, path=site), site)
     for name in ("assets/icon.svg", "docs/draw.md"):
@@ -215,22 +208,3 @@ def test_plugin_requirements_agree_with_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert wanted
     assert set(wanted) <= {line.replace('"', "'") for line in project["dependencies"]}
-
-
-def repository_files() -> list[Path]:
-    """The files of the clone that are the plugin."""
-    files = [ROOT / name for name in PARTS if (ROOT / name).is_file()]
-    for folder in FOLDERS:
-        files += [
-            path
-            for path in sorted((ROOT / folder).rglob("*"))
-            if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".safetensors"
-        ]
-    return files
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """Serves files without a line on the terminal for each."""
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
