@@ -12,9 +12,8 @@ get it repeated once in the MP4, labels are relative to the MP4, and so every la
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import fiftyone as fo
@@ -23,26 +22,14 @@ from fiftyone import ViewField
 
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
+from hs2s_core.jobs import Done, Item, Steps, Summary, Tick, Work, run_job
 from hs2s_core.media.encode import VideoWriter, even_size, read_comment
 from hs2s_core.media.frames import FrameSource, VideoFrames, open_frames
 from hs2s_core.media.masks import object_ids
 from hs2s_core.wording import counted
 
 from .drawing import DRAWN, drawing_problem, prepare_drawing
-from .jobs import (
-    Done,
-    FrameWriter,
-    Item,
-    Source,
-    Steps,
-    Summary,
-    Tick,
-    Watch,
-    Work,
-    drive,
-    run_job,
-    settle_killed,
-)
+from .jobs import FrameWriter, Source, VideoJob, Watch, drive, settle_killed
 from .labels import TrackedObject, to_detections
 from .load_plan import DEFAULT_LABEL_FIELD, LoadPlan, plan_load
 from .videos import INFO_KEY, SOURCE_SIZE
@@ -145,15 +132,14 @@ def load_steps(plan: LoadPlan) -> Steps[LoadSummary]:
 
 
 @dataclass(frozen=True)
-class LoadJob:
+class LoadJob(VideoJob[Done]):
     """A load, as each process can open it."""
 
-    source: Source
     plan: LoadPlan
 
-    def open(self) -> Callable[[Item], Work[Done]]:
-        """Nothing to load."""
-        return partial(_load_video, self.source.samples._dataset, self.plan)
+    def video(self, item: Item) -> Work[Done]:
+        """Load one video, all or nothing."""
+        return _load_video(self.source.samples._dataset, self.plan, item)
 
 
 # ---------------------------------------------------------------- the dataset

@@ -14,7 +14,7 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 
-from .frame_fields import FIELD_NAME, add_detections, bare, mask_fields
+from .frame_fields import add_detections, bare, kind_error, mask_fields
 from .labels import LabelField
 from .videos import videos_of
 
@@ -68,15 +68,7 @@ def drawing_problem(samples: SampleCollection, field: str) -> str | None:
     """Why nothing can be drawn in the frame field ``field``; None if it can."""
     if not hasattr(fo.Dataset, "activate_label_schemas"):
         return _too_old()
-    if not FIELD_NAME.fullmatch(field):
-        return f"{field!r} is no field name; expected letters, digits and _, a letter first"
-    present = samples._dataset.get_frame_field_schema(include_private=True).get(field)
-    if present is not None and getattr(present, "document_type", None) is not fo.Detections:
-        return (
-            f"the frame field {field!r} does not hold Detections, as masks drawn in the App do; "
-            "choose another"
-        )
-    return None
+    return kind_error(samples, field)
 
 
 def known_classes(samples: SampleCollection) -> list[str]:

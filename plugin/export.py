@@ -7,9 +7,8 @@ One palettised PNG a frame, at the size of the source frames, under the source f
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +17,13 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.data.results import LAYOUTS, videos_root, write_zip
 from hs2s_core.data.splits import safe_name
 from hs2s_core.errors import InvalidDataset
+from hs2s_core.jobs import Done, Item, Progress, Steps, Summary, Tick, Work, require, run_job
 from hs2s_core.media.masks import write_id_map
 from hs2s_core.wording import counted
 
-from .frame_fields import bare, has_labels, mask_fields
+from .frame_fields import bare, has_labels, mask_field_error
 from .identities import Identities
-from .jobs import (
-    Done,
-    Item,
-    Progress,
-    Source,
-    Steps,
-    Summary,
-    Tick,
-    Watch,
-    Work,
-    drive,
-    require,
-    run_job,
-)
+from .jobs import Source, VideoJob, Watch, drive
 from .labels import LabelField, paint, read_documents
 from .prompts import visible_labels
 from .videos import frame_count, items_of, mask_sizes, video_names, videos_of
@@ -130,26 +117,21 @@ def export_steps(samples: SampleCollection, settings: ExportSettings) -> Steps[E
 
 
 @dataclass(frozen=True)
-class ExportJob:
+class ExportJob(VideoJob[Done]):
     """An export, as each process can open it."""
 
-    source: Source
     settings: ExportSettings
 
-    def open(self) -> Callable[[Item], Work[Done]]:
-        """Nothing to load."""
-        return partial(_write_video, self.source.samples, self.settings)
+    def video(self, item: Item) -> Work[Done]:
+        """Write one video, all or nothing."""
+        return _write_video(self.source.samples, self.settings, item)
 
 
 def settings_errors(samples: SampleCollection, settings: ExportSettings) -> dict[str, str]:
     """What is wrong with the settings: parameter name -> message."""
     errors = {}
-    known = mask_fields(samples)
-    if settings.field not in known:
-        errors["field"] = (
-            f"{settings.field!r} is not a frame field that can hold masks; expected one of "
-            f"{', '.join(sorted(known)) or 'none, as there is no such field'}"
-        )
+    if error := mask_field_error(samples, settings.field):
+        errors["field"] = error
     if settings.annotated_in is not None and not samples._dataset.has_frame_field(
         settings.annotated_in
     ):

@@ -30,6 +30,46 @@ def mask_fields(samples: SampleCollection) -> dict[str, type[fo.Label]]:
     }
 
 
+def mask_field_error(samples: SampleCollection, name: str) -> str | None:
+    """Why no masks can be read from a frame field; None if they can."""
+    known = mask_fields(samples)
+    if name in known:
+        return None
+    return (
+        f"{name!r} is not a frame field that can hold masks; expected one of "
+        f"{', '.join(sorted(known)) or 'none, as there is no such field'}"
+    )
+
+
+def name_error(name: str) -> str | None:
+    """Why a field cannot have this name; None if it can."""
+    if FIELD_NAME.fullmatch(name):
+        return None
+    return f"{name!r} is no field name; expected letters, digits and _, a letter first"
+
+
+def kind_error(samples: SampleCollection, name: str) -> str | None:
+    """Why a frame field cannot be one of Detections; None if it can, or is one."""
+    present = samples._dataset.get_frame_field_schema(include_private=True).get(name)
+    if present is None or getattr(present, "document_type", None) is fo.Detections:
+        return name_error(name)
+    return f"the frame field {name!r} does not hold Detections; choose another"
+
+
+def output_error(samples: SampleCollection, name: str) -> str | None:
+    """Why no masks may be written to a frame field, whatever labels it has; None if they may."""
+    if is_ground_truth(samples, name):
+        return f"{name!r} holds the dataset's ground truth, which is never overwritten"
+    return kind_error(samples, name)
+
+
+def label_list(samples: SampleCollection, name: str) -> str | None:
+    """Path below a frame of the labels in a field; None for a Segmentation, which has no list."""
+    entry = samples._dataset.get_frame_field_schema().get(name)
+    items = getattr(getattr(entry, "document_type", None), "_LABEL_LIST_FIELD", None)
+    return None if items is None else f"{name}.{items}"
+
+
 def add_detections(samples: SampleCollection, name: str) -> None:
     """A frame field for masks, where there is none yet."""
     dataset = samples._dataset

@@ -16,7 +16,7 @@ from hs2s_core.data.folders import VosFolder, open_folder
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.media.encode import find_ffmpeg
 
-from .frame_fields import FIELD_NAME, bare
+from .frame_fields import bare, name_error
 from .videos import INFO_KEY
 
 DEFAULT_LABEL_FIELD = "ground_truth"
@@ -88,7 +88,7 @@ def plan_load(
     errors: dict[str, str] = {}
     chosen = _choose(folder, videos, max_samples, errors)
     label_field = bare(label_field)
-    if not FIELD_NAME.fullmatch(label_field) or label_field in _TAKEN:
+    if name_error(label_field) or label_field in _TAKEN:
         errors["label_field"] = (
             f"'{label_field}' cannot be a label field; expected letters, digits and _, a letter "
             f"first, and none of {', '.join(sorted(_TAKEN))}."

@@ -11,7 +11,7 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.media.masks import IdMap, id_dtype
 from hs2s_core.media.strip import Picture, evenly, overlay_strip
 
-from .frame_fields import mask_fields
+from .frame_fields import bare, mask_field_error
 from .labels import frame_masks
 from .videos import open_clip
 
@@ -32,13 +32,9 @@ def show_field(sample: fo.Sample, field: str, *, count: int = 6, height: int = 1
         HS2SError: no such field of masks, or a ``count`` or ``height`` below 1.
         InvalidMedia: a video that cannot be read.
     """
-    name = field.removeprefix("frames.")
-    known = mask_fields(sample.dataset)
-    if name not in known:
-        raise HS2SError(
-            f"{field!r} is no frame field with masks; expected one of "
-            f"{', '.join(sorted(known)) or 'such fields, but there is none'}"
-        )
+    name = bare(field)
+    if error := mask_field_error(sample.dataset, name):
+        raise HS2SError(error)
     clip = open_clip(sample)
     shown = []
     for index in evenly(len(clip.frames), count):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,26 +12,14 @@ from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.data.folders import find_annotations
-from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
+from hs2s_core.errors import InvalidDataset, InvalidMask
+from hs2s_core.jobs import Done, Item, Steps, Summary, Tick, Work, require, run_job
 from hs2s_core.media.masks import list_masks, object_ids, read_id_map
 from hs2s_core.wording import counted
 
-from .frame_fields import add_detections, bare, is_ground_truth, mask_fields
+from .frame_fields import add_detections, bare, mask_field_error, output_error
 from .identities import Identities
-from .jobs import (
-    Done,
-    FrameWriter,
-    Item,
-    Source,
-    Steps,
-    Summary,
-    Tick,
-    Watch,
-    Work,
-    drive,
-    run_job,
-    settle_killed,
-)
+from .jobs import FrameWriter, Source, VideoJob, Watch, drive, settle_killed
 from .labels import LabelField, TrackedObject, existing_instance, read_documents, to_detections
 from .masks import Size
 from .videos import frame_count, items_of, mask_sizes, videos_of
@@ -102,7 +90,7 @@ def read_predictions(
 def read_steps(samples: SampleCollection, settings: ReadSettings) -> Steps[ReadSummary]:
     """Like :func:`read_predictions`, step by step."""
     samples = videos_of(samples)
-    _check_fields(samples, settings)
+    require(_settings_errors(samples, settings))
     folders = find_annotations(settings.folder)
     items = items_of(samples)
     todo = [item for item in items if item.name in folders]
@@ -121,18 +109,14 @@ def read_steps(samples: SampleCollection, settings: ReadSettings) -> Steps[ReadS
 
 
 @dataclass(frozen=True)
-class ReadJob:
+class ReadJob(VideoJob[Done]):
     """Reading, as each process can open it."""
 
-    source: Source
     settings: ReadSettings
     folders: Mapping[str, Path]
 
-    def open(self) -> Callable[[Item], Work[Done]]:
-        """Nothing to load."""
-        return self._video
-
-    def _video(self, item: Item) -> Work[Done]:
+    def video(self, item: Item) -> Work[Done]:
+        """Read one video, all or nothing."""
         samples, settings = self.source.samples, self.settings
         files = list_masks(self.folders[item.name])
         read = 0
@@ -144,33 +128,23 @@ class ReadJob:
         return Done(read)
 
 
-def _check_fields(samples: SampleCollection, settings: ReadSettings) -> None:
-    dataset, field, truth = samples._dataset, settings.field, settings.truth_field
-    known = mask_fields(dataset)
-    if truth is not None and truth not in known:
-        raise HS2SError(
-            f"truth_field: {truth!r} is not a frame field that can hold masks; expected one of "
-            f"{', '.join(sorted(known)) or 'none, as there is no such field'}."
-        )
-    if not field.isidentifier() or field.startswith("_"):
-        raise HS2SError(f"{field!r} is no field name; expected letters, digits and _.")
+def _settings_errors(samples: SampleCollection, settings: ReadSettings) -> dict[str, str]:
+    field, truth = settings.field, settings.truth_field
+    errors = {}
+    if truth is not None and (error := mask_field_error(samples, truth)):
+        errors["truth_field"] = error
     if field == truth:
-        raise HS2SError("the predictions must go to another field than the truth.")
-    if is_ground_truth(samples, field):
-        raise HS2SError(
-            f"the frame field {field!r} holds the dataset's ground truth, which is never "
-            "overwritten; choose another field."
-        )
-    if not dataset.has_frame_field(field):
-        return
-    if known.get(field) is not fo.Detections:
-        raise HS2SError(f"the frame field {field!r} does not hold Detections; choose another.")
-    ids = [ObjectId(sample_id) for sample_id in samples.values("id")]
-    query = {"_sample_id": {"$in": ids}, field: {"$ne": None}}
-    if not settings.overwrite and dataset._frame_collection.find_one(query, {"_id": 1}) is not None:
-        raise HS2SError(
-            f"the frame field {field!r} holds labels already; choose another field, or overwrite."
-        )
+        errors["field"] = "the predictions must go to another field than the truth"
+    elif error := output_error(samples, field):
+        errors["field"] = error
+    elif not settings.overwrite:
+        ids = [ObjectId(sample_id) for sample_id in samples.values("id")]
+        query = {"_sample_id": {"$in": ids}, field: {"$ne": None}}
+        if samples._dataset._frame_collection.find_one(query, {"_id": 1}) is not None:
+            errors["field"] = (
+                f"the frame field {field!r} holds labels already; choose another, or overwrite"
+            )
+    return errors
 
 
 def _read_video(

@@ -16,7 +16,7 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.media.masks import check_prompt
 from hs2s_core.prompts import POLICIES, Prompt, Prompts
 
-from .frame_fields import mask_fields
+from .frame_fields import label_list
 from .identities import Identities, Mark
 from .labels import LabelField, LabelPart, TrackedObject, existing_instance, read_documents
 from .masks import Size
@@ -68,9 +68,7 @@ def visible_labels(
         return None
     if all(isinstance(stage, _SAMPLE_STAGES) for stage in samples._stages):
         return None
-    label_type = mask_fields(samples._dataset)[prompt_field]
-    items = "" if issubclass(label_type, fo.Segmentation) else f".{label_type._LABEL_LIST_FIELD}"
-    path = f"frames.{prompt_field}{items}._id"
+    path = f"frames.{label_list(samples, prompt_field) or prompt_field}._id"
     return set(samples.select(sample_id).values(path, unwind=True))
 
 

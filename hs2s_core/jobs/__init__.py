@@ -2,7 +2,20 @@
 
 from .choice import ENGINES, find_engine
 from .engines import Engine, inline
-from .job import Done, Item, Job, Plan, Problem, Report, Summary, Tick, Work, describe, require
+from .job import (
+    Done,
+    Item,
+    Job,
+    Plan,
+    Problem,
+    Report,
+    RunEnded,
+    Summary,
+    Tick,
+    Work,
+    describe,
+    require,
+)
 from .loop import run_job
 from .progress import Progress, Steps, Value
 
@@ -16,6 +29,7 @@ __all__ = [
     "Problem",
     "Progress",
     "Report",
+    "RunEnded",
     "Steps",
     "Summary",
     "Tick",

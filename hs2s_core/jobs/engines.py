@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
-from .job import Item, Job, Result, Tick, Work, describe
+from .job import Item, Job, Result, RunEnded, Tick, Work, describe
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,8 @@ class Event(Generic[Result]):
     tick: Tick | None = None
     result: Result | None = None
     error: str | None = None
+    ends: bool = False
+    """Whether the error ends the whole run."""
 
 
 Events = Generator[Event[Result], None, None]
@@ -53,5 +55,5 @@ def attempt(work: Callable[[Item], Work[Result]], item: Item) -> Events[Result]:
                     break
                 yield Event(item, tick=tick)
     except Exception as error:
-        event = Event(item, error=describe(error))
+        event = Event(item, error=describe(error), ends=isinstance(error, RunEnded))
     yield event

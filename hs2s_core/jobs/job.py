@@ -62,6 +62,10 @@ class Problem(NamedTuple):
         return f"{self.name}: {self.reason}"
 
 
+class RunEnded(HS2SError):
+    """What ends a whole run, as every video would fail of it."""
+
+
 def describe(error: BaseException) -> str:
     """An error as a user should read it; our own say all in their message."""
     return str(error) if isinstance(error, HS2SError) else f"{type(error).__name__}: {error}"

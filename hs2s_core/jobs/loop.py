@@ -9,7 +9,7 @@ from contextlib import closing
 from hs2s_core.progress import clock_time
 
 from .engines import Engine, inline
-from .job import Item, Job, Problem, Report, Result, Tick
+from .job import Item, Job, Problem, Report, Result, RunEnded, Tick
 from .progress import Progress, Steps
 
 _REPORT_SECONDS = 0.25
@@ -24,7 +24,8 @@ def run_job(
 ) -> Steps[Report[Result]]:
     """Do every video, and tell how far it is; closing the generator stops the videos in hand.
 
-    ``failed`` notes with the dataset why a video failed.
+    ``failed`` notes with the dataset why a video failed. Raises RunEnded where one did of what all
+    the others would fail of too.
     """
     found: dict[Item, Result] = {}
     report: Report[Result] = Report()
@@ -36,6 +37,8 @@ def run_job(
                     found[event.item] = event.result
                     pace.end(event.item, event.result.frames)
                 elif event.error is not None:
+                    if event.ends:
+                        raise RunEnded(event.error)
                     if failed is not None:
                         failed(event.item, event.error)
                     report.failed.append(Problem(*event.item, event.error))

@@ -31,7 +31,7 @@ from hs2s_core.evaluation import (
 from hs2s_core.evaluation.score_lines import html_scores
 from hs2s_core.evaluation.scores import summarise
 
-from ..frame_fields import bare
+from ..frame_fields import bare, label_list
 from . import fields
 from .fields import METHOD
 from .saved_views import delete_views, rename_views
@@ -113,7 +113,7 @@ class VOSEvaluation(DetectionEvaluation):
         return bare(self.config.pred_field)
 
     def _items(self, samples: SampleCollection) -> str | None:
-        return fields.prediction_list(samples, self._field)
+        return label_list(samples, self._field)
 
 
 class VOSEvaluationResults(DetectionResults):

@@ -9,6 +9,8 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 
+from ..frame_fields import label_list
+
 SAMPLE_FIELDS: dict[str, tuple[type[fo.Field], str]] = {
     "jf": (fo.FloatField, "J&F: mean of J and F"),
     "j": (fo.FloatField, "J, region similarity: mean per object, then over objects"),
@@ -37,14 +39,6 @@ METHOD = "vos-jf"
 """Of our evaluation runs, in FiftyOne's ``config.method``."""
 _MARK = {"evaluation": METHOD}
 """In the ``info`` of every field that a run wrote: only such fields are renamed and deleted."""
-
-
-def prediction_list(samples: SampleCollection, field: str) -> str | None:
-    """Path below a frame of the labels in a field; None for a Segmentation, which has no list."""
-    entry = samples._dataset.get_frame_field_schema().get(field)
-    label_type = getattr(entry, "document_type", None)
-    items = getattr(label_type, "_LABEL_LIST_FIELD", None)
-    return None if items is None else f"{field}.{items}"
 
 
 def frame_paths(eval_key: str, items: str | None) -> Iterator[tuple[str, type[fo.Field], str]]:
@@ -77,7 +71,7 @@ def taken(
     prediction field of the run that this one replaces, with what that run wrote.
     """
     dataset = samples._dataset
-    items = prediction_list(samples, prediction_field)
+    items = label_list(samples, prediction_field)
     found, undeclared = [], []
     for path, _, _ in sample_paths(eval_key):
         field = dataset.get_field(path)
@@ -136,7 +130,7 @@ def rename(dataset: fo.Dataset, eval_key: str, new_key: str, prediction_field: s
 
     Raises HS2SError if that would overwrite something.
     """
-    items = prediction_list(dataset, prediction_field)
+    items = label_list(dataset, prediction_field)
     old, new = sample_paths(eval_key), sample_paths(new_key)
     sample_pairs = _pairs(dataset, "", old, new)
     old, new = frame_paths(eval_key, items), frame_paths(new_key, items)

@@ -7,29 +7,21 @@ generator of progress, for an operator that shows it live.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from fiftyone.core.collections import SampleCollection
+from pymongo.errors import PyMongoError
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import Protocol, Rows, Summary, VideoFailure
 from hs2s_core.evaluation.scores import summarise
+from hs2s_core.jobs import Done, Item, Steps, Tick, Work, require, run_job
 
-from ..jobs import (
-    Done,
-    Item,
-    Source,
-    Steps,
-    Tick,
-    Watch,
-    Work,
-    claim,
-    drive,
-    require,
-    run_job,
-)
+from ..frame_fields import label_list
+from ..jobs import Source, VideoJob, Watch, claim, drive
 from ..videos import items_of, select_videos, videos_of
 from . import fields
 from .backend import VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
@@ -170,7 +162,8 @@ def _evaluate(samples: SampleCollection, settings: EvaluateSettings) -> Steps[VO
         method.save_run_results(samples, key, results)
         results.run_id = dataset._doc.evaluations[key].id
     except BaseException:
-        dataset.delete_evaluation(key)
+        with suppress(PyMongoError):  # of a database that is gone, the error above says all
+            dataset.delete_evaluation(key)
         raise
     method.add_fields_to_sidebar_group(samples, key)
     return results
@@ -186,7 +179,7 @@ def _register(samples: SampleCollection, settings: EvaluateSettings) -> VOSEvalu
     )
     method = VOSEvaluation(config)
     method.register_run(samples, settings.eval_key)
-    items = fields.prediction_list(samples, settings.prediction_field)
+    items = label_list(samples, settings.prediction_field)
     fields.declare(samples._dataset, settings.eval_key, items)
     return method
 
@@ -200,19 +193,15 @@ class VideoScores(Done):
 
 
 @dataclass(frozen=True)
-class EvaluateJob:
+class EvaluateJob(VideoJob[VideoScores]):
     """An evaluation, as each process can open it."""
 
-    source: Source
     settings: EvaluateSettings
     written: bool = True
     """Whether scores are stored with the labels."""
 
-    def open(self) -> Callable[[Item], Work[VideoScores]]:
-        """Nothing to load."""
-        return self._video
-
-    def _video(self, item: Item) -> Work[VideoScores]:
+    def video(self, item: Item) -> Work[VideoScores]:
+        """Score one video."""
         samples, key = self.source.samples, self.settings.eval_key
         result = Video(samples, *item, self.settings).evaluate()
         rows, frames = with_labels(result.table.rows, result.frames), len(result.frames)
@@ -220,6 +209,6 @@ class EvaluateJob:
         if self.written:
             scores = sample_scores(rows, frames)
             scores["note"] = "\n".join(result.notes) or None
-            items = fields.prediction_list(samples, self.settings.prediction_field)
+            items = label_list(samples, self.settings.prediction_field)
             write_scores(samples._dataset, item.key, key, items, rows, result.frames, scores)
         return VideoScores(frames, rows=rows, notes=result.notes)

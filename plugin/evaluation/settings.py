@@ -10,7 +10,7 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.evaluation import PROTOCOLS, ObjectInfo, Protocol, find_protocol
 
-from ..frame_fields import bare, mask_fields
+from ..frame_fields import bare, mask_field_error
 from ..videos import source_info, video_names
 from . import fields
 
@@ -86,14 +86,9 @@ def settings_errors(
     Unless something will be ``written``, the key does not matter.
     """
     errors = {}
-    known = mask_fields(samples)
     for parameter in ("prediction_field", "truth_field"):
-        name = getattr(settings, parameter)
-        if name not in known:
-            errors[parameter] = (
-                f"{name!r} is not a frame field that can hold masks; expected one of "
-                f"{', '.join(sorted(known)) or 'none, as there is no such field'}"
-            )
+        if error := mask_field_error(samples, getattr(settings, parameter)):
+            errors[parameter] = error
     if settings.prediction_field == settings.truth_field:
         errors["prediction_field"] = "the predictions must be in another field than the truth"
     key_error = _key_error(samples, settings) if written else None

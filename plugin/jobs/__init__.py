@@ -24,7 +24,7 @@ from hs2s_core.jobs import (
 from .claims import Taken, claim
 from .progress import Watch, drive
 from .runs import noted_run, run_status
-from .source import Source
+from .source import Source, VideoJob
 from .writer import FrameWriter, settle_killed, utc_now
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "Summary",
     "Taken",
     "Tick",
+    "VideoJob",
     "Watch",
     "Work",
     "claim",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
 from fiftyone.core.collections import SampleCollection
+from pymongo.errors import PyMongoError
 
 from hs2s_core.jobs import describe
 
@@ -33,7 +34,8 @@ def noted_run(samples: SampleCollection, key: str, videos: int) -> Iterator[None
     try:
         yield
     except Exception as error:
-        note("failed", reason=describe(error), ended=_text(utc_now()))
+        with suppress(PyMongoError):  # of a database that is gone, the error above says all
+            note("failed", reason=describe(error), ended=_text(utc_now()))
         raise
     except BaseException:
         note("cancelled", ended=_text(utc_now()))

@@ -1,11 +1,17 @@
-"""A collection that other processes can open."""
+"""A collection that other processes can open, and the work on its videos."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic
 
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
+from pymongo.errors import ConnectionFailure
+
+from hs2s_core.jobs import Item, RunEnded, Work
+from hs2s_core.jobs.job import Result
 
 
 class Source:
@@ -23,3 +29,34 @@ class Source:
 def _reopen(name: str, stages: list[dict[str, Any]] | None) -> Source:
     dataset = fo.load_dataset(name)
     return Source(dataset if stages is None else fo.DatasetView._build(dataset, stages))
+
+
+@dataclass(frozen=True)
+class VideoJob(Generic[Result]):
+    """What is done per video of a collection: ``hs2s_core.jobs.Job``; subclasses do it."""
+
+    source: Source
+
+    def open(self) -> Callable[[Item], Work[Result]]:
+        """The work on one video; a database that is gone ends the run, not just the video."""
+        work = self.start()
+
+        def guarded(item: Item) -> Work[Result]:
+            try:
+                return (yield from work(item))
+            except ConnectionFailure as error:
+                raise RunEnded(
+                    f"the database does not answer any more ({error}); nothing was written of "
+                    f"'{item.name}', what was done before it is kept. Start it again, then run "
+                    "again."
+                ) from error
+
+        return guarded
+
+    def start(self) -> Callable[[Item], Work[Result]]:
+        """Load what every video needs, where anything is."""
+        return self.video
+
+    def video(self, item: Item) -> Work[Result]:
+        """Do one video, all or nothing."""
+        raise NotImplementedError

@@ -16,7 +16,7 @@ from hs2s_core.prompts import Prompt, Prompts
 from hs2s_core.wording import counted
 
 from ..frame_fields import is_ground_truth
-from ..jobs import Done, FrameWriter, Item, Source, Tick, Work
+from ..jobs import Done, FrameWriter, Item, Tick, VideoJob, Work
 from ..labels import to_detections
 from ..prompts import VideoPrompts, read_prompts, visible_labels
 from ..videos import Clip, open_clip, select_videos
@@ -27,16 +27,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PropagateJob:
+class PropagateJob(VideoJob[Done]):
     """Propagation, as each process can open it."""
 
-    source: Source
     settings: PropagateSettings
     model: VideoSegmenter | str | Path | None
     device: str
     speed: str = "auto"
 
-    def open(self) -> Callable[[Item], Work[Done]]:
+    def start(self) -> Callable[[Item], Work[Done]]:
         """Load the model."""
         return partial(propagate_video, self.source.samples, self.settings, self.load())
 
