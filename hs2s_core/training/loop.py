@@ -6,7 +6,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,27 @@ def train(
             finite. The last finite state is in ``out/last.pt`` then.
         Stopped: a signal asked to stop, and the run was saved.
     """
+    steps = train_steps(config, out, device=device, videos=videos, stop_after=stop_after)
+    report = report or (Progress(config.steps) if rank() == 0 else None)
+    while True:
+        try:
+            record = next(steps)
+        except StopIteration as stop:
+            model: VideoSegmenter = stop.value
+            return model
+        if report is not None and rank() == 0:
+            report(record)
+
+
+def train_steps(
+    config: TrainingConfig,
+    out: Path,
+    *,
+    device: torch.device | str = "cpu",
+    videos: Iterable[LabelledVideo] = (),
+    stop_after: int | None = None,
+) -> Generator[Record, None, VideoSegmenter]:
+    """Like :func:`train`, step by step: yields each step's record once it is in the log."""
     check_processes(config)
     device = torch.device(device)
     training, scored = set_apart(config.data, config.validation)
@@ -79,7 +100,6 @@ def train(
         borders=config.losses.border > 0 and config.model.border,
     )
     unroll = _unroll(config, run.model)
-    report = report or (Progress(config.steps) if rank() == 0 else None)
     last = min(config.steps, stop_after or config.steps)
     pinned, saved = device.type == "cuda", time.monotonic()
     clock = time.perf_counter()
@@ -113,7 +133,8 @@ def train(
                 if run.best is None or record["jf"] > run.best:
                     run.best = record["jf"]
                     _write(out / "best.pt", run)
-            _log(out / "log.jsonl", record, report)
+            _log(out / "log.jsonl", record)
+            yield record
             due = time.monotonic() - saved >= 60 * config.checkpoint_minutes
             if due or signal or run.step == last:
                 _write(out / "last.pt", run)
@@ -248,12 +269,10 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
         kept.copy_(current)
 
 
-def _log(path: Path, record: Record, report: Callable[[Record], None] | None) -> None:
+def _log(path: Path, record: Record) -> None:
     if rank() == 0:
         with path.open("a") as log:
             log.write(json.dumps(record) + "\n")
-        if report is not None:
-            report(record)
 
 
 def _write(path: Path, run: Run) -> None:
