@@ -59,10 +59,7 @@ def _videos(entry: str) -> list[VosVideo]:
 def _adapted(model: VideoSegmenter, video: VosVideo, steps: int, rate: float) -> VideoSegmenter:
     if not steps:
         return model
-    prompts = video.first_masks()
-    first = min(prompts)
-    frame = next(iter(open_frames([video.frames[first]])))
-    return adapt(model, frame, prompts[first], steps, learning_rate=rate)
+    return adapt(model, open_frames(video.frames), video.first_masks(), steps, learning_rate=rate)
 
 
 def _line(table: EvaluationTable) -> str:

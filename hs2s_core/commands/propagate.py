@@ -298,7 +298,11 @@ def _steps(
     from hs2s_core.propagation.network import NetworkEngine
 
     if args.online_steps:
-        model = _adapt(args, model, frames, prompts)
+        from hs2s_core.training.online import adapt
+
+        told = f"adapting to the given masks: {counted(args.online_steps, 'step')}"
+        print(told, file=sys.stderr)
+        model = adapt(model, frames, prompts, args.online_steps)
     return walk_clip(NetworkEngine(model), frames, prompts, settings)
 
 
@@ -347,16 +351,3 @@ def _load(args: argparse.Namespace) -> VideoSegmenter:
         pace = choose_pace(args.speed, model.config, pick_device(args.device))
         print(told, pace.why, sep="\n", file=sys.stderr)
     return model
-
-
-def _adapt(
-    args: argparse.Namespace, model: VideoSegmenter, frames: FrameSource, prompts: Prompts
-) -> VideoSegmenter:
-    from hs2s_core.training.online import adapt
-
-    first = min(prompts)
-    print(
-        f"adapting to the masks of frame {first}: {counted(args.online_steps, 'step')}",
-        file=sys.stderr,
-    )
-    return adapt(model, frames.at(first), prompts[first], args.online_steps)

@@ -149,7 +149,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="first train the network for N steps on the first masks (slow; default: 0)",
+        help="first train the network for N steps on the given masks (slow; default: 0)",
     )
     parser.add_argument(
         "--chunk",

@@ -1,6 +1,6 @@
 """Online training: adapt a network to the first masks of a clip before it is propagated.
 
-The OL rows of the paper's Table 1 do this. The given frame is turned into short synthetic
+The OL rows of the paper's Table 1 do this. Each given frame is turned into short synthetic
 clips: its objects move on paths of their own before its background, whose holes are filled
 in; a few steps on such clips teach the network what these objects look like.
 """
@@ -8,7 +8,7 @@ in; a few steps on such clips teach the network what these objects look like.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -21,11 +21,14 @@ from hs2s_core.data.motion import Motion
 from hs2s_core.data.stills import Cutout
 from hs2s_core.data.synthesis import Clip
 from hs2s_core.errors import HS2SError
+from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import check_prompt
+from hs2s_core.media.source import FrameSource
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.inputs import network_size
-from hs2s_core.training.batches import ClipItems, collate
+from hs2s_core.prompts import PlainPrompts, Prompts
+from hs2s_core.training.batches import ClipItems, Mixture, collate
 from hs2s_core.training.config import Stage
 from hs2s_core.training.losses import LOSS_PRESETS
 from hs2s_core.training.norms import freeze_norms
@@ -34,6 +37,8 @@ from hs2s_core.training.unroll import Unroll
 FRAMES = 3
 MOST_OBJECTS = 3
 """Objects per step; with more, each step takes some of them."""
+MOST_FRAMES = 12
+"""Given frames that clips are made of, those first in which an object is new."""
 MOTION = Motion(speed=0.04, zoom=0.03, rotation=4.0, bend=0.04)
 WIDEST_HOLE = 5
 """Reach, pixels, of the filling of the background around a removed object."""
@@ -41,35 +46,38 @@ WIDEST_HOLE = 5
 
 def adapt(
     model: VideoSegmenter,
-    frame: npt.NDArray[np.uint8],
-    masks: Mapping[int, npt.ArrayLike],
+    frames: FrameSource | Sequence[RGBImage],
+    prompts: Prompts | PlainPrompts,
     steps: int,
     *,
     learning_rate: float = 1e-4,
     seed: int = 0,
 ) -> VideoSegmenter:
-    """A copy of ``model`` trained for ``steps`` on clips made of one frame and its masks.
+    """A copy of ``model`` trained for ``steps`` on clips made of the frames with given masks.
 
     Args:
         model: the network; it is left as it is.
-        frame: (H, W, 3) uint8 RGB.
-        masks: object id -> (H, W) mask in this frame; at least one.
+        frames: the clip, RGB uint8 (H, W, 3) each.
+        prompts: at least one mask; frame -> object id -> (H, W) mask.
         steps: gradient steps; a step takes about as long as propagating nine frames.
         learning_rate: of Adam, constant.
         seed: decides the clips.
 
     Raises:
         HS2SError: no mask, or steps below 1.
-        InvalidMask: a mask that does not fit the frame.
+        InvalidMask: a mask that does not fit its frame.
     """
-    if steps < 1 or not masks:
-        raise HS2SError(f"{steps} steps, {len(masks)} masks; expected at least one of each")
-    size = (frame.shape[0], frame.shape[1])
-    checked = {key: check_prompt(mask, size, name=f"object {key}") for key, mask in masks.items()}
+    prompts = Prompts.of(prompts)
+    if steps < 1 or not prompts:
+        raise HS2SError(f"{steps} steps, {len(prompts)} masks; expected at least one of each")
+    given = [
+        _FrameClips(frames.at(at) if isinstance(frames, FrameSource) else frames[at], prompts[at])
+        for at in _choose(prompts)
+    ]
     config = model.config
-    inner = network_size(size, config.input_size, model.stride, config.keep_aspect)
+    inner = network_size(prompts.size, config.input_size, model.stride, config.keep_aspect)
     stage = Stage(steps=steps, size=inner, frames=FRAMES, clips=1)
-    items = ClipItems(_FrameClips(frame, checked), [stage], MOST_OBJECTS, seed, config.border)
+    items = ClipItems(Mixture(given, [1] * len(given)), [stage], MOST_OBJECTS, seed, config.border)
     adapted = copy.deepcopy(model).train()
     freeze_norms(adapted)
     device = next(adapted.parameters()).device
@@ -85,16 +93,22 @@ def adapt(
     return adapted.eval()
 
 
+def _choose(prompts: Prompts) -> list[int]:
+    """The frames to make clips of: each object's first, then others in their order."""
+    new = dict.fromkeys(prompts.key_frames(object_id)[0] for object_id in prompts.object_ids)
+    return list(new | dict.fromkeys(prompts))[:MOST_FRAMES]
+
+
 class _FrameClips:
     """Clips made of one frame: objects move apart from the background, or with it."""
 
-    def __init__(
-        self, frame: npt.NDArray[np.uint8], masks: Mapping[int, npt.NDArray[np.bool_]]
-    ) -> None:
+    def __init__(self, frame: RGBImage, masks: Mapping[int, npt.ArrayLike]) -> None:
+        """Raises InvalidMask where a mask does not fit the frame."""
         self._frame = frame
-        self._ids = np.zeros(frame.shape[:2], np.uint8)
-        for number, mask in enumerate(masks.values(), start=1):
-            self._ids[mask] = number
+        size = (frame.shape[0], frame.shape[1])
+        self._ids = np.zeros(size, np.uint8)
+        for number, (object_id, mask) in enumerate(masks.items(), start=1):
+            self._ids[check_prompt(mask, size, name=f"object {object_id}")] = number
         self._cutouts = {
             number: _cut(frame, self._ids == number)
             for number in range(1, len(masks) + 1)

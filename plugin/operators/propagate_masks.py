@@ -82,7 +82,7 @@ class PropagateMasks(JobOperator):
             "Online training steps",
             default=0,
             min=0,
-            description="Adapt a copy of the model to the first masks of each video; 0 for none",
+            description="Adapt a copy of the model to the given masks of each video; 0 for none",
         )
         form.choice("policy", POLICIES, "Masks that are given to the model", default="auto")
         form.whole(

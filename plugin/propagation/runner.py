@@ -76,7 +76,7 @@ def propagate(
         speed: ``exact``, ``fast`` or ``auto``, see :func:`hs2s_core.weights.load_model`.
         existing: ``skip`` videos that have labels in the output field, ``overwrite`` those that
             this function made, or ``fail`` if there are any. Labels of others are never replaced.
-        online_steps: training steps on the first masks of each video before it is propagated, with
+        online_steps: training steps on the given masks of each video before it is propagated, with
             a copy of the model (the paper's online training); 0 for none.
         policy: which masks are given: ``all``, or only those of each object's ``first`` frame;
             ``auto`` is all, but first where the field is the truth that the dataset was loaded

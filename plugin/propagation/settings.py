@@ -30,7 +30,7 @@ class PropagateSettings:
     output_field: str
     existing: str = "skip"
     online_steps: int = 0
-    """Training steps on each video's first masks before it is propagated; 0 for none."""
+    """Training steps on each video's given masks before it is propagated; 0 for none."""
     policy: str = "auto"
     """One of :data:`POLICIES`."""
 

@@ -55,8 +55,10 @@ def propagate_video(
     with FrameWriter(samples._dataset, item.key, settings.output_field, item.name) as writer:
         clip, prompts = open_video(samples, item.key, settings)
         if settings.online_steps:
-            yield Tick(0.0, "learning its first masks")
-            model = _adapt(model, clip, prompts, settings.online_steps)
+            from hs2s_core.training.online import adapt
+
+            yield Tick(0.0, "learning its masks")
+            model = adapt(model, clip.frames, _masks(clip, prompts), settings.online_steps)
         length, frames = len(clip.frames), 0
         for share, number, labels in follow(model, clip, prompts):
             if number is not None:
@@ -96,14 +98,6 @@ def _masks(clip: Clip, prompts: VideoPrompts) -> Prompts:
         Prompt(each.frame, each.object_id, clip.to_frame(each.mask))
         for each in prompts.masks.each()
     )
-
-
-def _adapt(model: VideoSegmenter, clip: Clip, prompts: VideoPrompts, steps: int) -> VideoSegmenter:
-    from hs2s_core.training.online import adapt
-
-    masks = _masks(clip, prompts)
-    first = min(masks)
-    return adapt(model, clip.frames.at(first), masks[first], steps)
 
 
 def note_failure(

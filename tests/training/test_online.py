@@ -12,10 +12,11 @@ import torch
 from hs2s_core.errors import HS2SError, InvalidMask
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import PRESETS
+from hs2s_core.prompts import Prompts
 from hs2s_core.training.batches import ClipItems, collate
 from hs2s_core.training.config import Stage
 from hs2s_core.training.losses import LOSS_PRESETS
-from hs2s_core.training.online import _FrameClips, adapt
+from hs2s_core.training.online import MOST_FRAMES, _choose, _FrameClips, adapt
 from hs2s_core.training.unroll import Unroll
 from hs2s_core.weights import load_model
 
@@ -44,12 +45,27 @@ def test_clips_show_the_object_moving() -> None:
     assert moved >= 5
 
 
-def test_adapting_lowers_the_loss_on_the_object() -> None:
+def test_every_object_is_learned_however_late_it_enters() -> None:
+    mask = np.ones((8, 8), bool)
+    given = {at: {1: mask} for at in range(20)} | {30: {1: mask, 2: mask}}
+    chosen = _choose(Prompts.of(given))
+    assert chosen[:3] == [0, 30, 1]
+    assert len(chosen) == MOST_FRAMES
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_adapting_lowers_the_loss_on_the_object(late: bool) -> None:
     frame, mask = picture()
+    plain = np.full_like(frame, 90)
+    corner = np.zeros_like(mask)
+    corner[:9, :9] = True
     model = load_model("hs2s-lite", device="cpu")
     model.config = dataclasses.replace(model.config, input_size=(96, 160))
     before = copy.deepcopy(model.state_dict())
-    adapted = adapt(model, frame, {1: mask}, 10, learning_rate=3e-4)
+    frames, prompts = [frame], {0: {1: mask}}
+    if late:  # another object was given before
+        frames, prompts = [plain, frame], {0: {2: corner}, 1: {1: mask}}
+    adapted = adapt(model, frames, prompts, 10 + 20 * late, learning_rate=3e-4)
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name])
     stage = Stage(steps=8, size=(96, 160), frames=3, clips=1)
@@ -68,8 +84,8 @@ def test_what_cannot_be_adapted_to_is_refused() -> None:
     frame, mask = picture()
     model = build_model(PRESETS["hs2s-lite"])
     with pytest.raises(HS2SError, match="at least one of each"):
-        adapt(model, frame, {1: mask}, 0)
+        adapt(model, [frame], {0: {1: mask}}, 0)
     with pytest.raises(HS2SError, match="at least one of each"):
-        adapt(model, frame, {}, 5)
+        adapt(model, [frame], {}, 5)
     with pytest.raises(InvalidMask, match="object 4"):
-        adapt(model, frame, {4: mask[:50]}, 5)
+        adapt(model, [frame], {0: {4: mask[:50]}}, 5)
