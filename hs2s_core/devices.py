@@ -7,6 +7,7 @@ import os
 import torch
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.jobs.choice import cores
 from hs2s_core.wording import counted
 
 _BFLOAT16 = ("avx512_bf16", "amx_tile")
@@ -77,22 +78,15 @@ def use_threads(count: int | None = None) -> str:
     None takes as many as there are cores that nobody uses, as threads that must share a core spin
     and wait for each other; where ``OMP_NUM_THREADS`` is set, that many.
     """
-    cores, load = _cores(), _load()
+    free = cores() - round(_load())
     if count is not None:
         chosen, why = count, "as asked for"
     elif os.environ.get("OMP_NUM_THREADS"):
         chosen, why = torch.get_num_threads(), "as OMP_NUM_THREADS says"
     else:
-        chosen, why = max(1, cores - round(load)), f"{cores} cores, load {load:.1f}"
+        chosen, why = max(1, free), f"{cores()} cores, load {_load():.1f}"
     torch.set_num_threads(chosen)
     return f"computing on {counted(chosen, 'thread')} ({why})"
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _load() -> float:

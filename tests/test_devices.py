@@ -23,7 +23,7 @@ def test_free_cores_are_taken(
     cores: int, load: float, chosen: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(devices, "_cores", lambda: cores)
+    monkeypatch.setattr(devices, "cores", lambda: cores)
     monkeypatch.setattr(devices, "_load", lambda: load)
     told = use_threads()
     assert torch.get_num_threads() == chosen

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 from pathlib import Path
 
 from hs2s_core.evaluation.identities import MATCHES
 from hs2s_core.evaluation.protocol import PROTOCOLS, Protocol
+from hs2s_core.jobs.choice import cores
 from hs2s_core.progress import Meter, add_quiet
 from hs2s_core.wording import counted
 
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="FILE", help="table of all frames: .csv, .parquet or .json"
     )
     parser.add_argument(
-        "--workers", type=int, default=_cores(), metavar="N", help="processes (default %(default)s)"
+        "--workers", type=int, default=cores(), metavar="N", help="processes (default %(default)s)"
     )
     parser.add_argument("--objects", action="store_true", help="print objects instead of videos")
     parser.add_argument(
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         train_meta=args.train_meta,
         videos=None if args.videos is None else read_names(args.videos),
         match=args.match,
-        progress=lambda done, total, _: meter(done, total),
+        progress=lambda step: meter(step.videos, step.total),
     )
     meter.end()
     # The file first, so that nothing that goes wrong later costs a finished evaluation; and the
@@ -120,10 +120,3 @@ def _protocol(args: argparse.Namespace) -> Protocol:
             protocol = dataclasses.replace(protocol, **{part: wanted})
             name += f"{'+' if wanted else '-'}{part}"
     return dataclasses.replace(protocol, name=name)
-
-
-def _cores() -> int:
-    """Return the processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

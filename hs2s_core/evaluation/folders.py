@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-
 from hs2s_core.data.folders import annotation_root, find_annotations
 from hs2s_core.data.meta import Meta, ObjectInfo, read_meta
-from hs2s_core.errors import HS2SError, InvalidDataset
+from hs2s_core.errors import InvalidDataset
 from hs2s_core.evaluation.identities import check_match, renumber, tie_ids
 from hs2s_core.evaluation.protocol import Protocol, find_protocol
 from hs2s_core.evaluation.scores import check_seen
@@ -25,26 +20,66 @@ from hs2s_core.evaluation.table import (
     VideoFailure,
     evaluate_sequence,
 )
+from hs2s_core.jobs import Done, Item, Tick, Watch, Work, drive, find_engine, run_job
 from hs2s_core.media.masks import list_masks, read_id_map, read_mask_file
 from hs2s_core.wording import counted, some
-
-Progress = Callable[[int, int, str], None]
-"""Called with videos done, videos in all, and the video just done."""
 
 VideoObjects = Mapping[str, Mapping[int, ObjectInfo]]
 """What is known of the objects of each video."""
 
 
+@dataclass
+class _Scored(Done):
+    """What came of one video."""
+
+    table: EvaluationTable | None = None
+
+
 @dataclass(frozen=True)
 class _Job:
-    """One video, as sent to a worker process."""
+    """The videos, as each process can open them."""
 
-    video: str
-    truth: Path
+    truth: Mapping[str, Path]
     prediction: Path
     protocol: Protocol
-    objects: Mapping[int, ObjectInfo] | None
+    objects: VideoObjects | None
     match: str
+
+    def open(self) -> Callable[[Item], Work[_Scored]]:
+        """Nothing to load."""
+        return self._video
+
+    def _video(self, item: Item) -> Work[_Scored]:
+        yield Tick(0.0, "reading masks")
+        void = {"prediction": 0, "truth": 0}
+        objects = None if self.objects is None else self.objects.get(item.name, {})
+        pairs = self._pairs(item.name, void)
+        table = evaluate_sequence(item.name, pairs, self.protocol, objects=objects)
+        notes = (
+            f"{item.name}: in {counted(count, 'frame')} all that the {kind} shows is void (255), "
+            "which counts as background; objects have ids from 1 to 254."
+            for kind, count in void.items()
+            if count
+        )
+        return _Scored(table=dataclasses.replace(table, notes=(*table.notes, *notes)))
+
+    def _pairs(self, video: str, void: dict[str, int]) -> Iterator[FramePair]:
+        """Read prediction and truth of one annotated frame after the other; counts void ones."""
+        truth = list_masks(self.truth[video])
+        predicted = _find_predictions(self.prediction / video, [entry.stem for entry in truth])
+        tied = None
+        if self.match == "overlap" and not self.protocol.merge_objects:
+            pairs = ((read_id_map(predicted[each.stem]), read_id_map(each)) for each in truth)
+            tied = tie_ids(pairs)
+        for frame, entry in enumerate(truth):
+            files = {"prediction": predicted[entry.stem], "truth": entry}
+            read = {kind: read_mask_file(path) for kind, path in files.items()}
+            for kind, file in read.items():
+                void[kind] += file.only_void
+            ids = read["prediction"].ids
+            if tied is not None:
+                ids = renumber(ids, tied)
+            yield FramePair(ids, read["truth"].ids, frame, entry.stem)
 
 
 def evaluate_folders(
@@ -57,7 +92,7 @@ def evaluate_folders(
     train_meta: str | Path | None = None,
     videos: Collection[str] | None = None,
     match: str = "ids",
-    progress: Progress | None = None,
+    progress: Watch | None = None,
 ) -> EvaluationTable:
     """Evaluate every video of the truth; one that fails is reported and the others finish.
 
@@ -66,45 +101,35 @@ def evaluate_folders(
             ``DIR/Annotations/<video>/<frame>.png``; frames that the truth lacks are ignored.
         truth: folder of annotations in the same layouts, also DAVIS's ``Annotations/480p``.
         protocol: a protocol or its name.
-        workers: processes; more than one needs the usual ``if __name__ == "__main__"`` guard in
-            scripts.
+        workers: how many videos at once, each in a process of its own.
         meta: ``meta.json`` with categories and listed frames; by default the one that lies beside
             the truth, if there is one.
         train_meta: ``meta.json`` of the training set, whose categories are the seen ones.
         videos: names to evaluate; by default all that the truth has.
         match: how predicted objects are tied to true ones, of ``MATCHES``: by equal ids, or by
             overlap, for tools that number their objects anew; the videos are then read twice.
-        progress: called in this process after each video.
+        progress: called with :class:`hs2s_core.jobs.Progress` as the work goes on.
 
     Raises:
         InvalidDataset: a folder is missing or has no videos, or a metadata file is unusable.
-        HS2SError: ``workers`` is below 1, ``match`` is unknown, or a worker process was killed.
+        HS2SError: ``workers`` is below 1, or ``match`` is unknown.
     """
     protocol = find_protocol(protocol)
-    if workers < 1:
-        raise HS2SError(f"workers is {workers}; expected 1 or more.")
+    engine = find_engine(None, workers)
     check_match(match)
     truth_videos = find_annotations(truth, "truth")
     predicted_root = annotation_root(Path(predictions), "prediction")
     names = _choose(truth_videos, videos, Path(truth))
     objects = _read_objects(Path(truth), names, protocol, meta, train_meta)
-    jobs = [
-        _Job(
-            video=name,
-            truth=truth_videos[name],
-            prediction=predicted_root / name,
-            protocol=protocol,
-            objects=None if objects is None else objects.get(name, {}),
-            match=match,
-        )
-        for name in names
-    ]
-    tables = []
-    for done, table in enumerate(_run(jobs, workers), start=1):
-        tables.append(table)
-        if progress is not None:
-            progress(done, len(jobs), jobs[done - 1].video)
-    return EvaluationTable.join(tables)
+    job = _Job(truth_videos, predicted_root, protocol, objects, match)
+    items = [Item(name, name) for name in names]
+    report = drive(run_job(job, items, engine=engine), progress)
+    failed = sorted(report.failed, key=lambda problem: names.index(problem.name))
+    failures = EvaluationTable(
+        protocol, failures=tuple(VideoFailure(each.name, each.reason) for each in failed)
+    )
+    tables = [scored.table for scored in report.results.values() if scored.table is not None]
+    return EvaluationTable.join([*tables, failures])
 
 
 def _choose(found: Mapping[str, Path], wanted: Collection[str] | None, root: Path) -> list[str]:
@@ -184,62 +209,6 @@ def _check_categories(objects: VideoObjects, path: Path | None) -> None:
         raise InvalidDataset(
             f"{path}: has no category of {some(unknown)}; expected one of every object, to tell "
             "whether it is a seen one. Add them, or leave the training set's file out."
-        )
-
-
-def _run(jobs: Sequence[_Job], workers: int) -> Iterator[EvaluationTable]:
-    """Yield one table per job, in order."""
-    if workers == 1 or len(jobs) == 1:
-        yield from map(_evaluate_video, jobs)
-        return
-    # Forking a process that runs threads (PyTorch's, FiftyOne's) can lock up; spawning cannot.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        min(workers, len(jobs)), mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)
-    ) as pool:
-        try:
-            yield from pool.map(_evaluate_video, jobs)
-        except BrokenProcessPool as error:
-            raise HS2SError(
-                "a worker process ended before its time, most likely for want of memory; "
-                "evaluate with fewer workers."
-            ) from error
-        finally:
-            # Whoever stops listening (an error, Ctrl-C) does not want the videos still queued.
-            pool.shutdown(cancel_futures=True)
-
-
-def _evaluate_video(job: _Job) -> EvaluationTable:
-    """Evaluate one video; trouble with its files becomes a failure of that video alone."""
-    void = {"prediction": 0, "truth": 0}
-    try:
-        table = evaluate_sequence(job.video, _pairs(job, void), job.protocol, objects=job.objects)
-    except (HS2SError, OSError) as error:
-        return EvaluationTable(job.protocol, failures=(VideoFailure(job.video, str(error)),))
-    notes = (
-        f"{job.video}: in {counted(count, 'frame')} all that the {kind} shows is void (255), "
-        "which counts as background; objects have ids from 1 to 254."
-        for kind, count in void.items()
-        if count
-    )
-    return dataclasses.replace(table, notes=(*table.notes, *notes))
-
-
-def _pairs(job: _Job, void: dict[str, int]) -> Iterator[FramePair]:
-    """Read prediction and truth of one annotated frame after the other; counts void ones."""
-    truth = list_masks(job.truth)
-    predicted = _find_predictions(job.prediction, [entry.stem for entry in truth])
-    tied = None
-    if job.match == "overlap" and not job.protocol.merge_objects:
-        tied = tie_ids((read_id_map(predicted[entry.stem]), read_id_map(entry)) for entry in truth)
-    for frame, entry in enumerate(truth):
-        files = {"prediction": predicted[entry.stem], "truth": entry}
-        read = {kind: read_mask_file(path) for kind, path in files.items()}
-        for kind, file in read.items():
-            void[kind] += file.only_void
-        ids = read["prediction"].ids
-        yield FramePair(
-            ids if tied is None else renumber(ids, tied), read["truth"].ids, frame, entry.stem
         )
 
 

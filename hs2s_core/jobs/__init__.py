@@ -1,6 +1,6 @@
 """One picklable function per video, and who runs it: all loops over videos are this one."""
 
-from .choice import ENGINES, find_engine
+from .choice import ENGINES, cores, find_engine
 from .engines import Engine, inline
 from .job import (
     Done,
@@ -17,7 +17,7 @@ from .job import (
     require,
 )
 from .loop import run_job
-from .progress import Progress, Steps, Value
+from .progress import Progress, Steps, Value, Watch, drive
 
 __all__ = [
     "ENGINES",
@@ -34,8 +34,11 @@ __all__ = [
     "Summary",
     "Tick",
     "Value",
+    "Watch",
     "Work",
+    "cores",
     "describe",
+    "drive",
     "find_engine",
     "inline",
     "require",

@@ -48,7 +48,7 @@ def run_job(
     # In the order of the videos, whoever was ready first.
     report.results = {item: found[item] for item in items if item in found}
     report.seconds = pace.seconds
-    yield Progress(1.0, "Finished", pace.ended, pace.frames, 0.0)
+    yield Progress(1.0, "Finished", pace.ended, pace.frames, 0.0, pace.total)
     return report
 
 
@@ -56,7 +56,7 @@ class _Pace:
     """How far all videos are together, and how long the rest will take."""
 
     def __init__(self, items: Sequence[Item]) -> None:
-        self._total = len(items)
+        self.total = len(items)
         self._started = time.monotonic()
         self._told: dict[Item, float] = {}
         """When the videos in hand, in the order of their begin, were last told of."""
@@ -92,8 +92,8 @@ class _Pace:
         self.ended += 1
 
     def progress(self, item: Item, tick: Tick | None) -> Progress:
-        fraction = (self.ended + sum(each.fraction for each in self._ticks.values())) / self._total
-        label = f"{self._places[item]}/{self._total} {item.name}"
+        fraction = (self.ended + sum(each.fraction for each in self._ticks.values())) / self.total
+        label = f"{self._places[item]}/{self.total} {item.name}"
         left = None
         if tick is not None:
             label += f": {tick.text}"
@@ -102,4 +102,4 @@ class _Pace:
                 left = seconds * (1 - fraction) / fraction
                 rate = self.frames / seconds
                 label += f", {rate:.1f} per second, {clock_time(left)} left"
-        return Progress(fraction, label, self.ended, self.frames, left)
+        return Progress(fraction, label, self.ended, self.frames, left, self.total)

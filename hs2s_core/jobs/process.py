@@ -20,6 +20,7 @@ from typing import Any
 
 from hs2s_core.errors import HS2SError
 
+from .choice import cores
 from .engines import Event, Events, attempt
 from .job import Item, Job, Result, describe
 
@@ -89,7 +90,7 @@ class Processes:
 
 class _Worker:
     def __init__(self, job: Job[Any], inbox: queue.Queue[tuple[_Worker, Any]], number: int) -> None:
-        threads = str(max(1, (os.cpu_count() or 1) // number))
+        threads = str(max(1, cores() // number))
         self.ready = False
         self._inbox = inbox
         self.process = subprocess.Popen(

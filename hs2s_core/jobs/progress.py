@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,8 +21,25 @@ class Progress:
     """How many frames are done in all."""
     seconds_left: float | None = None
     """An estimate, once there is reason for one."""
+    total: int = 0
+    """How many videos there are in all."""
 
 
 Value = TypeVar("Value")
 Steps = Generator[Progress, None, Value]
 """Work that yields its progress and returns a result; closing it undoes what is half done."""
+Watch = Callable[[Progress], object]
+"""What is told of each step; if it raises, the work is closed."""
+
+
+def drive(steps: Steps[Value], watch: Watch | None = None) -> Value:
+    """Run to the end and return the result."""
+    with closing(steps):
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as stop:
+                result: Value = stop.value
+                return result
+            if watch is not None:
+                watch(step)

@@ -27,10 +27,10 @@ What still differs from all of them, by our decision:
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 from hs2s_core.errors import InvalidConfig, InvalidDataset
+from hs2s_core.jobs.choice import cores
 from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.presets import preset
 from hs2s_core.models.pretrained import choose_backbone
@@ -108,7 +108,7 @@ def paper_recipe(
             "frames per video (YouTube-VOS: its split train)"
         )
     epoch = max(1, objects // batch)
-    workers = min(MOST_WORKERS, os.cpu_count() or 1) if workers is None else workers
+    workers = min(MOST_WORKERS, cores()) if workers is None else workers
     return TrainingConfig(
         model=model,
         data=DataConfig(folders=(folder,), augmentation="paper", objects=1, workers=workers),

@@ -5,17 +5,12 @@ The App shows each step live (``operators.base``); scripts hand the generator to
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
-
 import fiftyone as fo
 
-from hs2s_core.jobs import Progress, Steps, Value
+from hs2s_core import jobs
+from hs2s_core.jobs import Progress, Steps, Value, Watch
 
 __all__ = ["Progress"]
-
-
-Watch = Callable[[Progress], object]
 
 
 def drive(steps: Steps[Value], progress: bool | Watch | None = None) -> Value:
@@ -24,15 +19,7 @@ def drive(steps: Steps[Value], progress: bool | Watch | None = None) -> Value:
     ``progress`` is True or False for a progress bar, or a function that is called with Progress;
     None follows FiftyOne's settings. If it raises, the work is closed.
     """
-    shown = False if callable(progress) else progress
-    with closing(steps), fo.ProgressBar(total=100, progress=shown) as bar:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as stop:
-                result: Value = stop.value
-                return result
-            if callable(progress):
-                progress(step)
-            else:
-                bar.set_iteration(int(100 * step.fraction))
+    if callable(progress):
+        return jobs.drive(steps, progress)
+    with fo.ProgressBar(total=100, progress=progress) as bar:
+        return jobs.drive(steps, lambda step: bar.set_iteration(int(100 * step.fraction)))

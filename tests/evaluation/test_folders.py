@@ -14,6 +14,7 @@ from PIL import Image
 from hs2s_core.data.folders import find_annotations
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.evaluation import evaluate_folders
+from hs2s_core.jobs import Progress
 
 WriteVideos = Callable[[Path, Mapping[str, Mapping[str, np.ndarray]]], Path]
 FRAMES = ("00000", "00005", "00010", "00015")
@@ -50,13 +51,11 @@ def test_layouts(
 
 def test_several_processes_give_the_same_table(folders: tuple[Path, Path]) -> None:
     (folders[0] / "v2" / "00010.png").unlink()
-    seen: list[tuple[int, int, str]] = []
+    seen: list[Progress] = []
     alone = evaluate_folders(*folders, "youtube_vos")
-    together = evaluate_folders(
-        *folders, "youtube_vos", workers=2, progress=lambda *step: seen.append(step)
-    )
+    together = evaluate_folders(*folders, "youtube_vos", workers=2, progress=seen.append)
     assert together == alone
-    assert seen == [(1, 3, "v1"), (2, 3, "v2"), (3, 3, "v10")]
+    assert {(step.videos, step.total) for step in seen} == {(done, 3) for done in range(4)}
 
 
 def test_a_perfect_prediction_scores_one(folders: tuple[Path, Path]) -> None:
