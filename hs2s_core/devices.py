@@ -7,7 +7,7 @@ import os
 import torch
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.jobs.choice import cores
+from hs2s_core.jobs.engines import cores
 from hs2s_core.wording import counted
 
 _BFLOAT16 = ("avx512_bf16", "amx_tile")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hs2s_core.evaluation.identities import MATCHES
 from hs2s_core.evaluation.protocol import PROTOCOLS, Protocol
-from hs2s_core.jobs.choice import cores
+from hs2s_core.jobs.engines import cores
 from hs2s_core.progress import Meter, add_quiet
 from hs2s_core.wording import counted
 

@@ -1,7 +1,7 @@
 """One picklable function per video, and who runs it: all loops over videos are this one."""
 
-from .choice import ENGINES, cores, find_engine
-from .engines import Engine, inline
+from .choice import ENGINES, find_engine
+from .engines import Engine, cores, inline
 from .job import (
     Done,
     Item,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from hs2s_core.errors import HS2SError
 
 from .engines import Engine, inline
@@ -37,10 +35,3 @@ def find_engine(name: str | None, workers: int = 1) -> Engine:
     if workers > 1:
         raise HS2SError(f"workers is {workers}, but 'inline' is one process; expected 'process'.")
     return inline
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

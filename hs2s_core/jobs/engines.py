@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -57,3 +58,10 @@ def attempt(work: Callable[[Item], Work[Result]], item: Item) -> Events[Result]:
     except Exception as error:
         event = Event(item, error=describe(error), ends=isinstance(error, RunEnded))
     yield event
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

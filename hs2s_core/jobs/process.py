@@ -20,8 +20,7 @@ from typing import Any
 
 from hs2s_core.errors import HS2SError
 
-from .choice import cores
-from .engines import Event, Events, attempt
+from .engines import Event, Events, attempt, cores
 from .job import Item, Job, Result, describe
 
 _READY = "ready"

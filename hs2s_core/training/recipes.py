@@ -30,7 +30,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hs2s_core.errors import InvalidConfig, InvalidDataset
-from hs2s_core.jobs.choice import cores
+from hs2s_core.jobs.engines import cores
 from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.presets import preset
 from hs2s_core.models.pretrained import choose_backbone
