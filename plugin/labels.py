@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any
 
 import fiftyone as fo
@@ -267,10 +268,12 @@ def to_detections(
     id_map: npt.NDArray[Any],
     objects: Mapping[int, TrackedObject],
     scores: Mapping[int, float] | None = None,
+    **values: Mapping[int, float],
 ) -> fo.Detections:
     """One Detection per object visible in ``id_map`` (H, W); absent objects have none.
 
-    ``scores`` are confidences in [0, 1] by object id. Every object of the id map must be known.
+    ``scores`` are confidences in [0, 1] by object id, ``values`` further attributes. Every object
+    of the id map must be known.
     """
     height, width = id_map.shape
     detections = []
@@ -291,22 +294,34 @@ def to_detections(
         )
         if scores is not None and object_id in scores:
             detection.confidence = float(scores[object_id])
+        for name, known_of in values.items():
+            detection[name] = known_of.get(object_id)
         detections.append(detection)
     return fo.Detections(detections=detections)
 
 
-def existing_instance(instance_id: object) -> fo.Instance:
-    """The instance of this id, to be shared by further labels; a new one if it is no id."""
+def existing_instance(instance_id: object, seed: str | None = None) -> fo.Instance:
+    """The instance of this id, to be shared by further labels.
+
+    If it is no id, that of ``seed``, which is always the same, or a new one.
+    """
     if not isinstance(instance_id, ObjectId):
-        return fo.Instance()
+        if seed is None:
+            return fo.Instance()
+        instance_id = ObjectId(blake2b(seed.encode(), digest_size=12).digest())
     return fo.Instance.from_dict({"_cls": "Instance", "_id": instance_id})
+
+
+def mark_of(raw: Document) -> Mark:
+    """What a label, as the database has it, says of its object."""
+    return Mark(raw.get("index"), (raw.get("instance") or {}).get("_id"), raw.get("label"))
 
 
 def _describe(place: int, raw: Document) -> LabelPart:
     return LabelPart(
         place=place,
         label_id=raw["_id"],
-        mark=Mark(raw.get("index"), (raw.get("instance") or {}).get("_id"), raw.get("label")),
+        mark=mark_of(raw),
         confidence=raw.get("confidence"),
         keyframe=raw.get("keyframe"),
         mask=None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.stages as fos
@@ -55,6 +56,8 @@ class VideoPrompts:
     """Names of the objects that were found, but in no frame with a mask."""
     remarks: list[str] = field(default_factory=list)
     """What a user should know of labels that do not say clearly which object they show."""
+    kept: dict[int, dict[int, list[dict[str, Any]]]] = field(default_factory=dict)
+    """Labels of the output field that stay, by frame (from 0) and object id: a person's."""
 
 
 def visible_labels(
@@ -245,7 +248,7 @@ class _Reader:
 
     def _describe(self, object_id: int, part: LabelPart) -> TrackedObject:
         index = self._identities.index(object_id)
-        instance = existing_instance(part.mark.instance)
+        instance = existing_instance(part.mark.instance, f"{self._sample_id}.{object_id}")
         return TrackedObject(object_id, index, part.mark.label, instance)
 
     def _check_time(self) -> None:

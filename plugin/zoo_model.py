@@ -58,7 +58,7 @@ class ZooModel(fom.SamplesMixin, fom.Model):
         wrong = settings_errors(samples, settings).get("prompt_field")
         if wrong is not None:
             raise HS2SError(wrong)
-        clip, prompts = open_video(samples, sample.id, settings)
+        clip, prompts, _ = open_video(samples, sample.id, settings)
         steps = follow(self._network, clip, prompts)
         # An empty label, so that what an earlier run found in a frame does not stay there.
         return {n: labels or fo.Detections() for _, n, labels in steps if n is not None}

@@ -8,6 +8,7 @@ was.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from types import TracebackType
@@ -70,9 +71,20 @@ class FrameWriter:
                 }
                 self._claim.update({"commit": commit})
 
-    def add(self, frame_number: int, label: fo.Label | None, **values: Any) -> None:
-        """Take the labels of a frame (numbers from 1) and the ``values`` of its other fields."""
+    def add(
+        self,
+        frame_number: int,
+        label: fo.Label | None,
+        kept: Iterable[dict[str, Any]] = (),
+        **values: Any,
+    ) -> None:
+        """Take the labels of a frame (numbers from 1) and the ``values`` of its other fields.
+
+        ``kept`` are more of its labels, as the database has them.
+        """
         content = None if label is None else label.to_dict()
+        if content is not None:
+            content.setdefault("detections", []).extend(kept)
         now = utc_now()
         self._waiting.append(
             {

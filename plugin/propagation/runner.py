@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
+from ..drawing import drawing_problem, prepare_drawing
 from ..frame_fields import add_detections, bare
 from ..jobs import (
     Item,
@@ -29,6 +30,7 @@ from ..jobs import (
     settle_killed,
 )
 from ..videos import videos_of
+from .corrections import ATTRIBUTES
 from .plan import checked_plan
 from .settings import PropagateSettings
 from .video import PropagateJob, note_failure
@@ -152,6 +154,12 @@ def propagate_steps(
 def _declare_fields(samples: SampleCollection, settings: PropagateSettings) -> None:
     add_detections(samples, settings.output_field)
     dataset = samples._dataset
+    if drawing_problem(dataset, settings.output_field) is None:  # so that people can correct it
+        prepare_drawing(dataset, settings.output_field)
+    for name, kind in ATTRIBUTES.items():
+        path = f"{settings.output_field}.detections.{name}"
+        if dataset.get_field(f"frames.{path}") is None:
+            dataset.add_frame_field(path, kind)
     for name in (settings.status_field, settings.error_field):
         if not dataset.has_sample_field(name):
             dataset.add_sample_field(name, fo.StringField)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
+import numpy as np
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
@@ -18,8 +20,10 @@ from hs2s_core.wording import counted
 from ..frame_fields import is_ground_truth
 from ..jobs import Done, FrameWriter, Item, Tick, VideoJob, Work
 from ..labels import to_detections
+from ..masks import Size
 from ..prompts import VideoPrompts, read_prompts, visible_labels
 from ..videos import Clip, open_clip, select_videos
+from .corrections import Correction, adopt, read_corrections, sign
 from .settings import DONE, FAILED, RUNNING, PropagateSettings
 
 if TYPE_CHECKING:
@@ -53,7 +57,7 @@ def propagate_video(
 ) -> Work[Done]:
     """One video, all or nothing: of what fails or is stopped, no label changes."""
     with FrameWriter(samples._dataset, item.key, settings.output_field, item.name) as writer:
-        clip, prompts = open_video(samples, item.key, settings)
+        clip, prompts, corrections = open_video(samples, item.key, settings)
         if settings.online_steps:
             from hs2s_core.training.online import adapt
 
@@ -63,9 +67,18 @@ def propagate_video(
         for share, number, labels in follow(model, clip, prompts):
             if number is not None:
                 frames += 1
-                if labels:
-                    writer.add(number, labels)
+                kept = prompts.kept.pop(number - 1, {})
+                if labels or kept:
+                    _write(writer, number, labels, kept, clip.video_size)
             yield Tick(share, f"frame {frames} of {length}", frames)
+        for index, kept in prompts.kept.items():  # boxes beyond the last frame that is readable
+            _write(writer, index + 1, None, kept, clip.video_size)
+        field = settings.output_field
+        now = read_corrections(samples, item.key, field, clip.video_size)
+        if [each.raw for each in now] != [each.raw for each in corrections]:
+            raise HS2SError(
+                f"labels in {field!r} were changed while it ran, so nothing was written; run again"
+            )
         notes = filter(None, [*prompts.remarks, clip.remark(frames)])
         note = " ".join(notes) or None
         writer.values = {settings.status_field: DONE, settings.error_field: note}
@@ -78,6 +91,7 @@ def follow(
     """Propagate step by step: what share is done, and the number and labels of a finished frame.
 
     Where a step finishes no frame, its number is None; where a frame shows no object, its labels.
+    Objects of which a person's label stays in a frame have no other there.
     """
     from hs2s_core.propagation.clip import ClipSettings, walk_clip
     from hs2s_core.propagation.network import NetworkEngine
@@ -88,9 +102,30 @@ def follow(
         if result is not None:
             number = result.index + 1
             if result.ids:
-                id_map = clip.to_video(result.id_map)
-                labels = to_detections(id_map, prompts.objects, result.scores)
+                kept = list(prompts.kept.get(result.index, ()))
+                id_map = np.where(np.isin(result.id_map, kept), 0, result.id_map)
+                labels = to_detections(
+                    clip.to_video(id_map),
+                    prompts.objects,
+                    result.scores,
+                    disagreement=result.disagreement,
+                    distance=result.distance,
+                )
         yield done / (total or done), number, labels
+
+
+def _write(
+    writer: FrameWriter,
+    number: int,
+    found: fo.Detections | None,
+    kept: Mapping[int, list[dict[str, Any]]],
+    size: Size,
+) -> None:
+    """Give a frame what a run found in it, signed, beside the labels that stay."""
+    found = found or fo.Detections()
+    for label in found.detections:
+        sign(label, size)
+    writer.add(number, found, chain.from_iterable(kept.values()))
 
 
 def _masks(clip: Clip, prompts: VideoPrompts) -> Prompts:
@@ -120,8 +155,10 @@ def open_video(
     settings: PropagateSettings,
     *,
     deadline: float | None = None,
-) -> tuple[Clip, VideoPrompts]:
+) -> tuple[Clip, VideoPrompts, list[Correction]]:
     """Everything a run needs of one video; raises HS2SError if it cannot be propagated.
+
+    What people put right in the output field is among the prompts, and told apart.
 
     ``deadline`` is that of ``prompts.read_prompts``, which raises OutOfTime; with one, the length
     of a video is taken on trust.
@@ -139,6 +176,12 @@ def open_video(
         visible=visible_labels(samples, sample_id, prompt_field),
         deadline=deadline,
     )
+    corrections = []
+    if settings.output_field:
+        corrections = read_corrections(
+            samples, sample_id, settings.output_field, clip.video_size, deadline=deadline
+        )
+    adopt(prompts, corrections)
     if not prompts.objects and prompts.without_mask:
         raise HS2SError(
             f"no mask for {', '.join(prompts.without_mask)}, only boxes or lines, which are no "
@@ -153,4 +196,4 @@ def open_video(
             f"a prompt lies on frame {last}, but the video has "
             f"{counted(len(clip.frames), 'frame')}; the labels may belong to another video"
         )
-    return clip, prompts
+    return clip, prompts, corrections
