@@ -24,6 +24,7 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
+from box_trackers import track_camshift, track_mil
 
 from hs2s_core.data.folders import open_folder
 from hs2s_core.data.stills import StillSet
@@ -34,7 +35,6 @@ from hs2s_core.evaluation.rows import Rows
 from hs2s_core.evaluation.table import EvaluationTable, FramePair, evaluate_sequence
 from hs2s_core.propagation import propagate
 from hs2s_core.propagation.baselines import copy_first, warp_with_flow
-from hs2s_core.propagation.box_trackers import track_camshift, track_mil
 from hs2s_core.weights import load_model
 
 BASELINES: dict[str, Method] = {

@@ -7,8 +7,6 @@ to rebuild the network) and ``card`` (where the weights come from, free in form)
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from torch import Tensor
 
 from hs2s_core.devices import pick_device
 from hs2s_core.errors import HS2SError, InvalidWeights
+from hs2s_core.files import replacing
 from hs2s_core.models import VideoSegmenter, build_model
 from hs2s_core.models.config import ModelConfig, config_from_dict
 from hs2s_core.models.inference import choose_pace
@@ -192,17 +191,8 @@ def write_tensors(
         }
     except TypeError as error:
         raise InvalidWeights(f"the card cannot be written as JSON: {error}") from error
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside its place and then moved: a run that dies leaves no half file.
-    handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    try:
+    with replacing(path) as part:
         save_file(stored, part, metadata)
-        os.chmod(part, 0o666 & ~_umask())
-        os.replace(part, path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
 
 
 def read_header(path: str | Path) -> WeightsHeader:
@@ -291,12 +281,6 @@ def _narrow(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
             "save these weights in float32"
         )
     return narrow
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _unreadable(path: Path, error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,10 +85,16 @@ def training_folder(data: Path, split: str | None) -> FolderConfig:
     return FolderConfig(data, split or training_split(data))
 
 
-def describe_folder(folder: FolderConfig) -> str:
-    """Which videos of which folder, in words."""
+def describe_folder(folder: FolderConfig, listed: Mapping[str, Sequence[str]] | None = None) -> str:
+    """Which videos of which folder, in words; ``listed`` as for ``folder_videos``."""
     from hs2s_core.data.folders import open_folder
+    from hs2s_core.training.sources import video_names
 
-    split = f"split {folder.split}" if folder.split else "which has no splits"
-    number = len(folder.names or open_folder(folder.path, folder.split).names)
-    return f"{counted(number, 'video')} of {folder.path}, {split}"
+    there = open_folder(folder.path, folder.split)
+    taken = len(video_names(folder, there, listed))
+    text = f"{counted(taken, 'video')} of {folder.path}"
+    if taken < len(there):
+        text += f", which has {len(there)}"
+    elif not folder.split:
+        text += ", which has no splits"
+    return f"{text}, split {folder.split}" if folder.split else text

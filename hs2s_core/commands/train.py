@@ -219,15 +219,19 @@ def _with_validation(config: TrainingConfig, folder: FolderConfig, every: int) -
 
 def _describe_data(config: TrainingConfig) -> str:
     """What a run is trained and scored on, in words."""
-    parts = [f"stills of {', '.join(config.data.stills)}"] if config.data.stills else []
-    text = "training on " + "; ".join([*parts, *map(describe_folder, config.data.folders)])
+    from hs2s_core.data.splits import read_splits
+    from hs2s_core.training.sources import set_apart
+
+    data, scored = set_apart(config.data, config.validation)
+    splits = read_splits(data.splits) if data.splits else {}
+    parts = [f"stills of {', '.join(data.stills)}"] if data.stills else []
+    parts += [describe_folder(folder, splits.get("train_video")) for folder in data.folders]
+    text = f"training on {'; '.join(parts)}"
     if config.schedule.steps_per_epoch is not None:
         text += f"; {counted(config.schedule.steps_per_epoch, 'step')} an epoch"
-    if config.validation is not None:
-        folders = "; ".join(map(describe_folder, config.validation.folders))
-        held = config.validation.hold_out
-        folders += f"{'; ' if folders else ''}{held} of each training folder" if held else ""
-        text += f"\nscored on {folders}, every {counted(config.validation.every, 'step')}"
+    if scored is not None:
+        folders = [describe_folder(folder, splits.get("dev_video")) for folder in scored.folders]
+        text += f"\nscored on {'; '.join(folders)}, every {counted(scored.every, 'step')}"
     return text
 
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hs2s_core.errors import InvalidDataset
+from hs2s_core.media.images import IMAGE_SUFFIXES
 from hs2s_core.wording import counted
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 

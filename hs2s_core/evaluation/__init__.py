@@ -4,10 +4,8 @@ from hs2s_core.data.meta import ObjectInfo
 from hs2s_core.evaluation.folders import evaluate_folders
 from hs2s_core.evaluation.metrics import (
     FrameCounts,
-    contour_accuracy,
     count_objects,
     count_pixels,
-    region_similarity,
 )
 from hs2s_core.evaluation.protocol import PROTOCOLS, Protocol, find_protocol
 from hs2s_core.evaluation.report import format_table, score_notes
@@ -41,7 +39,6 @@ __all__ = [
     "Statistics",
     "Summary",
     "VideoFailure",
-    "contour_accuracy",
     "count_objects",
     "count_pixels",
     "evaluate_folders",
@@ -49,6 +46,5 @@ __all__ = [
     "find_protocol",
     "format_table",
     "overall_parts",
-    "region_similarity",
     "score_notes",
 ]

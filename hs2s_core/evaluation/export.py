@@ -55,7 +55,6 @@ def _cell(value: object) -> object:
 
 def write_parquet(path: str | Path, rows: Rows, protocol: Protocol) -> None:
     """Write typed columns (int64, float64, bool, string), the protocol also as file metadata."""
-    check_output(Path(path).with_suffix(".parquet"))
     import pyarrow
     import pyarrow.parquet
 

@@ -194,39 +194,17 @@ def first_failures(
     return failures
 
 
-class Recovery(NamedTuple):
-    """One return of an object after it was out of sight."""
+def recoveries(rows: Rows) -> list[int | None]:
+    """Of every return of an object after an absence, how long finding it again took.
 
-    video: str
-    object: int
-    left: int
-    """First frame without the object."""
-    returned: int
-    """First frame in which it is back."""
-    absent: int
-    """Annotated frames in between."""
-    delay: int | None
-    """Annotated frames until J reaches the threshold again, 0 = at once; None if it does not
-    before the object leaves again or the video ends."""
-
-
-def recoveries(rows: Rows, threshold: float = FAILURE_THRESHOLD) -> list[Recovery]:
-    """Return every return of every object, and how long finding it again took."""
+    That is the annotated frames until J reaches the threshold again, 0 = at once; None if it does
+    not before the object leaves again or the video ends.
+    """
     found = []
     for away, back in pairwise(stretches(rows, rows.in_truth)):
-        if away.last or away.holds:
-            continue
-        delays = np.flatnonzero(rows.j[back.places] >= threshold).tolist()
-        left, returned = rows.records["frame"][[away.places[0], back.places[0]]].tolist()
-        found.append(
-            Recovery(
-                *rows.objects[away.object],
-                left=left,
-                returned=returned,
-                absent=len(away.places),
-                delay=delays[0] if delays else None,
-            )
-        )
+        if not (away.last or away.holds):
+            reached = np.flatnonzero(rows.j[back.places] >= FAILURE_THRESHOLD).tolist()
+            found.append(reached[0] if reached else None)
     return found
 
 
@@ -237,8 +215,6 @@ class Absence(NamedTuple):
     """Annotated frames after the prompt in which the truth lacks the object."""
     false_positives: int
     """Those of them in which the prediction shows it nevertheless."""
-    mean_area: float
-    """Predicted pixels per absent frame."""
 
 
 def absences(rows: Rows) -> dict[ObjectKey, Absence]:
@@ -247,5 +223,5 @@ def absences(rows: Rows) -> dict[ObjectKey, Absence]:
     found = {}
     for key, (start, end) in zip(away.objects, pairwise(away.starts.tolist()), strict=True):
         areas = away.records["area_prediction"][start:end]
-        found[key] = Absence(end - start, int((areas > 0).sum()), float(areas.mean()))
+        found[key] = Absence(end - start, int((areas > 0).sum()))
     return found

@@ -63,28 +63,13 @@ class FrameCounts(NamedTuple):
 _NOTHING = FrameCounts()
 
 
-def region_similarity(prediction: npt.NDArray[Any], truth: npt.NDArray[Any]) -> float:
-    """Return J, the intersection over union of two masks ``(H, W)`` bool, in [0, 1]."""
-    return count_pixels(prediction, truth).j
-
-
-def contour_accuracy(
-    prediction: npt.NDArray[Any], truth: npt.NDArray[Any], tolerance: float = TOLERANCE
-) -> float:
-    """Return F, the harmonic mean of boundary precision and recall, in [0, 1].
-
-    Args:
-        prediction: mask ``(H, W)`` bool.
-        truth: mask ``(H, W)`` bool.
-        tolerance: reach of a match, as a share of the image diagonal.
-    """
-    return count_pixels(prediction, truth, tolerance).f
-
-
 def count_pixels(
     prediction: npt.NDArray[Any], truth: npt.NDArray[Any], tolerance: float = TOLERANCE
 ) -> FrameCounts:
     """Count areas, boundaries and matched boundaries of two masks ``(H, W)`` bool.
+
+    J and F are :attr:`FrameCounts.j` and :attr:`FrameCounts.f` of the result; ``tolerance`` is the
+    reach of a boundary match, as a share of the image diagonal.
 
     Raises:
         InvalidMask: the masks differ in size or are not two-dimensional.

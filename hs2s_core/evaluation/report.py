@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from hs2s_core.evaluation.lengths import Absence, EarlyLate, absences, early_late, first_failures
-from hs2s_core.evaluation.lengths import recoveries as find_recoveries
+from hs2s_core.evaluation.lengths import (
+    Absence,
+    EarlyLate,
+    absences,
+    early_late,
+    first_failures,
+    recoveries,
+)
 from hs2s_core.evaluation.rows import ObjectKey, Rows
 from hs2s_core.evaluation.score_lines import HEADINGS, score_lines
 from hs2s_core.evaluation.scores import Summary
@@ -45,8 +51,8 @@ def _time_lines(rows: Rows) -> Iterator[str]:
     failures = first_failures(rows)
     lost = sum(frame is not None for frame in failures.values())
     yield f"lost (J < 0.5 for 3 frames): {lost} of {counted(len(failures), 'object')}"
-    if returns := find_recoveries(rows):
-        found = sum(event.delay is not None for event in returns)
+    if returns := recoveries(rows):
+        found = sum(delay is not None for delay in returns)
         yield f"found again after an absence: {found} of {counted(len(returns), 'time')}"
     if away := absences(rows):
         yield _absence_line(away.values())

@@ -73,24 +73,14 @@ class EvaluationTable:
 
     def write(self, path: str | Path) -> None:
         """Write ``.csv``, ``.parquet`` or ``.json``, by the suffix."""
-        writers = {".csv": self.to_csv, ".parquet": self.to_parquet, ".json": self.to_json}
-        writers[export.check_output(path)](path)
-
-    def to_csv(self, path: str | Path) -> None:
-        """Write one line per row; unknown values are empty."""
-        export.write_csv(path, self.rows, self.protocol)
-
-    def to_parquet(self, path: str | Path) -> None:
-        """Write one record per row; needs the package pyarrow."""
-        export.write_parquet(path, self.rows, self.protocol)
-
-    def to_json(self, path: str | Path) -> None:
-        """Write protocol, summary, failures and notes besides the rows."""
-        about = {
-            "failures": [failure._asdict() for failure in self.failures],
-            "notes": list(self.notes),
-        }
-        export.write_json(path, self.rows, self.summary(), about)
+        suffix = export.check_output(path)
+        if suffix == ".json":  # with what is known besides the rows
+            failures = [failure._asdict() for failure in self.failures]
+            about = {"failures": failures, "notes": list(self.notes)}
+            export.write_json(path, self.rows, self.summary(), about)
+        else:
+            write = export.write_csv if suffix == ".csv" else export.write_parquet
+            write(path, self.rows, self.protocol)
 
 
 def evaluate_sequence(

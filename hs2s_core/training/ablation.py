@@ -48,7 +48,6 @@ def run_ablation(
     divisor: int = 8,
     frames: int | None = None,
     device: torch.device | str = "cpu",
-    say: Callable[[str], object] = print,
     report: Callable[[int], Report] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Train and score every preset of ``tables`` once; scores by preset and column, in [0, 1].
@@ -72,7 +71,7 @@ def run_ablation(
             if method is None:
                 row = configs[name]
                 if first:
-                    say(
+                    print(
                         f"{name}: training {counted(row.steps, 'step')}, logged in "
                         f"{done.parent}/log.jsonl"
                     )
@@ -87,7 +86,7 @@ def run_ablation(
         wait_for_all()
         scores[name] = json.loads(done.read_text())
         if first:
-            say(f"{name}: {_words(scores[name])}")
+            print(f"{name}: {_words(scores[name])}")
     return scores
 
 

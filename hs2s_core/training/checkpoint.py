@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from hs2s_core.errors import InvalidConfig, InvalidWeights
+from hs2s_core.files import replacing
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import config_from_dict
 from hs2s_core.training.config import TrainingConfig
@@ -50,9 +51,8 @@ def save_run(path: Path, run: Run) -> None:
         "optimizer": run.optimizer.state_dict(),
         "curriculum": run.curriculum.state_dict(),
     }
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    part.replace(path)
+    with replacing(path) as part:
+        torch.save(state, part)
 
 
 def load_run(path: Path, run: Run, config: TrainingConfig) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.files import replacing
 from hs2s_core.training.config import TrainingConfig
 
 NOTE = "run.json"
@@ -67,6 +68,5 @@ def cut_log(path: Path, step: int) -> None:
     lines = path.read_text().splitlines(keepends=True)
     kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
     if len(kept) < len(lines):
-        part = path.with_suffix(".part")
-        part.write_text("".join(kept))
-        part.replace(path)
+        with replacing(path) as part:
+            part.write_text("".join(kept))

@@ -12,7 +12,7 @@ from hs2s_core.data.holdout import LONGER_THAN, hold_out
 from hs2s_core.data.splits import read_splits
 from hs2s_core.data.stills import StillSet
 from hs2s_core.data.synthesis import Synthesizer
-from hs2s_core.data.videos import VosVideo
+from hs2s_core.data.videos import VosFolder, VosVideo
 from hs2s_core.errors import InvalidConfig, InvalidDataset
 from hs2s_core.training.batches import ClipSource, Mixture
 from hs2s_core.training.config import DataConfig, FolderConfig, Stage, ValidationConfig
@@ -105,13 +105,20 @@ def folder_videos(
 ) -> list[VosVideo]:
     """Videos of a folder; ``names`` (set -> names) limits those of a folder it knows."""
     folder = open_folder(config.path, config.split)
-    wanted: Sequence[str] = config.names or (names or {}).get(config.path.name, folder.names)
+    wanted = video_names(config, folder, names)
     missing = sorted(set(wanted) - set(folder.names))
     if missing:
         raise InvalidDataset(
             f"{config.path} has no videos {some(missing)}; found {some(folder.names)}"
         )
     return [folder.video(name) for name in wanted]
+
+
+def video_names(
+    config: FolderConfig, folder: VosFolder, names: Mapping[str, Sequence[str]] | None = None
+) -> Sequence[str]:
+    """The videos of ``folder`` that count: those that are named, else listed, else all."""
+    return config.names or (names or {}).get(config.path.name, folder.names)
 
 
 def hold_out_of(

@@ -44,6 +44,14 @@ def test_each_layout_is_trained_on_by_its_training_split(layout: str, tmp_path: 
     assert describe_folder(folder) == f"3 videos of {data}, {LAYOUTS[layout]}"
 
 
+def test_only_the_videos_that_a_splits_file_keeps_are_counted(tmp_path: Path) -> None:
+    data, splits = make("plain", tmp_path / "data"), tmp_path / "splits.json"
+    splits.write_text(json.dumps({"train_video": {"data": ["bear", "goat"]}}))
+    run = config("--preset", "hs2s/32", "--data", data, "--set", f"data.splits={splits}")
+    said = train._describe_data(run)
+    assert said.startswith(f"training on 2 videos of {data}, which has 3; ")
+
+
 def test_a_preset_is_trained(run: Run, tmp_path: Path) -> None:
     """One step per object and epoch, and a model that loads."""
     data, out = make("davis", tmp_path / "data"), tmp_path / "run"

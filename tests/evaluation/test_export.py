@@ -89,7 +89,7 @@ def test_missing_pyarrow_is_named(
 
     monkeypatch.setattr(importlib.util, "find_spec", without_pyarrow)
     with pytest.raises(HS2SError, match="Parquet needs the package pyarrow"):
-        table.to_parquet(tmp_path / "rows.parquet")
+        table.write(tmp_path / "rows.parquet")
     assert list(tmp_path.iterdir()) == []
 
 

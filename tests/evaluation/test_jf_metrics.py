@@ -11,10 +11,8 @@ from hypothesis.extra import numpy as hnp
 from hs2s_core.errors import InvalidMask
 from hs2s_core.evaluation import (
     FrameCounts,
-    contour_accuracy,
     count_objects,
     count_pixels,
-    region_similarity,
 )
 from hs2s_core.evaluation.metrics import boundary_radius
 
@@ -79,21 +77,21 @@ def test_window_equals_full_frame_at_480p(data: st.DataObject | None) -> None:
 @given(mask_pairs(), tolerances)
 def test_symmetry(pair: tuple[np.ndarray, np.ndarray], tolerance: float) -> None:
     prediction, truth = pair
-    assert region_similarity(prediction, truth) == region_similarity(truth, prediction)
-    there = contour_accuracy(prediction, truth, tolerance)
-    assert there == contour_accuracy(truth, prediction, tolerance)
+    assert count_pixels(prediction, truth).j == count_pixels(truth, prediction).j
+    there = count_pixels(prediction, truth, tolerance).f
+    assert there == count_pixels(truth, prediction, tolerance).f
     assert 0 <= there <= 1
 
 
 @given(mask_pairs())
 def test_identity(pair: tuple[np.ndarray, np.ndarray]) -> None:
-    assert region_similarity(pair[0], pair[0]) == 1
-    assert contour_accuracy(pair[0], pair[0], 0) == 1
+    assert count_pixels(pair[0], pair[0]).j == 1
+    assert count_pixels(pair[0], pair[0], 0).f == 1
 
 
 @given(mask_pairs())
 def test_greater_tolerance_never_lowers_f(pair: tuple[np.ndarray, np.ndarray]) -> None:
-    scores = [contour_accuracy(*pair, tolerance) for tolerance in (0, 0.05, 0.1, 0.3)]
+    scores = [count_pixels(*pair, tolerance).f for tolerance in (0, 0.05, 0.1, 0.3)]
     assert scores == sorted(scores)
 
 
@@ -115,18 +113,18 @@ def test_counts_do_not_depend_on_the_place(
 def test_empty_and_full(size: tuple[int, int]) -> None:
     empty, full = np.zeros(size, bool), np.ones(size, bool)
     assert count_pixels(empty, empty) == FrameCounts()
-    assert (region_similarity(empty, empty), contour_accuracy(empty, empty)) == (1, 1)
-    assert (region_similarity(full, empty), region_similarity(empty, full)) == (0, 0)
+    assert (count_pixels(empty, empty).j, count_pixels(empty, empty).f) == (1, 1)
+    assert (count_pixels(full, empty).j, count_pixels(empty, full).j) == (0, 0)
     # A mask that fills the frame has no boundary, exactly as an empty one.
     assert count_pixels(full, full).boundary_truth == 0
-    assert (contour_accuracy(full, full), contour_accuracy(full, empty)) == (1, 1)
+    assert (count_pixels(full, full).f, count_pixels(full, empty).f) == (1, 1)
 
 
 def test_one_boundary_without_the_other_is_zero() -> None:
     empty, point = np.zeros((9, 9), bool), np.zeros((9, 9), bool)
     point[4, 4] = True
-    assert contour_accuracy(point, empty) == contour_accuracy(empty, point) == 0
-    assert contour_accuracy(point, ~empty) == contour_accuracy(~empty, point) == 0
+    assert count_pixels(point, empty).f == count_pixels(empty, point).f == 0
+    assert count_pixels(point, ~empty).f == count_pixels(~empty, point).f == 0
 
 
 @pytest.mark.parametrize(
@@ -163,7 +161,7 @@ def test_reach_at_480p_is_eight_pixels(distance: int, f: float) -> None:
     prediction, truth = np.zeros((2, 480, 854), bool)
     prediction[:, :400] = True
     truth[:, : 400 + distance] = True
-    assert contour_accuracy(prediction, truth) == f
+    assert count_pixels(prediction, truth).f == f
 
 
 def test_disc_is_not_a_square() -> None:

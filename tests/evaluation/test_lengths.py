@@ -12,7 +12,6 @@ import pytest
 from hs2s_core.evaluation import Rows
 from hs2s_core.evaluation.lengths import (
     Absence,
-    Recovery,
     Segment,
     absences,
     curve,
@@ -106,10 +105,7 @@ def test_first_failure_needs_frames_in_a_row() -> None:
 def test_recoveries() -> None:
     truth = "1100111011"
     j = [1, 0.9, 1.0, 1.0, 0.2, 0.4, 0.6, 0.0, 0.1, 0.2]
-    assert recoveries(make_rows(track(j, truth=truth))) == [
-        Recovery("v", 1, left=2, returned=4, absent=2, delay=2),
-        Recovery("v", 1, left=7, returned=8, absent=1, delay=None),
-    ]
+    assert recoveries(make_rows(track(j, truth=truth))) == [2, None]
     assert recoveries(make_rows(track(j, truth="1111110000"))) == []
     # What happens before the prompt is no absence.
     assert recoveries(make_rows(track(j, truth="0001111111", prompt=3))) == []
@@ -122,6 +118,6 @@ def test_absences() -> None:
         track([1] * 6, object_id=3, truth="001100", prediction="111100", prompt=2),
     )
     assert absences(rows) == {
-        ("v", 1): Absence(frames=2, false_positives=1, mean_area=0.5),
-        ("v", 3): Absence(frames=2, false_positives=0, mean_area=0),
+        ("v", 1): Absence(frames=2, false_positives=1),
+        ("v", 3): Absence(frames=2, false_positives=0),
     }
