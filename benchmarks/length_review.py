@@ -59,7 +59,7 @@ def main() -> None:
     show("rows to plots' numbers", lambda: review([evaluated]))
 
     def open_cold() -> None:
-        review_source._cache.clear()
+        review_source._read.cache_clear()
         OpenedPanel(dataset)
 
     show("panel opens, nothing in memory", open_cold)

@@ -11,7 +11,9 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
-_NAME = "hs2s_fiftyone"
+NAME = "@hs2s/vos"
+"""What FiftyOne calls this plugin."""
+_PACKAGE = "hs2s_fiftyone"
 
 
 def ensure_core() -> None:
@@ -24,9 +26,9 @@ def ensure_core() -> None:
         root = Path(__file__).resolve().parent.parent  # resolved: the clone, not the link to it
         if (root / "hs2s_core").is_dir():
             sys.path.append(str(root))
-    if importlib.util.find_spec(_NAME) is None:
+    if importlib.util.find_spec(_PACKAGE) is None:
         # FiftyOne stores the import path of an evaluation's classes with the dataset.
-        add_alias(_NAME, __name__.rpartition(".")[0])
+        add_alias(_PACKAGE, __name__.rpartition(".")[0])
 
 
 def add_alias(name: str, package: str) -> None:

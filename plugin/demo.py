@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,10 @@ from fiftyone.core.service import ServiceListenTimeout
 from PIL import Image
 
 from hs2s_core.data.folders import open_folder
-from hs2s_core.data.meta import ObjectInfo
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation.report import format_table
-from hs2s_core.evaluation.table import (
-    EvaluationTable,
-    FramePair,
-    evaluate_sequence,
-)
+from hs2s_core.evaluation.table import EvaluationTable
 from hs2s_core.media.encode import VideoWriter
 from hs2s_core.media.frames import open_frames
 from hs2s_core.media.images import RGBImage
@@ -33,11 +28,12 @@ from hs2s_core.media.overlay import Row, contact_sheet, draw_masks, enlarge, enl
 from hs2s_core.resources import asset
 from hs2s_core.wording import counted
 
+from ._bootstrap import NAME
 from .dataset import DEFAULT_LABEL_FIELD as TRUTH
 from .dataset import load
 from .evaluation import evaluate
 from .export import export
-from .install import NAME, install
+from .install import install
 from .propagation import DEFAULT_OUTPUT as OUTPUT
 
 _MARK = "hs2s_demo"
@@ -64,12 +60,11 @@ def run(args: argparse.Namespace) -> int:
     if summary.failed:
         raise HS2SError(f"the operator could not propagate the masks: {summary.failed[0]}")
     print(summary)
-    evaluate(dataset, OUTPUT, TRUTH, f"eval_{OUTPUT}", protocol="davis2017", progress=False)
+    table = evaluate(dataset, OUTPUT, TRUTH, f"eval_{OUTPUT}", progress=False).table
     _dress(dataset)
     video = open_folder(asset("demo")).video(sample.video_id)
     masks = args.out / "masks" / video.name
     export(dataset, OUTPUT, masks.parent, layout="davis", overwrite=True, progress=False)
-    table = _evaluate(video, masks)
     print(f"\n{_report(table, video)}\n")
     table.write(args.out / "scores.csv")
     _draw(video, masks, table, args.out)
@@ -125,19 +120,6 @@ def _dress(dataset: fo.Dataset) -> None:
     )
     dataset.app_config.active_fields = fo.ActiveFields(paths=[f"frames.{OUTPUT}"])
     dataset.save()
-
-
-def _evaluate(video: VosVideo, masks: Path) -> EvaluationTable:
-    objects = {key: ObjectInfo(entry.category) for key, entry in video.objects.items()}
-
-    def pairs() -> Iterator[FramePair]:
-        for index in video.annotated:
-            name = video.frame_names[index]
-            truth = video.read_id_map(index)
-            assert truth is not None
-            yield FramePair(read_id_map(masks / f"{name}.png"), truth, index, name)
-
-    return evaluate_sequence(video.name, pairs(), "davis2017", objects=objects)
 
 
 def _report(table: EvaluationTable, video: VosVideo) -> str:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from hs2s_core.doctor import PACKAGE, Check, call, last_line, version_of
 
-_PLUGIN = "@hs2s/vos"
+from ._bootstrap import NAME
 
 
 def check_mongodb() -> Check:
@@ -62,15 +62,15 @@ def check_plugin() -> Check:
         mend = "run `python -c 'import fiftyone'` to see all of it"
         return Check("plugin", False, f"FiftyOne does not start ({last_line(said)})", mend)
     if status != 0 or not report["folders"]:
-        found = f"no {_PLUGIN} in {report['plugins_dir']}"
+        found = f"no {NAME} in {report['plugins_dir']}"
         return Check("plugin", False, found, "run `hs2s install-plugin`")
     if report["errors"]:
         found = f"{report['folders'][0]} does not load: {last_line(report['errors'][0])}"
         return Check("plugin", False, found, "run `hs2s install-plugin` after removing that folder")
     if not report["operators"]:
-        mend = f"`fiftyone plugins enable {_PLUGIN}`"
+        mend = f"`fiftyone plugins enable {NAME}`"
         return Check("plugin", False, f"{report['folders'][0]} is disabled", mend)
-    found = f"{_PLUGIN} with {', '.join(report['operators'])}: {report['folders'][0]}"
+    found = f"{NAME} with {', '.join(report['operators'])}: {report['folders'][0]}"
     return Check("plugin", True, found)
 
 
@@ -118,13 +118,13 @@ def report() -> dict[str, Any]:
     from fiftyone.operators.registry import OperatorRegistry
 
     plugins = fop.list_plugins(enabled="all", shadowed="all")
-    contexts = [each for each in OperatorRegistry().plugin_contexts if each.name == _PLUGIN]
+    contexts = [each for each in OperatorRegistry().plugin_contexts if each.name == NAME]
     uris = (str(operator.uri) for operator in foo.list_operators())
     return {
         "plugins_dir": fo.config.plugins_dir,
-        "folders": [str(plugin.directory) for plugin in plugins if plugin.name == _PLUGIN],
+        "folders": [str(plugin.directory) for plugin in plugins if plugin.name == NAME],
         "operators": sorted(
-            uri.removeprefix(f"{_PLUGIN}/") for uri in uris if uri.startswith(f"{_PLUGIN}/")
+            uri.removeprefix(f"{NAME}/") for uri in uris if uri.startswith(f"{NAME}/")
         ),
         "errors": [str(error) for context in contexts for error in context.errors],
     }

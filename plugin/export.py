@@ -6,7 +6,6 @@ One palettised PNG a frame, at the size of the source frames, under the source f
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.data.results import LAYOUTS, videos_root, write_zip
+from hs2s_core.data.results import LAYOUTS, check_free, videos_root, write_zip, writing_masks
 from hs2s_core.data.splits import safe_name
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.jobs import Done, Item, Progress, Steps, Summary, Tick, Work, require, run_job
@@ -83,7 +82,8 @@ def export(
             takes it; or the path of the zip file.
         annotated_in: only frames in which this frame field is set, for datasets whose videos have
             more frames than the server asks for.
-        overwrite: replace the folders of videos that exist in ``out_dir``.
+        overwrite: replace the masks in folders of videos that exist in ``out_dir``; other files
+            stay, and a video whose folder has pictures that are no masks fails.
         progress: True or False for a progress bar, or a function that is called with Progress.
 
     Raises:
@@ -151,32 +151,21 @@ def settings_errors(samples: SampleCollection, settings: ExportSettings) -> dict
                 f"{there[0].parent} has folders of {counted(len(there), 'video')} of these (such "
                 f"as {there[0].name}); choose an empty folder, or overwrite them"
             )
-        elif mixed := [folder for folder in there if not _holds_only_masks(folder)]:
-            errors["out_dir"] = (
-                f"{mixed[0]} holds more than PNG files, which overwriting would delete; choose "
-                "another folder"
-            )
     return errors
-
-
-def _holds_only_masks(folder: Path) -> bool:
-    return folder.is_dir() and all(
-        file.suffix.lower() == ".png" and file.is_file() for file in folder.iterdir()
-    )
 
 
 def _write_video(samples: SampleCollection, settings: ExportSettings, item: Item) -> Work[Done]:
     """Write one video, all or nothing."""
     sample_id = item.key
     folder = videos_root(settings.out_dir, settings.layout) / safe_name(item.name, "the dataset")
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    check_free(folder, overwrite=settings.overwrite)
     known = LabelField.of(samples, settings.field)
     video_size, (height, width), note = mask_sizes(samples, sample_id)
     visible = visible_labels(samples, sample_id, settings.field)
     identities = Identities(known.marks(samples, sample_id))
     total = frame_count(samples, sample_id) or 0
     written = 0
-    try:
+    with writing_masks(folder, whole=True) as part:
         for document in _documents(samples, sample_id, settings, total):
             number = document["frame_number"]
             parts = known.parts(document, video_size, f"frame {number}", visible)
@@ -190,9 +179,6 @@ def _write_video(samples: SampleCollection, settings: ExportSettings, item: Item
             raise InvalidDataset("the video has no frames in the dataset; nothing was written")
         if not has_labels(samples, settings.field, sample_id):
             note = f"it has no labels in {settings.field!r}; its masks are empty"
-        _replace(part, folder)
-    finally:
-        _remove(part)
     return Done(written, note="; ".join(filter(None, (note, *identities.remarks()))) or None)
 
 
@@ -211,20 +197,3 @@ def _documents(
         yield document
         expected = document["frame_number"] + 1
     yield from ({"frame_number": n} for n in range(expected, total + 1))
-
-
-def _replace(part: Path, folder: Path) -> None:
-    """Put a finished folder of frames in its place."""
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
-    _remove(old)
-
-
-def _remove(folder: Path) -> None:
-    """Delete a folder that this export made or replaced; it holds nothing but frames."""
-    if folder.is_dir():
-        for file in folder.iterdir():
-            file.unlink()
-        folder.rmdir()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import fiftyone.plugins as fop
 
-NAME = "@hs2s/vos"
+from ._bootstrap import NAME
 
 
 def pages() -> Path:

@@ -22,7 +22,8 @@ import yaml
 from hs2s_core.errors import HS2SError
 from hs2s_core.resources import asset
 
-from .help import NAME, pages
+from ._bootstrap import NAME
+from .help import pages
 from .operators import OPERATORS
 from .panels import PANELS
 

@@ -59,18 +59,18 @@ def _is_mask(path: Path) -> bool:
 
 
 @contextmanager
-def writing_masks(folder: Path) -> Iterator[Path]:
+def writing_masks(folder: Path, *, whole: bool = False) -> Iterator[Path]:
     """A folder to write one run's masks to; afterwards they alone are the PNGs of ``folder``.
 
     Those of an earlier run give way once all is written. What is written until a stop is kept
-    only where there are none.
+    only where there are none, and never if masks have to be ``whole``.
     """
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     earlier = set(folder.glob("*.png"))
     try:
         yield part
     except BaseException:
-        if earlier:
+        if earlier or whole:
             _remove(part)
         raise
     else:

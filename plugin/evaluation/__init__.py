@@ -5,11 +5,10 @@ from .fields import METHOD
 from .loading import list_evaluations, load_results, load_table
 from .plan import make_plan
 from .runner import evaluate, evaluate_steps, score
-from .settings import DEFAULT_PROTOCOL, MATCHES, EvaluateSettings, make_settings, settings_errors
+from .settings import DEFAULT_PROTOCOL, EvaluateSettings, make_settings, settings_errors
 
 __all__ = [
     "DEFAULT_PROTOCOL",
-    "MATCHES",
     "METHOD",
     "EvaluateSettings",
     "VOSEvaluation",

@@ -50,7 +50,7 @@ class VOSEvaluationConfig(DetectionEvaluationConfig):
         pred_field: str,
         gt_field: str,
         protocol: dict[str, Any] | None = None,
-        match: str = "index",
+        match: str = "ids",
         iou: float | None = None,
         classwise: bool | None = None,
         **kwargs: Any,

@@ -25,8 +25,7 @@ from ..jobs import Source, VideoJob, Watch, claim, drive
 from ..videos import items_of, select_videos, videos_of
 from . import fields
 from .backend import VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
-from .metrics import panel_metrics
-from .scoring import sample_scores
+from .scoring import panel_metrics, sample_scores
 from .settings import DEFAULT_PROTOCOL, EvaluateSettings, make_settings, settings_errors
 from .stored import with_labels
 from .video import Video
@@ -42,7 +41,7 @@ def evaluate(
     eval_key: str,
     protocol: str | Protocol = DEFAULT_PROTOCOL,
     *,
-    match: str = "index",
+    match: str = "ids",
     seen_categories: Collection[str] | None = None,
     meta: str | Path | None = None,
     progress: bool | Watch | None = None,
@@ -66,7 +65,7 @@ def evaluate(
         truth_field: frame field with the true masks.
         eval_key: name of the run.
         protocol: a protocol of ``hs2s_core.evaluation`` or its name.
-        match: ``index``: labels with equal ``index``, else equal ``instance``, are the same object;
+        match: ``ids``: labels with equal ``index``, else equal ``instance``, are the same object;
             ``overlap``: predicted objects belong to the true ones that they overlap most where
             those first appear, for models that number objects anew.
         seen_categories: categories of the training set; by default those that the dataset knows.
@@ -103,7 +102,7 @@ def score(
     truth_field: str,
     protocol: str | Protocol = DEFAULT_PROTOCOL,
     *,
-    match: str = "index",
+    match: str = "ids",
 ) -> Summary:
     """Only the scores, for the arguments of :func:`evaluate`; nothing is written.
 

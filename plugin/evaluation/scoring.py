@@ -10,6 +10,8 @@ from hs2s_core.evaluation.lengths import early_late, first_failures, length_bin
 from hs2s_core.evaluation.rows import Records
 from hs2s_core.evaluation.scores import score_objects
 
+from .._bootstrap import NAME
+
 TRUE_POSITIVE = 0.5
 """Least J of a true positive, as FiftyOne's panel counts."""
 _NO_LABEL = "object"
@@ -44,7 +46,33 @@ def metric_values(summary: Summary) -> dict[str, float]:
     overall = summary.overall
     if overall is None:
         return {}
-    return {"j": overall.j.mean, "f": overall.f.mean, "jf": overall.jf}
+    return {"jf": overall.jf, "j": overall.j.mean, "f": overall.f.mean}
+
+
+METRICS = {"jf": "J&F", "j": "J", "f": "F"}
+"""Key of each metric of FiftyOne's evaluation panel -> label."""
+
+
+def metric_operator(key: str) -> str:
+    """Name of the operator that computes a metric."""
+    return f"metric_{key}"
+
+
+def panel_metrics(summary: Summary) -> dict[str, dict[str, Any]]:
+    """What FiftyOne stores of custom metrics, as if their operators had computed them.
+
+    Set directly, because the operators only exist where FiftyOne has loaded the plugin, and the
+    numbers are known.
+    """
+    return {
+        f"{NAME}/{metric_operator(key)}": {
+            "key": key,
+            "value": value,
+            "label": METRICS[key],
+            "lower_is_better": False,
+        }
+        for key, value in metric_values(summary).items()
+    }
 
 
 def matches(rows: Rows) -> list[Match]:

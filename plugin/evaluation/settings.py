@@ -9,16 +9,12 @@ from pathlib import Path
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.evaluation import PROTOCOLS, ObjectInfo, Protocol, find_protocol
+from hs2s_core.evaluation.identities import MATCHES
 
 from ..frame_fields import bare, mask_field_error
 from ..videos import source_info, video_names
 from . import fields
 
-MATCHES = {
-    "index": "Labels with the same index (or instance) show the same object",
-    "overlap": "Predictions belong to the objects they overlap where those first appear",
-}
-"""Ways in which predictions belong to truth, and what each means."""
 DEFAULT_PROTOCOL = "davis2017"
 """The protocol, where none is named."""
 
@@ -31,7 +27,7 @@ class EvaluateSettings:
     truth_field: str
     eval_key: str
     protocol: Protocol = PROTOCOLS[DEFAULT_PROTOCOL]
-    match: str = "index"
+    match: str = "ids"
     seen_categories: frozenset[str] | None = None
     """Categories of the training set; None where unknown."""
     meta: Mapping[str, Mapping[int, ObjectInfo]] | None = None
@@ -45,7 +41,7 @@ def make_settings(
     eval_key: str,
     protocol: str | Protocol = DEFAULT_PROTOCOL,
     *,
-    match: str = "index",
+    match: str = "ids",
     seen_categories: Collection[str] | None = None,
     meta: str | Path | None = None,
 ) -> EvaluateSettings:

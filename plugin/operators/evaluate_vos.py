@@ -9,10 +9,10 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import PROTOCOLS, Protocol, score_notes
+from hs2s_core.evaluation.identities import MATCHES
 
 from ..evaluation import (
     DEFAULT_PROTOCOL,
-    MATCHES,
     EvaluateSettings,
     VOSEvaluationResults,
     evaluate,
@@ -127,7 +127,7 @@ def _settings(form: Form, samples: SampleCollection) -> EvaluateSettings:
         truth,
         default_key(prediction) if key is None else key,
         form.get("protocol", DEFAULT_PROTOCOL),
-        match=form.get("match", "index"),
+        match=form.get("match", "ids"),
         seen_categories=form.get("seen_categories"),
         meta=form.get("meta"),
     )
@@ -188,8 +188,8 @@ def _add_inputs(form: Form, names: list[str], settings: EvaluateSettings) -> Non
     form.notice("protocol_text", settings.protocol.description)
     form.choice(
         "match",
-        {"index": "Equal index", "overlap": "Overlap in the object's first frame"},
+        {"ids": "Equal index or instance", "overlap": "Overlap where the object first appears"},
         "Which prediction belongs to which object",
-        default="index",
+        default="ids",
         description=MATCHES.get(settings.match, ""),
     )

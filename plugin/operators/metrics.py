@@ -20,8 +20,7 @@ from fiftyone.operators import types
 from hs2s_core.evaluation import PROTOCOLS, Summary
 
 from ..evaluation import DEFAULT_PROTOCOL, score
-from ..evaluation.metrics import METRICS, metric_operator
-from ..evaluation.scoring import metric_values
+from ..evaluation.scoring import METRICS, metric_operator, metric_values
 from .form import dropdown
 
 

@@ -20,20 +20,11 @@ from hs2s_core.errors import HS2SError
 
 from ..videos import select_videos, videos_of
 from . import review_plots as plots
-from .review_clips import (
-    Target,
-    clip_view,
-    forget,
-    has_sample,
-    notice,
-    stretch_of,
-    to_open,
-    want,
-)
+from .review_clips import Target, clip_view, has_sample, stretch_of
 from .review_controls import Controls, add_controls, fitting
+from .review_memory import memory_of
 from .review_shown import DATA, Shown, other_videos
 from .review_source import list_runs
-from .review_undo import can_go_back, go_back, leave
 
 _HELP = (
     "A dot is a video, and so is a row of the heat map. Click a dot to open the video; click a "
@@ -113,7 +104,7 @@ class LengthReview(foo.Panel):
         if not has_sample(ctx.dataset, video):
             _warn(ctx, "This video is no longer in the dataset")
             return
-        want(ctx.panel_id, Target(video))
+        memory_of(ctx.panel_id).opening.want(Target(video))
         if not self._open(ctx, clicked=True):
             _go(ctx, None)
 
@@ -125,7 +116,7 @@ class LengthReview(foo.Panel):
 
     def on_change_current_sample(self, ctx: foo.ExecutionContext) -> None:
         """What a click asked for may be open now, or closed again by the reader."""
-        notice(ctx.panel_id, ctx.current_sample)
+        memory_of(ctx.panel_id).opening.notice(ctx.current_sample)
 
     def _open(self, ctx: foo.ExecutionContext, *, clicked: bool = False) -> bool:
         """Tell the App to open what is wanted; False if the view does not have it, or nothing is.
@@ -135,8 +126,10 @@ class LengthReview(foo.Panel):
         request = ctx.request_params
         # A saved view comes without the filters that the sidebar has on top of it.
         unclear = request.get("view_name") and (request.get("filters") or request.get("extended"))
-        view = None if unclear else ctx.view
-        found = to_open(ctx.panel_id, view, None if clicked else ctx.current_sample)
+        found = memory_of(ctx.panel_id).opening.due(
+            lambda target: None if unclear else target.find(ctx.view),
+            None if clicked else ctx.current_sample,
+        )
         if found is not None:
             ctx.ops.open_sample(id=found)
         return found is not None
@@ -146,7 +139,7 @@ class LengthReview(foo.Panel):
         points = ctx.params.get("data") or []
         videos = list(dict.fromkeys(point["id"] for point in points if point.get("id")))
         if videos:
-            forget(ctx.panel_id)
+            memory_of(ctx.panel_id).opening.forget()
             _go(ctx, select_videos(ctx.dataset, videos))
 
     def on_cell(self, ctx: foo.ExecutionContext) -> None:
@@ -161,21 +154,22 @@ class LengthReview(foo.Panel):
             _warn(ctx, "This video has no frames there")
             return
         target = stretch_of(ctx.dataset, video, *stretch)
-        want(ctx.panel_id, target)
+        memory_of(ctx.panel_id).opening.want(target)
         if not self._open(ctx, clicked=True):
             _go(ctx, clip_view(ctx.dataset, target))
 
     def back(self, ctx: foo.ExecutionContext) -> None:
         """Back from a clip, a selection or all videos to the view that the reader had."""
-        forget(ctx.panel_id)
-        view = go_back(ctx.panel_id, ctx.dataset)
+        memory = memory_of(ctx.panel_id)
+        memory.opening.forget()
+        view = memory.way_back.go(ctx.dataset)
         _clear(ctx, view=not isinstance(view, fo.DatasetView) or not view._stages)
         if isinstance(view, fo.DatasetView) and view._stages:
             ctx.ops.set_view(view)
 
     def show_all(self, ctx: foo.ExecutionContext) -> None:
         """From a clip, a selection or a filter to the whole dataset."""
-        forget(ctx.panel_id)
+        memory_of(ctx.panel_id).opening.forget()
         _go(ctx, None)
 
     def clear_filters(self, ctx: foo.ExecutionContext) -> None:
@@ -226,7 +220,7 @@ class LengthReview(foo.Panel):
             return
         style = {"item": {"sx": {"width": "auto"}}}
         buttons = panel.grid("buttons", gap=1, componentsProps=style)
-        if can_go_back(ctx.panel_id):
+        if memory_of(ctx.panel_id).way_back:
             buttons.btn("back", label="Back to my view", icon="undo", on_click=self.back)
         buttons.btn("all", label="Show all videos", on_click=self.show_all)
         if shown.controls.filtered:
@@ -271,7 +265,7 @@ def _has_videos(dataset: fo.Dataset) -> bool:
 
 def _go(ctx: foo.ExecutionContext, view: SampleCollection | None) -> None:
     """Make something else the view, None for the whole dataset; it can be undone."""
-    leave(ctx.panel_id, ctx.view, ctx.dataset if view is None else view)
+    memory_of(ctx.panel_id).way_back.leave(ctx.view, ctx.dataset if view is None else view)
     _clear(ctx, view=view is None)
     if view is not None:
         ctx.ops.set_view(view)

@@ -6,6 +6,7 @@ is to be opened is remembered here until the App tells that the sample is open.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
@@ -13,10 +14,10 @@ from typing import NamedTuple
 
 import fiftyone as fo
 from fiftyone.core.clips import ClipsView
+from fiftyone.core.collections import SampleCollection
 
 from ..videos import select_videos
 
-SampleCollection = fo.core.collections.SampleCollection
 CLIP_FRAMES = 12
 """Frames of a clip, at least: less can hardly be watched."""
 PATIENCE = 60.0
@@ -25,7 +26,7 @@ AGAIN = 10.0
 """Seconds in which the App is told once more to open what it has not opened."""
 SETTLING = 0.7
 """Seconds after which only a reader closes a sample; before that, a change of the page may have."""
-_PAUSE = 0.3
+PAUSE = 0.3
 """Seconds between two orders to open the same: one change of the view brings several events."""
 
 
@@ -52,11 +53,11 @@ class Target(NamedTuple):
 
 @dataclass
 class _Wish:
-    """What is to be opened in one panel's App."""
+    """What is to be opened."""
 
     target: Target
     until: float
-    """Until when the App may be told to open it; times are those of ``time.monotonic``."""
+    """Until when the App may be told to open it; times are those of the clock."""
     sample: str | None = None
     """Id that the App was told to open."""
     sent: float = 0.0
@@ -65,69 +66,73 @@ class _Wish:
     """Since when the App shows it."""
 
 
-_wishes: dict[str, _Wish] = {}
-_lock = Lock()
-"""The App's events are handled in several threads."""
+class Opening:
+    """What one panel's App is to open: nothing, or the target of the last click.
 
-
-def want(panel_id: str, target: Target) -> None:
-    """Remember a target until the App shows it, in place of an earlier one."""
-    with _lock:
-        _wishes[panel_id] = _Wish(target, monotonic() + PATIENCE)
-
-
-def forget(panel_id: str) -> None:
-    """Open nothing that was asked for before."""
-    with _lock:
-        _wishes.pop(panel_id, None)
-
-
-def to_open(panel_id: str, view: SampleCollection | None, current: str | None) -> str | None:
-    """The id that the App is to be told to open now, if it has come to a view with the target.
-
-    The same id comes again for a while, until the App tells (see :func:`notice`) that it shows it:
-    answers get lost, and a change of its page closes what is open. The panel's state could not hold
-    this: several events come in for one change of the view, each with the state from before.
-
-    Args:
-        panel_id: the panel.
-        view: what the App shows; None where that cannot be told.
-        current: id of the sample that is open in the App, if any.
+    The panel's state could not hold this: several events come in for one change of the view, each
+    with the state from before. They are handled in several threads.
     """
-    notice(panel_id, current)
-    with _lock:
-        wish, now = _wishes.get(panel_id), monotonic()
-        if wish is None or wish.opened is not None or now < wish.sent + _PAUSE:
-            return None
-        if now > wish.until:
-            del _wishes[panel_id]
-            return None
-        found = None if view is None else wish.target.find(view)
-        if found is None:
-            return None
-        if wish.sample is None:
-            wish.until = now + AGAIN
-        wish.sample, wish.sent = found, now
-        return found
 
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        """``clock`` tells the time in seconds."""
+        self._clock = clock
+        self._lock = Lock()
+        self._wish: _Wish | None = None
 
-def notice(panel_id: str, current: str | None) -> None:
-    """Take note of the sample that is open in the App, None for none.
+    def want(self, target: Target) -> None:
+        """Remember a target until the App shows it, in place of an earlier one."""
+        with self._lock:
+            self._wish = _Wish(target, self._clock() + PATIENCE)
 
-    Nothing opens by itself any more once the reader has closed the target or opened another sample.
-    """
-    with _lock:
-        wish, now = _wishes.get(panel_id), monotonic()
-        if wish is None:
-            return
-        if current is not None and current not in (wish.sample, wish.target.video):
-            del _wishes[panel_id]
-        elif current is not None and wish.sample is not None:
-            wish.opened = wish.opened or now
-        elif current is None and wish.opened is not None:
-            if now - wish.opened >= SETTLING:
-                del _wishes[panel_id]
-            wish.opened = None
+    def forget(self) -> None:
+        """Open nothing that was asked for before."""
+        with self._lock:
+            self._wish = None
+
+    def due(self, find: Callable[[Target], str | None], current: str | None) -> str | None:
+        """The id that the App is to be told to open now, if it has come to a view with the target.
+
+        The same id comes again for a while, until the App tells (see :meth:`notice`) that it shows
+        it: answers get lost, and a change of its page closes what is open.
+
+        Args:
+            find: the id of a target in what the App shows; None where it is not there.
+            current: id of the sample that is open in the App, if any.
+        """
+        self.notice(current)
+        with self._lock:
+            wish, now = self._wish, self._clock()
+            if wish is None or wish.opened is not None or now < wish.sent + PAUSE:
+                return None
+            if now > wish.until:
+                self._wish = None
+                return None
+            found = find(wish.target)
+            if found is None:
+                return None
+            if wish.sample is None:
+                wish.until = now + AGAIN
+            wish.sample, wish.sent = found, now
+            return found
+
+    def notice(self, current: str | None) -> None:
+        """Take note of the sample that is open in the App, None for none.
+
+        Nothing opens by itself any more once the reader has closed the target or opened another
+        sample.
+        """
+        with self._lock:
+            wish, now = self._wish, self._clock()
+            if wish is None:
+                return
+            if current is not None and current not in (wish.sample, wish.target.video):
+                self._wish = None
+            elif current is not None and wish.sample is not None:
+                wish.opened = wish.opened or now
+            elif current is None and wish.opened is not None:
+                if now - wish.opened >= SETTLING:
+                    self._wish = None
+                wish.opened = None
 
 
 def stretch_of(dataset: fo.Dataset, video: str, first: int, last: int) -> Target:

@@ -55,7 +55,7 @@ def scatter_plot(reviews: Sequence[tuple[str, Review]], names: Mapping[str, str]
     """J&F against video length: one dot a video, and the means of the length bins as a line.
 
     Args:
-        reviews: title and review, at most two; a click hands back the id in ``Tracks.videos``.
+        reviews: title and review, at most two; a click hands back the id of a dot.
         names: what each video is called.
     """
     traces: list[Trace] = []

@@ -14,13 +14,12 @@ from . import review_plots as plots
 from .review_controls import Controls, find_options
 from .review_data import Evaluated, Review, order_videos, review
 from .review_filters import Filters
+from .review_memory import memory_of
 from .review_names import row_labels
 from .review_source import Source, list_runs, load_run
 
 DATA = ("upper", "heat", "curve", "summary")
 """What the panel's data has."""
-_drawn: dict[str, frozenset[str] | None] = {}
-"""Which videos each panel has shown last, by panel id."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,13 +105,13 @@ def _percent(value: float | None) -> str:
 def other_videos(ctx: foo.ExecutionContext) -> bool:
     """Whether only the view's videos are asked for, and these are not the ones drawn."""
     chosen = _view_videos(ctx)
-    return chosen is not None and chosen != _drawn.get(ctx.panel_id)
+    return chosen is not None and chosen != memory_of(ctx.panel_id).drawn
 
 
 def _chosen_videos(ctx: foo.ExecutionContext) -> frozenset[str] | None:
     """Sample ids of the App's view, where only these are asked for; noted as drawn."""
     chosen = _view_videos(ctx)
-    _drawn[ctx.panel_id] = chosen
+    memory_of(ctx.panel_id).drawn = chosen
     return chosen
 
 

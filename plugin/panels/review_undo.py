@@ -17,34 +17,34 @@ class _Step(NamedTuple):
     after: Stages
 
 
-_steps: dict[str, _Step] = {}
-_lock = Lock()
-"""The App's events are handled in several threads."""
+class WayBack:
+    """From where one panel's clicks led to the view that they left; true where there is one."""
 
+    def __init__(self) -> None:
+        self._step: _Step | None = None
+        self._lock = Lock()
+        """The App's events are handled in several threads."""
 
-def leave(panel_id: str, view: SampleCollection, target: SampleCollection) -> None:
-    """Remember the reader's view, from which a click leads to another.
+    def __bool__(self) -> bool:
+        return self._step is not None
 
-    From there, further clicks lead on; the way back is to what the reader had.
-    """
-    now = _stages(view)
-    with _lock:
-        known = _steps.get(panel_id)
-        here = known is not None and _plain(known.after) == _plain(now)
-        before = known.before if known is not None and here else now
-        _steps[panel_id] = _Step(before, _stages(target))
+    def leave(self, view: SampleCollection, target: SampleCollection) -> None:
+        """Remember the reader's view, from which a click leads to another.
 
+        From there, further clicks lead on; the way back is to what the reader had.
+        """
+        now = _stages(view)
+        with self._lock:
+            known = self._step
+            here = known is not None and _plain(known.after) == _plain(now)
+            before = known.before if known is not None and here else now
+            self._step = _Step(before, _stages(target))
 
-def can_go_back(panel_id: str) -> bool:
-    """Whether there is a view to go back to."""
-    return panel_id in _steps
-
-
-def go_back(panel_id: str, dataset: fo.Dataset) -> SampleCollection | None:
-    """The reader's view, once; None without one."""
-    with _lock:
-        step = _steps.pop(panel_id, None)
-    return None if step is None else fo.DatasetView._build(dataset, step.before)
+    def go(self, dataset: fo.Dataset) -> SampleCollection | None:
+        """The reader's view, once; None without one."""
+        with self._lock:
+            step, self._step = self._step, None
+        return None if step is None else fo.DatasetView._build(dataset, step.before)
 
 
 def _stages(view: SampleCollection) -> Stages:

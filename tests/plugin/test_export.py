@@ -155,13 +155,16 @@ def test_nothing_of_the_users_is_deleted(
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(HS2SError, match="choose an empty folder, or overwrite"):
         export(dataset, "pred", tmp_path, layout="davis", progress=False)
-    (tmp_path / "first" / "00009.png").touch()
+    write_id_map(tmp_path / "first" / "00009.png", np.ones((8, 8), np.uint8))
     export(dataset, "pred", tmp_path, layout="davis", overwrite=True, progress=False)
     assert sorted(tmp_path.rglob("*")) == before
-    (tmp_path / "first" / "thesis.tex").touch()
-    with pytest.raises(HS2SError, match="holds more than PNG files"):
-        export(dataset, "pred", tmp_path, layout="davis", overwrite=True, progress=False)
-    assert (tmp_path / "first" / "thesis.tex").exists()
+    others = [tmp_path / "first" / "thesis.tex", tmp_path / "second" / "photo.png"]
+    others[0].touch()
+    Image.new("RGB", (8, 8)).save(others[1])
+    summary = export(dataset, "pred", tmp_path, layout="davis", overwrite=True, progress=False)
+    assert summary.done == ["first"]
+    assert "photo.png: is no mask of an earlier run" in summary.failed[0].reason
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, *others])
 
 
 def test_one_bad_video_leaves_the_others(

@@ -9,7 +9,8 @@ import pytest
 
 from hs2s_core.evaluation import EvaluationTable
 from hs2s_fiftyone.panels import review_clips
-from hs2s_fiftyone.panels.review_clips import CLIP_FRAMES
+from hs2s_fiftyone.panels.review_clips import CLIP_FRAMES, Opening
+from hs2s_fiftyone.panels.review_memory import memory_of
 from hs2s_fiftyone.panels.review_source import list_runs, load_run
 
 from ..evaluation.tables import make_table, make_track, random_table
@@ -187,12 +188,12 @@ def test_a_dot_opens_its_video(videos: fo.Dataset) -> None:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def clock() -> Iterator[list[float]]:
     """The time in seconds, to be set, from which what was wanted expires."""
     now = [1000.0]
-    monkeypatch.setattr(review_clips, "monotonic", lambda: now[0])
+    memory_of("panel").opening = Opening(lambda: now[0])
     yield now
-    review_clips.forget("panel")
+    memory_of("panel").opening = Opening()
 
 
 def test_a_dot_leaves_a_view_without_its_video(videos: fo.Dataset, clock: list[float]) -> None:
