@@ -151,6 +151,8 @@ class VOSEvaluationResults(DetectionResults):
     def __str__(self) -> str:
         return format_table(self.table)
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         return html_scores(self.summary)
 

@@ -21,5 +21,5 @@ def drive(steps: Steps[Value], progress: bool | Watch | None = None) -> Value:
     """
     if callable(progress):
         return jobs.drive(steps, progress)
-    with fo.ProgressBar(total=100, progress=progress) as bar:
+    with fo.ProgressBar(total=100, iters_str="%", progress=progress) as bar:
         return jobs.drive(steps, lambda step: bar.set_iteration(int(100 * step.fraction)))

@@ -588,5 +588,6 @@ def test_results_print_as_a_report(dataset: fo.Dataset, videos: object) -> None:
     results = evaluate(dataset, "pred", "truth", "scores", progress=False)
     assert str(results).startswith("Protocol davis2017: ")
     assert "overall" in str(results)
+    assert repr(results) == str(results)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = results.nothing

@@ -47,7 +47,9 @@ def test_the_result_is_returned(progress: bool | None, capfd: pytest.CaptureFixt
     ended: list[str] = []
     assert drive(work(ended), progress) == "result"
     assert ended == ["done", "closed"]
-    assert ("/100" in capfd.readouterr().out) is (progress is True)
+    shown = capfd.readouterr().out
+    assert ("/100" in shown) is (progress is True)
+    assert "samples" not in shown  # they are per cent
 
 
 def test_every_step_is_told() -> None:
