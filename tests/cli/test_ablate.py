@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from hs2s_core.cli import build_parser
 from hs2s_core.commands import ablate
@@ -17,15 +16,9 @@ from hs2s_core.training.paper_tables import find_tables
 from .conftest import Run
 from .vos_folders import make
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TINY = ("--size", 64, 64, "--batch", 2, "--epochs", 1, "--device", "cpu", "--workers", 0)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> object:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_rows_are_trained_and_scored(
@@ -79,14 +72,8 @@ def test_mistakes_are_told_before_the_first_row(
     assert not list(out.glob("*/scores.json"))
 
 
-def test_offline_is_told_before_the_first_row(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_network(*args: object, **kwargs: object) -> None:
-        raise OSError("network is unreachable")
-
-    monkeypatch.setattr("torch.hub.download_url_to_file", no_network)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+@pytest.mark.usefixtures("offline")
+def test_offline_is_told_before_the_first_row(run: Run, tmp_path: Path) -> None:
     data, out = make("plain", tmp_path / "data"), tmp_path / "out"
     status, _, err = run("ablate", "--tables", "2b", "--data", data, "--out", out, *TINY)
     assert status == 2

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from hs2s_core.weights import load_model, read_card
 
+from ..stills import write_stills
 from .conftest import Run
 
 CONFIG = """
@@ -38,15 +37,7 @@ clips = 1
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A run of two steps on two made-up stills."""
-    rng = np.random.default_rng(0)
-    for kind in ("images", "masks"):
-        (tmp_path / "data" / "stills" / kind).mkdir(parents=True)
-    for name in "ab":
-        picture = np.kron(rng.integers(0, 255, (12, 16, 3)), np.ones((8, 8, 1))).astype(np.uint8)
-        ids = np.zeros((96, 128), np.uint8)
-        ids[20:60, 20:70], ids[50:90, 80:120] = 1, 2
-        Image.fromarray(picture).save(tmp_path / f"data/stills/images/{name}.jpg")
-        Image.fromarray(ids).save(tmp_path / f"data/stills/masks/{name}.png")
+    write_stills(tmp_path / "data" / "stills", 2)
     path = tmp_path / "tiny.toml"
     path.write_text(CONFIG.format(seed=0))
     return path

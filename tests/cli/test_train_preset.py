@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from hs2s_core.cli import build_parser
 from hs2s_core.commands import train
@@ -17,6 +16,8 @@ from hs2s_core.weights import load_model, read_card
 
 from .conftest import Run
 from .vos_folders import make
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 TINY = ("--size", 64, 64, "--batch", 1, "--epochs", 1, "--device", "cpu", "--workers", 0)
 LAYOUTS = {
@@ -161,14 +162,8 @@ def test_options_of_the_recipe_beside_a_file(run: Run, tmp_path: Path) -> None:
     assert "--preset needs --data" in err
 
 
-def test_a_machine_offline_is_told_at_once(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_network(*args: object, **kwargs: object) -> None:
-        raise OSError("network is unreachable")
-
-    monkeypatch.setattr("torch.hub.download_url_to_file", no_network)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+@pytest.mark.usefixtures("offline")
+def test_a_machine_offline_is_told_at_once(run: Run, tmp_path: Path) -> None:
     data, out = make("plain", tmp_path / "data"), tmp_path / "run"
     status, _, err = run("train", "--preset", "hs2s", "--data", data, "--out", out, *TINY)
     assert status == 2
@@ -188,11 +183,3 @@ def test_an_encoder_without_published_weights_starts_at_random(run: Run, tmp_pat
     )
     assert status == 2
     assert "no ImageNet weights are published for the encoder 'axial_s'" in err
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> object:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

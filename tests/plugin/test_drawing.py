@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import fiftyone as fo
-import fiftyone.operators as foo
 import pytest
-from fiftyone.operators.executor import Executor
 
 from hs2s_core.errors import HS2SError
 from hs2s_fiftyone.drawing import prepare_drawing
 from hs2s_fiftyone.operators.prepare_drawing import PrepareDrawing
 
+from .forms import context
 from .helpers import detection, square, video_sample
 
 
@@ -68,11 +67,6 @@ def test_a_fiftyone_without_label_schemas_is_named(
     with pytest.raises(HS2SError, match=rf"{fo.__version__}.*cannot draw masks on videos"):
         prepare_drawing(video)
     assert not video.has_frame_field("objects")
-
-
-def context(dataset: fo.Dataset, **params: Any) -> foo.ExecutionContext:
-    request = {"dataset_name": dataset.name, "params": params, "operator_uri": "@hs2s/vos/x"}
-    return foo.ExecutionContext(request_params=request, executor=Executor())
 
 
 def test_the_form_offers_the_known_classes(video: fo.Dataset) -> None:

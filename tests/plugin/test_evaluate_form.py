@@ -8,8 +8,6 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
-from fiftyone.operators import types
-from fiftyone.operators.executor import Executor
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import PROTOCOLS, Protocol
@@ -22,6 +20,7 @@ from hs2s_fiftyone.operators import (
     ReviewViews,
 )
 
+from .forms import context, form, wrong
 from .made import add_video, moving
 
 START = {1: (4, 2), 2: (26, 10)}
@@ -36,32 +35,6 @@ def videos(dataset: fo.Dataset) -> fo.Dataset:
     add_video(dataset, "fine", maps, maps)
     add_video(dataset, "lost", maps, lost)
     return dataset
-
-
-def context(samples: fo.Dataset | fo.DatasetView, **params: Any) -> foo.ExecutionContext:
-    dataset = samples if isinstance(samples, fo.Dataset) else samples._dataset
-    request: dict[str, Any] = {
-        "dataset_name": dataset.name,
-        "params": params,
-        "operator_uri": "@hs2s/vos/x",
-    }
-    if isinstance(samples, fo.DatasetView):
-        request["view"] = samples._serialize()
-    return foo.ExecutionContext(request_params=request, executor=Executor())
-
-
-def form(
-    operator: type[foo.Operator], samples: fo.Dataset | fo.DatasetView, **params: Any
-) -> dict[str, types.Property]:
-    """The form's properties by name, as the App receives them."""
-    resolved = operator().resolve_type(context(samples, **params), "inputs")
-    assert resolved.to_json()
-    properties: dict[str, types.Property] = resolved.type.properties
-    return properties
-
-
-def wrong(shown: dict[str, types.Property]) -> dict[str, str]:
-    return {name: entry.error_message for name, entry in shown.items() if entry.invalid}
 
 
 def run_in_app(operator: type[foo.Operator], ctx: foo.ExecutionContext) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,6 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
 from fiftyone.operators import types
-from fiftyone.operators.executor import Executor
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.weights import save_weights
@@ -22,6 +22,8 @@ from hs2s_fiftyone.operators import propagate_masks
 from hs2s_fiftyone.operators.propagate_masks import PropagateMasks
 from hs2s_fiftyone.propagation import PropagateSettings, Summary, plan
 
+from .forms import context, wrong
+from .forms import form as operator_form
 from .helpers import CopyNetwork, detection, square, tiny_network, video_sample
 
 MakeVideo = Callable[..., str]
@@ -47,30 +49,7 @@ def videos(dataset: fo.Dataset, make_video: MakeVideo) -> fo.Dataset:
     return dataset
 
 
-def context(samples: fo.Dataset | fo.DatasetView, **params: Any) -> foo.ExecutionContext:
-    dataset = samples if isinstance(samples, fo.Dataset) else samples._dataset
-    request = {"dataset_name": dataset.name, "params": params, "operator_uri": "@hs2s/vos/x"}
-    if isinstance(samples, fo.DatasetView):
-        request["view"] = samples._serialize()
-    if "selected" in params:
-        request["selected"] = params.pop("selected")
-    return foo.ExecutionContext(
-        request_params=request,
-        executor=Executor(),
-        operator_uri="@hs2s/vos/propagate_masks",
-    )
-
-
-def form(samples: fo.Dataset | fo.DatasetView, **params: Any) -> dict[str, types.Property]:
-    """The form's properties by name, as the App receives them."""
-    resolved = PropagateMasks().resolve_type(context(samples, **params), "inputs")
-    assert resolved.to_json()
-    properties: dict[str, types.Property] = resolved.type.properties
-    return properties
-
-
-def wrong(shown: dict[str, types.Property]) -> dict[str, str]:
-    return {name: entry.error_message for name, entry in shown.items() if entry.invalid}
+form = partial(operator_form, PropagateMasks)
 
 
 @pytest.fixture(autouse=True)

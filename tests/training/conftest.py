@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.stills import write_stills
+
 CONFIG = """
 seed = {seed}
 learning_rate = 1e-3
@@ -44,16 +46,7 @@ clips = 1
 def training_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``data/stills`` and ``data/videos`` in the layouts training reads."""
     root = tmp_path_factory.mktemp("training")
-    rng = np.random.default_rng(0)
-    for kind in ("images", "masks"):
-        (root / "data" / "stills" / kind).mkdir(parents=True)
-    for number in range(4):
-        rgb = np.kron(rng.integers(0, 255, (12, 16, 3)), np.ones((8, 8, 1))).astype(np.uint8)
-        ids = np.zeros((96, 128), np.uint8)
-        ids[20:60, 20:70] = 1
-        ids[50:90, 80:120] = 2
-        Image.fromarray(rgb).save(root / f"data/stills/images/{number}.jpg")
-        Image.fromarray(ids).save(root / f"data/stills/masks/{number}.png")
+    write_stills(root / "data" / "stills", 4)
     for kind in ("JPEGImages", "Annotations"):
         (root / "data" / "videos" / kind / "one").mkdir(parents=True)
     for t in range(6):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from hs2s_core.commands import ablate
 from hs2s_core.data.folders import open_folder
@@ -24,18 +23,12 @@ from hs2s_core.training.run_file import read_config
 from hs2s_core.training.validation import scored_whole
 from tests.models.tiny import tiny
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 VALIDATION = """
 [validation]
 folders = [{ path = "videos" }]
 """
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> object:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_every_row_names_a_preset_and_has_its_columns() -> None:

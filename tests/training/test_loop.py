@@ -27,16 +27,9 @@ from hs2s_core.training.unroll import Unroll
 from hs2s_core.training.validation import Validation
 from hs2s_core.weights import save_weights
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 Write = Callable[..., Path]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> object:
-    """Sums in a fixed order, and no fight for cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def weights(model: torch.nn.Module) -> list[torch.Tensor]:

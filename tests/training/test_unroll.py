@@ -20,16 +20,10 @@ from hs2s_core.training.batches import Batch
 from hs2s_core.training.losses import LOSS_PRESETS, LossWeights, step_loss
 from hs2s_core.training.unroll import Unroll
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NAMES = ("hs2s", "s2s++", "bi-hs2s", "raft-hs2s", "hs2s-deeprnn", "hs2s-lite")
 SIZE = (64, 64)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> object:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def network(name: str) -> VideoSegmenter:
