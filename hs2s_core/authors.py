@@ -7,7 +7,6 @@ Their networks are stored as ``encoder_ref``, ``encoder``, ``memory``, ``skip_me
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from torch import Tensor
 from hs2s_core.errors import InvalidWeights
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import PRESETS
+from hs2s_core.models.pretrained import read_tensors
 from hs2s_core.weights import check_tensors, write_tensors
 
 _ENCODER = {
@@ -111,14 +111,7 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
     """Name -> tensor of a PyTorch checkpoint, without its outer wrapping."""
     if not path.is_file():
         raise InvalidWeights(f"no checkpoint file {str(path)!r}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError) as error:
-        reason = str(error).split("\n", 1)[0]
-        raise InvalidWeights(
-            f"{str(path)!r} cannot be read as a checkpoint of plain tensors ({reason}); it is "
-            "damaged, or holds code, which is never run: download it again from its authors"
-        ) from error
+    content = read_tensors(path)
     if isinstance(content, dict) and isinstance(content.get("model"), dict):
         content = content["model"]
     if not isinstance(content, dict) or not content:

@@ -15,49 +15,80 @@ from hs2s_core.errors import HS2SError
 Record = dict[str, Any]
 SMOOTH = 0.98
 """Share of the past in the seconds per step from which the time left is told."""
-EVERY = 60
-"""Seconds between two lines where they go to a file."""
 _BAR = 20
 _WIDTH = 78
 _MINUTE, _BLINK = 60.0, 0.2
 """Seconds between lines where nobody watches, and where somebody does."""
 
 
-class Progress:
-    """One line that stays in place; where nobody watches, a line a minute. Validations are kept.
+class _Line:
+    """One line that stays in place where somebody watches; elsewhere a plain line a minute."""
+
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``quiet`` shows nothing."""
+        self._quiet = quiet
+        self._stream = sys.stderr if stream is None else stream
+        self._clock = clock
+        self._started = self._told = clock()
+        self._open = False
+
+    def _show(self, words: Callable[[], str], *, last: bool = False, kept: bool = False) -> None:
+        """Show a line where it is time for one; the ``last`` is shown in any case where watched.
+
+        One that is ``kept`` is shown everywhere, and the next goes below it.
+        """
+        if self._quiet:
+            return
+        now, watched = self._clock(), self._stream.isatty()
+        due = now - self._told >= (_BLINK if watched else _MINUTE)
+        if not (due or kept or (last and watched)):
+            return
+        self._told, self._open = now, watched and not kept
+        line = f"\r{words():<{_WIDTH}}" if watched else words()
+        print(line, end="" if self._open else "\n", file=self._stream, flush=True)
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._open:
+            print(file=self._stream, flush=True)
+            self._open = False
+
+
+def _bar(done: float) -> str:
+    return f"[{'#' * round(_BAR * done):-<{_BAR}}]"
+
+
+class StepMeter(_Line):
+    """How far a training run is, and the time left; validations are kept.
 
     Call it with each step's record (``step``, ``loss``, ``seconds`` and, after a validation,
     ``jf``). The time left is that of training alone, at the smoothed rate of the steps seen.
     """
 
-    def __init__(self, steps: int, stream: TextIO | None = None, *, quiet: bool = False) -> None:
-        """``quiet`` shows nothing."""
+    def __init__(self, steps: int, **how: Any) -> None:
+        """``steps`` of the run; the rest as :class:`Meter`."""
+        super().__init__(**how)
         self.steps = steps
-        self._quiet = quiet
-        self.stream = sys.stderr if stream is None else stream
         self._seconds = 0.0
         self._weight = 0.0
-        self._said = time.monotonic()
 
     def __call__(self, record: Record) -> None:
         """Show a step."""
-        if self._quiet:
-            return
         self._seconds = SMOOTH * self._seconds + (1 - SMOOTH) * float(record["seconds"])
         self._weight = SMOOTH * self._weight + (1 - SMOOTH)
         kept = "jf" in record or record["step"] >= self.steps
-        if self.stream.isatty():
-            end = "\n" if kept else ""
-            print(f"\r{self.line(record):<{_WIDTH}}", end=end, file=self.stream, flush=True)
-        elif kept or time.monotonic() - self._said >= EVERY:
-            print(self.line(record), file=self.stream, flush=True)
-            self._said = time.monotonic()
+        self._show(lambda: self.line(record), kept=kept)
 
     def line(self, record: Record) -> str:
         """The words of a step that was shown."""
-        done = min(1.0, record["step"] / self.steps)
-        bar = "#" * round(_BAR * done)
-        text = f"[{bar:-<{_BAR}}] step {record['step']} of {self.steps}, loss {record['loss']:.3f}"
+        bar = _bar(min(1.0, record["step"] / self.steps))
+        text = f"{bar} step {record['step']} of {self.steps}, loss {record['loss']:.3f}"
         text += f", {_duration(self.seconds_left(record['step']))} left"
         return text + (f", J&F {100 * record['jf']:.2f}" if "jf" in record else "")
 
@@ -67,62 +98,26 @@ class Progress:
         return max(0, self.steps - step) * rate
 
 
-class Meter:
-    """How far a count is, its rate and the time left.
+class Meter(_Line):
+    """How far a count is, its rate and the time left."""
 
-    One line that stays in place where somebody watches; elsewhere a plain line a minute.
-    """
-
-    def __init__(
-        self,
-        what: str,
-        *,
-        quiet: bool = False,
-        stream: TextIO | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """``what`` is counted, such as "frame"; ``quiet`` shows nothing."""
+    def __init__(self, what: str, **how: Any) -> None:
+        """``what`` is counted, such as "frame"; with ``quiet`` nothing is shown."""
+        super().__init__(**how)
         self._what = what
-        self._quiet = quiet
-        self._stream = sys.stderr if stream is None else stream
-        self._clock = clock
-        self._started = self._told = clock()
-        self._open = False
 
     def __call__(self, done: int, total: int | None) -> None:
         """``done`` of ``total`` are."""
-        if self._quiet:
-            return
-        now = self._clock()
-        watched = self._stream.isatty()
-        if not watched and now - self._told < _MINUTE:
-            return
-        if watched and now - self._told < _BLINK and done != total:
-            return
-        self._told = now
-        line = self._line(done, total, now - self._started)
-        print(
-            f"\r{line:<{_WIDTH}}" if watched else line,
-            end="" if watched else "\n",
-            file=self._stream,
-            flush=True,
-        )
-        self._open = watched
+        self._show(lambda: self._words(done, total), last=done == total)
 
-    def end(self) -> None:
-        """Leave the line."""
-        if self._open:
-            print(file=self._stream, flush=True)
-            self._open = False
-
-    def _line(self, done: int, total: int | None, seconds: float) -> str:
+    def _words(self, done: int, total: int | None) -> str:
+        seconds = self._told - self._started
         rate = done / seconds if seconds else 0.0
         speed = f", {rate:.1f} per second" if rate else ""
         if total is None:
             return f"{self._what} {done}{speed}"
-        bar = "#" * round(_BAR * done / total)
         left = f", {clock_time((total - done) / rate)} left" if rate else ""
-        return f"[{bar:-<{_BAR}}] {self._what} {done} of {total}{speed}{left}"
+        return f"{_bar(done / total)} {self._what} {done} of {total}{speed}{left}"
 
 
 def add_quiet(parser: ArgumentParser) -> None:
@@ -139,9 +134,9 @@ def reporting(
     Raises:
         HS2SError: TensorBoard is asked for and not installed.
     """
-    progress = Progress(steps, quiet=quiet)
+    meter = StepMeter(steps, quiet=quiet)
     if tensorboard is None:
-        yield progress
+        yield meter
         return
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -156,7 +151,7 @@ def reporting(
         for key, value in record.items():
             if key != "step":
                 writer.add_scalar(key, value, record["step"])
-        progress(record)
+        meter(record)
 
     try:
         yield report

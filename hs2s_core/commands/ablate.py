@@ -9,16 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hs2s_core.commands.recipe_options import (
-    DATA_HELP,
-    add_recipe_options,
-    describe_folder,
-    recipe_settings,
-    refuse_recipe_options,
-    training_folder,
-)
+from hs2s_core.commands import recipe_options as options
 from hs2s_core.errors import InvalidConfig
-from hs2s_core.progress import Progress, add_quiet
+from hs2s_core.progress import StepMeter
 from hs2s_core.wording import counted
 
 if TYPE_CHECKING:
@@ -42,27 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="FOLDER",
-        help=f"{DATA_HELP}: the paper's recipe on its training split, scored on the videos longer "
-        "than 20 frames that a fixed hash holds out of it",
+        help=f"{options.DATA_HELP}: the paper's recipe on its training split, scored on the videos "
+        "longer than 20 frames that a fixed hash holds out of it",
     )
     source.add_argument(
         "--config",
         type=Path,
         metavar="FILE.toml",
         help="a run whose recipe all presets share; scored on its [validation] videos",
-    )
-    parser.add_argument(
-        "--root",
-        type=Path,
-        metavar="FOLDER",
-        help="with --config: the data, [data] root of the file",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one setting of the recipe, as learning_rate=5e-4 (docs/training.md)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--divisor", type=int, default=1, help="divide all widths by this")
@@ -71,9 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", action="store_true", help="train nothing: print the rows that are done so far"
     )
-    parser.add_argument("--device", default="auto")
-    add_quiet(parser)
-    add_recipe_options(parser, "--data")
+    options.add_run_options(parser)
+    options.add_recipe_options(parser, "--data")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -105,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
                 divisor=args.divisor,
                 frames=args.frames,
                 device=device,
-                report=partial(Progress, quiet=args.quiet),
+                report=partial(StepMeter, quiet=args.quiet),
             )
         if rank() == 0:
             budget = _budget(args, recipe, list(scores))
@@ -146,7 +125,7 @@ def _from_config(args: argparse.Namespace) -> tuple[TrainingConfig, list[VosVide
     from hs2s_core.training.sources import set_apart
     from hs2s_core.training.validation import Validation
 
-    refuse_recipe_options(args, "--data")
+    options.refuse_recipe_options(args, "--data")
     recipe = read_config(args.config, root=args.root, changes=args.set)
     if recipe.validation is None:
         raise InvalidConfig(
@@ -163,12 +142,14 @@ def _from_data(args: argparse.Namespace) -> tuple[TrainingConfig, list[VosVideo]
     from hs2s_core.training.run_file import change_config
     from hs2s_core.training.sources import folder_videos, hold_out_of
 
-    folder, held = hold_out_of(training_folder(args.data, args.split))
+    folder, held = hold_out_of(options.training_folder(args.data, args.split))
     recipe = paper_recipe(
-        "hs2s", folder, divisor=args.divisor, seed=args.seed, **recipe_settings(args)
+        "hs2s", folder, divisor=args.divisor, seed=args.seed, **options.recipe_settings(args)
     )
     if args.root is not None:
         raise InvalidConfig("--root is for --config; with --data, that names the folder")
     recipe = change_config(recipe, args.set) if args.set else recipe
-    print(f"training on {describe_folder(folder)}; scored on {len(held.names)} others of it")
+    print(
+        f"training on {options.describe_folder(folder)}; scored on {len(held.names)} others of it"
+    )
     return recipe, folder_videos(held)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hs2s_core.errors import InvalidConfig
+from hs2s_core.progress import add_quiet
 from hs2s_core.wording import counted
 
 if TYPE_CHECKING:
@@ -55,6 +56,26 @@ def add_recipe_options(parser: argparse.ArgumentParser, mode: str) -> None:
         help="start of the encoders: a state-dict file, a folder of torchvision's files, "
         "torchvision's weights, or random values (default: imagenet where such weights exist)",
     )
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add what changes a run's file, and how it runs here."""
+    parser.add_argument(
+        "--root",
+        type=Path,
+        metavar="FOLDER",
+        help="with --config: the data, [data] root of the file",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one setting of the run, as learning_rate=5e-4, data.real=0.5 or "
+        "stages.0.steps=100; may be given several times (docs/training.md lists all keys)",
+    )
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
+    add_quiet(parser)
 
 
 def recipe_settings(args: argparse.Namespace) -> dict[str, Any]:

@@ -10,16 +10,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hs2s_core.commands.recipe_options import (
-    DATA_HELP,
-    add_recipe_options,
-    describe_folder,
-    recipe_settings,
-    refuse_recipe_options,
-    training_folder,
-)
+from hs2s_core.commands import recipe_options as options
 from hs2s_core.errors import InvalidConfig
-from hs2s_core.progress import add_quiet
 from hs2s_core.wording import counted, some
 
 if TYPE_CHECKING:
@@ -54,35 +46,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of the run: log.jsonl, last.pt and the weights (default: runs/<name>)",
     )
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
     parser.add_argument(
         "--half", action="store_true", help="store the weights as float16: half the size"
     )
-    add_quiet(parser)
     parser.add_argument(
         "--tensorboard", action="store_true", help="also log for TensorBoard (extra: tensorboard)"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one setting of the run, as learning_rate=5e-4, data.real=0.5 or "
-        "stages.0.steps=100; may be given several times (docs/training.md lists all keys)",
     )
     parser.add_argument(
         "--print-config",
         action="store_true",
         help="print the run as TOML, to be edited and given with --config, and train nothing",
     )
+    options.add_run_options(parser)
     parser.add_argument(
-        "--root",
-        type=Path,
-        metavar="FOLDER",
-        help="with --config: the data, [data] root of the file",
+        "--data", type=Path, metavar="FOLDER", help=f"with --preset: {options.DATA_HELP}"
     )
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help=f"with --preset: {DATA_HELP}")
-    add_recipe_options(parser, "--preset")
+    options.add_recipe_options(parser, "--preset")
     parser.add_argument("--seed", type=int, metavar="N", help="with --preset (default: 0)")
     parser.add_argument(
         "--validation",
@@ -156,13 +135,13 @@ def _from_preset(args: argparse.Namespace) -> TrainingConfig:
         raise InvalidConfig("--preset needs --data FOLDER, the labelled videos to train on")
     if args.root is not None:
         raise InvalidConfig("--root is for --config; with --preset, --data names the folder")
-    folder = training_folder(args.data, args.split)
+    folder = options.training_folder(args.data, args.split)
     validated = None
     if args.validation is not None:
         folder, validated = _validation_folders(folder, args.validation)
     elif args.validate_every is not None:
         raise InvalidConfig("--validate-every needs --validation, the videos to score on")
-    config = paper_recipe(args.preset, folder, seed=args.seed or 0, **recipe_settings(args))
+    config = paper_recipe(args.preset, folder, seed=args.seed or 0, **options.recipe_settings(args))
     if validated is not None:
         every = VALIDATE_EVERY if args.validate_every is None else args.validate_every
         config = _with_validation(config, validated, every)
@@ -225,12 +204,14 @@ def _describe_data(config: TrainingConfig) -> str:
     data, scored = set_apart(config.data, config.validation)
     splits = read_splits(data.splits) if data.splits else {}
     parts = [f"stills of {', '.join(data.stills)}"] if data.stills else []
-    parts += [describe_folder(folder, splits.get("train_video")) for folder in data.folders]
+    parts += [options.describe_folder(folder, splits.get("train_video")) for folder in data.folders]
     text = f"training on {'; '.join(parts)}"
     if config.schedule.steps_per_epoch is not None:
         text += f"; {counted(config.schedule.steps_per_epoch, 'step')} an epoch"
     if scored is not None:
-        folders = [describe_folder(folder, splits.get("dev_video")) for folder in scored.folders]
+        folders = [
+            options.describe_folder(folder, splits.get("dev_video")) for folder in scored.folders
+        ]
         text += f"\nscored on {'; '.join(folders)}, every {counted(scored.every, 'step')}"
     return text
 
@@ -238,7 +219,7 @@ def _describe_data(config: TrainingConfig) -> str:
 def _from_file(args: argparse.Namespace) -> TrainingConfig:
     from hs2s_core.training.run_file import read_config
 
-    refuse_recipe_options(args, "--preset", "data", "seed", "validation", "validate_every")
+    options.refuse_recipe_options(args, "--preset", "data", "seed", "validation", "validate_every")
     if not args.config.is_file():
         raise InvalidConfig(
             f"{args.config}: no such file; expected a run as TOML, such as configs/example.toml"

@@ -25,6 +25,7 @@ class Progress:
     """How many videos there are in all."""
 
 
+Step = TypeVar("Step")
 Value = TypeVar("Value")
 Steps = Generator[Progress, None, Value]
 """Work that yields its progress and returns a result; closing it undoes what is half done."""
@@ -32,7 +33,9 @@ Watch = Callable[[Progress], object]
 """What is told of each step; if it raises, the work is closed."""
 
 
-def drive(steps: Steps[Value], watch: Watch | None = None) -> Value:
+def drive(
+    steps: Generator[Step, None, Value], watch: Callable[[Step], object] | None = None
+) -> Value:
     """Run to the end and return the result."""
     with closing(steps):
         while True:

@@ -198,16 +198,25 @@ def _read(path: Path) -> dict[str, Any]:
             f"no backbone weights file {str(path)!r}; expected a state dict in torchvision's "
             "layout, or a folder that holds torchvision's files"
         )
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError) as error:
-        reason = str(error).split("\n", 1)[0]
-        raise InvalidWeights(
-            f"{str(path)!r} cannot be read as a state dict of plain tensors: {reason}"
-        ) from error
+    state = read_tensors(path)
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise InvalidWeights(f"{str(path)!r} is not a state dict (a mapping of names to tensors)")
     return state
+
+
+def read_tensors(path: Path) -> Any:
+    """What a PyTorch file holds; nothing in it is executed.
+
+    Raises InvalidWeights if it cannot be read so.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise InvalidWeights(
+            f"{str(path)!r} cannot be read as a checkpoint of plain tensors ({reason}); it is "
+            "damaged, or holds code, which is never run: take it from its source again"
+        ) from error
 
 
 def fill_backbone(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from hs2s_core.errors import InvalidConfig, InvalidWeights
 from hs2s_core.files import replacing
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import config_from_dict
+from hs2s_core.models.pretrained import read_tensors
 from hs2s_core.training.config import TrainingConfig
 from hs2s_core.training.curriculum import Curriculum
 from hs2s_core.training.run_folder import NOTE
@@ -86,9 +86,9 @@ def export_run(path: Path, out: Path, dtype: torch.dtype | None = None) -> None:
     if path.is_dir():
         path = next((path / n for n in ("best.pt", "last.pt") if (path / n).exists()), path)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_tensors(path)
         config, average = config_from_dict(state["config"]), state["average"]
-    except (OSError, RuntimeError, pickle.UnpicklingError, KeyError, TypeError) as error:
+    except (InvalidWeights, KeyError, TypeError) as error:
         raise InvalidWeights(
             f"{path} is no checkpoint of a training run ({type(error).__name__}); expected last.pt "
             "or best.pt of a run's folder, or that folder"

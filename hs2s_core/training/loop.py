@@ -17,9 +17,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from hs2s_core.data.clips import LabelledVideo
 from hs2s_core.errors import HS2SError, InvalidConfig
+from hs2s_core.jobs import drive
 from hs2s_core.models import build_model
 from hs2s_core.models.base import VideoSegmenter
-from hs2s_core.progress import Progress, Record
+from hs2s_core.progress import Record, StepMeter
 from hs2s_core.training.batches import ClipItems, batches
 from hs2s_core.training.checkpoint import Run, is_finite, load_run, save_run
 from hs2s_core.training.config import TrainingConfig
@@ -64,15 +65,7 @@ def train(
         Stopped: a signal asked to stop, and the run was saved.
     """
     steps = train_steps(config, out, device=device, videos=videos, stop_after=stop_after)
-    report = report or (Progress(config.steps) if rank() == 0 else None)
-    while True:
-        try:
-            record = next(steps)
-        except StopIteration as stop:
-            model: VideoSegmenter = stop.value
-            return model
-        if report is not None and rank() == 0:
-            report(record)
+    return drive(steps, (report or StepMeter(config.steps)) if rank() == 0 else None)
 
 
 def train_steps(

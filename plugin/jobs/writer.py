@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import datetime, timezone
-from types import TracebackType
 from typing import Any
 
 import fiftyone as fo
@@ -51,12 +50,7 @@ class FrameWriter:
         self._claim = self._stack.enter_context(claim(key, self._name, _settle))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # The claim ends with the stack, which puts in place what was committed.
         with self._stack:
             if kind is None:

@@ -12,7 +12,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.progress import Meter, Progress, reporting
+from hs2s_core.progress import Meter, StepMeter, reporting
 
 
 class Terminal(io.StringIO):
@@ -28,10 +28,10 @@ def record(step: int, seconds: float = 2.0, **more: float) -> dict[str, Any]:
 
 def test_the_line_stays_in_place_and_keeps_validations() -> None:
     stream = Terminal()
-    progress = Progress(100, stream)
-    progress(record(49))
-    progress(record(50, jf=0.25))
-    progress(record(100))
+    now = [0.0]
+    meter = StepMeter(100, stream=stream, clock=lambda: now[0])
+    for now[0], step in ((2.0, record(49)), (2.1, record(50, jf=0.25)), (2.2, record(100))):
+        meter(step)
     first, second, third = (line.rstrip() for line in stream.getvalue().split("\r")[1:])
     assert first == "[##########----------] step 49 of 100, loss 0.500, 2 min left"
     assert second == "[##########----------] step 50 of 100, loss 0.500, 2 min left, J&F 25.00"
@@ -40,27 +40,27 @@ def test_the_line_stays_in_place_and_keeps_validations() -> None:
 
 
 def test_hours_are_told_as_such() -> None:
-    progress = Progress(10_000, Terminal())
-    progress(record(1000, seconds=1.0))
-    assert "2 h 30 min left" in progress.line(record(1000))
+    meter = StepMeter(10_000, stream=Terminal())
+    meter(record(1000, seconds=1.0))
+    assert "2 h 30 min left" in meter.line(record(1000))
 
 
 def test_nobody_watches() -> None:
     stream = io.StringIO()
-    Progress(10, stream)(record(1))
+    StepMeter(10, stream=stream)(record(1))
     assert stream.getvalue() == ""
 
 
 def test_the_time_left_does_not_follow_one_slow_step() -> None:
-    progress = Progress(1000, io.StringIO())
+    meter = StepMeter(1000, stream=io.StringIO())
     for step in range(1, 200):
-        progress(record(step, seconds=1.0))
-    assert progress.seconds_left(199) == pytest.approx(801)
-    progress(record(200, seconds=20.0))
-    assert 800 < progress.seconds_left(200) < 1.5 * 800
+        meter(record(step, seconds=1.0))
+    assert meter.seconds_left(199) == pytest.approx(801)
+    meter(record(200, seconds=20.0))
+    assert 800 < meter.seconds_left(200) < 1.5 * 800
     for step in range(201, 500):
-        progress(record(step, seconds=3.0))
-    assert progress.seconds_left(499) == pytest.approx(3 * 501, rel=0.02)
+        meter(record(step, seconds=3.0))
+    assert meter.seconds_left(499) == pytest.approx(3 * 501, rel=0.02)
 
 
 @pytest.fixture
@@ -153,5 +153,5 @@ def test_a_meter_tells_once_a_minute_where_nobody_watches() -> None:
 
 def test_quiet_shows_nothing() -> None:
     stream = Terminal()
-    Progress(10, stream, quiet=True)(record(1))
+    StepMeter(10, stream=stream, quiet=True)(record(10))
     assert stream.getvalue() == ""
