@@ -1,7 +1,6 @@
 """Draws which rooms of the two packages import which, from the code itself, for docs/house.md.
 
-    python docs/import_graph.py            # writes the picture into docs/house.md
-    python docs/import_graph.py --check    # fails where it is out of date
+    python docs/import_graph.py    # writes the picture into docs/house.md
 
 A room is a folder of a package, or a module at its top. Imports count wherever they stand, also in
 functions; those for type checkers alone do not. A circle of modules is an error.
@@ -121,18 +120,18 @@ def _below(rooms: Graph, room: str) -> set[str]:
     return found
 
 
+def page(graph: Graph, text: str) -> str:
+    """The page of this text with the picture of the graph in its place."""
+    head, _, rest = text.partition(START)
+    return f"{head}{START}\n{draw(room_graph(graph))}\n{END}{rest.partition(END)[2]}"
+
+
 def main() -> None:
-    """Write the picture, or check it."""
+    """Write the picture."""
     graph = module_graph()
     if circle := find_circle(graph):
         sys.exit(f"modules import each other in a circle: {' -> '.join(circle)}")
-    text = PAGE.read_text("utf-8")
-    head, _, rest = text.partition(START)
-    picture = f"{head}{START}\n{draw(room_graph(graph))}\n{END}{rest.partition(END)[2]}"
-    if "--check" not in sys.argv:
-        PAGE.write_text(picture, "utf-8")
-    elif picture != text:
-        sys.exit("the imports in docs/house.md are out of date; run python docs/import_graph.py")
+    PAGE.write_text(page(graph, PAGE.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

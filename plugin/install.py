@@ -8,7 +8,6 @@ reaches FiftyOne too.
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -79,27 +78,6 @@ def install(plugins_dir: str | Path | None = None) -> Path:
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    return folder
-
-
-def run(args: argparse.Namespace) -> int:
-    """Install, and say how to go on."""
-    folder = install(args.plugins_dir)
-    print(f"installed {NAME} {version(PACKAGE)} into {folder}")
-    print("Restart a running FiftyOne App; its operator browser (key `) then offers the operators.")
-    print(f"the model zoo has hs2s-lite, from {install_zoo_model()}")
-    return 0
-
-
-def install_zoo_model() -> Path:
-    """Put the entry of hs2s-lite where FiftyOne looks for registered sources of models.
-
-    ``foz.register_zoo_model_source`` does so from an address, but takes no local folder.
-    """
-    folder = Path(fo.config.model_zoo_dir).expanduser() / "hs2s"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("__init__.py", "manifest.json"):
-        shutil.copyfile(Path(__file__).parent / "zoo" / name, folder / name)
     return folder
 
 

@@ -53,5 +53,12 @@ def test_no_modules_and_no_rooms_import_each_other_in_a_circle() -> None:
     assert import_graph.find_circle(import_graph.room_graph(graph)) == []
 
 
+def test_the_picture_of_the_house_is_that_of_its_imports() -> None:
+    text = import_graph.PAGE.read_text("utf-8")
+    assert import_graph.page(import_graph.module_graph(), text) == text, (
+        "run python docs/import_graph.py"
+    )
+
+
 def test_a_circle_is_found() -> None:
     assert set(import_graph.find_circle({"a": {"b"}, "b": {"c"}, "c": {"a"}})) == {"a", "b", "c"}

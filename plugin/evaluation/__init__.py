@@ -1,7 +1,6 @@
 """J and F of any model's masks in a FiftyOne dataset, stored as an evaluation run."""
 
-from .backend import VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
-from .fields import METHOD
+from .backend import VOSEvaluationResults
 from .loading import list_evaluations, load_results, load_table
 from .plan import make_plan
 from .runner import evaluate, evaluate_steps, score
@@ -9,10 +8,7 @@ from .settings import DEFAULT_PROTOCOL, EvaluateSettings, make_settings, setting
 
 __all__ = [
     "DEFAULT_PROTOCOL",
-    "METHOD",
     "EvaluateSettings",
-    "VOSEvaluation",
-    "VOSEvaluationConfig",
     "VOSEvaluationResults",
     "evaluate",
     "evaluate_steps",

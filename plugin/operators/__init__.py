@@ -21,17 +21,3 @@ OPERATORS = (
     MetricJ,
     MetricF,
 )
-
-__all__ = [
-    "OPERATORS",
-    "EvaluateVos",
-    "ExportVos",
-    "LoadVosDataset",
-    "MetricF",
-    "MetricJ",
-    "MetricJF",
-    "PrepareDrawing",
-    "PropagateMasks",
-    "ReadVosPredictions",
-    "ReviewViews",
-]

@@ -3,5 +3,3 @@
 from .length_review import LengthReview
 
 PANELS = (LengthReview,)
-
-__all__ = ["PANELS", "LengthReview"]
