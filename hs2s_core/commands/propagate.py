@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hs2s_core.models.base import VideoSegmenter
     from hs2s_core.prompts import Prompt, Prompts
     from hs2s_core.propagation.clip import ClipSettings, Step
+    from hs2s_core.propagation.propagator import FrameResult
 
 
 def run(args: argparse.Namespace) -> int:
@@ -310,6 +311,7 @@ def _write(
     args: argparse.Namespace, steps: Iterator[Step], frames: FrameSource, out: Path
 ) -> Iterator[tuple[int, int | None, int]]:
     """Write the mask of every frame that is wanted; how far that is, and how many those were."""
+    from hs2s_core.beside import in_turn
     from hs2s_core.data.results import writing_masks
     from hs2s_core.media.encode import VideoWriter
     from hs2s_core.media.masks import write_id_map
@@ -326,17 +328,20 @@ def _write(
         report = None
         if args.report is not None:
             report = stack.enter_context(writing_signs(args.report))
-        for done, total, result in steps:
-            if result is None:
-                yield done, total, count
-                continue
+
+        def write(result: FrameResult) -> None:
             if report is not None:
                 report(result)
             name = frames.names[result.index] if frames.names is not None else f"{result.index:05d}"
             write_id_map(folder / f"{name}.png", result.id_map)
             if video is not None:
                 video.write(draw_masks(frames.at(result.index), result.id_map))
-            count += 1
+
+        give = stack.enter_context(in_turn())
+        for done, total, result in steps:
+            if result is not None:
+                give(partial(write, result))
+                count += 1
             yield done, total, count
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from hs2s_core.errors import InvalidMedia
 from hs2s_core.media.images import RGBImage
@@ -53,6 +53,10 @@ class FrameSource(ABC):
     @abstractmethod
     def at(self, index: int) -> RGBImage:
         """Frame ``index``, equal to what iteration yields there. ``IndexError`` if out of range."""
+
+    def reader(self) -> Callable[[int], RGBImage]:
+        """``at`` for one other thread: reading there does not move where ``at`` is here."""
+        return self.at
 
     def check_size(self, frame: RGBImage, label: str) -> RGBImage:
         """``frame`` itself; raises ``InvalidMedia`` if it has another size than the first."""

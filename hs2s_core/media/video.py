@@ -6,8 +6,10 @@ import logging
 import os
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from threading import Lock
 
 import cv2
 
@@ -56,6 +58,7 @@ class VideoFrames(FrameSource):
         self._length: int | None = None  # set by the first pass that reached the end
         self._stamps = array("d")  # milliseconds of frames 0, 1, ... as far as any pass got
         self._stamps_increase = True
+        self._noting = Lock()
         self._cursor: _Cursor | None = None
 
     def __len__(self) -> int:
@@ -118,11 +121,17 @@ class VideoFrames(FrameSource):
             end = start
 
     def at(self, index: int) -> RGBImage:
-        if index < 0 or (self._length is not None and index >= self._length):
-            raise out_of_range(self.description, index, len(self))
         if self._cursor is None:
             self._cursor = _Cursor(self)
-        return self._read(self._cursor, index)
+        return self._at(self._cursor, index)
+
+    def reader(self) -> Callable[[int], RGBImage]:
+        return partial(self._at, _Cursor(self))
+
+    def _at(self, cursor: _Cursor, index: int) -> RGBImage:
+        if index < 0 or (self._length is not None and index >= self._length):
+            raise out_of_range(self.description, index, len(self))
+        return self._read(cursor, index)
 
     def close(self) -> None:
         """Release the file handle that ``at`` keeps between calls; the source stays usable."""
@@ -130,10 +139,11 @@ class VideoFrames(FrameSource):
 
     def note(self, index: int, stamp: float) -> None:
         """Remember the time stamp (ms) of frame ``index`` when a pass sees it first."""
-        if index == len(self._stamps):
-            if self._stamps and stamp <= self._stamps[-1]:
-                self._stamps_increase = False
-            self._stamps.append(stamp)
+        with self._noting:
+            if index == len(self._stamps):
+                if self._stamps and stamp <= self._stamps[-1]:
+                    self._stamps_increase = False
+                self._stamps.append(stamp)
 
     def end_at(self, count: int) -> None:
         """A pass from the first frame found the end after ``count`` frames."""

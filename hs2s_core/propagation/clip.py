@@ -197,7 +197,7 @@ class _Clip:
         end = self._begin
         reels: dict[Stretch, Reel] = {}
         groups = list(self._groups)
-        with tempfile.TemporaryFile() as file:
+        with tempfile.TemporaryFile() as file, self._reader:
             back: Keep = keep or (lambda stretch: Reel(file))
             for number, masks in self._walk_forward(keep or (lambda stretch: None)):
                 end = number + 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.media.images import RGBImage
@@ -19,12 +21,27 @@ _BLOCK_FRAMES = 32
 
 
 class FrameReader:
-    """A clip, whatever holds it, as frames by number."""
+    """A clip, whatever holds it, as frames by number; files are read on a thread of their own.
+
+    That thread lives as long as the block of the reader's ``with``.
+    """
 
     def __init__(self, frames: Iterable[RGBImage]) -> None:
         self._source = frames if isinstance(frames, (FrameSource, Sequence)) else None
         self._stream = iter(()) if self._source is not None else iter(frames)
         self._passed = 0
+        self._thread: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> FrameReader:
+        if isinstance(self._source, FrameSource):
+            self._at = self._source.reader()
+            self._thread = ThreadPoolExecutor(1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
+            self._thread = None
 
     @property
     def turns(self) -> bool:
@@ -33,17 +50,28 @@ class FrameReader:
 
     def at(self, number: int) -> RGBImage | None:
         """Frame ``number``, None after the clip's end; cheapest for the frame after the last."""
+        return self.read(range(number, number + 1))().get(number)
+
+    def read(self, numbers: range) -> Callable[[], dict[int, RGBImage]]:
+        """Begin to read frames; the call waits for them, as far as the clip has them."""
+        if self._thread is None:
+            return partial(self._read, numbers)
+        return self._thread.submit(self._read, numbers).result
+
+    def _read(self, numbers: range) -> dict[int, RGBImage]:
+        found = ((number, self._one(number)) for number in numbers)
+        return {number: frame for number, frame in found if frame is not None}
+
+    def _one(self, number: int) -> RGBImage | None:
         if self._source is None:
             return self._next(number)
         try:
-            frame: RGBImage = (
-                self._source.at(number)
-                if isinstance(self._source, FrameSource)
-                else self._source[number]
-            )
+            if not isinstance(self._source, FrameSource):
+                frame: RGBImage = self._source[number]
+                return frame
+            return self._at(number) if self._thread is not None else self._source.at(number)
         except IndexError:
             return None
-        return frame
 
     def _next(self, number: int) -> RGBImage | None:
         assert number >= self._passed, "a stream is read forwards only"
@@ -57,9 +85,10 @@ class FrameReader:
 class Window:
     """The frames around the one where a walk is: a block of them, read when one is wanted.
 
-    Backwards, a video is decoded forwards block by block. A network that looks ahead sees whole
-    blocks, which begin at multiples of ``chunk``, so that what it says of a stretch does not
-    depend on where a walk begins.
+    Backwards, a video is decoded forwards block by block. Once a walk goes on to a second block,
+    the one after it is read meanwhile. A network that looks ahead sees whole blocks, which begin at
+    multiples of ``chunk``, so that what it says of a stretch does not depend on where a walk
+    begins.
     """
 
     def __init__(self, reader: FrameReader, *, forward: bool, chunk: int, lowest: int = 0) -> None:
@@ -70,19 +99,31 @@ class Window:
         self._lowest = lowest
         self._frames: dict[int, RGBImage] = {}
         self._block = 1
+        self._next = -1
+        """Where the next block begins, as the walk goes."""
+        self._coming: Callable[[], dict[int, RGBImage]] | None = None
 
     def at(self, number: int) -> RGBImage | None:
         """A frame, None after the clip's end; the next one asked for is in the walk's order."""
         if number not in self._frames:
             kept = {n: frame for n, frame in self._frames.items() if self._same_chunk(n, number)}
-            self._frames = kept
-            low = number if self._forward else max(self._lowest, number - self._block + 1)
-            for other in range(min(low, number), number + 1):
-                frame = self._reader.at(other)
-                if frame is not None:
-                    kept[other] = frame
-                    self._block = max(1, min(_BLOCK_FRAMES, _BLOCK_BYTES // max(1, frame.nbytes)))
+            self._frames = kept | self._take(number)
         return self._frames.get(number)
+
+    def _take(self, number: int) -> dict[int, RGBImage]:
+        """The block that begins with frame ``number``, as the walk goes."""
+        goes_on, numbers = number == self._next, self._numbers(number)
+        coming = self._coming if goes_on else None
+        found = (coming or self._reader.read(numbers))()
+        for frame in found.values():
+            self._block = max(1, min(_BLOCK_FRAMES, _BLOCK_BYTES // max(1, frame.nbytes)))
+        self._next = number + 1 if self._forward else numbers[0] - 1
+        self._coming = self._reader.read(self._numbers(self._next)) if goes_on else None
+        return found
+
+    def _numbers(self, number: int) -> range:
+        low = number if self._forward else max(self._lowest, number - self._block + 1)
+        return range(min(low, number), number + 1)
 
     def ahead(self, number: int) -> list[RGBImage]:
         """Frame ``number`` and those after it, as the walk goes, that are looked at together."""

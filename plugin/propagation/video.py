@@ -13,6 +13,7 @@ import fiftyone as fo
 import numpy as np
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.beside import in_turn
 from hs2s_core.errors import HS2SError
 from hs2s_core.prompts import Prompt, Prompts
 from hs2s_core.wording import counted
@@ -56,7 +57,10 @@ def propagate_video(
     samples: SampleCollection, settings: PropagateSettings, model: VideoSegmenter, item: Item
 ) -> Work[Done]:
     """One video, all or nothing: of what fails or is stopped, no label changes."""
-    with FrameWriter(samples._dataset, item.key, settings.output_field, item.name) as writer:
+    with (
+        FrameWriter(samples._dataset, item.key, settings.output_field, item.name) as writer,
+        in_turn() as give,
+    ):
         clip, prompts, corrections = open_video(samples, item.key, settings)
         if settings.online_steps:
             from hs2s_core.training.online import adapt
@@ -69,10 +73,10 @@ def propagate_video(
                 frames += 1
                 kept = prompts.kept.pop(number - 1, {})
                 if labels or kept:
-                    _write(writer, number, labels, kept, clip.video_size)
+                    give(partial(_write, writer, number, labels, kept, clip.video_size))
             yield Tick(share, f"frame {frames} of {length}", frames)
         for index, kept in prompts.kept.items():  # boxes beyond the last frame that is readable
-            _write(writer, index + 1, None, kept, clip.video_size)
+            give(partial(_write, writer, index + 1, None, kept, clip.video_size))
         field = settings.output_field
         now = read_corrections(samples, item.key, field, clip.video_size)
         if [each.raw for each in now] != [each.raw for each in corrections]:

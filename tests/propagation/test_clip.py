@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import tracemalloc
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 import torch
 
-from hs2s_core.errors import HS2SError, InvalidMask
+from hs2s_core.errors import HS2SError, InvalidMask, InvalidMedia
+from hs2s_core.media.images import RGBImage
+from hs2s_core.media.masks import BoolMask
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.prompts import Prompts
 from hs2s_core.propagation import FrameResult, propagate
-from hs2s_core.propagation.engine import Engine
+from hs2s_core.propagation.engine import Engine, Prediction
 
 from .carrier import SIZE, Carrier, Clip, box
 
@@ -110,6 +114,60 @@ def test_each_frame_is_read_once_per_direction() -> None:
     forward = Clip(200)
     list(propagate(Carrier(), forward, prompts, direction="forward"))
     assert forward.read == list(range(200))
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_frames_are_read_while_the_network_works(direction: str) -> None:
+    """Which waits here until the frames after its own, as the walk goes, are there."""
+    arrived: dict[int, threading.Event] = defaultdict(threading.Event)
+    length = 100
+
+    class Noted(Clip):
+        def at(self, index: int) -> RGBImage:
+            frame = super().at(index)
+            arrived[index].set()
+            return frame
+
+    class Waiting(Carrier):
+        waited = 0
+
+        def sibling(self) -> Carrier:
+            return self
+
+        def step(self, frame: RGBImage, prompts: Mapping[int, BoolMask]) -> Prediction:
+            number = int(frame[0, 0, 0])
+            after = number + 1 if direction == "forward" else number - 32
+            if 1 < number < 98 and after > 1:
+                assert arrived[after].wait(60)
+                Waiting.waited += 1
+            return super().step(frame, prompts)
+
+    start = 0 if direction == "forward" else length - 1
+    threads = threading.active_count()
+    steps = propagate(Waiting(), Noted(length), {start: {1: LEFT}}, direction=direction)
+    assert len(list(steps)) == length
+    assert Waiting.waited > 50
+    assert threading.active_count() == threads
+
+
+def test_a_frame_that_cannot_be_read_fails_in_its_turn() -> None:
+    class Broken(Clip):
+        def at(self, index: int) -> RGBImage:
+            if index == 6:
+                raise InvalidMedia("frame 6 is torn")
+            return super().at(index)
+
+    threads = threading.active_count()
+    steps = propagate(Carrier(), Broken(11), {0: {1: LEFT}})
+    assert [next(steps).index for _ in range(6)] == list(range(6))
+    with pytest.raises(InvalidMedia, match="torn"):
+        next(steps)
+    assert threading.active_count() == threads
+    steps = propagate(Carrier(), Clip(100), {0: {1: LEFT}})
+    assert [next(steps).index for _ in range(5)] == list(range(5))
+    assert threading.active_count() == threads + 1
+    steps.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == threads
 
 
 def test_each_object_is_stepped_once_per_frame_and_direction() -> None:
