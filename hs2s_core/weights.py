@@ -24,6 +24,7 @@ from hs2s_core.models import VideoSegmenter, build_model
 from hs2s_core.models.config import ModelConfig, config_from_dict
 from hs2s_core.models.inference import choose_pace
 from hs2s_core.models.presets import PRESETS
+from hs2s_core.own_weights import own_weights
 from hs2s_core.resources import asset
 from hs2s_core.wording import counted
 
@@ -108,7 +109,10 @@ def load_model(
 
 
 def find_weights(source: str | Path | None = None) -> Path:
-    """Resolve :func:`load_model`'s ``source`` to an existing file."""
+    """Resolve :func:`load_model`'s ``source`` to an existing file.
+
+    A name may also be one of :func:`hs2s_core.own_weights.own_weights`.
+    """
     if source is None:
         source = DEFAULT
     path = Path(source)
@@ -123,7 +127,10 @@ def find_weights(source: str | Path | None = None) -> Path:
             raise InvalidWeights(f"the weights of {source!r} do not ship here: {published.note}")
         return asset(published.file)
     if not path.exists():
-        known = ", ".join(name for name, entry in PUBLISHED.items() if entry.file)
+        own = own_weights()
+        if str(source) in own:
+            return own[str(source)]
+        known = ", ".join([name for name, entry in PUBLISHED.items() if entry.file] + list(own))
         raise InvalidWeights(
             f"no weights file {str(path)!r}; expected a .safetensors file or one of: {known}"
         )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .pictures import show_field as show_field
     from .predictions import read_predictions as read_predictions
     from .propagation import propagate as propagate
+    from .training import finetune as finetune
     from .training import labelled_videos as labelled_videos
     from .views import save_views as save_views
 
@@ -39,6 +40,7 @@ __getattr__, __all__ = front(
         "Progress": ".jobs",
         "evaluate": ".evaluation",
         "export_masks": ".export:export",
+        "finetune": ".training",
         "labelled_videos": ".training",
         "list_evaluations": ".evaluation",
         "load_results": ".evaluation",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import fiftyone as fo
 import numpy as np
@@ -17,11 +18,70 @@ from hs2s_core.media.masks import BoolMask
 
 from .frame_fields import bare, mask_fields
 from .identities import Identities
+from .jobs import Progress, Steps, Watch, drive
 from .labels import LabelField, read_documents
 from .masks import Size
 from .videos import Clip, open_clip, videos_of
 
-__all__ = ["ViewVideo", "labelled_videos"]
+if TYPE_CHECKING:
+    from hs2s_core.training.finetune import TuneSettings, Tuning
+
+__all__ = ["ViewVideo", "finetune", "labelled_videos"]
+
+STEPS = 300
+"""Training steps of :func:`finetune`, a second each on a CPU's core."""
+
+
+def finetune(
+    samples: SampleCollection,
+    label_field: str,
+    name: str,
+    *,
+    start: str | Path = "hs2s-lite",
+    steps: int = STEPS,
+    learning_rate: float = 1e-4,
+    device: str = "auto",
+    overwrite: bool = False,
+    progress: bool | Watch | None = None,
+) -> Tuning:
+    """Train on the masks of a view, also of a handful of corrected videos; minutes on a CPU.
+
+    What comes out is stored as ``~/.hs2s/weights/<name>.safetensors`` and is a model from then on:
+    in the form of "Propagate masks", as ``model=`` and ``--weights``.
+    A part of the labels is not trained on but scored, before and after; what is not better there,
+    or worse on the bundled clip, is not stored (:mod:`hs2s_core.training.finetune`).
+
+    Args:
+        samples: a dataset or view of videos.
+        label_field: frame field with the masks, which are right wherever a frame has labels; see
+            :func:`labelled_videos`.
+        name: of the model.
+        start: the weights to go on from: a name or a file.
+        steps: training steps.
+        learning_rate: of AdamW, at its highest.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        overwrite: whether to replace a model of this name.
+        progress: see :func:`hs2s_fiftyone.propagate`.
+
+    Raises:
+        HS2SError: settings or labels that cannot work; before anything is trained.
+    """
+    from hs2s_core.training.finetune import TuneSettings
+
+    settings = TuneSettings(name, str(start), steps, learning_rate, overwrite=overwrite)
+    return drive(finetune_steps(samples, label_field, settings, device=device), progress)
+
+
+def finetune_steps(
+    samples: SampleCollection, label_field: str, settings: TuneSettings, *, device: str = "auto"
+) -> Steps[Tuning]:
+    """Like :func:`finetune`, step by step."""
+    from hs2s_core.devices import pick_device
+    from hs2s_core.training.finetune import tune_steps
+
+    yield Progress(0.0, "Reading the labels")
+    videos = labelled_videos(samples, label_field)
+    return (yield from tune_steps(videos, settings, pick_device(device)))
 
 
 class ViewVideo:
@@ -33,22 +93,24 @@ class ViewVideo:
 
     def __init__(self, name: str, frames: FrameSource, masks: dict[int, dict[int, bytes]]) -> None:
         self.name = name
-        self._frames = frames
+        self.frames = frames
+        """All of them, also those without labels."""
         self._masks = masks
-        self._indices = sorted(masks)
+        self.indices = sorted(masks)
+        """0-based frame of each labelled one."""
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return len(self.indices)
 
     def frame(self, index: int) -> npt.NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB of a labelled frame."""
-        return self._frames.at(self._indices[index])
+        return self.frames.at(self.indices[index])
 
     def id_map(self, index: int) -> npt.NDArray[np.uint16]:
         """(H, W) uint16 ids of a labelled frame; where masks overlap, the higher id wins."""
-        id_map = np.zeros(self._frames.size, np.uint16)
-        for object_id, packed in sorted(self._masks[self._indices[index]].items()):
-            id_map[_unpack(packed, self._frames.size)] = object_id
+        id_map = np.zeros(self.frames.size, np.uint16)
+        for object_id, packed in sorted(self._masks[self.indices[index]].items()):
+            id_map[_unpack(packed, self.frames.size)] = object_id
         return id_map
 
 

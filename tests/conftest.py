@@ -34,6 +34,8 @@ _PR_SET_PDEATHSIG = 1
 
 # Tests run in several processes; threads beside them only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The developer's own weights are no part of what is tested.
+os.environ["HS2S_WEIGHTS"] = str(Path(tempfile.gettempdir(), "hs2s-tests-have-none"))
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("hs2s", deadline=None)

@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from hs2s_core import load_model, open_frames, read_id_map
+from hs2s_core import open_frames, read_id_map
 from hs2s_core.media.encode import VideoWriter
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -104,12 +104,3 @@ def test_compare_models(dataset: str) -> None:
     scores = example("compare_models").main([dataset, "hs2s-lite"])
     assert 0.5 < scores["masks_hs2s_lite"] <= 1
     assert fo.load_dataset(dataset).list_evaluations() == ["eval_masks_hs2s_lite"]
-
-
-def test_fine_tune(dataset: str, tmp_path: Path) -> None:
-    arguments = [dataset, "ground_truth", "--out", str(tmp_path / "run"), "--steps", "2"]
-    small = ["--size", "64", "96", "--frames", "2"]
-    path = example("fine_tune").main([*arguments, *small])
-    before, after = load_model().state_dict(), load_model(path).state_dict()
-    assert before.keys() == after.keys()
-    assert any(not np.array_equal(before[name], after[name]) for name in before)

@@ -185,6 +185,6 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="a .safetensors file or the name of shipped weights (default: hs2s-lite)",
+        help="a .safetensors file or the name of shipped or own weights (default: hs2s-lite)",
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")

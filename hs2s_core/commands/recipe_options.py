@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ _RECIPE = (
     "checkpointing",
     "workers",
 )
+RECIPE_OPTIONS = ("split", "backbone", *_RECIPE)
+"""What :func:`add_recipe_options` adds."""
 
 
 def add_recipe_options(parser: argparse.ArgumentParser, mode: str) -> None:
@@ -89,13 +91,23 @@ def recipe_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 def refuse_recipe_options(args: argparse.Namespace, mode: str, *more: str) -> None:
     """Refuse options of the recipe beside --config, where they would go unnoticed."""
-    names = ("split", "backbone", *_RECIPE, *more)
-    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name) is not None]
+    refuse_options(
+        args,
+        (*RECIPE_OPTIONS, *more),
+        f"expected with {mode} only. With --config the file says all that decides a run; set it "
+        "there",
+    )
+
+
+def refuse_options(args: argparse.Namespace, names: Iterable[str], why: str) -> None:
+    """Refuse options that would go unnoticed, where any was given."""
+    values = {name: getattr(args, name) for name in names}
+    given = [
+        name for name, value in values.items() if value not in (None, []) and value is not False
+    ]
     if given:
-        raise InvalidConfig(
-            f"{', '.join(given)} would change nothing: expected with {mode} only. With --config "
-            "the file says all that decides a run; set it there"
-        )
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise InvalidConfig(f"{flags} would change nothing: {why}")
 
 
 def training_folder(data: Path, split: str | None) -> FolderConfig:

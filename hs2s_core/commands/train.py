@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hs2s_core.commands import recipe_options as options
 from hs2s_core.errors import InvalidConfig
+from hs2s_core.extensions import LABELS, extensions
 from hs2s_core.wording import counted, some
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 VALIDATE_EVERY = 10
 """Epochs between two validations of the paper's recipe."""
 
+_OF_PRESET = ("data", "seed", "validation", "validate_every")
+_OF_RUNS = ("out", "half", "tensorboard", "set", "print_config", "root")
 _MOST_NAMES = 20
 """Videos that a card names one by one."""
 
@@ -30,6 +33,7 @@ EXAMPLES = (
     "hs2s train --config configs/example.toml --root DATA/ --out runs/mine",
     "hs2s train --config configs/example.toml --root DATA/ --set stages.0.steps=100 --print-config",
     "hs2s train --preset hs2s --data YouTube-VOS/ --validation --out runs/hs2s",
+    "hs2s train --from-fiftyone mine --field corrected --name mine",
 )
 
 
@@ -40,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--preset", metavar="NAME", help="the paper's recipe for this preset; needs --data"
     )
+    for entry in extensions(LABELS).values():
+        entry.load().add_arguments(parser, source)
     parser.add_argument(
         "--out",
         type=Path,
@@ -81,6 +87,15 @@ def run(args: argparse.Namespace) -> int:
 
     Under ``torchrun`` every process trains its share of each batch, and the first one writes.
     """
+    for entry in extensions(LABELS).values():
+        module = entry.load()
+        if getattr(args, module.SOURCE) is not None:
+            names = (*options.RECIPE_OPTIONS, *_OF_PRESET, *_OF_RUNS)
+            options.refuse_options(args, names, "expected with --config or --preset only")
+            return int(module.run(args))
+        option = f"--{module.SOURCE.replace('_', '-')}"
+        options.refuse_options(args, module.OPTIONS, f"expected with {option} only")
+
     from hs2s_core.devices import pick_device
     from hs2s_core.models.pretrained import check_backbone
     from hs2s_core.progress import reporting
@@ -219,7 +234,7 @@ def _describe_data(config: TrainingConfig) -> str:
 def _from_file(args: argparse.Namespace) -> TrainingConfig:
     from hs2s_core.training.run_file import read_config
 
-    options.refuse_recipe_options(args, "--preset", "data", "seed", "validation", "validate_every")
+    options.refuse_recipe_options(args, "--preset", *_OF_PRESET)
     if not args.config.is_file():
         raise InvalidConfig(
             f"{args.config}: no such file; expected a run as TOML, such as configs/example.toml"

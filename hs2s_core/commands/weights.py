@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     info = verbs.add_parser("info", help="print config, card and size of a weights file")
     info.add_argument(
-        "file", metavar="FILE", help="a .safetensors file, or the name of shipped weights"
+        "file", metavar="FILE", help="a .safetensors file, or the name of shipped or own weights"
     )
 
     onnx = verbs.add_parser("onnx", help="write a network's step as ONNX graphs")
@@ -123,13 +123,17 @@ def _info(args: argparse.Namespace) -> None:
 
 def _list(args: argparse.Namespace) -> None:
     from hs2s_core.models.presets import PRESETS
+    from hs2s_core.own_weights import own_weights
     from hs2s_core.weights import PUBLISHED
 
-    width = max(len(name) for name in PRESETS)
+    own = own_weights()
+    width = max(map(len, (*PRESETS, *own)))
     for name in PRESETS:
         published = PUBLISHED.get(name)
         note = published.note if published else f"none published; `hs2s train --preset {name}`"
         print(f"{name:<{width}}  {note}")
+    for name, path in own.items():
+        print(f"{name:<{width}}  {path}")
 
 
 def _onnx(args: argparse.Namespace) -> None:

@@ -60,9 +60,12 @@ class Validation:
         return fmean(scores)
 
 
-def scored_whole(model: VideoSegmenter) -> Method:
-    """Propagation by ``model`` as it is scored: one that reads ahead sees the whole video."""
-    return partial(propagate, model, chunk=sys.maxsize, direction="forward")
+def scored_whole(model: VideoSegmenter, first: int = 0, last: int | None = None) -> Method:
+    """Propagation by ``model`` as it is scored: one that reads ahead sees the whole video.
+
+    ``first`` and ``last`` are the frames that are wanted.
+    """
+    return partial(propagate, model, chunk=sys.maxsize, direction="forward", first=first, last=last)
 
 
 def _can_be_scored(video: VosVideo, frames: int) -> bool:

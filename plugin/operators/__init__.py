@@ -2,6 +2,7 @@
 
 from .evaluate_vos import EvaluateVos
 from .export_vos import ExportVos
+from .finetune import Finetune
 from .load_vos_dataset import LoadVosDataset
 from .metrics import MetricF, MetricJ, MetricJF
 from .prepare_drawing import PrepareDrawing
@@ -12,6 +13,7 @@ from .review_views import ReviewViews
 OPERATORS = (
     PrepareDrawing,
     PropagateMasks,
+    Finetune,
     LoadVosDataset,
     EvaluateVos,
     ReviewViews,

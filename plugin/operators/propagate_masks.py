@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
-
-from hs2s_core.errors import HS2SError
 
 from ..frame_fields import bare, has_labels, is_ground_truth, mask_fields
 from ..jobs import Steps, Summary
@@ -25,8 +22,8 @@ from ..propagation import (
 from ..videos import videos_of
 from .base import JobOperator, job_outputs
 from .form import Form
+from .model_inputs import add_device, add_model, add_speed, chosen_model, model_params
 
-_FROM_FILE = "file"
 # The form answers within about this time; what is left is checked when the run starts.
 _CHECK_SECONDS = 2.0
 
@@ -92,9 +89,9 @@ class PropagateMasks(JobOperator):
             min=1,
             description="Each in a process of its own, which takes memory for a model of its own",
         )
-        _add_model(form)
-        _add_device(form)
-        _add_speed(form)
+        add_model(form)
+        add_device(form)
+        add_speed(form)
         errors = settings_errors(samples, settings)
         form.mark(errors)
         if not errors:
@@ -104,7 +101,7 @@ class PropagateMasks(JobOperator):
 
     def params(self, given: dict[str, Any]) -> dict[str, Any]:
         """The form's values; a model is named, or a file."""
-        return super().params({**given, **_model_params(given.pop("model"))})
+        return super().params({**given, **model_params(given.pop("model"))})
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Summary]:
         """The propagation that the form describes."""
@@ -112,7 +109,7 @@ class PropagateMasks(JobOperator):
         return propagate_steps(
             samples,
             _settings(form, samples),
-            model=_model(form),
+            model=chosen_model(form),
             device=form.get("device", "auto"),
             speed=form.get("speed", "auto"),
             skip_invalid=bool(form.get("skip_invalid")),
@@ -141,86 +138,3 @@ def _settings(form: Form, samples: SampleCollection) -> PropagateSettings:
         online_steps=form.get("online_steps", 0),
         policy=form.get("policy", "auto"),
     )
-
-
-def _model(form: Form) -> str | None:
-    """The network asked for: a name, a path ("" while none was typed) or None for the default."""
-    chosen: str | None = form.get("model")
-    return str(form.get("weights", "")) if chosen == _FROM_FILE else chosen
-
-
-def _model_params(model: Any) -> dict[str, str]:
-    """The form values that ask for ``model``."""
-    from hs2s_core.weights import DEFAULT, PUBLISHED
-
-    if model is None:
-        return {"model": DEFAULT}
-    if not isinstance(model, (str, Path)):
-        raise HS2SError(
-            f"a loaded {type(model).__name__} cannot be handed to another process; "
-            "give the weights file or the name of a model"
-        )
-    if str(model) in PUBLISHED:
-        return {"model": str(model)}
-    return {"model": _FROM_FILE, "weights": str(Path(model).absolute())}
-
-
-def _add_model(form: Form) -> None:
-    from hs2s_core.weights import PUBLISHED, find_weights, read_header
-
-    shipped = [name for name, entry in PUBLISHED.items() if entry.file]
-    labels = {name: _describe_model(name) for name in shipped} | {_FROM_FILE: "A weights file ..."}
-    form.choice("model", labels, "Model", default=shipped[0])
-    if form.get("model") == _FROM_FILE:
-        form.text(
-            "weights",
-            "Weights file",
-            required=True,
-            description="Path of a .safetensors file on the machine that runs FiftyOne",
-        )
-    model = _model(form)
-    if model != "":  # nothing typed yet is not an error
-        try:
-            read_header(find_weights(model))
-        except HS2SError as error:
-            form.mark({"weights" if form.get("model") == _FROM_FILE else "model": str(error)})
-
-
-def _describe_model(name: str) -> str:
-    """Its size, and the score that its card gives."""
-    from hs2s_core.weights import find_weights, read_card
-
-    path = find_weights(name)
-    size = f"{name}: {path.stat().st_size / 2**20:.1f} MiB"
-    score = read_card(path).get("scores", {}).get("real videos", {}).get(name)
-    if score is None:
-        return size
-    return f"{size}, J&F {(score['j'] + score['f']) / 2:.0f} on ten real videos"
-
-
-def _add_device(form: Form) -> None:
-    from hs2s_core.devices import offered_devices, pick_device
-
-    form.choice("device", offered_devices(), "Device", default="auto")
-    try:
-        kind = pick_device(form.get("device", "auto")).type
-    except HS2SError as error:
-        form.mark({"device": str(error)})
-        return
-    if kind == "cpu":
-        text = "It is several times slower; consider scheduling long runs."
-        form.warn("cpu", "Runs on the CPU, without CUDA", text)
-
-
-def _add_speed(form: Form) -> None:
-    from hs2s_core.devices import pick_device
-    from hs2s_core.models.inference import SPEEDS, choose_pace
-    from hs2s_core.weights import find_weights, read_header
-
-    try:
-        config = read_header(find_weights(_model(form))).config
-        device = pick_device(form.get("device", "auto"))
-        text = choose_pace(form.get("speed", SPEEDS[0]), config, device).why
-    except HS2SError:
-        text = ""  # the model's or the device's input says what is wrong
-    form.choice("speed", SPEEDS, "Speed", default=SPEEDS[0], description=text)

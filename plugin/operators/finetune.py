@@ -1,0 +1,115 @@
+"""The operator "Train on these labels": a form around :func:`..training.finetune`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import fiftyone.operators as foo
+from fiftyone.core.collections import SampleCollection
+
+from ..frame_fields import bare, has_labels, mask_fields
+from ..jobs import Steps
+from ..training import STEPS, finetune, finetune_steps
+from ..videos import videos_of
+from .base import JobOperator
+from .form import Form
+from .model_inputs import add_device, add_model, chosen_model, model_params
+
+if TYPE_CHECKING:
+    from hs2s_core.training.finetune import TuneSettings, Tuning
+
+
+class Finetune(JobOperator):
+    """Makes a model of a view's labels, to be chosen in "Propagate masks"."""
+
+    key = "finetune"
+    title = "Train on these labels"
+    page = "training.md"
+    about = "Go on from trained weights with corrected masks, for a model of your own"
+    icon = "model_training"
+    action = "Train on"
+    call = staticmethod(finetune)
+    outputs = {  # noqa: RUF012  (as in the base class)
+        "stored": "Model",
+        "held_out": "Scored on",
+        "scores": "J&F there",
+        "known": "J&F on the bundled clip, which nobody trains on",
+    }
+
+    def form(self, form: Form, samples: SampleCollection) -> None:
+        """What to learn from, and what to call it."""
+        from hs2s_core.training.finetune import tuning_problems
+
+        names = sorted(mask_fields(samples))
+        if not names:
+            form.refuse("no_field", "No masks to learn from", "No frame field can hold masks.")
+            return
+        form.field(
+            "label_field",
+            names,
+            "Labels",
+            default=_field(form, samples),
+            description="Frame field whose masks are right wherever a frame has labels",
+        )
+        form.text(
+            "name",
+            "Name of the model",
+            required=True,
+            description="Under which 'Propagate masks' and --weights offer it",
+        )
+        form.switch("overwrite", "Replace a model of this name")
+        add_model(form, "Go on from")
+        form.whole(
+            "steps", "Training steps", default=STEPS, min=1, description="About a second each"
+        )
+        add_device(form)
+        if form.get("name"):  # nothing typed yet is not an error
+            problems = tuning_problems(_settings(form))
+            problems.pop("start", None)  # said at the model
+            form.mark(problems)
+
+    def params(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The form's values; the start is named, or a file."""
+        return super().params({**given, **model_params(given.pop("start"))})
+
+    def steps(self, ctx: foo.ExecutionContext) -> Steps[Tuning]:
+        """The training that the form describes."""
+        form, samples = Form(ctx), videos_of(ctx.target_view())
+        device = form.get("device", "auto")
+        return finetune_steps(samples, _field(form, samples), _settings(form), device=device)
+
+    def failures(self, tuning: Tuning) -> int:
+        """None: it works, or is an error."""
+        return 0
+
+    def result(self, tuning: Tuning) -> dict[str, Any]:
+        """What was stored, and the scores."""
+        return {
+            "stored": str(tuning.path or "nothing was better, so nothing is stored"),
+            "held_out": tuning.held_out,
+            "scores": f"{tuning.before:.1%} before, {tuning.after:.1%} after",
+            "known": f"{tuning.known_before:.1%} before, {tuning.known_after:.1%} after",
+        }
+
+    def refresh(self, ctx: foo.ExecutionContext, tuning: Tuning) -> None:
+        """The dataset is as it was."""
+
+
+def _field(form: Form, samples: SampleCollection) -> str:
+    def rank(name: str) -> tuple[bool, bool, str]:
+        made = samples._dataset.has_sample_field(f"{name}_status")
+        return not has_labels(samples, name), made, name
+
+    return bare(form.get("label_field") or min(mask_fields(samples), key=rank, default=""))
+
+
+def _settings(form: Form) -> TuneSettings:
+    from hs2s_core.training.finetune import TuneSettings
+
+    return TuneSettings(
+        name=form.get("name", ""),
+        start=chosen_model(form) or TuneSettings.start,
+        steps=form.get("steps", STEPS),
+        learning_rate=form.get("learning_rate", TuneSettings.learning_rate),
+        overwrite=bool(form.get("overwrite")),
+    )

@@ -1,0 +1,107 @@
+"""The inputs of a form that choose a network, and where and how it computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hs2s_core.errors import HS2SError
+
+from .form import Form
+
+_FROM_FILE = "file"
+
+
+def chosen_model(form: Form) -> str | None:
+    """The network asked for: a name, a path ("" while none was typed) or None for the default."""
+    chosen: str | None = form.get("model")
+    return str(form.get("weights", "")) if chosen == _FROM_FILE else chosen
+
+
+def model_params(model: Any) -> dict[str, str]:
+    """The form values that ask for ``model``."""
+    from hs2s_core.own_weights import own_weights
+    from hs2s_core.weights import DEFAULT, PUBLISHED
+
+    if model is None:
+        return {"model": DEFAULT}
+    if not isinstance(model, (str, Path)):
+        raise HS2SError(
+            f"a loaded {type(model).__name__} cannot be handed to another process; "
+            "give the weights file or the name of a model"
+        )
+    if str(model) in {*PUBLISHED, *own_weights()}:
+        return {"model": str(model)}
+    return {"model": _FROM_FILE, "weights": str(Path(model).absolute())}
+
+
+def add_model(form: Form, label: str = "Model") -> None:
+    """Which network: one that ships, one that was trained here, or a file."""
+    from hs2s_core.own_weights import own_weights
+    from hs2s_core.weights import PUBLISHED, find_weights, read_header
+
+    names = [name for name, entry in PUBLISHED.items() if entry.file] + list(own_weights())
+    labels = {name: _describe_model(name) for name in names} | {_FROM_FILE: "A weights file ..."}
+    form.choice("model", labels, label, default=names[0])
+    if form.get("model") == _FROM_FILE:
+        form.text(
+            "weights",
+            "Weights file",
+            required=True,
+            description="Path of a .safetensors file on the machine that runs FiftyOne",
+        )
+    model = chosen_model(form)
+    if model != "":  # nothing typed yet is not an error
+        try:
+            read_header(find_weights(model))
+        except HS2SError as error:
+            form.mark({"weights" if form.get("model") == _FROM_FILE else "model": str(error)})
+
+
+def _describe_model(name: str) -> str:
+    """Its size, and the score that its card gives."""
+    from hs2s_core.weights import find_weights, read_card
+
+    path = find_weights(name)
+    size = f"{name}: {path.stat().st_size / 2**20:.1f} MiB"
+    try:
+        card = read_card(path)
+    except HS2SError:  # said where it is chosen
+        return size
+    tuned, score = card.get("tuning"), card.get("scores", {}).get("real videos", {}).get(name)
+    if tuned is not None:
+        before, after = tuned["jf"]["before"], tuned["jf"]["after"]
+        return f"{size}, trained here: J&F {before:.0f} before, {after:.0f} after"
+    if score is None:
+        return size
+    return f"{size}, J&F {(score['j'] + score['f']) / 2:.0f} on ten real videos"
+
+
+def add_device(form: Form) -> None:
+    """Where it computes."""
+    from hs2s_core.devices import offered_devices, pick_device
+
+    form.choice("device", offered_devices(), "Device", default="auto")
+    try:
+        kind = pick_device(form.get("device", "auto")).type
+    except HS2SError as error:
+        form.mark({"device": str(error)})
+        return
+    if kind == "cpu":
+        text = "It is several times slower; consider scheduling long runs."
+        form.warn("cpu", "Runs on the CPU, without CUDA", text)
+
+
+def add_speed(form: Form) -> None:
+    """In what precision it computes."""
+    from hs2s_core.devices import pick_device
+    from hs2s_core.models.inference import SPEEDS, choose_pace
+    from hs2s_core.weights import find_weights, read_header
+
+    try:
+        config = read_header(find_weights(chosen_model(form))).config
+        device = pick_device(form.get("device", "auto"))
+        text = choose_pace(form.get("speed", SPEEDS[0]), config, device).why
+    except HS2SError:
+        text = ""  # the model's or the device's input says what is wrong
+    form.choice("speed", SPEEDS, "Speed", default=SPEEDS[0], description=text)

@@ -1,0 +1,149 @@
+"""Training on a view's labels: what is learned is stored, named and offered, or it is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import fiftyone as fo
+import fiftyone.operators as foo
+import numpy as np
+import pytest
+from fiftyone.operators.executor import Executor
+
+from hs2s_core.cli import main
+from hs2s_core.errors import HS2SError, InvalidDataset
+from hs2s_core.own_weights import FOLDER
+from hs2s_core.weights import fill_model, find_weights, load_model, read_card, save_weights
+from hs2s_fiftyone import finetune
+from hs2s_fiftyone.operators import Finetune, PropagateMasks
+
+from .helpers import SIZE, detection, square, video_sample
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where models are stored, for this test alone."""
+    monkeypatch.setenv(FOLDER, str(tmp_path / "own"))
+    return tmp_path / "own"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> str:
+    """The bundled network for small frames, and with a flaw: it shows too little."""
+    path = tmp_path / "start.safetensors"
+    bundled = load_model(device="cpu")
+    config = replace(bundled.config, input_size=SIZE, keep_aspect=False)
+    network = fill_model(config, bundled.state_dict())
+    network.get_parameter("decoder.logits.bias").data -= 4
+    save_weights(network, path, {"name": "flawed"})
+    return str(path)
+
+
+@pytest.fixture
+def labelled(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
+    """Two videos of eight frames: a white square that walks over a dark ground."""
+    for name, top in (("one", 8), ("two", 30)):
+        masks = [square(top, 4 + 6 * index, side=24) for index in range(8)]
+        path = str(tmp_path / f"{name}.mp4")
+        writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"mp4v"), 10, SIZE[::-1])
+        for mask in masks:
+            writer.write(np.repeat(np.where(mask, 230, 30).astype(np.uint8)[..., None], 3, 2))
+        writer.release()
+        labels = {
+            number: fo.Detections(detections=[detection(mask, label="a", index=1)])
+            for number, mask in enumerate(masks, start=1)
+        }
+        dataset.add_sample(video_sample(path, labels))
+    return dataset
+
+
+def learn(dataset: fo.Dataset, name: str, start: str, **settings: Any) -> Any:
+    settings = {"steps": 8, "learning_rate": 2e-3, "device": "cpu", **settings}
+    return finetune(dataset, "frames.truth", name, start=start, **settings)
+
+
+def test_what_is_better_is_stored_and_offered(
+    labelled: fo.Dataset, start: str, folder: Path
+) -> None:
+    tuning = learn(labelled, "walker", start)
+    assert tuning.held_out == "4 held-out frames of 2 videos"
+    assert tuning.after > tuning.before + 0.1
+    assert tuning.known_after > tuning.known_before - 0.01
+    assert tuning.share == 0.5  # all of it would be forgetful
+    assert tuning.path == folder / "walker.safetensors"
+    assert find_weights("walker") == tuning.path
+    card = read_card(tuning.path)
+    assert card["start"] == "flawed"
+    assert card["data"]["videos"] == ["one", "two"]
+    assert card["tuning"]["jf"]["after"] == round(100 * tuning.after, 2)
+    trained, before = load_model("walker", device="cpu"), load_model(start, device="cpu")
+    assert trained.config == before.config
+    choices = form(PropagateMasks(), labelled)["model"].view.choices
+    assert "J&F" in next(each.label for each in choices if each.value == "walker")
+    with pytest.raises(HS2SError, match="'walker' exists"):
+        learn(labelled, "walker", start)
+
+
+def test_what_is_not_better_is_not_stored(labelled: fo.Dataset, start: str, folder: Path) -> None:
+    tuning = learn(labelled, "walker", start, steps=1, learning_rate=1e-12)
+    assert tuning.path is None
+    assert tuning.after == tuning.before
+    assert "nothing is stored" in str(tuning)
+    assert not folder.exists()
+
+
+def test_a_mistake_is_told_before_anything_is_trained(labelled: fo.Dataset, start: str) -> None:
+    for name, said in (("no/name", "is no name"), ("hs2s-lite", "name of a preset")):
+        with pytest.raises(HS2SError, match=said):
+            learn(labelled, name, start)
+    with pytest.raises(HS2SError, match="0 is no number of steps"):
+        learn(labelled, "walker", start, steps=0)
+    with pytest.raises(HS2SError, match="start: no weights file"):
+        learn(labelled, "walker", "nowhere.safetensors")
+    few = labelled.match_frames(fo.ViewField("frame_number") < 3)
+    few.keep_frames()
+    with pytest.raises(InvalidDataset, match="expected three labelled frames in one video"):
+        learn(labelled, "walker", start)
+
+
+def test_the_command_trains_on_a_saved_view(
+    labelled: fo.Dataset, start: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labelled.save_view("first", labelled.limit(1))
+    words = ["train", "--from-fiftyone", f"{labelled.name}:first", "--field", "truth"]
+    words += ["--start", start, "--steps", "1", "--device", "cpu", "--quiet"]
+    assert main([*words, "--name", "walker"]) in (0, 1)
+    assert "J&F on 2 held-out frames of 1 video: " in capsys.readouterr().out
+    for more, said in (
+        ([], "needs --field and --name"),
+        (["--name", "walker", "--half"], "--half would change nothing"),
+    ):
+        assert main([*words, *more]) == 2
+        assert said in capsys.readouterr().err
+    words[2] = f"{labelled.name}:last"
+    assert main([*words, "--name", "walker"]) == 2
+    assert "has no saved view 'last'; found first" in capsys.readouterr().err
+    assert main(["train", "--preset", "hs2s", "--field", "truth"]) == 2
+    assert "--field would change nothing: expected with --from-f" in capsys.readouterr().err
+
+
+def test_the_operator_does_the_same(labelled: fo.Dataset, start: str) -> None:
+    shown = form(Finetune(), labelled, name="no/name")
+    assert "is no name" in shown["name"].error_message
+    assert not form(Finetune(), labelled, name="walker")["name"].invalid
+    params = {"model": "file", "weights": start, "name": "walker", "steps": 1, "device": "cpu"}
+    context = foo.ExecutionContext(
+        request_params={"dataset_name": labelled.name, "params": params}, executor=Executor()
+    )
+    result = Finetune().execute(context)
+    assert result["held_out"] == "4 held-out frames of 2 videos"
+
+
+def form(operator: Any, samples: fo.Dataset, **params: Any) -> dict[str, Any]:
+    request = {"dataset_name": samples.name, "params": params}
+    context = foo.ExecutionContext(request_params=request, executor=Executor())
+    properties: dict[str, Any] = operator.resolve_type(context, "inputs").type.properties
+    return properties
