@@ -12,6 +12,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from types import ModuleType
 
 from hs2s_core.errors import HS2SError
@@ -66,7 +67,7 @@ def build_parser(arguments: Sequence[str], *, every: bool = False) -> argparse.A
     parser = argparse.ArgumentParser(
         prog="hs2s", description="HS2S: one mask in, the object segmented in every frame."
     )
-    parser.add_argument("--version", action=_Version)
+    parser.add_argument("--version", action="version", version=f"hs2s {_version()}")
     parser.add_argument(
         "--traceback", action="store_true", help="on an error, show where in the code it arose"
     )
@@ -95,21 +96,11 @@ def build_parser(arguments: Sequence[str], *, every: bool = False) -> argparse.A
     return parser
 
 
-class _Version(argparse.Action):
-    """``--version``; looks the version up only when it is asked for."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
-        super().__init__(option_strings, dest, nargs=0, help="print the version and exit")
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib import metadata
-
-        try:
-            version = metadata.version("hs2s-fiftyone")
-        except metadata.PackageNotFoundError:
-            version = "(not installed, run from a clone)"
-        print(f"hs2s {version}")
-        parser.exit()
+def _version() -> str:
+    try:
+        return metadata.version("hs2s-fiftyone")
+    except metadata.PackageNotFoundError:
+        return "(not installed, run from a clone)"
 
 
 def _load(command: str) -> ModuleType:

@@ -1,8 +1,8 @@
-"""Numbers and lists of names in messages."""
+"""Numbers, sizes and lists of names in messages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def counted(number: int, noun: str) -> str:
@@ -17,3 +17,8 @@ def some(names: Iterable[str], limit: int = 5) -> str:
     listed = list(names)
     rest = f" and {len(listed) - limit} more" if len(listed) > limit else ""
     return ", ".join(listed[:limit]) + rest or "none"
+
+
+def pixels(size: Sequence[int]) -> str:
+    """A size (H, W) as people write it, width first: "854x480"."""
+    return f"{size[1]}x{size[0]}"

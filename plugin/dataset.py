@@ -26,7 +26,7 @@ from hs2s_core.jobs import Done, Item, Steps, Summary, Tick, Work, run_job
 from hs2s_core.media.encode import VideoWriter, even_size, read_comment
 from hs2s_core.media.frames import FrameSource, VideoFrames, open_frames
 from hs2s_core.media.masks import object_ids
-from hs2s_core.wording import counted
+from hs2s_core.wording import counted, pixels
 
 from .drawing import DRAWN, drawing_problem, prepare_drawing
 from .jobs import FrameWriter, Source, VideoJob, Watch, drive, settle_killed
@@ -275,9 +275,9 @@ def _read_labels(
         return None
     if id_map.shape != size:
         raise InvalidMask(
-            f"{video.annotations[video.frames[index].stem]}: the id map is {id_map.shape[1]}x"
-            f"{id_map.shape[0]} pixels, its frame {size[1]}x{size[0]}; expected the same size. "
-            "Take frames and annotations of the same resolution."
+            f"{video.annotations[video.frames[index].stem]}: the id map is {pixels(id_map.shape)} "
+            f"pixels, its frame {pixels(size)}; expected the same size. Take frames and "
+            "annotations of the same resolution."
         )
     for object_id in object_ids(id_map):
         if object_id not in objects:

@@ -25,6 +25,7 @@ from hs2s_core.media.frames import open_frames
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import read_id_map
 from hs2s_core.media.overlay import Row, contact_sheet, draw_masks, enlarge, enlarge_ids
+from hs2s_core.media.strip import evenly
 from hs2s_core.resources import asset
 from hs2s_core.wording import counted
 
@@ -130,7 +131,7 @@ def _report(table: EvaluationTable, video: VosVideo) -> str:
 def _draw(video: VosVideo, masks: Path, table: EvaluationTable, out: Path) -> None:
     """The overlay video, and some of its frames beside the truth."""
     frames = open_frames(video.frames)
-    shown = np.linspace(0, len(frames) - 1, _SHOWN).round().astype(int).tolist()
+    shown = evenly(len(frames), _SHOWN)
     ours: list[RGBImage] = []
     true: list[RGBImage] = []
     height, width = (side * _SCALE for side in frames.size)

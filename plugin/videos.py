@@ -25,7 +25,7 @@ from hs2s_core.errors import HS2SError, InvalidMedia
 from hs2s_core.media.frames import FrameSource, open_frames
 from hs2s_core.media.images import image_size
 from hs2s_core.media.masks import BoolMask
-from hs2s_core.wording import counted
+from hs2s_core.wording import counted, pixels
 
 from .jobs import Item
 from .masks import Size
@@ -178,8 +178,8 @@ def open_clip(sample: fo.Sample, *, exact: bool = True) -> Clip:
     size = _video_size(sample, video) or frames.size
     if not _fits(size, frames.size):
         raise InvalidMedia(
-            f"the frame images (such as {files[0]}) are {_text(frames.size)} pixels, but the video "
-            f"{sample.filepath} is {_text(size)}; expected the same size. Encode the video "
+            f"the frame images (such as {files[0]}) are {pixels(frames.size)} pixels, but the "
+            f"video {sample.filepath} is {pixels(size)}; expected the same size. Encode the video "
             f"from these images. {_ADVICE}"
         )
     return Clip(frames, size)
@@ -256,7 +256,7 @@ def mask_sizes(samples: SampleCollection, sample_id: str) -> Sizes:
         there = next((file for file in files if file.is_file()), None)
         if there is None:
             lost = "its frame images are not there, so their size is unknown; that of the video "
-            note = f"{lost}({_text(video)}) is used, which may have a row or column more"
+            note = f"{lost}({pixels(video)}) is used, which may have a row or column more"
             return Sizes(video, video, note if files else None)
         source = image_size(there)
     return Sizes(video, source if _fits(video, source) else video)
@@ -290,7 +290,3 @@ def _video_size(sample: fo.Sample, video: FrameSource | None) -> Size | None:
 def _fits(video: Size, source: Size) -> bool:
     """Whether a video of this size can have been encoded from frames of that size."""
     return all(0 <= grown - side <= 1 for grown, side in zip(video, source, strict=True))
-
-
-def _text(size: Size) -> str:
-    return f"{size[1]}x{size[0]}"

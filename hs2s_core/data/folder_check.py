@@ -11,7 +11,7 @@ from hs2s_core.data.videos import VosFolder, VosVideo
 from hs2s_core.errors import HS2SError
 from hs2s_core.media.images import image_size, list_folders
 from hs2s_core.media.masks import object_ids, read_id_map
-from hs2s_core.wording import counted, some
+from hs2s_core.wording import counted, pixels, some
 
 
 @dataclass(frozen=True)
@@ -115,14 +115,14 @@ def _check_files(video: VosVideo, deep: bool) -> Iterator[str]:
                 ids.update(object_ids(id_map))
                 if id_map.shape != size:
                     yield (
-                        f"{path.name}: the id map is {_pixels(id_map.shape)}, its frame "
-                        f"{_pixels(size)}; expected the same size. Take frames and annotations "
+                        f"{path.name}: the id map is {pixels(id_map.shape)}, its frame "
+                        f"{pixels(size)}; expected the same size. Take frames and annotations "
                         "of the same resolution."
                     )
         except HS2SError as error:
             yield str(error)
     if len(sizes) > 1:
-        found = some(f"{_pixels(size)} ({name})" for size, name in sizes.items())
+        found = some(f"{pixels(size)} ({name})" for size, name in sizes.items())
         yield f"frames of different sizes: {found}; expected one size per video."
     yield from _check_ids(video, ids, deep)
 
@@ -137,7 +137,3 @@ def _check_ids(video: VosVideo, ids: set[int], deep: bool) -> Iterator[str]:
     absent = sorted(video.objects.keys() - ids) if deep and video.annotations else []
     if absent:
         yield f"objects {some(map(str, absent))} of meta.json have no pixel in any id map."
-
-
-def _pixels(size: tuple[int, ...]) -> str:
-    return "x".join(str(side) for side in reversed(size))

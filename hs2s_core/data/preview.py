@@ -9,7 +9,10 @@ import numpy as np
 
 from hs2s_core.data.synthesis import Clip
 from hs2s_core.media.images import RGBImage
+from hs2s_core.media.masks import object_ids
 from hs2s_core.media.overlay import Row, contact_sheet, draw_masks
+from hs2s_core.media.strip import evenly
+from hs2s_core.wording import counted
 
 
 def clip_sheet(clips: Sequence[Clip], *, frames: int, width: int) -> RGBImage:
@@ -19,11 +22,10 @@ def clip_sheet(clips: Sequence[Clip], *, frames: int, width: int) -> RGBImage:
     """
     rows = []
     for number, clip in enumerate(clips):
-        indices = np.linspace(0, len(clip.frames) - 1, min(frames, len(clip.frames))).round()
-        pictures = [_picture(clip, int(t), width) for t in indices]
-        objects = len(np.unique(clip.id_maps[clip.id_maps > 0]))
-        title = f"clip {number}: {objects} object{'s' if objects != 1 else ''}"
-        rows.append(Row(title, pictures, [f"frame {int(t)}" for t in indices]))
+        shown = evenly(len(clip.frames), frames)
+        pictures = [_picture(clip, t, width) for t in shown]
+        title = f"clip {number}: {counted(len(object_ids(clip.id_maps.reshape(1, -1))), 'object')}"
+        rows.append(Row(title, pictures, [f"frame {t}" for t in shown]))
     return contact_sheet(rows, text_size=12)
 
 

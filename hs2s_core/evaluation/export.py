@@ -70,13 +70,8 @@ def write_parquet(path: str | Path, rows: Rows, protocol: Protocol) -> None:
         for name, hint in get_type_hints(Row).items()
     ]
     schema = pyarrow.schema([*fields, pyarrow.field("protocol", pyarrow.string())])
-    columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)]
-    columns = columns or [[] for _ in fields]
-    table = pyarrow.Table.from_arrays(
-        [
-            pyarrow.array(values, type=field.type)
-            for values, field in zip([*columns, [protocol.name] * len(rows)], schema, strict=True)
-        ],
+    table = pyarrow.Table.from_pylist(
+        [{**row._asdict(), "protocol": protocol.name} for row in rows],
         schema=schema.with_metadata({"protocol": protocol.description}),
     )
     with replacing(Path(path)) as part:

@@ -13,8 +13,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 def normalise(frames: Tensor) -> Tensor:
     """uint8 RGB (..., 3, H, W) in 0..255 to float32, ImageNet mean and deviation."""
-    mean = torch.tensor(IMAGENET_MEAN, device=frames.device).view(3, 1, 1)
-    std = torch.tensor(IMAGENET_STD, device=frames.device).view(3, 1, 1)
+    mean, std = _statistics(frames)
     return (frames.float() / 255.0 - mean) / std
 
 
@@ -36,6 +35,11 @@ def network_size(
 
 def denormalise(frames: Tensor) -> Tensor:
     """The inverse of :func:`normalise`, up to the scale: RGB (..., 3, H, W) float in [0, 1]."""
-    mean = torch.tensor(IMAGENET_MEAN, device=frames.device).view(3, 1, 1)
-    std = torch.tensor(IMAGENET_STD, device=frames.device).view(3, 1, 1)
+    mean, std = _statistics(frames)
     return frames * std + mean
+
+
+def _statistics(like: Tensor) -> tuple[Tensor, Tensor]:
+    """ImageNet's mean and deviation, each (3, 1, 1)."""
+    both = torch.tensor((IMAGENET_MEAN, IMAGENET_STD), device=like.device).view(2, 3, 1, 1)
+    return both[0], both[1]

@@ -75,13 +75,8 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device | str) -> Batch:
         """The batch on another device."""
-        return Batch(
-            self.frames.to(device, non_blocking=True),
-            self.masks.to(device, non_blocking=True),
-            self.owner.to(device, non_blocking=True),
-            self.draws.to(device, non_blocking=True),
-            None if self.borders is None else self.borders.to(device, non_blocking=True),
-        )
+        parts = (None if part is None else part.to(device, non_blocking=True) for part in self)
+        return Batch(*parts)  # type: ignore[arg-type]
 
 
 class ClipItems(Dataset[Item]):

@@ -146,18 +146,15 @@ def step_loss(
 
     ``border`` (B, H, W) int64 are the border classes, needed if that weight is not 0.
     """
-    terms: dict[str, Tensor] = {}
     logits = output.logits.float()
-    if weights.balanced_bce:
-        terms["balanced_bce"] = balanced_bce(logits, target)
-    if weights.log_iou:
-        terms["log_iou"] = log_iou_loss(logits, target)
-    if weights.bce:
-        terms["bce"] = bce(logits, target)
-    if weights.hard_bce:
-        terms["hard_bce"] = hard_bce(logits, target)
-    if weights.iou:
-        terms["iou"] = iou_loss(logits, target)
+    of_masks = {
+        "balanced_bce": balanced_bce,
+        "log_iou": log_iou_loss,
+        "bce": bce,
+        "hard_bce": hard_bce,
+        "iou": iou_loss,
+    }
+    terms = {n: loss(logits, target) for n, loss in of_masks.items() if getattr(weights, n)}
     if weights.border and output.border is not None and border is not None:
         terms["border"] = border_loss(output.border.float(), border)
     if weights.match and output.match is not None and output.match.shape[1]:

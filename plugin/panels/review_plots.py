@@ -35,7 +35,6 @@ MAX_ROWS = 500
 """Videos of the heat map, at most; the panel says so when it leaves some out."""
 CONFIG = {"scrollZoom": False}
 """Plotly's settings of every plot: over a plot, the wheel scrolls the panel as elsewhere."""
-_NAME = 28
 _HEIGHT = 300
 _ROW = 18
 _PERCENT = [-3, 103]
