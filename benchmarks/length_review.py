@@ -31,8 +31,8 @@ import fiftyone as fo  # noqa: E402
 from hs2s_fiftyone.panels import review_source  # noqa: E402
 from hs2s_fiftyone.panels.review_data import review  # noqa: E402
 from tests.evaluation.tables import random_table  # noqa: E402
-from tests.plugin.opened_panel import OpenedPanel  # noqa: E402
-from tests.plugin.review_tables import save_run  # noqa: E402
+from tests.plugin.panels.opened_panel import OpenedPanel  # noqa: E402
+from tests.plugin.panels.review_tables import save_run  # noqa: E402
 
 
 def main() -> None:

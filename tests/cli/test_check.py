@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hs2s_core.cli import main
-from tests.data_readers.builders import davis, plain, youtube_vos
+from tests.data.builders import davis, plain, youtube_vos
 
 from .conftest import Run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..data_readers.builders import rectangles, write_meta, write_video
+from ..data.builders import rectangles, write_meta, write_video
 
 TRAINED = {"bear": (8, [1, 2]), "goat": (8, [1])}
 """Video -> frames, ids. Three objects in all."""

@@ -25,7 +25,7 @@ from hs2s_fiftyone.load_plan import InvalidSettings, plan_load
 from hs2s_fiftyone.operators import LoadVosDataset
 from hs2s_fiftyone.videos import open_clip
 
-from ..data_readers.builders import davis, plain, rectangles, write_video, youtube_vos
+from ..data.builders import davis, plain, rectangles, write_video, youtube_vos
 
 DEMO = Path(__file__).parents[2] / "assets/demo"
 

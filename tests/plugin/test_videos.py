@@ -20,7 +20,7 @@ from hs2s_fiftyone.export import export
 from hs2s_fiftyone.propagation import propagate
 from hs2s_fiftyone.videos import frame_count, mask_sizes, videos_of
 
-from ..data_readers.builders import plain
+from ..data.builders import plain
 from .helpers import SIZE, CopyNetwork, detection, square, video_sample
 
 MakeVideo = Callable[..., str]

@@ -11,7 +11,7 @@ import pytest
 
 from hs2s_fiftyone.propagation import propagate
 
-from .helpers import CopyNetwork, detection, square, video_sample
+from ..helpers import CopyNetwork, detection, square, video_sample
 
 
 class Deadly(CopyNetwork):

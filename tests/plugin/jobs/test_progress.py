@@ -15,9 +15,9 @@ from hs2s_fiftyone.jobs import Progress, Steps, drive
 from hs2s_fiftyone.predictions import read_predictions
 from hs2s_fiftyone.propagation import propagate
 
-from ..data_readers.builders import plain
-from .helpers import SIZE, CopyNetwork, detection, square, video_sample
-from .made import moving, write_folder
+from ...data.builders import plain
+from ..helpers import SIZE, CopyNetwork, detection, square, video_sample
+from ..made import moving, write_folder
 
 
 class GaveUp(Exception):

@@ -29,7 +29,7 @@ from hs2s_fiftyone.jobs import (
     writer,
 )
 
-from .helpers import detection, square, video_sample
+from ..helpers import detection, square, video_sample
 
 ITEMS = [Item("1", "one"), Item("2", "two"), Item("3", "three")]
 

@@ -13,7 +13,7 @@ from hs2s_fiftyone.panels.review_clips import CLIP_FRAMES, Opening
 from hs2s_fiftyone.panels.review_memory import memory_of
 from hs2s_fiftyone.panels.review_source import list_runs, load_run
 
-from ..evaluation.tables import make_table, make_track, random_table
+from ...evaluation.tables import make_table, make_track, random_table
 from .opened_panel import OpenedPanel
 from .review_tables import save_run
 
