@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -88,11 +87,11 @@ def _write(folder: Path) -> None:
     (folder / "fiftyone.yml").write_text(yaml.safe_dump(manifest(), sort_keys=False))
     (folder / "plugin" / "__init__.py").write_text(_ENTRY)
     shutil.copyfile(asset("icon.svg"), folder / "assets" / "icon.svg")
-    shutil.copytree(pages(), folder / "docs", ignore=lambda _, names: _no_pages(names))
 
+    def no_pages(_: str, names: list[str]) -> list[str]:
+        return [name for name in names if not name.endswith(".md")]
 
-def _no_pages(names: Iterable[str]) -> list[str]:
-    return [name for name in names if not name.endswith(".md")]
+    shutil.copytree(pages(), folder / "docs", ignore=no_pages)
 
 
 def _refuse_shadow(root: Path, folder: Path) -> None:

@@ -157,9 +157,8 @@ def _varied_clip(
     """Evenly spaced frames, forwards or backwards, as another camera might have filmed them."""
     frames, id_maps = _read(video, _window(rng, len(video), length))
     crop = _crop(rng, frames[0].shape[:2], size)
-    clip = _warp(
-        frames, id_maps, [turn @ _square(crop) for turn in _drift(rng, size, len(frames))], size
-    )
+    square = np.vstack([crop, [0.0, 0.0, 1.0]])
+    clip = _warp(frames, id_maps, [turn @ square for turn in _drift(rng, size, len(frames))], size)
     if rng.random() < FILMED:
         return Clip(film(rng, clip.frames, Camera()), clip.id_maps)
     gain = rng.uniform(0.8, 1.2) * rng.uniform(0.95, 1.05, 3)
@@ -306,8 +305,3 @@ def _about(
 ) -> NDArray[np.float64]:
     """The affine map with this linear part that takes ``centre`` to ``home``."""
     return np.concatenate([linear, (home - linear @ centre)[:, None]], axis=1)
-
-
-def _square(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A 2 x 3 matrix as the 3 x 3 one that maps the same."""
-    return np.vstack([matrix, [0.0, 0.0, 1.0]])

@@ -146,7 +146,7 @@ def _open_youtube_vos(root: Path, split: str) -> VosFolder:
         annotations=(root if (root / "Annotations").is_dir() else base) / "Annotations",
         names=_video_folders(root / "JPEGImages"),
         fps=_FPS_ALL_FRAMES if root.name.endswith(_ALL_FRAMES) else _FPS["youtube-vos"],
-        seen_categories=_seen_categories(train) if known else None,
+        seen_categories=train.categories() if known and train.videos else None,
         meta=meta,
     )
 
@@ -175,10 +175,6 @@ def _davis_names(root: Path, split: str, splits: Sequence[str]) -> tuple[str, ..
             "Choose one of these, or leave the split out for every video."
         )
     return read_names(root / "ImageSets" / f"{_latest(matches)}.txt")
-
-
-def _seen_categories(train: Meta) -> frozenset[str] | None:
-    return train.categories() if train.videos else None
 
 
 def _latest(names: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -71,7 +72,7 @@ def writing_masks(folder: Path, *, whole: bool = False) -> Iterator[Path]:
         yield part
     except BaseException:
         if earlier or whole:
-            _remove(part)
+            shutil.rmtree(part, ignore_errors=True)
         raise
     else:
         for path in earlier:
@@ -82,13 +83,6 @@ def writing_masks(folder: Path, *, whole: bool = False) -> Iterator[Path]:
             for path in part.iterdir():
                 path.replace(folder / path.name)
             part.rmdir()
-
-
-def _remove(folder: Path) -> None:
-    if folder.is_dir():
-        for path in folder.iterdir():
-            path.unlink()
-        folder.rmdir()
 
 
 def write_zip(target: Path, out_dir: Path, folders: Iterable[Path]) -> None:

@@ -46,11 +46,8 @@ def write_csv(path: str | Path, rows: Rows, protocol: Protocol) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in rows:
-            writer.writerow([*map(_cell, row), protocol.name])
-
-
-def _cell(value: object) -> object:
-    return str(value).lower() if isinstance(value, bool) else value
+            cells = (str(cell).lower() if isinstance(cell, bool) else cell for cell in row)
+            writer.writerow([*cells, protocol.name])
 
 
 def write_parquet(path: str | Path, rows: Rows, protocol: Protocol) -> None:

@@ -27,7 +27,8 @@ def open_frames(source: str | Path | Sequence[str | Path], *, check: bool = True
     """
     if not isinstance(source, (str, Path)):
         files = [Path(entry) for entry in source]
-        return ImageFrames(files, description=_describe_list(files), check=check)
+        listed = f"list of {len(files)} image files" + (f" from {files[0]}" if files else "")
+        return ImageFrames(files, description=listed, check=check)
     path = Path(source)
     if path.is_dir():
         files = list_images(path)
@@ -89,7 +90,3 @@ def _no_images(folder: Path) -> str:
         f"{folder}: no image files in this folder (found {found}); expected frames as "
         f"{', '.join(sorted(IMAGE_SUFFIXES))}. Give the folder that directly holds the frames."
     )
-
-
-def _describe_list(files: Sequence[Path]) -> str:
-    return f"list of {len(files)} image files" + (f" from {files[0]}" if files else "")

@@ -86,7 +86,8 @@ def run_ablation(
         wait_for_all()
         scores[name] = json.loads(done.read_text())
         if first:
-            print(f"{name}: {_words(scores[name])}")
+            words = (f"{key} {100 * value:.1f}" for key, value in scores[name].items())
+            print(f"{name}: {'  '.join(words)}")
     return scores
 
 
@@ -185,10 +186,6 @@ def training_minutes(out: Path, name: str) -> float | None:
     if not log.exists():
         return None
     return sum(float(json.loads(line)["seconds"]) for line in log.read_text().splitlines()) / 60
-
-
-def _words(scores: dict[str, float]) -> str:
-    return "  ".join(f"{key} {100 * value:.1f}" for key, value in scores.items())
 
 
 def _row(cells: list[str]) -> str:

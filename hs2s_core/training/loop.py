@@ -193,7 +193,8 @@ def _set_up_step(config: TrainingConfig, run: Run) -> Settings:
     if settings.freeze:
         freeze_norms(run.model)
     # A network's own random choices are the step's: alike in every process, and on resuming.
-    torch.manual_seed(_step_seed(config.seed, run.step))
+    (seed,) = np.random.SeedSequence((config.seed, run.step)).generate_state(1)
+    torch.manual_seed(int(seed))
     return settings
 
 
@@ -247,10 +248,6 @@ def _load_start(model: VideoSegmenter, start: str) -> None:
             f"expected {model.config}. Set [model] to theirs, or start without them"
         )
     model.load_state_dict(weights.state_dict())
-
-
-def _step_seed(seed: int, step: int) -> int:
-    return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
 
 
 @torch.no_grad()
