@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .pictures import show_field as show_field
     from .predictions import read_predictions as read_predictions
     from .propagation import propagate as propagate
+    from .propagation import repropagate as repropagate
     from .training import finetune as finetune
     from .training import labelled_videos as labelled_videos
     from .views import save_views as save_views
@@ -48,6 +49,7 @@ __getattr__, __all__ = front(
         "load_vos_dataset": ".dataset:load",
         "prepare_drawing": ".drawing",
         "propagate": ".propagation",
+        "repropagate": ".propagation",
         "read_predictions": ".predictions",
         "save_views": ".views",
         "show_field": ".pictures",

@@ -104,6 +104,7 @@ def _prepare() -> None:
         "FIFTYONE_DO_NOT_TRACK": "true",
         "FIFTYONE_DATABASE_VALIDATION": "false",
         "FIFTYONE_SHOW_PROGRESS_BARS": "false",
+        "HS2S_CACHE": str(root / "cache"),
     }
     server, uri = _start_server(root)
     os.environ["FIFTYONE_DATABASE_URI"] = uri

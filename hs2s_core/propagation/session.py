@@ -49,7 +49,8 @@ from hs2s_core.propagation.walk import FrameReader
 
 MARK_EVERY = 64
 """Masks of a stretch after which its state is saved: what ``kill -9`` costs at most."""
-_VERSION = 3
+VERSION = 3
+"""Of what the folder holds; others are refused."""
 
 
 class Session:
@@ -238,8 +239,8 @@ class Session:
             version, known = kept["version"], kept["identity"]
         except (ValueError, KeyError) as error:
             raise HS2SError(f"{self._file}: no session's file ({error!r})") from error
-        if version != _VERSION:
-            raise HS2SError(f"{self._file}: version {version}; expected {_VERSION}")
+        if version != VERSION:
+            raise HS2SError(f"{self._file}: version {version}; expected {VERSION}")
         if known != identity:
             raise HS2SError(
                 f"{self.folder}: a session of another clip or of other weights; give a new folder"
@@ -255,7 +256,7 @@ class Session:
         objects = self.settings.objects
         settings = dataclasses.replace(self.settings, objects=objects and sorted(objects))
         document = {
-            "version": _VERSION,
+            "version": VERSION,
             "identity": self._identity,
             "length": self._length,
             "settings": dataclasses.asdict(settings),

@@ -23,7 +23,7 @@ from hs2s_core.jobs import (
 
 from .claims import Taken, claim
 from .progress import Watch, drive
-from .runs import noted_run, run_status
+from .runs import noted_run, run_info, run_status
 from .source import Source, VideoJob
 from .writer import FrameWriter, settle_killed, utc_now
 
@@ -53,6 +53,7 @@ __all__ = [
     "inline",
     "noted_run",
     "require",
+    "run_info",
     "run_job",
     "run_status",
     "settle_killed",

@@ -19,15 +19,13 @@ _METHOD = "hs2s-job"
 
 
 @contextmanager
-def noted_run(samples: SampleCollection, key: str, videos: int) -> Iterator[None]:
-    """Note that a job runs, and how it ended: ``done``, ``cancelled`` or ``failed``."""
+def noted_run(samples: SampleCollection, key: str, videos: int, **about: Any) -> Iterator[None]:
+    """Note that a job runs, ``about`` it, and how it ended: ``done``, ``cancelled``, ``failed``."""
     dataset = samples._dataset
-    began = _text(utc_now())
+    about |= {"method": _METHOD, "videos": videos, "began": _text(utc_now()), **this_process()}
 
     def note(status: str, **more: Any) -> None:
-        config = dataset.init_run(
-            method=_METHOD, status=status, videos=videos, began=began, **this_process(), **more
-        )
+        config = dataset.init_run(status=status, **about, **more)
         dataset.register_run(key, config, overwrite=True)
 
     note("running")
@@ -48,12 +46,19 @@ def run_status(samples: SampleCollection, key: str) -> str | None:
 
     Videos that such a run finished are done whatever it says; the next run does the others.
     """
-    if not samples.has_run(key):
-        return None
-    config = samples.get_run_info(key).config
-    if config.status == "running" and not is_alive(vars(config)):
+    known = run_info(samples, key)
+    if known and known["status"] == "running" and not is_alive(known):
         return "killed"
-    return str(config.status)
+    return known.get("status")
+
+
+def run_info(samples: SampleCollection, key: str) -> dict[str, Any]:
+    """All that was noted of a run; nothing where none ran."""
+    dataset = samples._dataset
+    if not dataset.has_run(key):
+        return {}
+    config = dataset.get_run_info(key).config
+    return dict(vars(config)) if config.method == _METHOD else {}
 
 
 def _text(time: datetime) -> str:

@@ -6,6 +6,7 @@ from .finetune import Finetune
 from .load_vos_dataset import LoadVosDataset
 from .metrics import MetricF, MetricJ, MetricJF
 from .prepare_drawing import PrepareDrawing
+from .propagate_corrections import PropagateCorrections
 from .propagate_masks import PropagateMasks
 from .read_vos_predictions import ReadVosPredictions
 from .review_views import ReviewViews
@@ -13,6 +14,7 @@ from .review_views import ReviewViews
 OPERATORS = (
     PrepareDrawing,
     PropagateMasks,
+    PropagateCorrections,
     Finetune,
     LoadVosDataset,
     EvaluateVos,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
@@ -161,9 +161,9 @@ class JobOperator(BaseOperator):
     hint: ClassVar[str] = ""
     """Where to read why videos failed."""
 
-    def refresh(self, ctx: foo.ExecutionContext, summary: Any) -> Any:
+    def refresh(self, ctx: foo.ExecutionContext, summary: Any) -> Sequence[Any]:
         """What the App has to do to show what is new."""
-        return ctx.ops.reload_dataset()
+        return [ctx.ops.reload_dataset()]
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Progress messages for the App; the result when the run is delegated."""
@@ -192,9 +192,7 @@ class JobOperator(BaseOperator):
             if failed:
                 text = f"{count(failed)} not {self.done}{self.hint.format(summary)}"
                 yield ctx.ops.notify(text, variant="warning")
-            message = self.refresh(ctx, summary)
-            if message is not None:
-                yield message
+            yield from self.refresh(ctx, summary)
             result = self.result(summary)
             yield ctx.ops.show_output(self.output(result).to_json(), result)
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,9 @@ class ExportVos(JobOperator):
         """What was written, and the zip."""
         return {**super().result(summary), "zip_file": str(summary.zip_file or "")}
 
-    def refresh(self, ctx: foo.ExecutionContext, summary: ExportSummary) -> None:
+    def refresh(self, ctx: foo.ExecutionContext, summary: ExportSummary) -> Sequence[Any]:
         """The dataset is as it was."""
+        return []
 
 
 def _ask_for_empty(form: Form, samples: SampleCollection, settings: ExportSettings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import fiftyone as fo
@@ -56,9 +57,9 @@ class LoadVosDataset(JobOperator):
             raise InvalidSettings(errors or missing)
         return load_steps(plan)
 
-    def refresh(self, ctx: foo.ExecutionContext, summary: LoadSummary) -> Any:
+    def refresh(self, ctx: foo.ExecutionContext, summary: LoadSummary) -> Sequence[Any]:
         """The App goes to the new dataset."""
-        return ctx.ops.open_dataset(summary.target)
+        return [ctx.ops.open_dataset(summary.target)]
 
 
 def _plan(form: Form) -> tuple[LoadPlan | None, dict[str, str]]:

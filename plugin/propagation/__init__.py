@@ -1,6 +1,7 @@
 """Masks of one field through every frame of a collection's videos, into another field."""
 
 from ..jobs import Summary
+from .again import corrected_fields, made_fields, repropagate, repropagate_steps
 from .plan import make_plan
 from .runner import DEFAULT_OUTPUT, propagate, propagate_steps
 from .settings import EXISTING, POLICIES, PropagateSettings, settings_errors
@@ -11,8 +12,12 @@ __all__ = [
     "POLICIES",
     "PropagateSettings",
     "Summary",
+    "corrected_fields",
+    "made_fields",
     "make_plan",
     "propagate",
     "propagate_steps",
+    "repropagate",
+    "repropagate_steps",
     "settings_errors",
 ]

@@ -6,11 +6,12 @@ generator of progress, for an operator that shows it live.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
+from bson.json_util import dumps
 from fiftyone.core.collections import SampleCollection
 
 from ..drawing import drawing_problem, prepare_drawing
@@ -26,6 +27,7 @@ from ..jobs import (
     find_engine,
     inline,
     noted_run,
+    run_info,
     run_job,
     settle_killed,
 )
@@ -42,6 +44,8 @@ __all__ = ["DEFAULT_OUTPUT", "propagate"]
 
 DEFAULT_OUTPUT = "hs2s"
 """The frame field that is written, where none is named."""
+LOADED = "loaded"
+"""Stands for a network that was given as an object: nothing can find it again."""
 
 
 def propagate(
@@ -129,6 +133,7 @@ def propagate_steps(
     settle_killed()
     plan = checked_plan(samples, settings, skip_invalid=skip_invalid)
     job = PropagateJob(Source(samples), settings, model, device, speed)
+    made = how_made(job)
     if plan.todo:
         yield Progress(0.0, "Loading the model")
         if runner is inline:
@@ -146,9 +151,34 @@ def propagate_steps(
     for problem in plan.problems:
         if problem.sample_id not in plan.kept:
             failed(Item(problem.sample_id, problem.name), problem.reason)
-    with noted_run(samples, f"propagate_{settings.output_field}", len(plan.todo)):
+    key = run_key(settings.output_field)
+    if not plan.todo:  # what is there was made as before
+        made = run_info(samples, key).get("made", {})
+    with noted_run(samples, key, len(plan.todo), made=made):
         summary.take((yield from run_job(job, plan.todo, engine=runner, failed=failed)))
     return summary
+
+
+def run_key(field: str) -> str:
+    """The dataset's run that fills an output field."""
+    return f"propagate_{field}"
+
+
+def how_made(job: PropagateJob) -> dict[str, Any]:
+    """All that a run needs to be made again, as the database can hold it."""
+    model, samples = job.model, job.source.samples
+    if isinstance(model, Path):
+        model = str(model.absolute())
+    elif model is not None and not isinstance(model, str):
+        model = {LOADED: type(model).__name__}
+    return {
+        "settings": asdict(job.settings),
+        "model": model,
+        "device": job.device,
+        "speed": job.speed,
+        # As text, because the database would take stages for documents of its own.
+        "view": dumps(samples._serialize()) if isinstance(samples, fo.DatasetView) else None,
+    }
 
 
 def _declare_fields(samples: SampleCollection, settings: PropagateSettings) -> None:

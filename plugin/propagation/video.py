@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -18,13 +18,15 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.prompts import Prompt, Prompts
 from hs2s_core.wording import counted
 
-from ..frame_fields import is_ground_truth
+from ..frame_fields import has_labels, is_ground_truth
 from ..jobs import Done, FrameWriter, Item, Tick, VideoJob, Work
 from ..labels import to_detections
 from ..masks import Size
 from ..prompts import VideoPrompts, read_prompts, visible_labels
 from ..videos import Clip, open_clip, select_videos
+from .changes import Changes
 from .corrections import Correction, adopt, read_corrections, sign
+from .sessions import kept_steps
 from .settings import DONE, FAILED, RUNNING, PropagateSettings
 
 if TYPE_CHECKING:
@@ -68,68 +70,76 @@ def propagate_video(
             yield Tick(0.0, "learning its masks")
             model = adapt(model, clip.frames, _masks(clip, prompts), settings.online_steps)
         length, frames = len(clip.frames), 0
-        for share, number, labels in follow(model, clip, prompts):
+        field, size = settings.output_field, clip.video_size
+        changes = None
+        if has_labels(samples, field, item.key):
+            changes = Changes(samples, item.key, field, size)
+        # What a network learnt from the masks of now is another network than the one before.
+        key = None if settings.online_steps else f"{item.key}.{field}"
+        for share, number, labels in follow(model, clip, prompts, key):
             if number is not None:
                 frames += 1
-                kept = prompts.kept.pop(number - 1, {})
-                if labels or kept:
-                    give(partial(_write, writer, number, labels, kept, clip.video_size))
+                kept = list(chain.from_iterable(prompts.kept.pop(number - 1, {}).values()))
+                give(partial(_write, writer, changes, number, labels, kept, size))
             yield Tick(share, f"frame {frames} of {length}", frames)
-        for index, kept in prompts.kept.items():  # boxes beyond the last frame that is readable
-            give(partial(_write, writer, index + 1, None, kept, clip.video_size))
-        field = settings.output_field
-        now = read_corrections(samples, item.key, field, clip.video_size)
+        for index, left in prompts.kept.items():  # boxes beyond the last frame that is readable
+            boxes = list(chain.from_iterable(left.values()))
+            give(partial(_write, writer, None, index + 1, None, boxes, size))
+        now = read_corrections(samples, item.key, field, size)
         if [each.raw for each in now] != [each.raw for each in corrections]:
             raise HS2SError(
                 f"labels in {field!r} were changed while it ran, so nothing was written; run again"
             )
         notes = filter(None, [*prompts.remarks, clip.remark(frames)])
-        note = " ".join(notes) or None
-        writer.values = {settings.status_field: DONE, settings.error_field: note}
-    return Done(frames, len(prompts.objects), note)
-
-
-def follow(
-    model: VideoSegmenter, clip: Clip, prompts: VideoPrompts
-) -> Iterator[tuple[float, int | None, fo.Detections | None]]:
-    """Propagate step by step: what share is done, and the number and labels of a finished frame.
-
-    Where a step finishes no frame, its number is None; where a frame shows no object, its labels.
-    Objects of which a person's label stays in a frame have no other there.
-    """
-    from hs2s_core.propagation.clip import ClipSettings, walk_clip
-    from hs2s_core.propagation.network import NetworkEngine
-
-    steps = walk_clip(NetworkEngine(model), clip.frames, _masks(clip, prompts), ClipSettings())
-    for done, total, result in steps:
-        number, labels = None, None
-        if result is not None:
-            number = result.index + 1
-            if result.ids:
-                kept = list(prompts.kept.get(result.index, ()))
-                id_map = np.where(np.isin(result.id_map, kept), 0, result.id_map)
-                labels = to_detections(
-                    clip.to_video(id_map),
-                    prompts.objects,
-                    result.scores,
-                    disagreement=result.disagreement,
-                    distance=result.distance,
-                )
-        yield done / (total or done), number, labels
+        note = " ".join(notes)
+        writer.values = {settings.status_field: DONE, settings.error_field: note or None}
+    note = " ".join(filter(None, [note, changes and str(changes)]))
+    return Done(frames, len(prompts.objects), note or None)
 
 
 def _write(
     writer: FrameWriter,
+    changes: Changes | None,
     number: int,
     found: fo.Detections | None,
-    kept: Mapping[int, list[dict[str, Any]]],
+    kept: Sequence[dict[str, Any]],
     size: Size,
 ) -> None:
     """Give a frame what a run found in it, signed, beside the labels that stay."""
     found = found or fo.Detections()
     for label in found.detections:
         sign(label, size)
-    writer.add(number, found, chain.from_iterable(kept.values()))
+    if changes is not None:
+        changes.see(number, found, kept)
+    if found.detections or kept:
+        writer.add(number, found, kept)
+
+
+def follow(
+    model: VideoSegmenter, clip: Clip, prompts: VideoPrompts, key: str | None = None
+) -> Iterator[tuple[float, int | None, fo.Detections | None]]:
+    """Propagate step by step: what share is done, and the number and labels of a finished frame.
+
+    Where a step finishes no frame, its number is None; where a frame shows no object, its labels.
+    Objects of which a person's label stays in a frame have no other there. What is computed is
+    kept for later runs under ``key``, see :func:`kept_steps`.
+    """
+    with kept_steps(model, clip.frames, _masks(clip, prompts), key) as steps:
+        for done, total, result in steps:
+            number, labels = None, None
+            if result is not None:
+                number = result.index + 1
+                if result.ids:
+                    kept = list(prompts.kept.get(result.index, ()))
+                    id_map = np.where(np.isin(result.id_map, kept), 0, result.id_map)
+                    labels = to_detections(
+                        clip.to_video(id_map),
+                        prompts.objects,
+                        result.scores,
+                        disagreement=result.disagreement,
+                        distance=result.distance,
+                    )
+            yield done / (total or done), number, labels
 
 
 def _masks(clip: Clip, prompts: VideoPrompts) -> Prompts:

@@ -1,0 +1,139 @@
+"""Masks made again from what people put right, the way in which they were made first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import fiftyone as fo
+from bson.json_util import loads
+from fiftyone.core.collections import SampleCollection
+
+from hs2s_core.errors import HS2SError
+
+from ..frame_fields import bare
+from ..jobs import Progress, Source, Steps, Summary, Watch, drive, run_info
+from ..videos import mask_sizes, select_videos, videos_of
+from .corrections import read_corrections
+from .runner import DEFAULT_OUTPUT, LOADED, propagate_steps, run_key
+from .settings import PropagateSettings
+from .video import PropagateJob
+
+if TYPE_CHECKING:
+    from hs2s_core.models import VideoSegmenter
+
+
+def repropagate(
+    samples: SampleCollection,
+    output_field: str = DEFAULT_OUTPUT,
+    *,
+    model: VideoSegmenter | str | Path | None = None,
+    workers: int = 1,
+    engine: str | None = None,
+    progress: bool | Watch | None = None,
+) -> Summary:
+    """Propagate anew what people put right in ``output_field``, in the videos where they did.
+
+    Everything else is as :func:`propagate` was told to make these masks. Labels that a person drew
+    or changed there stay, and count as prompts. The result is that of :func:`propagate` with all of
+    these prompts; what they do not change is read from a cache where that still has it. The
+    summary's notes say of each video how much changed.
+
+    Args:
+        samples: a dataset or view of videos; those without a correction are left alone.
+        output_field: frame field that :func:`propagate` filled.
+        model: where that was given a loaded network, the same again; None for what it took.
+        workers: as for :func:`propagate`, as are ``engine`` and ``progress``.
+
+    Raises:
+        HS2SError: before anything is written, where it is not known how the masks were made.
+    """
+    steps = repropagate_steps(
+        samples, bare(output_field), model=model, workers=workers, engine=engine
+    )
+    return drive(steps, progress)
+
+
+def repropagate_steps(
+    samples: SampleCollection,
+    field: str,
+    *,
+    model: VideoSegmenter | str | Path | None = None,
+    workers: int = 1,
+    engine: str | None = None,
+    corrected: bool = True,
+) -> Steps[Summary]:
+    """Like :func:`repropagate`, step by step; unless ``corrected``, in every video."""
+    samples = videos_of(samples)
+    _job(samples, field, [], model)
+    yield Progress(0.0, "Looking for corrections")
+    videos = [
+        each for each in samples.values("id") if not corrected or _has_any(samples, each, field)
+    ]
+    if not videos:
+        return Summary(f"frames.{field}")
+    job = _job(samples, field, videos, model)
+    return (
+        yield from propagate_steps(
+            job.source.samples,
+            job.settings,
+            model=job.model,
+            device=job.device,
+            speed=job.speed,
+            skip_invalid=True,
+            workers=workers,
+            engine=engine,
+        )
+    )
+
+
+def _has_any(samples: SampleCollection, sample_id: str, field: str) -> bool:
+    return bool(read_corrections(samples, sample_id, field, mask_sizes(samples, sample_id).video))
+
+
+def made_fields(samples: SampleCollection) -> list[str]:
+    """The output fields of which is known how they were made."""
+    start = run_key("")
+    keys = (key for key in samples._dataset.list_runs() if key.startswith(start))
+    return [key.removeprefix(start) for key in keys if run_info(samples, key).get("made")]
+
+
+def corrected_fields(samples: SampleCollection) -> list[str]:
+    """Those of :func:`made_fields` in which people put something right in these videos."""
+    videos = samples.values("id")
+    fields = made_fields(samples)
+    return [name for name in fields if any(_has_any(samples, each, name) for each in videos)]
+
+
+def _job(
+    samples: SampleCollection,
+    field: str,
+    videos: Sequence[str],
+    model: VideoSegmenter | str | Path | None = None,
+) -> PropagateJob:
+    """The run that filled ``field``, to be made again for some videos, by their sample ids.
+
+    Raises HS2SError where nothing is known of it, or of its network.
+    """
+    made = run_info(samples, run_key(field)).get("made")
+    if not made:
+        known = ", ".join(made_fields(samples)) or "none"
+        raise HS2SError(
+            f"nothing is known of how the masks in {field!r} were made; expected a field that "
+            f"propagate() filled ({known}). Run it, with existing='overwrite' if there are masks."
+        )
+    if model is None and isinstance(made["model"], dict):
+        raise HS2SError(
+            f"the masks in {field!r} were made by a network that was given as an object "
+            f"({made['model'][LOADED]}); give it again, as model=..."
+        )
+    source = select_videos(samples, videos, ordered=True)
+    if made["view"]:  # it may have shown only some of the objects
+        view = fo.DatasetView._build(samples._dataset, loads(made["view"]))
+        view = view.select(videos, ordered=True)
+        source = view if len(view) == len(videos) else source
+    settings = replace(PropagateSettings(**made["settings"]), existing="overwrite")
+    network = made["model"] if model is None else model
+    return PropagateJob(Source(source), settings, network, made["device"], made["speed"])

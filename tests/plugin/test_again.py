@@ -1,0 +1,151 @@
+"""Masks propagated again from what people put right: the same way, no more than needed."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import fiftyone as fo
+import numpy as np
+import pytest
+
+from hs2s_core.errors import HS2SError
+from hs2s_core.weights import save_weights
+from hs2s_fiftyone.propagation import propagate, repropagate, sessions
+from hs2s_fiftyone.propagation.sessions import cache_folder
+
+from .helpers import CopyNetwork, detection, tiny_network, video_sample
+from .test_corrections import A, B, C, edit, labels, masks
+
+MakeVideo = Callable[..., str]
+
+
+class Counting(CopyNetwork):
+    """Counts its steps."""
+
+    steps = 0
+
+    def step(self, *given, **named):  # type: ignore[no-untyped-def]
+        type(self).steps += 1
+        return super().step(*given, **named)
+
+
+@pytest.fixture
+def clip(dataset: fo.Dataset, make_video: MakeVideo) -> fo.Dataset:
+    """Two videos of nine frames with two objects, given in the first."""
+    for name in ("a.mp4", "b.mp4"):
+        given = [detection(A, index=1, label="cat"), detection(C, index=2, label="dog")]
+        frames = {1: fo.Detections(detections=given)}
+        dataset.add_sample(video_sample(make_video(name, frames=9), frames))
+    shutil.rmtree(cache_folder(), ignore_errors=True)
+    Counting.steps = 0
+    return dataset
+
+
+def test_only_what_a_correction_changes_is_computed(clip: fo.Dataset) -> None:
+    network = Counting()
+    propagate(clip, "truth", "found", model=network)
+    first, Counting.steps = Counting.steps, 0
+    edit(clip, 5, B)
+    summary = repropagate(clip, "found", model=network)
+    assert summary.done == ["a.mp4"]  # the other has no correction
+    # One object of one video: three frames back from it, four on. What led there is known.
+    assert Counting.steps == 7 < first
+    (note,) = summary.notes
+    assert note.reason.startswith("Masks changed in 6 of 9 frames; those that did have a mean IoU")
+    assert np.array_equal(masks(clip, 9)[1], B)
+    Counting.steps = 0
+    (note,) = repropagate(clip, "found", model=network).notes
+    assert Counting.steps == 0
+    assert note.reason == "No mask changed."
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_it_is_what_a_full_run_gives(
+    clip: fo.Dataset, tmp_path: Path, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "tiny.safetensors"
+    save_weights(tiny_network(), weights, {})
+    propagate(clip[:1], "truth", "found", model=weights, policy="first")
+    sample = clip.first()  # random weights find nothing
+    sample.frames[4]["found"] = fo.Detections(detections=[detection(B, index=1, label="cat")])
+    sample.save()
+    if not kept:
+        monkeypatch.setattr(sessions, "LONGEST", 0)
+    repropagate(clip, "found")  # how, is remembered
+    again = stored(clip, "found")
+    shutil.rmtree(cache_folder())
+    options = {"model": weights, "policy": "first", "existing": "overwrite"}
+    propagate(clip[:1], "truth", "found", **options)
+    assert stored(clip, "found") == again
+    assert labels(clip, 4)[1].corrected
+
+
+def stored(clip: fo.Dataset, field: str) -> list[object]:
+    """All that frames of the first video have but the ids of labels."""
+    clip.reload()
+    found = [frame[field].to_dict()["detections"] for frame in clip.first().frames.values()]
+    return [[{**each, "_id": None} for each in frame] for frame in found]
+
+
+def test_nothing_is_done_without_a_correction(clip: fo.Dataset) -> None:
+    propagate(clip, "truth", "found", model=CopyNetwork())
+    summary = repropagate(clip, "found", model=CopyNetwork())
+    assert (summary.done, summary.failed) == ([], [])
+
+
+def test_what_is_not_known_is_said_before_anything_is_written(clip: fo.Dataset) -> None:
+    with pytest.raises(HS2SError, match="nothing is known of how the masks in 'found' were made"):
+        repropagate(clip, "found")
+    propagate(clip, "truth", "found", model=CopyNetwork())
+    with pytest.raises(HS2SError, match=r"given as an object \(CopyNetwork\); give it again"):
+        repropagate(clip, "found")
+
+
+def test_a_run_that_had_nothing_to_do_is_not_remembered(clip: fo.Dataset) -> None:
+    network = CopyNetwork()
+    propagate(clip, "truth", "found", model=network)
+    clip.clone_frame_field("truth", "other")
+    propagate(clip, "other", "found", model=network)
+    assert clip.get_run_info("propagate_found").config.made["settings"]["prompt_field"] == "truth"
+
+
+def test_what_a_view_left_out_stays_out(clip: fo.Dataset) -> None:
+    view = clip.filter_labels("frames.truth", fo.ViewField("index") == 1)
+    propagate(view, "truth", "found", model=CopyNetwork())
+    edit(clip, 5, B)
+    repropagate(clip, "found", model=CopyNetwork())
+    assert list(masks(clip, 9)) == [1]
+
+
+def test_other_networks_and_files_are_not_taken_for_those_before(
+    clip: fo.Dataset, make_video: MakeVideo
+) -> None:
+    network = Counting()
+    options = {"existing": "overwrite", "model": network}
+    propagate(clip, "truth", "found", **options)
+    full, Counting.steps = Counting.steps, 0
+    propagate(clip, "truth", "found", **options)
+    assert Counting.steps == 0
+    make_video("b.mp4", frames=9, white=20)  # written anew
+    propagate(clip, "truth", "found", **options)
+    assert Counting.steps == full / 2
+    Counting.steps = 0
+    network.config = dataclasses.replace(network.config, value_width=49)
+    propagate(clip, "truth", "found", **options)
+    assert Counting.steps == full
+
+
+def test_the_cache_stays_below_its_limit(clip: fo.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = CopyNetwork()
+    propagate(clip, "truth", "found", model=network)
+    assert len(list(cache_folder().iterdir())) == 2
+    monkeypatch.setattr(sessions, "LIMIT", 0)
+    propagate(clip[1:], "truth", "other", model=network)
+    (left,) = cache_folder().iterdir()
+    assert ".other." in left.name
+    monkeypatch.setattr(sessions, "SPARE", 2**70)
+    assert propagate(clip, "truth", "third", model=network).done == ["a.mp4", "b.mp4"]
+    assert not [each for each in cache_folder().glob("*.third.*") if any(each.iterdir())]
