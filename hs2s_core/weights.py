@@ -37,7 +37,6 @@ __all__ = [
     "find_weights",
     "load_model",
     "pick_device",
-    "read_card",
     "read_header",
     "save_weights",
     "write_tensors",
@@ -226,11 +225,6 @@ def read_header(path: str | Path) -> WeightsHeader:
     except (HS2SError, TypeError, ValueError, AttributeError) as error:
         raise InvalidWeights(f"{str(path)!r} holds an unusable config or card: {error}") from error
     return WeightsHeader(config, card, tensors)
-
-
-def read_card(path: str | Path) -> dict[str, Any]:
-    """The card stored in a weights file: data, recipe, scores and known limits."""
-    return read_header(path).card
 
 
 def check_tensors(

@@ -19,6 +19,8 @@ from hs2s_core.wording import counted
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+SMALLEST, LARGEST = 0.004, 0.6
+"""Of the image: areas of regions that are cut out."""
 
 
 @dataclass(frozen=True)
@@ -100,42 +102,36 @@ class StillSet:
         return rgb, regions
 
 
-def cut_region(
-    rgb: Picture,
-    regions: NDArray[Any],
-    rng: np.random.Generator,
-    min_area: float = 0.004,
-    max_area: float = 0.6,
-) -> Cutout | None:
+def cut_region(rgb: Picture, regions: NDArray[Any], rng: np.random.Generator) -> Cutout | None:
     """Cut one random region, or a union of two that touch; None if none has a fitting size.
 
-    Areas are fractions of the image. Larger regions are drawn more often (by the square
+    Larger regions are drawn more often (by the square
     root of their area), since tiny ones are mostly texture.
     """
     ids, counts = np.unique(regions[(regions > 0) & (regions < 255)], return_counts=True)
     fractions = counts / regions.size
-    fits = (fractions > min_area) & (fractions < max_area)
+    fits = (fractions > SMALLEST) & (fractions < LARGEST)
     if not fits.any():
         return None
     ids, weights = ids[fits], np.sqrt(fractions[fits])
     first = rng.choice(ids, p=weights / weights.sum())
     mask = regions == first
     if len(ids) > 1 and rng.random() < 0.25:
-        mask = _join_neighbour(mask, regions, ids, rng, max_area)
+        mask = _join_neighbour(mask, regions, ids, rng)
     ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = slice(ys[0], ys[-1] + 1), slice(xs[0], xs[-1] + 1)
     return Cutout(rgb[box], mask[box].astype(np.uint8) * 255)
 
 
 def _join_neighbour(
-    mask: Mask, regions: NDArray[Any], ids: NDArray[Any], rng: np.random.Generator, limit: float
+    mask: Mask, regions: NDArray[Any], ids: NDArray[Any], rng: np.random.Generator
 ) -> Mask:
     around = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
     touching = np.intersect1d(np.unique(regions[around & ~mask]), ids)
     if len(touching) == 0:
         return mask
     joined: Mask = mask | (regions == rng.choice(touching))
-    return joined if joined.mean() < limit else mask
+    return joined if joined.mean() < LARGEST else mask
 
 
 def _read_regions(path: Path) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 """Unsupervised losses of optical flow (RAFT-HS2S, paper section 3.3, eq. 13).
 
 ``flows`` are (K, B, 2, H, W) pixels, x then y, as :class:`RAFTHead` gives them; refinement k of K
-weighs ``decay ** (K - k)``, k = 1..K. Images are (B, 3, H, W) float in [0, 1]. Every loss is a
+weighs ``DECAY ** (K - k)``, k = 1..K. Images are (B, 3, H, W) float in [0, 1]. Every loss is a
 scalar and is pooled over the batch of all processes of a run.
 """
 
@@ -21,9 +21,7 @@ ROUND = 1e-3
 """Where the smoothness loss turns from square to linear, in pixels (UFlow's)."""
 
 
-def photometric_loss(
-    flows: Tensor, previous: Tensor, current: Tensor, decay: float = DECAY
-) -> Tensor:
+def photometric_loss(flows: Tensor, previous: Tensor, current: Tensor) -> Tensor:
     """Mean |I_{t-1} - warp(I_t, flow)| over pixels inside (paper eq. 13).
 
     ``previous`` and ``current`` are the images of frames t - 1 and t. The paper prints a sum over
@@ -34,12 +32,10 @@ def photometric_loss(
         warped, inside = warp(current, flow)
         sums.append(((previous - warped).abs() * inside).sum())
         counts.append(3 * inside.sum().to(flow.dtype))
-    return _weighted(_pooled_ratio(sums, counts), decay)
+    return _weighted(_pooled_ratio(sums, counts))
 
 
-def smoothness_loss(
-    flows: Tensor, image: Tensor, decay: float = DECAY, edge: float = EDGE
-) -> Tensor:
+def smoothness_loss(flows: Tensor, image: Tensor, edge: float = EDGE) -> Tensor:
     """Second-order smoothness of flow that may bend at edges of the image.
 
     Jonschkowski et al., "What Matters in Unsupervised Optical Flow" (2020): the absolute second
@@ -57,7 +53,7 @@ def smoothness_loss(
             costs = free * (bent.square() + ROUND**2).sqrt()
             sums.append(costs.sum())
             counts.append(costs.new_tensor(float(costs.numel())))
-    return _weighted(_pooled_ratio(sums, counts).view(-1, 2).mean(dim=1), decay)
+    return _weighted(_pooled_ratio(sums, counts).view(-1, 2).mean(dim=1))
 
 
 def _pooled_ratio(sums: list[Tensor], counts: list[Tensor]) -> Tensor:
@@ -67,9 +63,9 @@ def _pooled_ratio(sums: list[Tensor], counts: list[Tensor]) -> Tensor:
     return ratio
 
 
-def _weighted(values: Tensor, decay: float) -> Tensor:
+def _weighted(values: Tensor) -> Tensor:
     """Sum over the K refinements, (K,), the last one weighing most."""
     last = len(values) - 1
-    weights = values.new_tensor([decay ** (last - k) for k in range(last + 1)])
+    weights = values.new_tensor([DECAY ** (last - k) for k in range(last + 1)])
     total: Tensor = (values * weights).sum()
     return total

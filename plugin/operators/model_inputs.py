@@ -60,12 +60,12 @@ def add_model(form: Form, label: str = "Model") -> None:
 
 def _describe_model(name: str) -> str:
     """Its size, and the score that its card gives."""
-    from hs2s_core.weights import find_weights, read_card
+    from hs2s_core.weights import find_weights, read_header
 
     path = find_weights(name)
     size = f"{name}: {path.stat().st_size / 2**20:.1f} MiB"
     try:
-        card = read_card(path)
+        card = read_header(path).card
     except HS2SError:  # said where it is chosen
         return size
     tuned, score = card.get("tuning"), card.get("scores", {}).get("real videos", {}).get(name)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hs2s_core.weights import load_model, read_card
+from hs2s_core.weights import load_model, read_header
 
 from ..stills import write_stills
 from .conftest import Run
@@ -51,7 +51,7 @@ def test_train_and_go_on(config: Path, run: Run, tmp_path: Path) -> None:
     assert said.startswith("starting: 2 steps on cpu")
     weights = out / "tiny.safetensors"
     first = load_model(weights, device="cpu").state_dict()
-    card = read_card(weights)
+    card = read_header(weights).card
     assert card["data"]["stills"] == ["stills"]
     assert card["recipe"]["seed"] == 0
     assert len((out / "log.jsonl").read_text().splitlines()) == 2

@@ -12,7 +12,7 @@ from hs2s_core.cli import build_parser
 from hs2s_core.commands import train
 from hs2s_core.commands.recipe_options import describe_folder
 from hs2s_core.training.config import TrainingConfig
-from hs2s_core.weights import load_model, read_card
+from hs2s_core.weights import load_model, read_header
 
 from .conftest import Run
 from .vos_folders import make
@@ -71,7 +71,7 @@ def test_a_preset_is_trained(run: Run, tmp_path: Path) -> None:
     assert settings["seed"] == 7
     assert settings["pretrained_backbone"] is False
     assert settings["data"]["folders"][0]["split"] == "2017/train"
-    assert read_card(weights)["recipe"] == settings
+    assert read_header(weights).card["recipe"] == settings
 
 
 def test_all_options_reach_the_run(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from fiftyone.operators.executor import Executor
 from hs2s_core.cli import main
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.own_weights import FOLDER
-from hs2s_core.weights import fill_model, find_weights, load_model, read_card, save_weights
+from hs2s_core.weights import fill_model, find_weights, load_model, read_header, save_weights
 from hs2s_fiftyone import finetune
 from hs2s_fiftyone.operators import Finetune, PropagateMasks
 
@@ -75,7 +75,7 @@ def test_what_is_better_is_stored_and_offered(
     assert tuning.share == 0.5  # all of it would be forgetful
     assert tuning.path == folder / "walker.safetensors"
     assert find_weights("walker") == tuning.path
-    card = read_card(tuning.path)
+    card = read_header(tuning.path).card
     assert card["start"] == "flawed"
     assert card["data"]["videos"] == ["one", "two"]
     assert card["tuning"]["jf"]["after"] == round(100 * tuning.after, 2)

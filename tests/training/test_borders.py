@@ -45,11 +45,3 @@ def test_diagonal_distances_are_euclidean() -> None:
     mask = np.zeros((21, 21), bool)
     mask[10, 10] = True
     assert border_classes(mask)[5, 5] == 20 - 7  # sqrt(50) = 7.07
-
-
-def test_wider_bins() -> None:
-    classes = border_classes(half(30), bin_size=5)[4]
-    assert classes.max() == 9
-    assert classes[29] == 4
-    assert classes[24] == 3
-    assert classes[30] == 5

@@ -23,7 +23,7 @@ from hs2s_core.training.loop import train
 from hs2s_core.training.run_file import read_config
 from hs2s_core.training.stopping import Stopped
 from hs2s_core.training.unroll import Unroll
-from hs2s_core.weights import fill_model, load_model, read_card, save_weights
+from hs2s_core.weights import fill_model, load_model, read_header, save_weights
 
 Write = Callable[..., Path]
 
@@ -155,7 +155,7 @@ def test_checkpoints_are_exported(write_config: Write, tmp_path: Path) -> None:
         exported = load_model(tmp_path / "out.safetensors", device="cpu").state_dict()
         for key, value in trained.state_dict().items():
             assert torch.equal(value, exported[key])
-        assert read_card(tmp_path / "out.safetensors")["step"] == 2
+        assert read_header(tmp_path / "out.safetensors").card["step"] == 2
     (tmp_path / "other.pt").write_bytes(b"no checkpoint")
     torch.save({"model": {}}, tmp_path / "strange.pt")
     for name in ("other.pt", "strange.pt", "missing.pt", "."):
