@@ -66,7 +66,6 @@ class ConvLSTM(Memory):
         return LSTMState(h, at_least_float32(c))
 
     def step(self, x: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        """See :meth:`Memory.step`."""
         gates = self.conv(torch.cat([x, state.h], dim=1))
         state = lstm_update(gates, state.c, self.cell)
         return state.h, state
@@ -134,7 +133,6 @@ class DeepRNN(Memory):
         return tuple(maps)
 
     def step(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """See :meth:`Memory.step`."""
         o, contexts = x, []
         for layer, context in zip(self.layers, state, strict=True):
             o, context = layer(o, context)
@@ -198,7 +196,6 @@ class ConvTTLSTM(Memory):
         return TensorTrainState(past, at_least_float32(c))
 
     def step(self, x: Tensor, state: TensorTrainState) -> tuple[Tensor, TensorTrainState]:
-        """See :meth:`Memory.step`."""
         summaries = [
             window(torch.cat(state.past[start : start + self.lag], dim=1))
             for start, window in enumerate(self.windows)

@@ -49,7 +49,6 @@ class PackedConv(nn.Module):
         self.packed: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """See :class:`nn.Conv2d`."""
         x = x.to(self.dtype, memory_format=torch.channels_last)
         if self.packed is None:
             self.packed = torch.ops.mkldnn._reorder_convolution_weight(
@@ -99,7 +98,6 @@ class TiledConv(nn.Module):
         self.bias = None if conv.bias is None else conv.bias.detach()
 
     def forward(self, x: Tensor) -> Tensor:
-        """See :class:`nn.Conv2d`."""
         batch, channels, height, width = x.shape
         down, across = -(-height // 2), -(-width // 2)
         x = F.pad(x, (2, 2 + 2 * across - width, 2, 2 + 2 * down - height)).permute(2, 3, 0, 1)

@@ -296,16 +296,13 @@ class KeptReel(Reel):
 
     @property
     def due(self) -> bool:
-        """See :attr:`Reel.due`."""
         return len(self) - self._marked >= MARK_EVERY
 
     @property
     def kept(self) -> bool:
-        """See :attr:`Reel.kept`."""
         return True
 
     def mark(self, snapshot: Snapshot) -> None:
-        """See :meth:`Reel.mark`."""
         os.fsync(self._file.fileno())
         about = json.dumps({"masks": len(self), "meta": snapshot.meta})
         with replacing(self._state) as part:
@@ -313,7 +310,6 @@ class KeptReel(Reel):
         self._marked = len(self)
 
     def resume(self) -> Snapshot:
-        """See :meth:`Reel.resume`."""
         with safe_open(self._state, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return Snapshot(tensors, self._read_meta()["meta"])

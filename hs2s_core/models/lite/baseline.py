@@ -51,7 +51,6 @@ class S2SLite(VideoSegmenter):
         self.decoder = LiteDecoder(config.width)
 
     def encode(self, frame: Tensor) -> FrameFeatures:
-        """See :meth:`VideoSegmenter.encode`."""
         seen: ImageFeatures = self.trunk(frame)
         return FrameFeatures(seen.s16, self.decoder.of_image(seen))
 
@@ -74,5 +73,4 @@ class S2SLite(VideoSegmenter):
         return StepOutput(logits), State(None, memory)
 
     def backbones(self) -> Sequence[nn.Module]:
-        """See :meth:`VideoSegmenter.backbones`."""
         return self.trunk.backbones()

@@ -67,7 +67,6 @@ class JoinedBlock(nn.Sequential):
         super().__init__(conv, nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
 
     def of_image(self, x: Tensor) -> Tensor:
-        """See :meth:`JoinedConv.of_image`."""
         conv = self[0]
         assert isinstance(conv, JoinedConv)
         return conv.of_image(x)

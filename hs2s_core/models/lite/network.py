@@ -87,7 +87,6 @@ class HS2SLite(VideoSegmenter):
         self.decoder = LiteDecoder(config.width, reads, masks=[16])
 
     def encode(self, frame: Tensor) -> FrameFeatures:
-        """See :meth:`VideoSegmenter.encode`."""
         seen: ImageFeatures = self.trunk(frame)
         assert seen.key is not None, "this trunk makes keys"
         return FrameFeatures(
@@ -107,7 +106,6 @@ class HS2SLite(VideoSegmenter):
     def step(
         self, features: FrameFeatures, mask: Tensor, state: State, owner: Tensor
     ) -> tuple[StepOutput, State]:
-        """See :meth:`VideoSegmenter.step`."""
         objects: ObjectState = state.objects
         stem: MaskFeatures = self.mask_stem(mask)
         x = self._encode_object(features, stem, owner)
@@ -130,7 +128,6 @@ class HS2SLite(VideoSegmenter):
         owner: Tensor,
         slot: int | None = None,
     ) -> State:
-        """See :meth:`VideoSegmenter.remember`."""
         if "first" not in self.matching:
             return state
         objects: ObjectState = state.objects
@@ -140,7 +137,6 @@ class HS2SLite(VideoSegmenter):
         return state._replace(objects=objects._replace(first=first))
 
     def backbones(self) -> Sequence[nn.Module]:
-        """See :meth:`VideoSegmenter.backbones`."""
         return self.trunk.backbones()
 
     def _encode_object(self, image: FrameFeatures, mask: MaskFeatures, owner: Tensor) -> Tensor:

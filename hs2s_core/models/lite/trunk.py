@@ -84,7 +84,6 @@ class SmallTrunk(Trunk):
         )
 
     def maps(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """See :meth:`Trunk.maps`."""
         s2 = self.s2(frame)
         s4 = self.s4(s2)
         s8 = self.s8(s4)
@@ -102,14 +101,12 @@ class EfficientNetTrunk(Trunk):
         )
 
     def maps(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """See :meth:`Trunk.maps`."""
         s2, s4, s8, s16 = (
             lateral(x) for lateral, x in zip(self.lateral, self.body(frame), strict=True)
         )
         return s2, s4, s8, s16
 
     def backbones(self) -> Sequence[EfficientNetLite0]:
-        """See :meth:`Trunk.backbones`."""
         return (self.body,)
 
 

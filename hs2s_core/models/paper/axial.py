@@ -134,7 +134,6 @@ class AxialEncoder(ConvStemEncoder):
         self.reduce_bn = nn.BatchNorm2d(out_channels)
 
     def forward(self, stem: Tensor, mask: Tensor | None = None) -> Features:
-        """See :meth:`Encoder.forward`."""
         k1 = self._finish_stem(stem, mask)
         skips = [k1]
         x = F.max_pool2d(k1, 2)

@@ -63,7 +63,6 @@ class BiHS2S(HS2S):
         return memories
 
     def encode(self, frame: Tensor) -> ClipFeatures:
-        """See :meth:`VideoSegmenter.encode`."""
         assert self.encoder_ref is not None
         current = self.encoder(self.encoder.stem(frame))
         return ClipFeatures(frame, current, self.encoder_ref.stem(frame))

@@ -115,7 +115,6 @@ class ResNetEncoder(ConvStemEncoder):
         self.reduce_bn = nn.BatchNorm2d(out_channels)
 
     def forward(self, stem: Tensor, mask: Tensor | None = None) -> Features:
-        """See :meth:`Encoder.forward`."""
         k1 = self._finish_stem(stem, mask)
         k2 = self.layer1(F.max_pool2d(k1, 2))
         k3 = self.layer2(k2)
@@ -208,7 +207,6 @@ class VGGEncoder(Encoder):
         return x
 
     def forward(self, stem: Tensor, mask: Tensor | None = None) -> Features:
-        """See :meth:`Encoder.forward`."""
         x = stem
         if self.mask_conv is not None:
             assert mask is not None
@@ -238,11 +236,9 @@ class NarrowSkips(Encoder):
         self.narrow = nn.Conv2d(encoder.channels[3], skip_width, 1)
 
     def stem(self, frame: Tensor) -> Tensor:
-        """See :meth:`Encoder.stem`."""
         return self.inner.stem(frame)
 
     def forward(self, stem: Tensor, mask: Tensor | None = None) -> Features:
-        """See :meth:`Encoder.forward`."""
         features: Features = self.inner(stem, mask)
         k4 = self.narrow(features.skips[3]).relu()
         return features._replace(skips=(*features.skips[:3], k4, features.bottleneck))

@@ -97,7 +97,6 @@ class HS2S(VideoSegmenter):
         """What a subclass adds before values are initialised."""
 
     def encode(self, frame: Tensor) -> Any:
-        """See :meth:`VideoSegmenter.encode`."""
         stem = self.encoder.stem(frame)
         return Stems(stem, stem if self.encoder_ref is None else self.encoder_ref.stem(frame))
 
@@ -113,7 +112,6 @@ class HS2S(VideoSegmenter):
     def step(
         self, features: Any, mask: Tensor, state: State, owner: Tensor
     ) -> tuple[StepOutput, State]:
-        """See :meth:`VideoSegmenter.step`."""
         objects: ObjectState = state.objects
         current = self._encode_objects(features, mask, owner)
         h, memory = self._recall(current, objects.memory)

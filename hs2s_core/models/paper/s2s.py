@@ -75,7 +75,6 @@ class S2S(VideoSegmenter):
         return dict(self.memories.items())
 
     def encode(self, frame: Tensor) -> ImageFeatures:
-        """See :meth:`VideoSegmenter.encode`."""
         return ImageFeatures(frame, self.encoder(self.encoder.stem(frame)))
 
     def begin(self, features: ImageFeatures, mask: Tensor, owner: Tensor) -> State:
