@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hs2s_core.data.videos import VosVideo
-from hs2s_core.evaluation.protocol import PROTOCOLS, Protocol
+from hs2s_core.evaluation.protocol import PROTOCOLS
 from hs2s_core.evaluation.table import EvaluationTable, FramePair, evaluate_sequence
 from hs2s_core.media.frames import open_frames
 from hs2s_core.prompts import PlainPrompts
@@ -22,13 +22,7 @@ UNGROUPED = replace(PROTOCOLS["youtube_vos"], name="youtube_vos_ungrouped", by_s
 """YouTube-VOS's rule for frames, averaged over all objects: for data without its categories."""
 
 
-def score_video(
-    method: Method,
-    video: VosVideo,
-    *,
-    frames: int | None = None,
-    protocol: Protocol = UNGROUPED,
-) -> EvaluationTable:
+def score_video(method: Method, video: VosVideo, *, frames: int | None = None) -> EvaluationTable:
     """Give each object in the first frame that shows it, propagate, and compare with the truth.
 
     ``frames`` limits the clip to its first so many. Frames are streamed.
@@ -43,4 +37,4 @@ def score_video(
                 name = video.frame_names[result.index]
                 yield FramePair(result.id_map, truth, result.index, name)
 
-    return evaluate_sequence(video.name, pairs(), protocol)
+    return evaluate_sequence(video.name, pairs(), UNGROUPED)

@@ -101,17 +101,13 @@ def score(
     prediction_field: str,
     truth_field: str,
     protocol: str | Protocol = DEFAULT_PROTOCOL,
-    *,
-    match: str = "ids",
 ) -> Summary:
     """Only the scores, for the arguments of :func:`evaluate`; nothing is written.
 
     Videos that cannot be evaluated are logged and left out. Raises HS2SError if none can.
     """
     samples = videos_of(samples)
-    settings = make_settings(
-        samples, prediction_field, truth_field, "unused", protocol, match=match
-    )
+    settings = make_settings(samples, prediction_field, truth_field, "unused", protocol)
     require(settings_errors(samples, settings, written=False))
     job = EvaluateJob(Source(samples), settings, written=False)
     report = drive(run_job(job, items_of(samples)), progress=False)
