@@ -184,7 +184,7 @@ def to_files(model: VideoSegmenter, folder: Path) -> None:
     """What ``hs2s propagate`` does."""
     shutil.rmtree(folder / "out", ignore_errors=True)
     words = ["propagate", "clip.mp4", "first.png", "out"]
-    with patch.object(command, "_load", lambda _: model), redirect_stdout(io.StringIO()):
+    with patch.object(command, "load", lambda _: model), redirect_stdout(io.StringIO()):
         assert cli.main([words[0], *(str(folder / word) for word in words[1:]), "--quiet"]) == 0
 
 
