@@ -104,7 +104,7 @@ def read_image(path: Path) -> RGBImage:
                 return np.repeat(grey[..., None], 3, axis=2)
             return np.array(upright.convert("RGB"))
     except _DECODE_ERRORS as error:
-        raise _unreadable(path, error) from error
+        raise _no_image(path, error) from error
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -117,18 +117,24 @@ def image_size(path: Path) -> tuple[int, int]:
             width, height = image.size
             turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
     except _DECODE_ERRORS as error:
-        raise _unreadable(path, error) from error
+        raise _no_image(path, error) from error
     return (width, height) if turned else (height, width)
 
 
-def _unreadable(path: Path, error: BaseException) -> InvalidMedia:
+def unreadable(path: Path, wrong: str) -> InvalidMedia:
+    """Why a file cannot be read: it is missing, empty, or else what is ``wrong``."""
     if not path.exists():
-        return InvalidMedia(f"{path}: no such file; check the path or restore the file.")
-    if path.stat().st_size == 0:
-        return InvalidMedia(f"{path}: the file is empty (0 bytes); copy it again from its source.")
-    return InvalidMedia(
-        f"{path}: not readable as an image ({error}); expected an intact "
-        f"{', '.join(sorted(IMAGE_SUFFIXES))} file. Copy it again from its source or convert it."
+        wrong = "no such file; check the path or restore the file."
+    elif path.stat().st_size == 0:
+        wrong = "the file is empty (0 bytes); copy it again from its source."
+    return InvalidMedia(f"{path}: {wrong}")
+
+
+def _no_image(path: Path, error: BaseException) -> InvalidMedia:
+    return unreadable(
+        path,
+        f"not readable as an image ({error}); expected an intact "
+        f"{', '.join(sorted(IMAGE_SUFFIXES))} file. Copy it again from its source or convert it.",
     )
 
 

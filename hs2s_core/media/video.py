@@ -14,7 +14,7 @@ from threading import Lock
 import cv2
 
 from hs2s_core.errors import InvalidMedia
-from hs2s_core.media.images import RGBImage
+from hs2s_core.media.images import RGBImage, unreadable
 from hs2s_core.media.source import FrameSource, out_of_range
 from hs2s_core.wording import counted
 
@@ -229,20 +229,13 @@ def _open_capture(path: Path) -> cv2.VideoCapture:
     # Absolute, because FFmpeg takes what precedes a colon in a relative name for a protocol.
     capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG if ffmpeg else cv2.CAP_ANY)
     if not capture.isOpened():
-        raise _unopenable(path)
+        raise unreadable(
+            path,
+            "not readable as a video; expected an intact MP4, MOV, MKV, AVI or WebM in a codec "
+            "that OpenCV's FFmpeg knows, or a folder of frames. `ffprobe` on it tells which: "
+            f"record or download a damaged file again; convert an unknown codec: {_CONVERT}",
+        )
     return capture
-
-
-def _unopenable(path: Path) -> InvalidMedia:
-    if not path.exists():
-        return InvalidMedia(f"{path}: no such file; check the path or restore the file.")
-    if path.stat().st_size == 0:
-        return InvalidMedia(f"{path}: the file is empty (0 bytes); copy it again from its source.")
-    return InvalidMedia(
-        f"{path}: not readable as a video; expected an intact MP4, MOV, MKV, AVI or WebM in a "
-        "codec that OpenCV's FFmpeg knows, or a folder of frames. `ffprobe` on it tells which: "
-        f"record or download a damaged file again; convert an unknown codec: {_CONVERT}"
-    )
 
 
 def _undecodable(path: Path, capture: cv2.VideoCapture) -> InvalidMedia:
