@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +14,12 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.media.frames import FrameSource
 from hs2s_core.media.masks import BoolMask
+from hs2s_core.prompts import Prompt
 
 from .frame_fields import bare, mask_fields
 from .identities import Identities
 from .jobs import Progress, Steps, Watch, drive
 from .labels import LabelField, read_documents
-from .masks import Size
 from .videos import Clip, open_clip, videos_of
 
 if TYPE_CHECKING:
@@ -87,11 +86,11 @@ def finetune_steps(
 class ViewVideo:
     """One video of a view as :class:`hs2s_core.data.clips.LabelledVideo`.
 
-    Masks are kept compressed, so that worker processes need no database, and a video
+    Masks are kept packed, so that worker processes need no database, and a video
     takes kilobytes; frames are read from their files when they are drawn.
     """
 
-    def __init__(self, name: str, frames: FrameSource, masks: dict[int, dict[int, bytes]]) -> None:
+    def __init__(self, name: str, frames: FrameSource, masks: dict[int, list[Prompt]]) -> None:
         self.name = name
         self.frames = frames
         """All of them, also those without labels."""
@@ -109,8 +108,8 @@ class ViewVideo:
     def id_map(self, index: int) -> npt.NDArray[np.uint16]:
         """(H, W) uint16 ids of a labelled frame; where masks overlap, the higher id wins."""
         id_map = np.zeros(self.frames.size, np.uint16)
-        for object_id, packed in sorted(self._masks[self.indices[index]].items()):
-            id_map[_unpack(packed, self.frames.size)] = object_id
+        for each in self._masks[self.indices[index]]:
+            id_map[each.mask] = each.object_id
         return id_map
 
 
@@ -141,11 +140,11 @@ def labelled_videos(samples: SampleCollection, label_field: str) -> Iterator[Vie
             yield ViewVideo(Path(sample.filepath).stem, clip.frames, masks)
 
 
-def _sample_masks(sample: fo.Sample, clip: Clip, name: str) -> dict[int, dict[int, bytes]]:
-    """Packed masks by 0-based frame and object, for frames whose labels all have one."""
+def _sample_masks(sample: fo.Sample, clip: Clip, name: str) -> dict[int, list[Prompt]]:
+    """Masks by 0-based frame, objects ascending, for frames whose labels all have one."""
     known = LabelField.of(sample.dataset, name)
     identities = Identities(known.marks(sample.dataset, sample.id))
-    masks: dict[int, dict[int, bytes]] = {}
+    masks: dict[int, list[Prompt]] = {}
     for document in read_documents(sample.dataset, sample.id, [name], annotated=name):
         number = document["frame_number"]
         found: dict[int, BoolMask] = {}
@@ -156,14 +155,6 @@ def _sample_masks(sample: fo.Sample, clip: Clip, name: str) -> dict[int, dict[in
         for part in parts:
             object_id = identities.add(part.mark)
             found[object_id] = part.mask | found.get(object_id, False)
-        masks[number - 1] = {key: _pack(clip.to_frame(mask)) for key, mask in found.items()}
+        sized = ((key, clip.to_frame(found[key])) for key in sorted(found))
+        masks[number - 1] = [Prompt(number - 1, *each) for each in sized if each[1].any()]
     return masks
-
-
-def _pack(mask: BoolMask) -> bytes:
-    return zlib.compress(np.packbits(mask).tobytes())
-
-
-def _unpack(packed: bytes, size: Size) -> BoolMask:
-    bits = np.frombuffer(zlib.decompress(packed), np.uint8)
-    return np.unpackbits(bits, count=size[0] * size[1]).reshape(size).astype(np.bool_)
