@@ -17,7 +17,7 @@ from .job import (
     require,
 )
 from .loop import run_job
-from .progress import Progress, Steps, Value, Watch, drive
+from .progress import Progress, Steps, Value, Watch, drive, retold
 
 __all__ = [
     "ENGINES",
@@ -42,5 +42,6 @@ __all__ = [
     "find_engine",
     "inline",
     "require",
+    "retold",
     "run_job",
 ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
 from .job import Item, Job, Result, RunEnded, Tick, Work, describe
+from .progress import retold
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,8 @@ def attempt(work: Callable[[Item], Work[Result]], item: Item) -> Events[Result]:
     """One video to its end; what goes wrong with it is told, so that the others do not suffer."""
     event: Event[Any]
     try:
-        # Closed here rather than by the garbage collector, which would swallow what goes wrong.
-        with closing(work(item)) as steps:
-            while True:
-                try:
-                    tick = next(steps)
-                except StopIteration as stop:
-                    event = Event(item, result=stop.value)
-                    break
-                yield Event(item, tick=tick)
+        result = yield from retold(work(item), lambda tick: Event(item, tick=tick))
+        event = Event(item, result=result)
     except Exception as error:
         event = Event(item, error=describe(error), ends=isinstance(error, RunEnded))
     yield event

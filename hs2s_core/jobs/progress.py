@@ -26,6 +26,7 @@ class Progress:
 
 
 Step = TypeVar("Step")
+Told = TypeVar("Told")
 Value = TypeVar("Value")
 Steps = Generator[Progress, None, Value]
 """Work that yields its progress and returns a result; closing it undoes what is half done."""
@@ -37,6 +38,22 @@ def drive(
     steps: Generator[Step, None, Value], watch: Callable[[Step], object] | None = None
 ) -> Value:
     """Run to the end and return the result."""
+    told = retold(steps, watch or bool)
+    while True:
+        try:
+            next(told)
+        except StopIteration as stop:
+            result: Value = stop.value
+            return result
+
+
+def retold(
+    steps: Generator[Step, None, Value], tell: Callable[[Step], Told]
+) -> Generator[Told, None, Value]:
+    """The same work; of each step, what ``tell`` makes of it.
+
+    The work is closed with this, not by the garbage collector, which would swallow what goes wrong.
+    """
     with closing(steps):
         while True:
             try:
@@ -44,5 +61,4 @@ def drive(
             except StopIteration as stop:
                 result: Value = stop.value
                 return result
-            if watch is not None:
-                watch(step)
+            yield tell(step)

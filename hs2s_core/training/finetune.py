@@ -12,9 +12,10 @@ from __future__ import annotations
 import copy
 import platform
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import torch
 
 from hs2s_core.data.clips import LabelledVideo
 from hs2s_core.errors import HS2SError
-from hs2s_core.jobs import Progress, Steps, require
+from hs2s_core.jobs import Progress, Steps, require, retold
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import LiteConfig
 from hs2s_core.own_weights import name_problem, own_folder
@@ -129,7 +130,10 @@ def tune_steps(
         run = train_steps(
             _config(parts, start, settings), Path(folder), device=device, videos=parts
         )
-        trained = yield from _trained(run, settings.steps)
+        try:
+            trained = yield from retold(run, partial(_progress, settings.steps))
+        except Stopped:
+            raise KeyboardInterrupt("stopped, and nothing was stored") from None
     yield Progress(0.9, "Scoring what was learned")
     for share in SHARES:
         model = _between(start, trained, share)
@@ -145,17 +149,9 @@ def tune_steps(
     return best
 
 
-def _trained(run: Iterator[dict[str, Any]], steps: int) -> Steps[VideoSegmenter]:
-    while True:
-        try:
-            record = next(run)
-        except StopIteration as stop:
-            model: VideoSegmenter = stop.value
-            return model
-        except Stopped:
-            raise KeyboardInterrupt("stopped, and nothing was stored") from None
-        label = f"step {record['step']} of {steps}, loss {record['loss']:.3f}"
-        yield Progress(0.05 + 0.85 * record["step"] / steps, label)
+def _progress(steps: int, record: dict[str, Any]) -> Progress:
+    label = f"step {record['step']} of {steps}, loss {record['loss']:.3f}"
+    return Progress(0.05 + 0.85 * record["step"] / steps, label)
 
 
 def _config(

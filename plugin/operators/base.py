@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +17,7 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.jobs import retold
 
 from ..frame_fields import bare
 from ..help import help_line
@@ -179,15 +179,10 @@ class JobOperator(BaseOperator):
     def _live(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
         """An error that left this generator would freeze the App's dialog without a word."""
         try:
-            # Closed with this generator when the browser tab is.
-            with closing(self.steps(ctx)) as work:
-                while True:
-                    try:
-                        step = next(work)
-                    except StopIteration as stop:
-                        summary = stop.value
-                        break
-                    yield ctx.ops.set_progress(progress=step.fraction, label=step.label)
+            summary = yield from retold(  # closed with this generator when the browser tab is
+                self.steps(ctx),
+                lambda step: ctx.ops.set_progress(progress=step.fraction, label=step.label),
+            )
             failed = self.failures(summary)
             if failed:
                 text = f"{count(failed)} not {self.done}{self.hint.format(summary)}"
