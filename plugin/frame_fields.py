@@ -77,14 +77,24 @@ def add_detections(samples: SampleCollection, name: str) -> None:
         dataset.add_frame_field(name, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
 
 
-def has_labels(samples: SampleCollection, path: str, sample_id: str | None = None) -> bool:
-    """Whether any frame, or any of one video, has labels in a frame field."""
+def has_labels(
+    samples: SampleCollection,
+    path: str,
+    sample_id: str | None = None,
+    span: tuple[int, int] | None = None,
+) -> bool:
+    """Whether any frame, or any of one video, has labels in a frame field.
+
+    ``span`` is the first and last number of the frames to look at; None: all.
+    """
     dataset = samples._dataset
     if not dataset.has_frame_field(path):
         return False
     query: dict[str, Any] = {path: {"$ne": None}}
     if sample_id is not None:
         query["_sample_id"] = ObjectId(sample_id)
+    if span is not None:
+        query["frame_number"] = {"$gte": span[0], "$lte": span[1]}
     return dataset._frame_collection.find_one(query, {"_id": 1}) is not None
 
 

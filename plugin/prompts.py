@@ -23,7 +23,7 @@ from .labels import LabelField, LabelPart, TrackedObject, existing_instance, rea
 from .masks import Size
 
 # View stages that choose, order or describe samples but leave their labels as they are.
-_SAMPLE_STAGES = (
+SAMPLE_STAGES = (
     fos.Exclude,
     fos.ExcludeBy,
     fos.Exists,
@@ -69,7 +69,7 @@ def visible_labels(
     """
     if not isinstance(samples, fo.DatasetView):
         return None
-    if all(isinstance(stage, _SAMPLE_STAGES) for stage in samples._stages):
+    if all(isinstance(stage, SAMPLE_STAGES) for stage in samples._stages):
         return None
     path = f"frames.{label_list(samples, prompt_field) or prompt_field}._id"
     return set(samples.select(sample_id).values(path, unwind=True))
@@ -82,6 +82,7 @@ def read_prompts(
     *,
     policy: str = "all",
     visible: Collection[ObjectId] | None = None,
+    span: tuple[int, int] | None = None,
     deadline: float | None = None,
 ) -> VideoPrompts:
     """Read the prompts of a video: the masks by which its objects are given.
@@ -97,6 +98,7 @@ def read_prompts(
         size: (H, W) of the video frame.
         policy: one of ``POLICIES``; only frames that it needs are loaded.
         visible: ids of the labels to consider; None: all.
+        span: first and last number of the frames to consider; None: all.
         deadline: ``time.monotonic()`` at which to stop.
 
     Raises:
@@ -106,7 +108,7 @@ def read_prompts(
     """
     if policy not in POLICIES:
         raise HS2SError(f"the policy {policy!r} is none of {', '.join(POLICIES)}")
-    return _Reader(sample, prompt_field, size, policy, visible, deadline).read()
+    return _Reader(sample, prompt_field, size, policy, visible, span, deadline).read()
 
 
 Wanted = dict[int, dict[int, list[int]]]
@@ -123,6 +125,7 @@ class _Reader:
         size: Size,
         policy: str,
         visible: Collection[ObjectId] | None,
+        span: tuple[int, int] | None,
         deadline: float | None,
     ) -> None:
         self._dataset, self._sample_id = sample.dataset, sample.id
@@ -130,6 +133,7 @@ class _Reader:
         self._size = size
         self._policy = policy
         self._visible = visible
+        self._span = span
         self._deadline = deadline
         self._identities = Identities()
         self._missing: dict[int, str] = {}
@@ -182,6 +186,8 @@ class _Reader:
         first = None
         for number, parts in self._field.frames(self._dataset, self._sample_id, self._visible):
             self._check_time()
+            if not self._covers(number):
+                continue
             if first is None and any(part.mark.is_nameless for part in parts):
                 first = number
             yield (
@@ -220,10 +226,15 @@ class _Reader:
         ):
             self._check_time()
             number = document["frame_number"]
+            if not self._covers(number):
+                continue
             for part in self._field.parts(document, self._size, f"frame {number}", self._visible):
                 object_id = self._identities.add(part.mark)
                 if not (self._first and object_id in self._prompts.objects):
                     self._add(number, object_id, [part])
+
+    def _covers(self, number: int) -> bool:
+        return self._span is None or self._span[0] <= number <= self._span[1]
 
     @property
     def _first(self) -> bool:

@@ -134,6 +134,17 @@ class Clip:
     """(H, W) of the video; FiftyOne's relative coordinates refer to it."""
     claimed: int | None = None
     """How many frames the video should have, by its metadata or its container."""
+    span: tuple[int, int] | None = None
+    """First and last number of the frames that are wanted; None: all."""
+
+    @property
+    def length(self) -> int:
+        """How many frames are wanted, as far as the file says."""
+        return len(self.frames) if self.span is None else self.span[1] - self.span[0] + 1
+
+    def covers(self, number: int) -> bool:
+        """Whether the frame of this number is wanted."""
+        return self.span is None or self.span[0] <= number <= self.span[1]
 
     def to_frame(self, mask: BoolMask) -> BoolMask:
         """Cut a mask of the video's size to the frames' size."""
@@ -147,7 +158,7 @@ class Clip:
 
     def remark(self, decoded: int) -> str | None:
         """What to tell of a video if it does not have as many frames as it claims to have."""
-        if self.claimed is None or decoded == self.claimed:
+        if self.claimed is None or self.span is not None or decoded == self.claimed:
             return None
         damaged = "; it may be damaged" if decoded < self.claimed else ""
         return (

@@ -6,6 +6,7 @@ import shutil
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.core.clips as foc
 import fiftyone.core.models as fom
 import fiftyone.operators as foo
 from fiftyone.operators import types
@@ -16,6 +17,7 @@ from hs2s_core.models.inference import SPEEDS
 from hs2s_core.weights import find_weights
 from hs2s_core.weights import load_model as load_network
 
+from .clips import Part
 from .frame_fields import bare
 from .operators.form import Form
 from .propagation import POLICIES, PropagateSettings, settings_errors
@@ -53,12 +55,15 @@ class ZooModel(fom.SamplesMixin, fom.Model):
                 "no masks to start from; expected the name of their frame field, as in "
                 "dataset.apply_model(model, label_field='hs2s', prompt_field='frames.objects')"
             )
-        samples = getattr(sample, "_view", None) or sample.dataset
+        samples, key = getattr(sample, "_view", None) or sample.dataset, sample.id
+        if isinstance(sample, foc.ClipView):
+            key = Part(sample.sample_id, tuple(sample.support)).key
+            samples = samples._source_collection
         settings = PropagateSettings(bare(prompt_field), "", policy=self._policy)
         wrong = settings_errors(samples, settings).get("prompt_field")
         if wrong is not None:
             raise HS2SError(wrong)
-        clip, prompts, _ = open_video(samples, sample.id, settings)
+        clip, prompts, _ = open_video(samples, key, settings)
         steps = follow(self._network, clip, prompts)
         # An empty label, so that what an earlier run found in a frame does not stay there.
         return {n: labels or fo.Detections() for _, n, labels in steps if n is not None}

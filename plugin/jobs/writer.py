@@ -33,7 +33,16 @@ class FrameWriter:
     Raises HS2SError where another run is writing the same field of this video.
     """
 
-    def __init__(self, dataset: fo.Dataset, sample_id: str, field: str, name: str) -> None:
+    def __init__(
+        self,
+        dataset: fo.Dataset,
+        sample_id: str,
+        field: str,
+        name: str,
+        span: tuple[int, int] | None = None,
+    ) -> None:
+        """``span`` is the first and last number of the frames that are at issue; None: all."""
+        self._span = span
         self._dataset, self._sample_id, self._field = dataset, ObjectId(sample_id), field
         self._name = name
         self._stack = ExitStack()
@@ -47,6 +56,8 @@ class FrameWriter:
     def __enter__(self) -> FrameWriter:
         _staged().create_index("_claim")
         key = f"{self._sample_id}.{self._field}"
+        if self._span is not None:  # clips of one video do not wait for each other
+            key += ":{}-{}".format(*self._span)
         self._claim = self._stack.enter_context(claim(key, self._name, _settle))
         return self
 
@@ -61,6 +72,7 @@ class FrameWriter:
                     "sample": self._sample_id,
                     "field": self._field,
                     "fields": sorted(self._fields),
+                    "span": self._span,
                     "values": self.values,
                 }
                 self._claim.update({"commit": commit})
@@ -139,7 +151,10 @@ def _settle(record: Record) -> None:
         numbers = _staged().distinct("frame_number", {"_claim": record["owner"]})
         _staged().aggregate(pipeline)
         video = {"_sample_id": commit["sample"]}
-        old = {**video, commit["field"]: {"$ne": None}, "frame_number": {"$nin": numbers}}
+        others: dict[str, Any] = {"$nin": numbers}
+        if commit.get("span") is not None:
+            others |= dict(zip(("$gte", "$lte"), commit["span"], strict=True))
+        old = {**video, commit["field"]: {"$ne": None}, "frame_number": others}
         db[commit["frames"]].update_many(old, {"$set": {commit["field"]: None}})
         changes = {**commit["values"], "last_modified_at": utc_now()}
         db[commit["samples"]].update_one({"_id": commit["sample"]}, {"$set": changes})

@@ -41,6 +41,8 @@ class BaseOperator(foo.Operator):
     """Name of a Material icon: it takes the colour of the App's theme, also below the pointer."""
     action: ClassVar[str | None] = None
     """What it does to the videos that its form lets choose: "Propagate masks in"."""
+    takes_clips: ClassVar[bool] = False
+    """Whether its form also takes a view of clips."""
     placed: ClassVar[bool] = False
     """Whether it has a button above the grid."""
     outputs: ClassVar[Mapping[str, str]] = {}
@@ -71,7 +73,9 @@ class BaseOperator(foo.Operator):
         """The form; whatever would stop a run is shown in it and disables its button."""
         form = Form(ctx)
         form.inputs.md(help_line(self.about, self.page), name="help")
-        samples = None if self.action is None else form.target(self.action)
+        samples = None
+        if self.action is not None:
+            samples = form.target(self.action, clips=self.takes_clips)
         if samples is not None or self.action is None:
             self.form(form, samples)
         return types.Property(form.inputs, view=types.View(label=self.title))

@@ -91,8 +91,9 @@ class Finetune(JobOperator):
             "known": f"{tuning.known_before:.1%} before, {tuning.known_after:.1%} after",
         }
 
-    def refresh(self, ctx: foo.ExecutionContext, tuning: Tuning) -> None:
+    def refresh(self, ctx: foo.ExecutionContext, tuning: Tuning) -> tuple[()]:
         """The dataset is as it was."""
+        return ()
 
 
 def _field(form: Form, samples: SampleCollection) -> str:

@@ -12,6 +12,7 @@ from fiftyone.operators import types
 from hs2s_core.errors import HS2SError
 from hs2s_core.wording import counted
 
+from ..clips import clips_of
 from ..jobs import Plan
 from ..videos import videos_of
 
@@ -31,11 +32,15 @@ class Form:
         """A value of the form; defaults are not in ``ctx.params`` until the user touched them."""
         return self.ctx.params.get(name) or default
 
-    def target(self, action: str) -> SampleCollection | None:
-        """Let the user choose what to work on; None, and a notice, if that has no videos."""
+    def target(self, action: str, *, clips: bool = False) -> SampleCollection | None:
+        """Let the user choose what to work on; None, and a notice, if that has no videos.
+
+        With ``clips`` it may also be a view of clips, as which it is returned.
+        """
         self.inputs.view_target(self.ctx, action_description=action)
         try:
-            return videos_of(self.ctx.target_view())
+            chosen = self.ctx.target_view()
+            return chosen if clips and clips_of(chosen)[1] is not None else videos_of(chosen)
         except HS2SError as error:
             self.refuse("no_video", "No video here", str(error))
             return None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 
+from ..clips import clips_of
 from ..frame_fields import bare, has_labels, is_ground_truth, mask_fields
 from ..jobs import Steps, Summary
 from ..propagation import (
@@ -19,7 +21,6 @@ from ..propagation import (
     propagate_steps,
     settings_errors,
 )
-from ..videos import videos_of
 from .base import JobOperator, job_outputs
 from .form import Form
 from .model_inputs import add_device, add_model, add_speed, chosen_model, model_params
@@ -37,6 +38,7 @@ class PropagateMasks(JobOperator):
     about = "Segment and track objects from a mask on; can train on their masks first"
     icon = "animation"
     action = "Propagate masks in"
+    takes_clips = True
     placed = True
     call = staticmethod(propagate)
     done = "propagated"
@@ -45,6 +47,7 @@ class PropagateMasks(JobOperator):
 
     def form(self, form: Form, samples: SampleCollection) -> None:
         """All inputs, with errors at the inputs they belong to."""
+        samples, parts = clips_of(samples)
         names = sorted(mask_fields(samples))
         if not names:
             text = settings_errors(samples, PropagateSettings("", ""))["prompt_field"]
@@ -95,6 +98,7 @@ class PropagateMasks(JobOperator):
         errors = settings_errors(samples, settings)
         form.mark(errors)
         if not errors:
+            settings = replace(settings, parts=parts)
             plan = make_plan(samples, settings, seconds=_CHECK_SECONDS)
             leave_out = bool(form.get("skip_invalid"))
             form.plan(plan, "propagate", "propagated", leave_out=leave_out)
@@ -105,10 +109,10 @@ class PropagateMasks(JobOperator):
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Summary]:
         """The propagation that the form describes."""
-        form, samples = Form(ctx), videos_of(ctx.target_view())
+        form, samples = Form(ctx), ctx.target_view()
         return propagate_steps(
             samples,
-            _settings(form, samples),
+            _settings(form, clips_of(samples)[0]),
             model=chosen_model(form),
             device=form.get("device", "auto"),
             speed=form.get("speed", "auto"),

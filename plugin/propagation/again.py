@@ -124,6 +124,11 @@ def _job(
             f"nothing is known of how the masks in {field!r} were made; expected a field that "
             f"propagate() filled ({known}). Run it, with existing='overwrite' if there are masks."
         )
+    if made["settings"].get("parts"):
+        raise HS2SError(
+            f"the masks in {field!r} were made clip by clip; run 'Propagate masks' in that view of "
+            "clips again, overwriting what is there: corrections stay, and count as prompts"
+        )
     if model is None and isinstance(made["model"], dict):
         raise HS2SError(
             f"the masks in {field!r} were made by a network that was given as an object "

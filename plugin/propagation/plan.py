@@ -11,11 +11,12 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import HS2SError
 from hs2s_core.wording import counted
 
+from ..clips import Part
 from ..frame_fields import has_labels
 from ..jobs import Item, Plan, Problem, describe, require
 from ..prompts import OutOfTime
 from ..videos import select_videos
-from .settings import DONE, RUNNING, PropagateSettings, settings_errors
+from .settings import CLIPS, DONE, RUNNING, PropagateSettings, settings_errors
 from .video import open_video
 
 
@@ -31,9 +32,10 @@ def make_plan(
     deadline = None if seconds is None else time.monotonic() + seconds
     scope = f"{samples._dataset._doc.id} {getattr(samples, '_stages', '')}"
     plan = Plan()
-    for sample_id, filepath, status in _rows(samples, settings):
-        name = filepath.replace("\\", "/").rpartition("/")[2]
-        if has_results(samples, sample_id, status, settings):
+    for part, filepath, status in _rows(samples, settings):
+        sample_id = part.key
+        name = part.named(filepath.replace("\\", "/").rpartition("/")[2])
+        if has_results(samples, part, status, settings):
             if settings.existing == "skip":
                 plan.skipped.append(sample_id)
                 continue
@@ -76,21 +78,21 @@ def checked_plan(
 
 
 def has_results(
-    samples: SampleCollection, sample_id: str, status: str | None, settings: PropagateSettings
+    samples: SampleCollection, part: Part, status: str | None, settings: PropagateSettings
 ) -> bool:
     """Whether a video's output is finished, or was put there by someone else."""
-    if status in (DONE, RUNNING):
+    if part.span is None and status in (DONE, CLIPS, RUNNING):
         # What a killed run left behind is no result.
-        return status == DONE
+        return status != RUNNING
     # A run that failed leaves no labels, so these are not from here.
-    return has_labels(samples, settings.output_field, sample_id)
+    return has_labels(samples, settings.output_field, part.sample_id, part.span)
 
 
 def _refusal(status: str | None, settings: PropagateSettings) -> str | None:
     """Why the labels that a video has may not be replaced, None if they may."""
     if settings.existing == "fail":
         return f"already has labels in {settings.output_field!r}"
-    if status != DONE:
+    if status not in (DONE, CLIPS):
         return (
             f"has labels in {settings.output_field!r} that were not made by this operator; choose "
             "another output field, so that they are not overwritten, or clear them first"
@@ -100,15 +102,18 @@ def _refusal(status: str | None, settings: PropagateSettings) -> str | None:
 
 def _rows(
     samples: SampleCollection, settings: PropagateSettings
-) -> Iterator[tuple[str, str, str | None]]:
-    """(id, filepath, status) of every video."""
+) -> Iterator[tuple[Part, str, str | None]]:
+    """Every video, or every clip of them; with its file and the video's status."""
     ids, paths = samples.values(["id", "filepath"])
     states: list[str | None] = [None] * len(ids)
     if samples._dataset.has_sample_field(settings.status_field):
         # Of the dataset, because a view may hide the field.
         view = select_videos(samples, ids, ordered=True)
         states = view.values(settings.status_field)
-    return zip(ids, paths, states, strict=True)
+    rows = dict(zip(ids, zip(paths, states, strict=True), strict=True))
+    for part in map(Part.of, ids if settings.parts is None else settings.parts):
+        if part.sample_id in rows:
+            yield part, *rows[part.sample_id]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import fiftyone as fo
 from bson.json_util import dumps
 from fiftyone.core.collections import SampleCollection
 
+from ..clips import clips_of
 from ..drawing import drawing_problem, prepare_drawing
 from ..frame_fields import add_detections, bare
 from ..jobs import (
@@ -31,7 +32,6 @@ from ..jobs import (
     run_job,
     settle_killed,
 )
-from ..videos import videos_of
 from .corrections import ATTRIBUTES
 from .plan import checked_plan
 from .settings import PropagateSettings
@@ -73,7 +73,8 @@ def propagate(
 
     Args:
         samples: a dataset or view of videos; where a view filters labels, only the visible ones
-            are propagated.
+            are propagated. Of a view of clips, each clip is taken for itself: masks in it are
+            followed to its ends, and only its frames are written.
         prompt_field: frame field with Detections, Polylines or a Segmentation. It is only read.
         output_field: frame field to write. The sample fields ``<output_field>_status`` and
             ``<output_field>_error`` say how each video ended.
@@ -129,7 +130,10 @@ def propagate_steps(
 
     runner = find_engine(engine, workers)
     yield Progress(0.0, "Checking the videos")
-    samples = videos_of(samples)
+    shown = samples
+    samples, parts = clips_of(samples)
+    if parts is not None:
+        settings = replace(settings, parts=parts)
     settle_killed()
     plan = checked_plan(samples, settings, skip_invalid=skip_invalid)
     job = PropagateJob(Source(samples), settings, model, device, speed)
@@ -156,6 +160,8 @@ def propagate_steps(
         made = run_info(samples, key).get("made", {})
     with noted_run(samples, key, len(plan.todo), made=made):
         summary.take((yield from run_job(job, plan.todo, engine=runner, failed=failed)))
+    if parts is not None:
+        shown.reload()  # a view of clips does not notice new fields
     return summary
 
 

@@ -39,11 +39,16 @@ def cache_folder() -> Path:
 
 @contextmanager
 def kept_steps(
-    model: VideoSegmenter, frames: FrameSource, masks: Prompts, key: str | None
+    model: VideoSegmenter,
+    frames: FrameSource,
+    masks: Prompts,
+    key: str | None,
+    span: tuple[int, int] | None = None,
 ) -> Iterator[Iterator[Step]]:
-    """The steps of a clip, of which those are read that an earlier run under ``key`` made.
+    """The steps of a video, of which those are read that an earlier run under ``key`` made.
 
-    None is for a clip of which nothing is to be kept.
+    None is for a video of which nothing is to be kept. Nor is anything of the frames of a ``span``,
+    by the numbers of its first and last one, where only these are wanted.
     """
     from hs2s_core.propagation.clip import ClipSettings, walk_clip
     from hs2s_core.propagation.network import NetworkEngine
@@ -52,7 +57,7 @@ def kept_steps(
     engine = NetworkEngine(model)
     with ExitStack() as stack:
         session = None
-        if key is not None and len(frames) <= LONGEST:
+        if key is not None and span is None and len(frames) <= LONGEST:
             kind = (type(model).__qualname__, model.config, model.speed, engine.device)
             about = (VERSION, identify(model, frames.at(0)), *map(str, kind), _stamp(frames))
             name = f"{key}.{blake2b(repr(about).encode(), digest_size=8).hexdigest()}"
@@ -62,7 +67,10 @@ def kept_steps(
             except (HS2SError, OSError):
                 session = None
         if session is None:
-            yield walk_clip(engine, frames, masks, ClipSettings())
+            wanted = ClipSettings()
+            if span is not None:
+                wanted = ClipSettings(first=span[0] - 1, last=span[1] - 1)
+            yield walk_clip(engine, frames, masks, wanted)
         else:
             session.correct(masks)
             yield session.run(frames)

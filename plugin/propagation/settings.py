@@ -20,6 +20,8 @@ POLICIES = {
 """Which masks of the prompt field are given to the model: name -> description."""
 
 RUNNING, DONE, FAILED = "running", "done", "failed"
+CLIPS = "clips"
+"""Status of a video of which clips are done, and maybe not all of it."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,12 @@ class PropagateSettings:
     """Training steps on each video's given masks before it is propagated; 0 for none."""
     policy: str = "auto"
     """One of :data:`POLICIES`."""
+    parts: tuple[str, ...] | None = None
+    """Keys of the clips to propagate within, see :func:`..clips.clips_of`; None: whole videos."""
 
     @property
     def status_field(self) -> str:
-        """Sample field that says ``running``, ``done`` or ``failed``."""
+        """Sample field that says ``running``, ``done``, ``clips`` or ``failed``."""
         return f"{self.output_field}_status"
 
     @property

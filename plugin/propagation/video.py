@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -18,6 +18,7 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.prompts import Prompt, Prompts
 from hs2s_core.wording import counted
 
+from ..clips import Part
 from ..frame_fields import has_labels, is_ground_truth
 from ..jobs import Done, FrameWriter, Item, Tick, VideoJob, Work
 from ..labels import to_detections
@@ -27,7 +28,7 @@ from ..videos import Clip, open_clip, select_videos
 from .changes import Changes
 from .corrections import Correction, adopt, read_corrections, sign
 from .sessions import kept_steps
-from .settings import DONE, FAILED, RUNNING, PropagateSettings
+from .settings import CLIPS, DONE, FAILED, RUNNING, PropagateSettings
 
 if TYPE_CHECKING:
     from hs2s_core.models import VideoSegmenter
@@ -59,8 +60,9 @@ def propagate_video(
     samples: SampleCollection, settings: PropagateSettings, model: VideoSegmenter, item: Item
 ) -> Work[Done]:
     """One video, all or nothing: of what fails or is stopped, no label changes."""
+    part, field = Part.of(item.key), settings.output_field
     with (
-        FrameWriter(samples._dataset, item.key, settings.output_field, item.name) as writer,
+        FrameWriter(samples._dataset, part.sample_id, field, item.name, part.span) as writer,
         in_turn() as give,
     ):
         clip, prompts, corrections = open_video(samples, item.key, settings)
@@ -69,13 +71,12 @@ def propagate_video(
 
             yield Tick(0.0, "learning its masks")
             model = adapt(model, clip.frames, _masks(clip, prompts), settings.online_steps)
-        length, frames = len(clip.frames), 0
-        field, size = settings.output_field, clip.video_size
+        length, frames, size = clip.length, 0, clip.video_size
         changes = None
-        if has_labels(samples, field, item.key):
-            changes = Changes(samples, item.key, field, size)
+        if has_labels(samples, field, *part):
+            changes = Changes(samples, part.sample_id, field, size)
         # What a network learnt from the masks of now is another network than the one before.
-        key = None if settings.online_steps else f"{item.key}.{field}"
+        key = None if settings.online_steps else f"{part.sample_id}.{field}"
         for share, number, labels in follow(model, clip, prompts, key):
             if number is not None:
                 frames += 1
@@ -85,7 +86,7 @@ def propagate_video(
         for index, left in prompts.kept.items():  # boxes beyond the last frame that is readable
             boxes = list(chain.from_iterable(left.values()))
             give(partial(_write, writer, None, index + 1, None, boxes, size))
-        now = read_corrections(samples, item.key, field, size)
+        now = read_corrections(samples, part.sample_id, field, size)
         if [each.raw for each in now] != [each.raw for each in corrections]:
             raise HS2SError(
                 f"labels in {field!r} were changed while it ran, so nothing was written; run again"
@@ -93,6 +94,8 @@ def propagate_video(
         notes = filter(None, [*prompts.remarks, clip.remark(frames)])
         note = " ".join(notes)
         writer.values = {settings.status_field: DONE, settings.error_field: note or None}
+        if part.span is not None and _status(samples, part, settings) != DONE:
+            writer.values[settings.status_field] = CLIPS
     note = " ".join(filter(None, [note, changes and str(changes)]))
     return Done(frames, len(prompts.objects), note or None)
 
@@ -124,7 +127,7 @@ def follow(
     Objects of which a person's label stays in a frame have no other there. What is computed is
     kept for later runs under ``key``, see :func:`kept_steps`.
     """
-    with kept_steps(model, clip.frames, _masks(clip, prompts), key) as steps:
+    with kept_steps(model, clip.frames, _masks(clip, prompts), key, clip.span) as steps:
         for done, total, result in steps:
             number, labels = None, None
             if result is not None:
@@ -150,35 +153,43 @@ def _masks(clip: Clip, prompts: VideoPrompts) -> Prompts:
 
 
 def note_failure(
-    samples: SampleCollection, sample_id: str, settings: PropagateSettings, reason: str
+    samples: SampleCollection, key: str, settings: PropagateSettings, reason: str
 ) -> None:
     """Say of a video why it has no masks, or only those of an earlier run."""
-    video = select_videos(samples, sample_id)
-    (status,) = video.values(settings.status_field)
-    if status == DONE:
+    part = Part.of(key)
+    video, status = select_videos(samples, part.sample_id), _status(samples, part, settings)
+    if part.span is not None:
+        reason = f"{part.named('of the clip')}: {reason}"
+    elif status == DONE:
         reason = f"the masks are of an earlier run; the last one failed: {reason}"
     elif status == RUNNING:  # of a run of an earlier version that was killed
         video.clear_frame_field(settings.output_field)
-    video.set_values(settings.status_field, [status if status == DONE else FAILED])
+    video.set_values(settings.status_field, [status if status in (DONE, CLIPS) else FAILED])
     video.set_values(settings.error_field, [reason])
+
+
+def _status(samples: SampleCollection, part: Part, settings: PropagateSettings) -> str | None:
+    found: list[str | None] = select_videos(samples, part.sample_id).values(settings.status_field)
+    return found[0]
 
 
 def open_video(
     samples: SampleCollection,
-    sample_id: str,
+    key: str,
     settings: PropagateSettings,
     *,
     deadline: float | None = None,
 ) -> tuple[Clip, VideoPrompts, list[Correction]]:
-    """Everything a run needs of one video; raises HS2SError if it cannot be propagated.
+    """Everything a run needs of one :class:`Part`; raises HS2SError if it cannot be propagated.
 
     What people put right in the output field is among the prompts, and told apart.
 
     ``deadline`` is that of ``prompts.read_prompts``, which raises OutOfTime; with one, the length
     of a video is taken on trust.
     """
-    sample, prompt_field = samples._dataset[sample_id], settings.prompt_field
-    clip = open_clip(sample, exact=deadline is None)
+    (sample_id, span), prompt_field = Part.of(key), settings.prompt_field
+    sample = samples._dataset[sample_id]
+    clip = replace(open_clip(sample, exact=deadline is None), span=span)
     policy = settings.policy
     if policy == "auto":
         policy = "first" if is_ground_truth(samples, prompt_field) else "all"
@@ -188,6 +199,7 @@ def open_video(
         clip.video_size,
         policy=policy,
         visible=visible_labels(samples, sample_id, prompt_field),
+        span=span,
         deadline=deadline,
     )
     corrections = []
@@ -195,14 +207,16 @@ def open_video(
         corrections = read_corrections(
             samples, sample_id, settings.output_field, clip.video_size, deadline=deadline
         )
-    adopt(prompts, corrections)
+    wanted = (each for each in corrections if clip.covers(each.frame + 1))
+    adopt(prompts, wanted)
     if not prompts.objects and prompts.without_mask:
         raise HS2SError(
             f"no mask for {', '.join(prompts.without_mask)}, only boxes or lines, which are no "
             "prompts; draw its mask with the brush or the pen of the App's Annotate tab"
         )
     if not prompts.objects:
-        raise HS2SError(f"no prompt mask: no frame has labels in {prompt_field!r}")
+        of = "" if span is None else " of the clip"
+        raise HS2SError(f"no prompt mask: no frame{of} has labels in {prompt_field!r}")
     last = max(prompts.masks) + 1
     # Containers may claim too few frames, so the claim alone is no reason.
     if last > len(clip.frames) and last > clip.frames.count():

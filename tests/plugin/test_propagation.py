@@ -363,10 +363,6 @@ def test_image_datasets_are_refused(dataset: fo.Dataset) -> None:
     refuse(dataset, "no video: the samples are of type 'image'")
 
 
-def test_clips_are_refused(videos: fo.Dataset) -> None:
-    refuse(videos.to_clips([[(1, 3)], [(1, 3)], [(1, 3)]]), "view of clips")
-
-
 def test_videos_without_prompts_are_named(videos: fo.Dataset) -> None:
     sample = videos.last()
     sample.frames[1].truth = None

@@ -1,0 +1,73 @@
+"""Clips of videos: what a clips view shows is worked on clip by clip, in the videos themselves."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import fiftyone.core.clips as foc
+import fiftyone.core.stages as fos
+from fiftyone.core.collections import SampleCollection
+
+from hs2s_core.errors import HS2SError
+
+from .prompts import SAMPLE_STAGES
+from .videos import videos_of
+
+Span = tuple[int, int]
+"""First and last frame number."""
+
+
+class Part(NamedTuple):
+    """A video, or a clip of it."""
+
+    sample_id: str
+    span: Span | None = None
+    """None for the whole video."""
+
+    @classmethod
+    def of(cls, key: str) -> Part:
+        """The part with this :attr:`key`."""
+        sample_id, _, span = key.partition(":")
+        first, _, last = span.partition("-")
+        return cls(sample_id, (int(first), int(last)) if span else None)
+
+    @property
+    def key(self) -> str:
+        """What an item of a job is found by."""
+        return self.sample_id + ("" if self.span is None else ":{}-{}".format(*self.span))
+
+    def named(self, name: str) -> str:
+        """What to call it where ``name`` is its video."""
+        return name if self.span is None else "{}, frames {} to {}".format(name, *self.span)
+
+
+def clips_of(samples: SampleCollection) -> tuple[SampleCollection, tuple[str, ...] | None]:
+    """The videos of a collection, and the keys of the clips in which it shows them.
+
+    The keys are None where it shows whole videos. Clips of a video that overlap are one. Raises
+    HS2SError, saying what to do, where there are no videos, or no clips with all of their labels.
+    """
+    if not isinstance(samples, foc.ClipsView):
+        return videos_of(samples), None
+    if isinstance(samples._clips_stage, fos.ToTrajectories) or not all(
+        isinstance(stage, SAMPLE_STAGES) for stage in samples._stages
+    ):
+        raise HS2SError(
+            "this is a view of clips that shows some of their labels, or trajectories; expected "
+            "clips with all of them. Clear the view, filter labels in the videos, and make clips "
+            "of what that leaves."
+        )
+    videos = videos_of(samples._source_collection)
+    known = set(videos.values("id"))
+    shown = zip(*samples.values(["sample_id", "support"]), strict=True)
+    spans: dict[str, list[Span]] = {}
+    for sample_id, (first, last) in sorted(shown):
+        own = spans.setdefault(str(sample_id), [])
+        if own and first <= own[-1][1]:
+            own[-1] = own[-1][0], max(last, own[-1][1])
+        else:
+            own.append((first, last))
+    parts = [Part(key, span) for key, own in spans.items() if key in known for span in own]
+    if not parts:
+        raise HS2SError("no clip: the view's filters leave nothing. Change or clear them.")
+    return videos, tuple(part.key for part in parts)
