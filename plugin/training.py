@@ -16,7 +16,7 @@ from hs2s_core.media.frames import FrameSource
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.prompts import Prompt
 
-from .frame_fields import bare, mask_fields
+from .frame_fields import bare, mask_field_error
 from .identities import Identities
 from .jobs import Progress, Steps, Watch, drive
 from .labels import LabelField, read_documents
@@ -126,13 +126,10 @@ def labelled_videos(samples: SampleCollection, label_field: str) -> Iterator[Vie
         InvalidDataset: the field is not a frame-level field of labels with masks.
         InvalidMask: a mask that does not fit its frame.
     """
-    fields = mask_fields(samples)
     name = bare(label_field)
-    if name not in fields:
-        raise InvalidDataset(
-            f"'{label_field}' is not a frame-level field of labels with masks; "
-            f"expected one of {', '.join(sorted(fields)) or 'such fields, but there is none'}"
-        )
+    wrong = mask_field_error(samples, name)
+    if wrong is not None:
+        raise InvalidDataset(wrong)
     for sample in videos_of(samples):
         clip = open_clip(sample)
         masks = _sample_masks(sample, clip, name)
