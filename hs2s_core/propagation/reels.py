@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
 import struct
 import zlib
 from array import array
-from typing import IO
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
+from safetensors import safe_open
+from safetensors.torch import save_file
 
+from hs2s_core.files import replacing
 from hs2s_core.propagation.engine import SoftMask
 from hs2s_core.propagation.snapshot import Snapshot
 
 _HEAD = struct.Struct("<IHH")
 """Before each mask: bytes of the compressed mask, its height and width."""
+MARK_EVERY = 64
+"""Masks of a stretch after which its state is saved: what ``kill -9`` costs at most."""
 
 
 class Reel:
@@ -66,3 +74,44 @@ class Reel:
             size, _, _ = _HEAD.unpack(self._file.read(_HEAD.size))
             self._file.seek(size, 1)
         self._file.truncate()
+
+
+class KeptReel(Reel):
+    """A stretch's masks and its latest state, in a folder; goes on after the masks of that state.
+
+    Masks without a state after them may be torn, and are made again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._state = folder / "state.safetensors"
+        path = folder / "masks.bin"
+        path.touch()
+        super().__init__(path.open("r+b", buffering=0))
+        self._marked = self._read_meta()["masks"] if self._state.exists() else 0
+        self._find(self._marked)
+
+    @property
+    def due(self) -> bool:
+        return len(self) - self._marked >= MARK_EVERY
+
+    @property
+    def kept(self) -> bool:
+        return True
+
+    def mark(self, snapshot: Snapshot) -> None:
+        os.fsync(self._file.fileno())
+        about = json.dumps({"masks": len(self), "meta": snapshot.meta})
+        with replacing(self._state) as part:
+            save_file(snapshot.tensors, part, metadata={"about": about})
+        self._marked = len(self)
+
+    def resume(self) -> Snapshot:
+        with safe_open(self._state, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return Snapshot(tensors, self._read_meta()["meta"])
+
+    def _read_meta(self) -> dict[str, Any]:
+        with safe_open(self._state, framework="pt") as file:
+            about: dict[str, Any] = json.loads(file.metadata()["about"])
+        return about

@@ -11,18 +11,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.files import replacing
@@ -35,7 +31,7 @@ from hs2s_core.propagation.clip import ClipSettings, Step, walk_clip
 from hs2s_core.propagation.engine import Engine
 from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.propagation.propagator import FrameResult
-from hs2s_core.propagation.reels import Reel
+from hs2s_core.propagation.reels import KeptReel, Reel
 from hs2s_core.propagation.signs import (
     Sign,
     Suggestion,
@@ -43,12 +39,9 @@ from hs2s_core.propagation.signs import (
     suggest_frames,
     writing_signs,
 )
-from hs2s_core.propagation.snapshot import Snapshot
 from hs2s_core.propagation.timeline import Stretch
 from hs2s_core.propagation.walk import FrameReader
 
-MARK_EVERY = 64
-"""Masks of a stretch after which its state is saved: what ``kill -9`` costs at most."""
 VERSION = 3
 """Of what the folder holds; others are refused."""
 
@@ -277,47 +270,6 @@ class Session:
         given = [(key, _digest(mask)) for key, mask in zip(stretch.keys, masks, strict=True)]
         chunk = None if self._engine.online else self.settings.chunk
         return _digest([stretch.object_id, stretch.start, stretch.forward, given, chunk])
-
-
-class KeptReel(Reel):
-    """A stretch's masks and its latest state, in a folder; goes on after the masks of that state.
-
-    Masks without a state after them may be torn, and are made again.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._state = folder / "state.safetensors"
-        path = folder / "masks.bin"
-        path.touch()
-        super().__init__(path.open("r+b", buffering=0))
-        self._marked = self._read_meta()["masks"] if self._state.exists() else 0
-        self._find(self._marked)
-
-    @property
-    def due(self) -> bool:
-        return len(self) - self._marked >= MARK_EVERY
-
-    @property
-    def kept(self) -> bool:
-        return True
-
-    def mark(self, snapshot: Snapshot) -> None:
-        os.fsync(self._file.fileno())
-        about = json.dumps({"masks": len(self), "meta": snapshot.meta})
-        with replacing(self._state) as part:
-            save_file(snapshot.tensors, part, metadata={"about": about})
-        self._marked = len(self)
-
-    def resume(self) -> Snapshot:
-        with safe_open(self._state, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return Snapshot(tensors, self._read_meta()["meta"])
-
-    def _read_meta(self) -> dict[str, Any]:
-        with safe_open(self._state, framework="pt") as file:
-            about: dict[str, Any] = json.loads(file.metadata()["about"])
-        return about
 
 
 def identify(model: VideoSegmenter, first_frame: RGBImage) -> str:

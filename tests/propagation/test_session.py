@@ -21,8 +21,7 @@ from hs2s_core.hints import Hint
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.prompts import Prompt, Prompts
-from hs2s_core.propagation import FrameResult
-from hs2s_core.propagation import session as room
+from hs2s_core.propagation import FrameResult, reels
 from hs2s_core.propagation.clip import ClipSettings, walk_clip
 from hs2s_core.propagation.engine import Engine
 from hs2s_core.propagation.network import NetworkEngine
@@ -36,7 +35,7 @@ SOFT = ClipSettings(soft=True)
 
 @pytest.fixture(autouse=True)
 def frequent_states(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "MARK_EVERY", 3)
+    monkeypatch.setattr(reels, "MARK_EVERY", 3)
 
 
 def results(steps: Iterable[object]) -> list[FrameResult]:
@@ -158,10 +157,11 @@ KILLED = """
 import sys
 from pathlib import Path
 from hs2s_core.prompts import Prompts
-from hs2s_core.propagation import session as room
+from hs2s_core.propagation import reels
+from hs2s_core.propagation.session import ClipSettings, Session
 from tests.propagation.carrier import Carrier, Clip, box
-room.MARK_EVERY = 3
-with room.Session(Path(sys.argv[1]), Carrier(), settings=room.ClipSettings(soft=True)) as session:
+reels.MARK_EVERY = 3
+with Session(Path(sys.argv[1]), Carrier(), settings=ClipSettings(soft=True)) as session:
     session.correct(Prompts.of({0: {1: box(2, 1)}, 9: {1: box(4, 9)}}))
     for step in session.run(Clip(10)):
         print(step.done, flush=True)
