@@ -29,9 +29,9 @@ from hs2s_fiftyone.jobs import claims
 from hs2s_fiftyone.operators.metrics import MetricF, MetricJ, MetricJF
 from hs2s_fiftyone.propagation import propagate
 
-from .helpers import SIZE as VIDEO
-from .helpers import CopyNetwork, video_sample
-from .made import SIZE, IdMaps, add_video, detections, moving, write_folder
+from ..helpers import SIZE as VIDEO
+from ..helpers import CopyNetwork, video_sample
+from ..made import SIZE, IdMaps, add_video, detections, moving, write_folder
 
 
 def _videos() -> dict[str, tuple[IdMaps, IdMaps]]:

@@ -19,7 +19,7 @@ from hs2s_fiftyone.jobs import Progress, run_status, writer
 from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.propagation import PropagateSettings, propagate, propagate_steps
 
-from .helpers import SIZE, CopyNetwork, detection, square, tiny_network, video_sample
+from ..helpers import SIZE, CopyNetwork, detection, square, tiny_network, video_sample
 
 MakeVideo = Callable[..., str]
 

@@ -22,9 +22,9 @@ from hs2s_fiftyone.operators import propagate_masks
 from hs2s_fiftyone.operators.propagate_masks import PropagateMasks
 from hs2s_fiftyone.propagation import PropagateSettings, Summary, plan
 
-from .forms import context, wrong
-from .forms import form as operator_form
-from .helpers import CopyNetwork, detection, square, tiny_network, video_sample
+from ..forms import context, wrong
+from ..forms import form as operator_form
+from ..helpers import CopyNetwork, detection, square, tiny_network, video_sample
 
 MakeVideo = Callable[..., str]
 
@@ -225,7 +225,7 @@ def test_closing_the_browser_undoes_the_current_video(videos: fo.Dataset, weight
 def registered() -> Iterator[PropagateMasks]:
     """The operator as FiftyOne finds it, in the plugins folder of the tests."""
     link = Path(fo.config.plugins_dir, "hs2s")
-    link.symlink_to(Path(__file__).resolve().parents[2])
+    link.symlink_to(Path(__file__).resolve().parents[3])
     yield foo.get_operator("@hs2s/vos/propagate_masks")
     link.unlink()
 

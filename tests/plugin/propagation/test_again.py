@@ -16,7 +16,7 @@ from hs2s_core.weights import save_weights
 from hs2s_fiftyone.propagation import propagate, repropagate, sessions
 from hs2s_fiftyone.propagation.sessions import cache_folder
 
-from .helpers import CopyNetwork, detection, tiny_network, video_sample
+from ..helpers import CopyNetwork, detection, tiny_network, video_sample
 from .test_corrections import A, B, C, edit, labels, masks
 
 MakeVideo = Callable[..., str]

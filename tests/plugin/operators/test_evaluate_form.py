@@ -20,8 +20,8 @@ from hs2s_fiftyone.operators import (
     ReviewViews,
 )
 
-from .forms import context, form, wrong
-from .made import add_video, moving
+from ..forms import context, form, wrong
+from ..made import add_video, moving
 
 START = {1: (4, 2), 2: (26, 10)}
 
