@@ -15,6 +15,7 @@ from hs2s_core.lazy import front  # noqa: E402  (found by what was just ensured)
 
 if TYPE_CHECKING:
     from hs2s_core.errors import HS2SError as HS2SError
+    from hs2s_core.jobs import Progress as Progress
 
     from .dataset import load
     from .drawing import prepare_drawing as prepare_drawing
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from .evaluation import load_results as load_results
     from .evaluation import load_table as load_table
     from .export import export
-    from .jobs import Progress as Progress
     from .pictures import show_field as show_field
     from .predictions import read_predictions as read_predictions
     from .propagation import propagate as propagate
@@ -38,7 +38,7 @@ __getattr__, __all__ = front(
     __name__,
     {
         "HS2SError": "hs2s_core.errors",
-        "Progress": ".jobs",
+        "Progress": "hs2s_core.jobs",
         "evaluate": ".evaluation",
         "export_masks": ".export:export",
         "finetune": ".training",

@@ -22,14 +22,14 @@ from fiftyone import ViewField
 
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
-from hs2s_core.jobs import Done, Item, Steps, Summary, Tick, Work, run_job
+from hs2s_core.jobs import Done, Item, Steps, Summary, Tick, Watch, Work, run_job
 from hs2s_core.media.encode import VideoWriter, even_size, read_comment
 from hs2s_core.media.frames import FrameSource, VideoFrames, open_frames
 from hs2s_core.media.masks import object_ids
 from hs2s_core.wording import counted, pixels
 
 from .drawing import DRAWN, drawing_problem, prepare_drawing
-from .jobs import FrameWriter, Source, VideoJob, Watch, drive, settle_killed
+from .jobs import FrameWriter, Source, VideoJob, drive, settle_killed
 from .labels import TrackedObject, to_detections
 from .load_plan import DEFAULT_LABEL_FIELD, LoadPlan, plan_load
 from .videos import INFO_KEY, SOURCE_SIZE

@@ -16,13 +16,13 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.data.results import LAYOUTS, check_free, videos_root, write_zip, writing_masks
 from hs2s_core.data.splits import safe_name
 from hs2s_core.errors import InvalidDataset
-from hs2s_core.jobs import Done, Item, Progress, Steps, Summary, Tick, Work, require, run_job
+from hs2s_core.jobs import Done, Item, Progress, Steps, Summary, Tick, Watch, Work, require, run_job
 from hs2s_core.media.masks import write_id_map
 from hs2s_core.wording import counted
 
 from .frame_fields import bare, has_labels, mask_field_error
 from .identities import Identities
-from .jobs import Source, VideoJob, Watch, drive
+from .jobs import Source, VideoJob, drive
 from .labels import LabelField, paint, read_documents
 from .prompts import visible_labels
 from .videos import frame_count, items_of, mask_sizes, video_names, videos_of

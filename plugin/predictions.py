@@ -13,13 +13,13 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.data.folders import find_annotations
 from hs2s_core.errors import InvalidDataset, InvalidMask
-from hs2s_core.jobs import Done, Item, Steps, Summary, Tick, Work, require, run_job
+from hs2s_core.jobs import Done, Item, Steps, Summary, Tick, Watch, Work, require, run_job
 from hs2s_core.media.masks import list_masks, object_ids, read_id_map
 from hs2s_core.wording import counted
 
 from .frame_fields import add_detections, bare, mask_field_error, output_error
 from .identities import Identities
-from .jobs import FrameWriter, Source, VideoJob, Watch, drive, settle_killed
+from .jobs import FrameWriter, Source, VideoJob, drive, settle_killed
 from .labels import LabelField, TrackedObject, existing_instance, read_documents, to_detections
 from .masks import Size
 from .videos import frame_count, items_of, mask_sizes, videos_of

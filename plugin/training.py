@@ -12,13 +12,14 @@ import numpy.typing as npt
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import InvalidDataset
+from hs2s_core.jobs import Progress, Steps, Watch
 from hs2s_core.media.frames import FrameSource
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.prompts import Prompt
 
 from .frame_fields import bare, mask_field_error
 from .identities import Identities
-from .jobs import Progress, Steps, Watch, drive
+from .jobs import drive
 from .labels import LabelField, read_documents
 from .videos import Clip, open_clip, videos_of
 

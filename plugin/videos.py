@@ -22,12 +22,12 @@ from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError, InvalidMedia
+from hs2s_core.jobs import Item
 from hs2s_core.media.frames import FrameSource, open_frames
 from hs2s_core.media.images import image_size
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.wording import counted, pixels
 
-from .jobs import Item
 from .masks import Size
 
 INFO_KEY = "vos"

@@ -7,6 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
+__all__ = ["Progress"]
+
 
 @dataclass(frozen=True)
 class Progress:

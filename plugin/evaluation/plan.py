@@ -6,7 +6,8 @@ import time
 
 from fiftyone.core.collections import SampleCollection
 
-from ..jobs import Plan, Problem
+from hs2s_core.jobs import Plan, Problem
+
 from ..videos import items_of
 from .settings import EvaluateSettings
 from .video import Video

@@ -18,10 +18,10 @@ from pymongo.errors import PyMongoError
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import Protocol, Rows, Summary, VideoFailure
 from hs2s_core.evaluation.scores import summarise
-from hs2s_core.jobs import Done, Item, Steps, Tick, Work, require, run_job
+from hs2s_core.jobs import Done, Item, Steps, Tick, Watch, Work, require, run_job
 
 from ..frame_fields import label_list
-from ..jobs import Source, VideoJob, Watch, claim, drive
+from ..jobs import Source, VideoJob, claim, drive
 from ..videos import items_of, select_videos, videos_of
 from . import fields
 from .backend import VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults

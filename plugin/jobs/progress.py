@@ -8,9 +8,7 @@ from __future__ import annotations
 import fiftyone as fo
 
 from hs2s_core import jobs
-from hs2s_core.jobs import Progress, Steps, Value, Watch
-
-__all__ = ["Progress"]
+from hs2s_core.jobs import Steps, Value, Watch
 
 
 def drive(steps: Steps[Value], progress: bool | Watch | None = None) -> Value:

@@ -17,11 +17,11 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.jobs import retold
+from hs2s_core.jobs import Steps, Summary, describe, retold
 
 from ..frame_fields import bare
 from ..help import help_line
-from ..jobs import Steps, Summary, describe, drive
+from ..jobs import drive
 from .form import Form, count, listed
 
 _log = logging.getLogger(__name__)

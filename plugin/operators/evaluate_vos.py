@@ -10,6 +10,7 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import PROTOCOLS, Protocol, score_notes
 from hs2s_core.evaluation.identities import MATCHES
+from hs2s_core.jobs import Steps
 
 from ..evaluation import (
     DEFAULT_PROTOCOL,
@@ -23,7 +24,6 @@ from ..evaluation import (
 )
 from ..evaluation.scoring import metric_values
 from ..frame_fields import bare, has_labels, mask_fields
-from ..jobs import Steps
 from ..videos import source_info, videos_of
 from .base import JobOperator
 from .form import Form, listed

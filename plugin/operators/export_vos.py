@@ -10,10 +10,10 @@ import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.data.results import LAYOUTS
+from hs2s_core.jobs import Steps
 
 from ..export import ExportSettings, ExportSummary, export, export_steps, settings_errors
 from ..frame_fields import bare, has_labels, mask_fields
-from ..jobs import Steps
 from ..videos import video_names, videos_of
 from .base import JobOperator, job_outputs
 from .form import Form, count, listed

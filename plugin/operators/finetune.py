@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.jobs import Steps
+
 from ..frame_fields import bare, has_labels, mask_fields
-from ..jobs import Steps
 from ..training import STEPS, finetune, finetune_steps
 from ..videos import videos_of
 from .base import JobOperator

@@ -10,10 +10,10 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.jobs import Plan
 from hs2s_core.wording import counted
 
 from ..clips import clips_of
-from ..jobs import Plan
 from ..videos import videos_of
 
 LISTED = 10

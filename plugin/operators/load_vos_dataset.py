@@ -9,9 +9,9 @@ import fiftyone as fo
 import fiftyone.operators as foo
 
 from hs2s_core.data.folders import list_splits
+from hs2s_core.jobs import Steps
 
 from ..dataset import LoadSummary, load, load_steps
-from ..jobs import Steps
 from ..load_plan import DEFAULT_LABEL_FIELD, InvalidSettings, LoadPlan, plan_load
 from .base import JobOperator, job_outputs
 from .form import Form, count

@@ -10,9 +10,9 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.jobs import Steps, Summary
 
 from ..frame_fields import bare
-from ..jobs import Steps, Summary
 from ..propagation import corrected_fields, made_fields, repropagate, repropagate_steps
 from ..videos import select_videos, videos_of
 from .base import JobOperator, job_outputs

@@ -8,9 +8,10 @@ from typing import Any
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.jobs import Steps, Summary
+
 from ..clips import clips_of
 from ..frame_fields import bare, has_labels, is_ground_truth, mask_fields
-from ..jobs import Steps, Summary
 from ..propagation import (
     DEFAULT_OUTPUT,
     EXISTING,

@@ -10,9 +10,9 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.data.folders import find_annotations
 from hs2s_core.errors import HS2SError
+from hs2s_core.jobs import Steps
 
 from ..frame_fields import bare, mask_fields
-from ..jobs import Steps
 from ..predictions import ReadSettings, ReadSummary, read_predictions, read_steps
 from ..videos import videos_of
 from .base import JobOperator, job_outputs

@@ -1,6 +1,7 @@
 """Masks of one field through every frame of a collection's videos, into another field."""
 
-from ..jobs import Summary
+from hs2s_core.jobs import Summary
+
 from .again import corrected_fields, made_fields, repropagate, repropagate_steps
 from .plan import make_plan
 from .runner import DEFAULT_OUTPUT, propagate, propagate_steps

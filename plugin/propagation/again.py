@@ -12,9 +12,10 @@ from bson.json_util import loads
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.jobs import Progress, Steps, Summary, Watch
 
 from ..frame_fields import bare
-from ..jobs import Progress, Source, Steps, Summary, Watch, drive, run_info
+from ..jobs import Source, drive, run_info
 from ..videos import mask_sizes, select_videos, videos_of
 from .corrections import read_corrections
 from .runner import DEFAULT_OUTPUT, LOADED, propagate_steps, run_key

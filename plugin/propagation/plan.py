@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.jobs import Item, Plan, Problem, describe, require
 from hs2s_core.wording import counted
 
 from ..clips import Part
 from ..frame_fields import has_labels
-from ..jobs import Item, Plan, Problem, describe, require
 from ..prompts import OutOfTime
 from ..videos import select_videos
 from .settings import CLIPS, DONE, RUNNING, PropagateSettings, settings_errors

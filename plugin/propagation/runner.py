@@ -14,24 +14,12 @@ import fiftyone as fo
 from bson.json_util import dumps
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.jobs import Item, Progress, Steps, Summary, Watch, find_engine, inline, run_job
+
 from ..clips import clips_of
 from ..drawing import drawing_problem, prepare_drawing
 from ..frame_fields import add_detections, bare
-from ..jobs import (
-    Item,
-    Progress,
-    Source,
-    Steps,
-    Summary,
-    Watch,
-    drive,
-    find_engine,
-    inline,
-    noted_run,
-    run_info,
-    run_job,
-    settle_killed,
-)
+from ..jobs import Source, drive, noted_run, run_info, settle_killed
 from .corrections import ATTRIBUTES
 from .plan import checked_plan
 from .settings import PropagateSettings

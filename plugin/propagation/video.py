@@ -15,12 +15,13 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.beside import in_turn
 from hs2s_core.errors import HS2SError
+from hs2s_core.jobs import Done, Item, Tick, Work
 from hs2s_core.prompts import Prompt, Prompts
 from hs2s_core.wording import counted
 
 from ..clips import Part
 from ..frame_fields import has_labels, is_ground_truth
-from ..jobs import Done, FrameWriter, Item, Tick, VideoJob, Work
+from ..jobs import FrameWriter, VideoJob
 from ..labels import to_detections
 from ..masks import Size
 from ..prompts import VideoPrompts, read_prompts, visible_labels

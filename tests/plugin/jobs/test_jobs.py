@@ -13,21 +13,8 @@ import fiftyone as fo
 import pytest
 
 from hs2s_core.errors import HS2SError
-from hs2s_fiftyone.jobs import (
-    Done,
-    FrameWriter,
-    Item,
-    Problem,
-    Progress,
-    Taken,
-    Tick,
-    Work,
-    claims,
-    drive,
-    run_job,
-    settle_killed,
-    writer,
-)
+from hs2s_core.jobs import Done, Item, Problem, Progress, Tick, Work, run_job
+from hs2s_fiftyone.jobs import FrameWriter, Taken, claims, drive, settle_killed, writer
 
 from ..helpers import detection, square, video_sample
 

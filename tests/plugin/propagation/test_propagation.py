@@ -13,9 +13,10 @@ import pytest
 import torch
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.jobs import Progress
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import preset
-from hs2s_fiftyone.jobs import Progress, run_status, writer
+from hs2s_fiftyone.jobs import run_status, writer
 from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.propagation import PropagateSettings, propagate, propagate_steps
 
