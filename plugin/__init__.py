@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .predictions import read_predictions as read_predictions
     from .propagation import propagate as propagate
     from .propagation import repropagate as repropagate
+    from .propagation import suggest_frames as suggest_frames
     from .training import finetune as finetune
     from .training import labelled_videos as labelled_videos
     from .views import save_views as save_views
@@ -53,6 +54,7 @@ __getattr__, __all__ = front(
         "read_predictions": ".predictions",
         "save_views": ".views",
         "show_field": ".pictures",
+        "suggest_frames": ".propagation",
     },
 )
 

@@ -10,11 +10,13 @@ from .propagate_corrections import PropagateCorrections
 from .propagate_masks import PropagateMasks
 from .read_vos_predictions import ReadVosPredictions
 from .review_views import ReviewViews
+from .suggest_frame import SuggestFrame
 
 OPERATORS = (
     PrepareDrawing,
     PropagateMasks,
     PropagateCorrections,
+    SuggestFrame,
     Finetune,
     LoadVosDataset,
     EvaluateVos,

@@ -15,8 +15,36 @@ from hs2s_core.jobs import Steps, Summary
 from ..frame_fields import bare
 from ..propagation import corrected_fields, made_fields, repropagate, repropagate_steps
 from ..videos import select_videos, videos_of
-from .base import JobOperator, job_outputs
+from .base import BaseOperator, JobOperator, job_outputs
 from .form import Form
+
+
+def beside_video(operator: BaseOperator, ctx: foo.ExecutionContext) -> types.Placement | None:
+    """A button above an open video, which needs no form."""
+    button = types.Button(label=operator.title, icon=operator.icon, prompt=False)
+    return types.Placement(types.Places.SAMPLES_VIEWER_ACTIONS, button)
+
+
+def result_form(form: Form, samples: SampleCollection) -> None:
+    """Choose a result of runs."""
+    fields = made_fields(samples)
+    if not fields:
+        form.refuse("none", "No result to correct", "Run 'Propagate masks' first.")
+    else:
+        form.field("output_field", fields, "Result", default=fields[0])
+
+
+def chosen_result(ctx: foo.ExecutionContext) -> tuple[SampleCollection, str]:
+    """The open video, else what the form chooses; and a field with a result for it."""
+    open_video = ctx.current_sample
+    samples = select_videos(ctx.dataset, open_video) if open_video else ctx.target_view()
+    samples = videos_of(samples)
+    field, fields = Form(ctx).get("output_field"), made_fields(samples)
+    if not field and not fields:
+        raise HS2SError("there is no result to correct; run 'Propagate masks' first")
+    if not field and len(fields) > 1:  # that in which somebody is at work
+        fields = corrected_fields(samples) or fields
+    return samples, bare(field or fields[0])
 
 
 class PropagateCorrections(JobOperator):
@@ -32,27 +60,16 @@ class PropagateCorrections(JobOperator):
     done = "propagated"
     outputs = job_outputs("Field", "propagated")
 
-    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement | None:
-        """A button beside an open video, which needs no form."""
-        button = types.Button(label=self.title, icon=self.icon, prompt=False)
-        return types.Placement(types.Places.SAMPLES_VIEWER_ACTIONS, button)
+    resolve_placement = beside_video
 
     def form(self, form: Form, samples: SampleCollection) -> None:
         """The result, where there are several; all else is as it was made."""
-        fields = made_fields(samples)
-        if not fields:
-            form.refuse("none", "No result to correct", "Run 'Propagate masks' first.")
-        else:
-            form.field("output_field", fields, "Result", default=fields[0])
+        result_form(form, samples)
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Summary]:
-        """Of the open video, else of all that are chosen in the form."""
-        if not ctx.current_sample:
-            samples, field = videos_of(ctx.target_view()), Form(ctx).get("output_field")
-            return repropagate_steps(samples, bare(field or _first(made_fields(samples))))
-        samples = select_videos(ctx.dataset, ctx.current_sample)
-        field = _first(corrected_fields(samples) or made_fields(samples))
-        return repropagate_steps(samples, field, corrected=False)
+        """Of the open video, whatever was done to it, else of those that need it."""
+        samples, field = chosen_result(ctx)
+        return repropagate_steps(samples, field, corrected=not ctx.current_sample)
 
     def refresh(self, ctx: foo.ExecutionContext, summary: Summary) -> Sequence[Any]:
         """Show the new masks; the Annotate tab would go on with those that it has read."""
@@ -60,9 +77,3 @@ class PropagateCorrections(JobOperator):
             return super().refresh(ctx, summary)
         shown = {"id": ctx.current_sample, "mode": "explore"}
         return [ctx.ops.reload_samples(), ctx.trigger("open_sample", shown)]
-
-
-def _first(fields: list[str]) -> str:
-    if not fields:
-        raise HS2SError("there is no result to correct; run 'Propagate masks' first")
-    return fields[0]

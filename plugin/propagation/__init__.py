@@ -6,6 +6,7 @@ from .again import corrected_fields, made_fields, repropagate, repropagate_steps
 from .plan import make_plan
 from .runner import DEFAULT_OUTPUT, propagate, propagate_steps
 from .settings import EXISTING, POLICIES, PropagateSettings, settings_errors
+from .suggest import suggest_frames
 
 __all__ = [
     "DEFAULT_OUTPUT",
@@ -21,4 +22,5 @@ __all__ = [
     "repropagate",
     "repropagate_steps",
     "settings_errors",
+    "suggest_frames",
 ]

@@ -10,12 +10,17 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 import pytest
+from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.weights import save_weights
+from hs2s_fiftyone import suggest_frames
+from hs2s_fiftyone.operators.propagate_corrections import PropagateCorrections
+from hs2s_fiftyone.operators.suggest_frame import SuggestFrame
 from hs2s_fiftyone.propagation import propagate, repropagate, sessions
 from hs2s_fiftyone.propagation.sessions import cache_folder
 
+from ..forms import context, form, wrong
 from ..helpers import CopyNetwork, detection, tiny_network, video_sample
 from .test_corrections import A, B, C, edit, labels, masks
 
@@ -69,9 +74,7 @@ def test_it_is_what_a_full_run_gives(
     weights = tmp_path / "tiny.safetensors"
     save_weights(tiny_network(), weights, {})
     propagate(clip[:1], "truth", "found", model=weights, policy="first")
-    sample = clip.first()  # random weights find nothing
-    sample.frames[4]["found"] = fo.Detections(detections=[detection(B, index=1, label="cat")])
-    sample.save()
+    draw_in_fourth(clip)
     if not kept:
         monkeypatch.setattr(sessions, "LONGEST", 0)
     repropagate(clip, "found")  # how, is remembered
@@ -81,6 +84,13 @@ def test_it_is_what_a_full_run_gives(
     propagate(clip[:1], "truth", "found", **options)
     assert stored(clip, "found") == again
     assert labels(clip, 4)[1].corrected
+
+
+def draw_in_fourth(clip: fo.Dataset) -> None:
+    """A label where there is none: random weights find nothing."""
+    sample = clip.first()
+    sample.frames[4]["found"] = fo.Detections(detections=[detection(B, index=1, label="cat")])
+    sample.save()
 
 
 def stored(clip: fo.Dataset, field: str) -> list[object]:
@@ -149,3 +159,59 @@ def test_the_cache_stays_below_its_limit(clip: fo.Dataset, monkeypatch: pytest.M
     monkeypatch.setattr(sessions, "SPARE", 2**70)
     assert propagate(clip, "truth", "third", model=network).done == ["a.mp4", "b.mp4"]
     assert not [each for each in cache_folder().glob("*.third.*") if any(each.iterdir())]
+
+
+def test_the_frame_most_in_doubt_is_suggested(clip: fo.Dataset) -> None:
+    propagate(clip, "truth", "found", model=CopyNetwork())
+    for video, number, confidence in ((0, 4, 0.9), (1, 6, 0.7)):
+        sample = clip.skip(video).first()
+        sample.frames[number].found.detections[1].confidence = confidence
+        sample.save()
+    clip.compute_metadata()
+    best, second = suggest_frames(clip, "frames.found", 2)
+    assert (best.video, best.frame_number, best.label, best.index) == ("b", 6, "dog", 2)
+    assert best.seconds == 0.5
+    assert str(best) == "b: frame 6 (0:00.50), where the dog (object 2) is most in doubt"
+    assert second.gain < best.gain
+    edit(clip, 4, B, index=2)
+    repropagate(clip, "found", model=CopyNetwork())
+    (first,) = suggest_frames(clip[:1], "found")
+    assert first.frame_number == 3  # between two given masks that have nothing in common
+    with pytest.raises(HS2SError, match="no frame field 'gone'"):
+        suggest_frames(clip, "gone")
+
+
+def test_the_buttons_beside_an_open_video(clip: fo.Dataset, tmp_path: Path) -> None:
+    weights = tmp_path / "tiny.safetensors"
+    save_weights(tiny_network(), weights, {})
+    propagate(clip[:1], "truth", "found", model=weights)
+    draw_in_fourth(clip)
+    opened = context(clip)
+    opened.request_params["current_sample"] = clip.first().id
+    for operator in (PropagateCorrections(), SuggestFrame()):
+        placement = operator.resolve_placement(opened)
+        assert placement.place == types.Places.SAMPLES_VIEWER_ACTIONS
+        assert not placement.view.prompt
+    messages = [message.body for message in PropagateCorrections().execute(opened)]
+    assert [each.operator_uri.split("/")[-1] for each in messages[-3:]] == [
+        "reload_samples",
+        "open_sample",
+        "show_output",
+    ]
+    assert messages[-1].params["results"]["done"] == 1
+    assert labels(clip, 4)[1].corrected
+    assert SuggestFrame().execute(opened)["frames"].startswith("a: frame ")
+
+
+def test_the_forms_offer_what_was_propagated(clip: fo.Dataset) -> None:
+    assert "No result to correct" in wrong(form(PropagateCorrections, clip))["none"]
+    with pytest.raises(HS2SError, match="there is no result to correct"):
+        SuggestFrame().execute(context(clip))
+    propagate(clip, "truth", "found", model=CopyNetwork())
+    for operator in (PropagateCorrections, SuggestFrame):
+        shown = form(operator, clip)
+        assert not wrong(shown)
+        assert shown["output_field"].type.values == ["found"]
+    chosen = context(clip, output_field="found")
+    lines = SuggestFrame().execute(chosen)["frames"].splitlines()
+    assert {line[0] for line in lines if line} == {"a", "b"}

@@ -1,0 +1,45 @@
+"""The operator "Suggest a frame to correct", also a button beside an open video."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import fiftyone.operators as foo
+from fiftyone.core.collections import SampleCollection
+
+from ..propagation import suggest_frames
+from ..videos import videos_of
+from .base import BaseOperator
+from .form import Form, listed
+from .propagate_corrections import beside_video, chosen_result, result_form
+
+_OFFERED = 5
+
+
+class SuggestFrame(BaseOperator):
+    """Names the frames whose masks are most in doubt."""
+
+    key = "suggest_frame"
+    title = "Suggest a frame to correct"
+    about = "Find the frames whose correction promises most, without a truth"
+    page = "correct.md"
+    icon = "troubleshoot"
+    action = "Look for frames to correct in"
+    outputs: ClassVar = {"frames": "To correct next"}
+    resolve_placement = beside_video
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Suggest from a script; the arguments are those of ``suggest_frames``."""
+        return suggest_frames(*args, **kwargs)
+
+    def form(self, form: Form, samples: SampleCollection) -> None:
+        """The result, where there are several."""
+        result_form(form, samples)
+
+    def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
+        """Name the frames, best first, and bring the App to the video of the best."""
+        samples, field = chosen_result(ctx)
+        found = suggest_frames(videos_of(samples), field, 1 if ctx.current_sample else _OFFERED)
+        if found and not ctx.current_sample:
+            ctx.trigger("open_sample", {"id": found[0].sample_id, "mode": "annotate"})
+        return {"frames": listed(map(str, found)) or "no mask is in doubt"}

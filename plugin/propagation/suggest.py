@@ -1,0 +1,104 @@
+"""Which frame to correct next, by what runs stored with their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import fiftyone as fo
+from fiftyone.core.collections import SampleCollection
+
+from hs2s_core.errors import HS2SError
+
+from ..frame_fields import bare
+from ..labels import LabelField, read_documents
+from ..videos import frame_count, select_videos, video_names, videos_of
+from .corrections import ATTRIBUTES, CORRECTED
+from .runner import DEFAULT_OUTPUT
+
+if TYPE_CHECKING:
+    from hs2s_core.propagation.signs import Sign
+
+
+class ToCorrect(NamedTuple):
+    """A frame to correct, and why."""
+
+    sample_id: str
+    video: str
+    frame_number: int
+    """Counted from 1."""
+    label: str | None
+    """Class of the object whose mask is most in doubt there."""
+    index: int
+    """Its index."""
+    gain: float
+    """Doubt that a correction there may remove, see :func:`hs2s_core.suggest_frames`."""
+    seconds: float | None
+    """Where the App's player shows it; None where the frame rate is not known."""
+
+    def __str__(self) -> str:
+        place = f"{self.video}: frame {self.frame_number}"
+        if self.seconds is not None:
+            place += f" ({self.seconds // 60:.0f}:{self.seconds % 60:05.2f})"
+        return f"{place}, where the {self.label or 'object'} (object {self.index}) is most in doubt"
+
+
+def suggest_frames(
+    samples: SampleCollection, output_field: str = DEFAULT_OUTPUT, count: int = 1
+) -> list[ToCorrect]:
+    """The frames whose correction promises most, best first, by confidence, disagreement, distance.
+
+    Args:
+        samples: a dataset or view of videos.
+        output_field: frame field that :func:`propagate` filled.
+        count: how many are wanted, of all videos together.
+
+    Raises:
+        HS2SError: no such field.
+    """
+    from hs2s_core.propagation import signs as core
+
+    samples, field = videos_of(samples), bare(output_field)
+    if not samples._dataset.has_frame_field(field):
+        raise HS2SError(f"there is no frame field {field!r}; run propagate() first")
+    found = []
+    for sample_id, name in video_names(samples).items():
+        known: dict[int, str | None] = {}
+        signs = list(_signs(samples, sample_id, field, known))
+        rate = select_videos(samples, sample_id).values("metadata.frame_rate")[0]
+        for frame, index, gain in core.suggest_frames(signs, count):
+            seconds = frame / rate if rate else None
+            found.append(ToCorrect(sample_id, name, frame + 1, known[index], index, gain, seconds))
+    return sorted(found, key=lambda each: -each.gain)[:count]
+
+
+def _signs(
+    samples: SampleCollection, sample_id: str, field: str, known: dict[int, str | None]
+) -> Iterator[Sign]:
+    """What is known of every object in every frame; notes the class of each in ``known``."""
+    from hs2s_core.propagation.signs import Sign
+
+    labels = LabelField(field, fo.Detections)
+    names = ("index", "label", "confidence", *ATTRIBUTES)
+    shown = [f"{labels.items}.{name}" for name in names]
+    frames = {}
+    for document in read_documents(samples, sample_id, [], annotated=field, shown=shown):
+        rows = [raw for raw in labels.labels(document) if raw.get("index") is not None]
+        frames[document["frame_number"] - 1] = {raw["index"]: raw for raw in rows}
+        for raw in rows:
+            known.setdefault(raw["index"], raw.get("label"))
+    length = frame_count(samples, sample_id) or max(frames, default=-1) + 1
+    for frame in range(length):
+        for index in known:
+            raw = frames.get(frame, {}).get(index)
+            values = raw or {}
+            yield Sign(
+                frame,
+                index,
+                given=bool(values.get(CORRECTED)) or values.get("distance") == 0,
+                present=raw is not None,
+                area=0,
+                confidence=values.get("confidence") or 0.0,
+                disagreement=values.get("disagreement"),
+                distance=values.get("distance"),
+            )
