@@ -12,10 +12,12 @@ from hs2s_core.jobs import Steps, Summary
 
 from ..clips import clips_of
 from ..frame_fields import bare, has_labels, is_ground_truth, mask_fields
+from ..jobs import Source
 from ..propagation import (
     DEFAULT_OUTPUT,
     EXISTING,
     POLICIES,
+    PropagateJob,
     PropagateSettings,
     make_plan,
     propagate,
@@ -111,12 +113,10 @@ class PropagateMasks(JobOperator):
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Summary]:
         """The propagation that the form describes."""
         form, samples = Form(ctx), ctx.target_view()
+        device, speed = form.get("device", "auto"), form.get("speed", "auto")
+        settings = _settings(form, clips_of(samples)[0])
         return propagate_steps(
-            samples,
-            _settings(form, clips_of(samples)[0]),
-            model=chosen_model(form),
-            device=form.get("device", "auto"),
-            speed=form.get("speed", "auto"),
+            PropagateJob(Source(samples), settings, chosen_model(form), device, speed),
             skip_invalid=bool(form.get("skip_invalid")),
             workers=form.get("workers", 1),
             engine=form.get("engine"),

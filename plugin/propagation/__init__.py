@@ -7,11 +7,13 @@ from .plan import make_plan
 from .runner import DEFAULT_OUTPUT, propagate, propagate_steps
 from .settings import EXISTING, POLICIES, PropagateSettings, settings_errors
 from .suggest import suggest_frames
+from .video import PropagateJob
 
 __all__ = [
     "DEFAULT_OUTPUT",
     "EXISTING",
     "POLICIES",
+    "PropagateJob",
     "PropagateSettings",
     "Summary",
     "corrected_fields",

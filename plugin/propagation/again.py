@@ -76,18 +76,7 @@ def repropagate_steps(
     if not videos:
         return Summary(f"frames.{field}")
     job = _job(samples, field, videos, model)
-    return (
-        yield from propagate_steps(
-            job.source.samples,
-            job.settings,
-            model=job.model,
-            device=job.device,
-            speed=job.speed,
-            skip_invalid=True,
-            workers=workers,
-            engine=engine,
-        )
-    )
+    return (yield from propagate_steps(job, skip_invalid=True, workers=workers, engine=engine))
 
 
 def _has_any(samples: SampleCollection, sample_id: str, field: str) -> bool:

@@ -89,49 +89,33 @@ def propagate(
     settings = PropagateSettings(
         bare(prompt_field), bare(output_field), existing, online_steps, policy
     )
-    steps = propagate_steps(
-        samples,
-        settings,
-        model=model,
-        device=device,
-        speed=speed,
-        skip_invalid=skip_invalid,
-        workers=workers,
-        engine=engine,
-    )
+    job = PropagateJob(Source(samples), settings, model, device, speed)
+    steps = propagate_steps(job, skip_invalid=skip_invalid, workers=workers, engine=engine)
     return drive(steps, progress)
 
 
 def propagate_steps(
-    samples: SampleCollection,
-    settings: PropagateSettings,
-    *,
-    model: VideoSegmenter | str | Path | None = None,
-    device: str = "auto",
-    speed: str = "auto",
-    skip_invalid: bool = False,
-    workers: int = 1,
-    engine: str | None = None,
+    job: PropagateJob, *, skip_invalid: bool = False, workers: int = 1, engine: str | None = None
 ) -> Steps[Summary]:
     """Like :func:`propagate`, step by step; closing the generator undoes the current video."""
     from hs2s_core.weights import find_weights, read_header
 
     runner = find_engine(engine, workers)
     yield Progress(0.0, "Checking the videos")
-    shown = samples
-    samples, parts = clips_of(samples)
+    shown, settings = job.source.samples, job.settings
+    samples, parts = clips_of(shown)
     if parts is not None:
         settings = replace(settings, parts=parts)
+    job = replace(job, source=Source(samples), settings=settings)
     settle_killed()
     plan = checked_plan(samples, settings, skip_invalid=skip_invalid)
-    job = PropagateJob(Source(samples), settings, model, device, speed)
     made = how_made(job)
     if plan.todo:
         yield Progress(0.0, "Loading the model")
         if runner is inline:
             job = replace(job, model=job.load())
-        elif model is None or isinstance(model, (str, Path)):
-            read_header(find_weights(model))  # a mistake is told before anything is written
+        elif job.model is None or isinstance(job.model, (str, Path)):
+            read_header(find_weights(job.model))  # a mistake is told before anything is written
     summary = Summary(
         f"frames.{settings.output_field}", skipped=len(plan.skipped), failed=plan.problems
     )

@@ -40,8 +40,8 @@ class PropagateJob(VideoJob[Done]):
     """Propagation, as each process can open it."""
 
     settings: PropagateSettings
-    model: VideoSegmenter | str | Path | None
-    device: str
+    model: VideoSegmenter | str | Path | None = None
+    device: str = "auto"
     speed: str = "auto"
 
     def start(self) -> Callable[[Item], Work[Done]]:

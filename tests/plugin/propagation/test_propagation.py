@@ -16,9 +16,9 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Progress
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import preset
-from hs2s_fiftyone.jobs import run_status, writer
+from hs2s_fiftyone.jobs import Source, run_status, writer
 from hs2s_fiftyone.labels import frame_masks
-from hs2s_fiftyone.propagation import PropagateSettings, propagate, propagate_steps
+from hs2s_fiftyone.propagation import PropagateJob, PropagateSettings, propagate, propagate_steps
 
 from ..helpers import SIZE, CopyNetwork, detection, square, tiny_network, video_sample
 
@@ -249,7 +249,8 @@ def test_what_a_killed_run_left_of_a_video_that_is_gone_is_removed(
 
 
 def test_stopping_leaves_no_half_video(videos: fo.Dataset, network: CopyNetwork) -> None:
-    steps = propagate_steps(videos, PropagateSettings("truth", "found"), model=network)
+    settings = PropagateSettings("truth", "found")
+    steps = propagate_steps(PropagateJob(Source(videos), settings, network))
     for step in steps:
         if step.label.startswith("3/3"):
             steps.close()
