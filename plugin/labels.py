@@ -123,14 +123,9 @@ class LabelField:
             ]
             yield document["frame_number"], found
 
-    def marks(
-        self,
-        samples: SampleCollection,
-        sample_id: str,
-        visible: Collection[ObjectId] | None = None,
-    ) -> Iterator[list[Mark]]:
+    def marks(self, samples: SampleCollection, sample_id: str) -> Iterator[list[Mark]]:
         """What the labels of each frame say of their objects, as :class:`Identities` takes it."""
-        for _, parts in self.frames(samples, sample_id, visible):
+        for _, parts in self.frames(samples, sample_id):
             yield [part.mark for part in parts]
 
     def parts(
