@@ -7,8 +7,10 @@ to rebuild the network) and ``card`` (where the weights come from, free in form)
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,20 @@ def fill_model(
         model = build_model(config)
     model.load_state_dict(dict(tensors), assign=True)
     return model
+
+
+def card_head(name: str, device: torch.device) -> dict[str, str]:
+    """What the card of weights that were just trained says of when and where that was."""
+    if device.type == "cuda":
+        place = torch.cuda.get_device_name(device)
+    else:
+        place = f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
+    return {
+        "name": name,
+        "trained": datetime.now(timezone.utc).date().isoformat(),
+        "software": f"PyTorch {torch.__version__}, Python {platform.python_version()}",
+        "device": place,
+    }
 
 
 def save_weights(

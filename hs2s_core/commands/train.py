@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import platform
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -253,9 +251,8 @@ def _from_file(args: argparse.Namespace) -> TrainingConfig:
 
 def _card(name: str, config: TrainingConfig, device: torch.device) -> dict[str, Any]:
     """What a user of the weights should know; scores are added by whoever measures them."""
-    import torch
-
     from hs2s_core.training.run_folder import describe_run
+    from hs2s_core.weights import card_head
 
     data = config.data
     recipe = describe_run(config)
@@ -263,10 +260,7 @@ def _card(name: str, config: TrainingConfig, device: torch.device) -> dict[str, 
         if len(folder["names"]) > _MOST_NAMES:  # run.json has them all
             folder["names"] = [counted(len(folder["names"]), "video")]
     return {
-        "name": name,
-        "trained": datetime.now(timezone.utc).date().isoformat(),
-        "software": f"PyTorch {torch.__version__}, Python {platform.python_version()}",
-        "device": _device_name(device),
+        **card_head(name, device),
         "data": {
             "stills": list(data.stills),
             "videos": [folder.path.name for folder in data.folders],
@@ -274,11 +268,3 @@ def _card(name: str, config: TrainingConfig, device: torch.device) -> dict[str, 
         },
         "recipe": recipe,
     }
-
-
-def _device_name(device: torch.device) -> str:
-    import torch
-
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"

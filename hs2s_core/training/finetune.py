@@ -10,11 +10,9 @@ it on the bundled clip, which nobody trains on: that stands for all that must no
 from __future__ import annotations
 
 import copy
-import platform
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,7 +37,14 @@ from hs2s_core.training.held_out import (
 from hs2s_core.training.loop import train_steps
 from hs2s_core.training.losses import LOSS_PRESETS
 from hs2s_core.training.stopping import Stopped
-from hs2s_core.weights import DEFAULT, find_weights, load_model, read_header, save_weights
+from hs2s_core.weights import (
+    DEFAULT,
+    card_head,
+    find_weights,
+    load_model,
+    read_header,
+    save_weights,
+)
 
 FRAMES = 6
 """Frames of a clip, where videos have as many labelled ones."""
@@ -186,10 +191,7 @@ def _card(tuning: Tuning, settings: TuneSettings, device: torch.device) -> dict[
         for name in ("before", "after", "known_before", "known_after")
     }
     return {
-        "name": settings.name,
-        "trained": datetime.now(timezone.utc).date().isoformat(),
-        "software": f"PyTorch {torch.__version__}, Python {platform.python_version()}",
-        "device": str(device),
+        **card_head(settings.name, device),
         "start": start.get("name", settings.start),
         "data": {
             "videos": tuning.videos,
