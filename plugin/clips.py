@@ -1,4 +1,4 @@
-"""Clips of videos: what a clips view shows is worked on clip by clip, in the videos themselves."""
+"""Clips of videos: what a view of clips or frames shows is worked on in the videos themselves."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NamedTuple
 import fiftyone.core.clips as foc
 import fiftyone.core.stages as fos
 from fiftyone.core.collections import SampleCollection
+from fiftyone.core.video import FramesView
 
 from hs2s_core.errors import HS2SError
 
@@ -44,22 +45,28 @@ class Part(NamedTuple):
 def clips_of(samples: SampleCollection) -> tuple[SampleCollection, tuple[str, ...] | None]:
     """The videos of a collection, and the keys of the clips in which it shows them.
 
-    The keys are None where it shows whole videos. Clips of a video that overlap are one. Raises
+    The keys are None where it shows whole videos. Clips of a video that overlap are one; of a view
+    of frames, each video's clip is from the first to the last of its frames there. Raises
     HS2SError, saying what to do, where there are no videos, or no clips with all of their labels.
     """
-    if not isinstance(samples, foc.ClipsView):
+    if not isinstance(samples, (foc.ClipsView, FramesView)):
         return videos_of(samples), None
-    if isinstance(samples._clips_stage, fos.ToTrajectories) or not all(
-        isinstance(stage, SAMPLE_STAGES) for stage in samples._stages
-    ):
+    trajectories = isinstance(getattr(samples, "_clips_stage", None), fos.ToTrajectories)
+    if trajectories or not all(isinstance(stage, SAMPLE_STAGES) for stage in samples._stages):
         raise HS2SError(
-            "this is a view of clips that shows some of their labels, or trajectories; expected "
-            "clips with all of them. Clear the view, filter labels in the videos, and make clips "
-            "of what that leaves."
+            "this is a view of clips or frames that shows some of their labels, or trajectories; "
+            "expected all of their labels. Clear the view, filter labels in the videos, and make "
+            "clips of what that leaves."
         )
     videos = videos_of(samples._source_collection)
     known = set(videos.values("id"))
-    shown = zip(*samples.values(["sample_id", "support"]), strict=True)
+    if isinstance(samples, foc.ClipsView):
+        shown = list(zip(*samples.values(["sample_id", "support"]), strict=True))
+    else:
+        numbers: dict[str, list[int]] = {}
+        for key, number in zip(*samples.values(["sample_id", "frame_number"]), strict=True):
+            numbers.setdefault(key, []).append(number)
+        shown = [(key, (min(own), max(own))) for key, own in numbers.items()]
     spans: dict[str, list[Span]] = {}
     for sample_id, (first, last) in sorted(shown):
         own = spans.setdefault(str(sample_id), [])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 from bson.json_util import dumps
+from fiftyone.core.clips import ClipsView
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.jobs import Item, Progress, Steps, Summary, Watch, find_engine, inline, run_job
@@ -62,7 +63,8 @@ def propagate(
     Args:
         samples: a dataset or view of videos; where a view filters labels, only the visible ones
             are propagated. Of a view of clips, each clip is taken for itself: masks in it are
-            followed to its ends, and only its frames are written.
+            followed to its ends, and only its frames are written. Of a view of frames, the clip
+            from a video's first to its last frame there; ``reload()`` shows the masks in it.
         prompt_field: frame field with Detections, Polylines or a Segmentation. It is only read.
         output_field: frame field to write. The sample fields ``<output_field>_status`` and
             ``<output_field>_error`` say how each video ended.
@@ -120,6 +122,8 @@ def propagate_steps(
         f"frames.{settings.output_field}", skipped=len(plan.skipped), failed=plan.problems
     )
     _declare_fields(samples, settings)
+    if isinstance(shown, ClipsView):  # it has the same frames, but does not notice new fields
+        _declare_labels(shown, settings.output_field)
 
     def failed(item: Item, reason: str) -> None:
         note_failure(samples, item.key, settings, reason)
@@ -132,8 +136,6 @@ def propagate_steps(
         made = run_info(samples, key).get("made", {})
     with noted_run(samples, key, len(plan.todo), made=made):
         summary.take((yield from run_job(job, plan.todo, engine=runner, failed=failed)))
-    if parts is not None:
-        shown.reload()  # a view of clips does not notice new fields
     return summary
 
 
@@ -164,10 +166,16 @@ def _declare_fields(samples: SampleCollection, settings: PropagateSettings) -> N
     dataset = samples._dataset
     if drawing_problem(dataset, settings.output_field) is None:  # so that people can correct it
         prepare_drawing(dataset, settings.output_field)
-    for name, kind in ATTRIBUTES.items():
-        path = f"{settings.output_field}.detections.{name}"
-        if dataset.get_field(f"frames.{path}") is None:
-            dataset.add_frame_field(path, kind)
+    _declare_labels(samples, settings.output_field)
     for name in (settings.status_field, settings.error_field):
         if not dataset.has_sample_field(name):
             dataset.add_sample_field(name, fo.StringField)
+
+
+def _declare_labels(samples: SampleCollection, field: str) -> None:
+    add_detections(samples, field)
+    dataset = samples._dataset
+    for name, kind in ATTRIBUTES.items():
+        path = f"{field}.detections.{name}"
+        if dataset.get_field(f"frames.{path}") is None:
+            dataset.add_frame_field(path, kind)

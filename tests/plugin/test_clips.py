@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import cv2
 import fiftyone as fo
 import fiftyone.operators as foo
+import numpy as np
 import pytest
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import Executor
@@ -17,7 +20,7 @@ from hs2s_fiftyone.frame_fields import add_detections
 from hs2s_fiftyone.jobs import FrameWriter
 from hs2s_fiftyone.operators import PropagateMasks
 
-from .helpers import CopyNetwork, detection, square, video_sample
+from .helpers import SIZE, CopyNetwork, detection, square, video_sample
 
 
 @pytest.fixture
@@ -135,6 +138,24 @@ def test_clips_without_all_of_their_labels_are_refused(dataset: fo.Dataset) -> N
     ):
         with pytest.raises(HS2SError, match="some of their labels, or trajectories"):
             propagate(view, "truth")
+
+
+def test_frames_are_clips_of_their_videos(
+    dataset: fo.Dataset, network: CopyNetwork, tmp_path: Path
+) -> None:
+    for sample in dataset.limit(1):
+        for number in range(1, 10):
+            path = tmp_path / f"{number}.png"
+            cv2.imwrite(str(path), np.zeros((*SIZE, 3), np.uint8))
+            sample.frames[number]["filepath"] = str(path)
+        sample.save()
+    frames = dataset.limit(1).to_frames().match(F("frame_number") > 4)
+    summary = propagate(frames.limit(4), "truth", model=network)
+    assert summary.done == ["one.mp4, frames 5 to 8"]
+    assert sorted(found(dataset)) == [5, 6, 7, 8]
+    propagate(frames, "truth", model=network, existing="overwrite")
+    frames.reload()
+    assert [len(each.hs2s.detections) for each in frames] == [2] * 5
 
 
 def test_the_form_counts_clips(dataset: fo.Dataset) -> None:
