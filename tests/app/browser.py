@@ -80,7 +80,8 @@ def picture(page: Page) -> np.ndarray:
 
 def keep(page: Page, folder: Path, name: str) -> None:
     """Save a picture: for a look at a failure, or for the README when asked to."""
-    page.screenshot(path=str(Path(os.environ.get(SHOT) or folder) / name))
+    with Image.open(io.BytesIO(page.screenshot())) as shot:
+        shot.convert("RGB").save(Path(os.environ.get(SHOT) or folder) / name)
 
 
 def picture_wanted() -> bool:

@@ -8,8 +8,10 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 import pytest
+from fiftyone import ViewField
 from playwright.sync_api import Locator, Page, expect
 
+import hs2s_fiftyone
 from hs2s_core.resources import asset
 from hs2s_fiftyone import dataset as vos
 from hs2s_fiftyone.drawing import DRAWN
@@ -20,6 +22,8 @@ from hs2s_fiftyone.videos import mask_sizes
 from .browser import keep, open_dataset, wait_until
 
 pytestmark = pytest.mark.timeout(900)
+MENDED = 10
+"""Frame in which a mask is mended."""
 
 
 @pytest.fixture
@@ -60,8 +64,76 @@ def test_a_painted_mask_is_propagated(
     for number in range(2, 7):
         (found,) = frame_masks(sample.frames[number].hs2s, size).values()
         true = frame_masks(sample.frames[number].ground_truth, size)[object_id]
-        overlaps.append((found & true).sum() / (found | true).sum())
+        overlaps.append(overlap(found, true))
     assert np.mean(overlaps) > 0.4, overlaps
+
+
+def test_a_mended_mask_is_followed_by_two_clicks(
+    app: str, page: Page, clip: fo.Dataset, tmp_path: Path
+) -> None:
+    """The player has no head; it is painted in one frame, and found in the next."""
+    one = clip.filter_labels("frames.ground_truth", ViewField("label") == "player")
+    hs2s_fiftyone.propagate(one, "ground_truth")
+    head = np.zeros_like(shown(clip, MENDED, "hs2s"))
+    head[51:65, 78:91] = True  # of which the truth that is given says nothing
+    before = shown(clip, MENDED + 1, "hs2s")
+
+    open_dataset(page, app, clip.name)
+    page.locator("[data-cy=looker]").first.click()
+    page.locator("#modal [data-cy=annotate]").click()
+    page.wait_for_selector("#modal [data-cy=segmentation-mode]")
+    step_to(page, MENDED)
+    page.locator("#modal").get_by_text("player", exact=True).first.click()
+    page.locator("#modal [data-cy=brush]").first.click()
+    paint(page, head)
+    wait_until(
+        lambda: shown(clip, MENDED, "hs2s")[head].mean() > 0.4, "what was painted does not arrive"
+    )
+    mended = shown(clip, MENDED, "hs2s")
+    keep(page, tmp_path, "correct-1-mended.webp")
+
+    page.locator("#modal").get_by_text("published_with_changes").click()
+    expect(page.get_by_text("Masks changed in")).to_be_visible()
+    keep(page, tmp_path, "correct-2-said.webp")
+    page.get_by_role("button", name="Done").last.click()
+    # Back among the new masks: the Annotate tab has read the old ones.
+    expect(page.locator("#modal [data-cy=segmentation-mode]")).to_have_count(0)
+    step_to(page, MENDED + 1)
+    keep(page, tmp_path, "correct-3-followed.webp")
+
+    assert np.array_equal(shown(clip, MENDED, "hs2s"), mended), "a person's mask was changed"
+    found = shown(clip, MENDED + 1, "hs2s")
+    assert top(found) < top(before) - 5, "the head is followed"
+    assert overlap(found, before) > 0.7, "what was right stays"
+    assert clip.count_values("frames.hs2s.detections.corrected")[True] == 1
+
+
+def step_to(page: Page, number: int) -> None:
+    """Go to a frame of the open video, from its first one."""
+    place = page.locator("#modal").get_by_role("button", name="Showing")
+    for passed in range(1, number):
+        expect(place).to_contain_text(f"0:{int((passed - 1) / 6 * 100) / 100:05.2f} /")
+        page.locator("#modal").get_by_role("button", name="Step forward").click()
+    expect(place).to_contain_text(f"0:{int((number - 1) / 6 * 100) / 100:05.2f} /")
+
+
+def shown(clip: fo.Dataset, number: int, field: str) -> np.ndarray:
+    """What a frame's labels show of the player, (H, W)."""
+    clip.reload()
+    sample = clip.first()
+    (size, _, _) = mask_sizes(clip, sample.id)
+    labels = [each for each in sample.frames[number][field].detections if each.label == "player"]
+    (mask,) = frame_masks(fo.Detections(detections=labels), size).values()
+    return mask
+
+
+def top(mask: np.ndarray) -> int:
+    """The first row of a mask (H, W)."""
+    return int(np.flatnonzero(mask.any(axis=1))[0])
+
+
+def overlap(found: np.ndarray, true: np.ndarray) -> float:
+    return float((found & true).sum() / (found | true).sum())
 
 
 def largest_object(clip: fo.Dataset) -> tuple[int, np.ndarray]:
