@@ -71,14 +71,20 @@ def drawing_problem(samples: SampleCollection, field: str) -> str | None:
     return kind_error(samples, field)
 
 
-def known_classes(samples: SampleCollection) -> list[str]:
-    """The classes that frame labels of a dataset have, in alphabetical order."""
+def known_classes(samples: SampleCollection, at_most: int | None = None) -> list[str]:
+    """The classes that frame labels of a dataset have, in alphabetical order.
+
+    ``at_most`` bounds how many frames are looked at, as a form must answer quickly.
+    """
     found: set[str] = set()
+    some = [] if at_most is None else [{"$limit": at_most}]
     for name in mask_fields(samples):
         known = LabelField.of(samples, name)
         named = known.targets.values()
         if known.items is not None:
-            named = samples._dataset.distinct(f"frames.{known.items}.label")
+            shown = [{"$project": {"label": f"${known.items}.label"}}, {"$unwind": "$label"}]
+            stages = [*some, *shown, {"$group": {"_id": "$label"}}]
+            named = [each["_id"] for each in samples._dataset._frame_collection.aggregate(stages)]
         found.update(label for label in named if label)
     return sorted(found)
 

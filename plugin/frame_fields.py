@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import fiftyone as fo
@@ -82,10 +83,14 @@ def has_labels(
     path: str,
     sample_id: str | None = None,
     span: tuple[int, int] | None = None,
+    *,
+    at_most: int | None = None,
 ) -> bool:
     """Whether any frame, or any of one video, has labels in a frame field.
 
-    ``span`` is the first and last number of the frames to look at; None: all.
+    ``span`` is the first and last number of the frames to look at; None: all. Of a dataset,
+    ``at_most`` bounds how many frames are looked at from each of its ends, as a form must answer
+    quickly.
     """
     dataset = samples._dataset
     if not dataset.has_frame_field(path):
@@ -95,7 +100,16 @@ def has_labels(
         query["_sample_id"] = ObjectId(sample_id)
     if span is not None:
         query["frame_number"] = {"$gte": span[0], "$lte": span[1]}
-    return dataset._frame_collection.find_one(query, {"_id": 1}) is not None
+    return any_frame(dataset, query, at_most)
+
+
+def any_frame(dataset: fo.Dataset, query: Mapping[str, Any], at_most: int | None = None) -> bool:
+    """Whether the database has a frame like this; see :func:`has_labels`."""
+    frames = dataset._frame_collection
+    if at_most is None:
+        return frames.find_one(query, {"_id": 1}) is not None
+    stages = [{"$limit": at_most}, {"$match": query}, {"$limit": 1}, {"$project": {"_id": 1}}]
+    return any(list(frames.aggregate(stages, hint={"$natural": way})) for way in (1, -1))
 
 
 def is_ground_truth(samples: SampleCollection, field: str) -> bool:

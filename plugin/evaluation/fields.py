@@ -9,7 +9,7 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 
-from ..frame_fields import label_list
+from ..frame_fields import any_frame, label_list
 
 SAMPLE_FIELDS: dict[str, tuple[type[fo.Field], str]] = {
     "jf": (fo.FloatField, "J&F: mean of J and F"),
@@ -62,13 +62,19 @@ def sample_paths(eval_key: str) -> Iterator[tuple[str, type[fo.Field], str]]:
 
 
 def taken(
-    samples: SampleCollection, eval_key: str, prediction_field: str, earlier: str | None = None
+    samples: SampleCollection,
+    eval_key: str,
+    prediction_field: str,
+    earlier: str | None = None,
+    *,
+    at_most: int | None = None,
 ) -> list[str]:
     """What a new run of this key would write to and is there already.
 
     These are sample and frame fields, attributes of the predicted labels, also such as the schema
     does not know, and names that FiftyOne's labels have for themselves. ``earlier`` is the
-    prediction field of the run that this one replaces, with what that run wrote.
+    prediction field of the run that this one replaces, with what that run wrote. ``at_most`` is
+    that of ``has_labels``.
     """
     dataset = samples._dataset
     items = label_list(samples, prediction_field)
@@ -87,7 +93,7 @@ def taken(
             undeclared += [path] if in_label else []
         elif earlier is None or replaced != earlier or not _is_ours(field):
             found.append(f"frames.{path}")
-    return found + [f"frames.{path}" for path in _filled(dataset, undeclared)]
+    return found + [f"frames.{path}" for path in _filled(dataset, undeclared, at_most)]
 
 
 def _is_reserved(dataset: fo.Dataset, prediction_field: str, name: str) -> bool:
@@ -97,16 +103,15 @@ def _is_reserved(dataset: fo.Dataset, prediction_field: str, name: str) -> bool:
     return name in label._fields or name == "instance" or hasattr(label, name)
 
 
-def _filled(dataset: fo.Dataset, paths: list[str]) -> Iterator[str]:
+def _filled(dataset: fo.Dataset, paths: list[str], at_most: int | None) -> Iterator[str]:
     """Paths below a frame that hold values though no schema has them: attributes are dynamic."""
     if not paths:
         return
-    frames = dataset._frame_collection
     # All in one pass over the frames, which ends at the first that has any.
-    if frames.find_one({"$or": [{path: {"$exists": True}} for path in paths]}, {"_id": 1}) is None:
+    if not any_frame(dataset, {"$or": [{path: {"$exists": True}} for path in paths]}, at_most):
         return
     for path in paths:
-        if frames.find_one({path: {"$exists": True}}, {"_id": 1}) is not None:
+        if any_frame(dataset, {path: {"$exists": True}}, at_most):
             yield path
 
 

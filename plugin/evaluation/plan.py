@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from fiftyone.core.collections import SampleCollection
@@ -14,17 +15,22 @@ from .video import Video
 
 
 def make_plan(
-    samples: SampleCollection, settings: EvaluateSettings, *, seconds: float | None = None
+    samples: SampleCollection,
+    settings: EvaluateSettings,
+    *,
+    seconds: float | None = None,
+    videos: int = sys.maxsize,
 ) -> Plan:
     """Look at every video, without decoding masks; nothing is written.
 
-    With ``seconds``, videos beyond that time are taken on trust and counted as unchecked: a form
-    must answer quickly, and the run checks everything again.
+    With ``seconds``, it looks into ``videos`` of them at most, as long as the time lasts. The rest
+    is taken on trust and counted as unchecked: a form must answer quickly, and the run checks
+    everything again.
     """
     deadline = None if seconds is None else time.monotonic() + seconds
     plan = Plan()
-    for item in items_of(samples):
-        if deadline is not None and time.monotonic() > deadline:
+    for place, item in enumerate(items_of(samples)):
+        if deadline is not None and (place >= videos or time.monotonic() > deadline):
             plan.unchecked += 1
             plan.todo.append(item)
             continue

@@ -75,11 +75,16 @@ def make_settings(
 
 
 def settings_errors(
-    samples: SampleCollection, settings: EvaluateSettings, *, written: bool = True
+    samples: SampleCollection,
+    settings: EvaluateSettings,
+    *,
+    written: bool = True,
+    at_most: int | None = None,
 ) -> dict[str, str]:
     """What is wrong with the settings themselves: parameter name -> message.
 
-    Unless something will be ``written``, the key does not matter.
+    Unless something will be ``written``, the key does not matter. ``at_most`` is that of
+    ``has_labels``.
     """
     errors = {}
     for parameter in ("prediction_field", "truth_field"):
@@ -87,7 +92,7 @@ def settings_errors(
             errors[parameter] = error
     if settings.prediction_field == settings.truth_field:
         errors["prediction_field"] = "the predictions must be in another field than the truth"
-    key_error = _key_error(samples, settings) if written else None
+    key_error = _key_error(samples, settings, at_most) if written else None
     if key_error is not None:
         errors["eval_key"] = key_error
     if settings.match not in MATCHES:
@@ -95,7 +100,9 @@ def settings_errors(
     return errors
 
 
-def _key_error(samples: SampleCollection, settings: EvaluateSettings) -> str | None:
+def _key_error(
+    samples: SampleCollection, settings: EvaluateSettings, at_most: int | None
+) -> str | None:
     eval_key = settings.eval_key
     if not isinstance(eval_key, str) or not eval_key.isidentifier() or eval_key.startswith("_"):
         return f"{eval_key!r} is no key; expected letters, digits and _, a letter first"
@@ -109,7 +116,7 @@ def _key_error(samples: SampleCollection, settings: EvaluateSettings) -> str | N
                 "another key or delete it first"
             )
         earlier = bare(config.pred_field)
-    taken = fields.taken(samples, eval_key, settings.prediction_field, earlier)
+    taken = fields.taken(samples, eval_key, settings.prediction_field, earlier, at_most=at_most)
     if taken:
         return (
             f"fields of that name exist ({', '.join(taken[:3])}) and are not from an evaluation "

@@ -26,7 +26,7 @@ from ..evaluation.scoring import metric_values
 from ..frame_fields import bare, has_labels, mask_fields
 from ..videos import source_info, videos_of
 from .base import JobOperator
-from .form import Form, listed
+from .form import FRAMES, LOOKS, Form, listed
 
 # The form answers within about this time; what is left is checked when the run starts.
 _CHECK_SECONDS = 1.5
@@ -73,14 +73,14 @@ class EvaluateVos(JobOperator):
             form.refuse("unusable", "Cannot evaluate", str(error))
             return
         _add_inputs(form, names, settings)
-        errors = settings_errors(samples, settings)
+        errors = settings_errors(samples, settings, at_most=FRAMES)
         form.mark(errors)
         if errors:
             return
         if samples._dataset.has_evaluation(settings.eval_key):
             label = f"The evaluation '{settings.eval_key}' exists"
             form.warn("replace", label, "Its fields and its run are replaced.")
-        plan = make_plan(samples, settings, seconds=_CHECK_SECONDS)
+        plan = make_plan(samples, settings, seconds=_CHECK_SECONDS, videos=LOOKS)
         form.plan(plan, "evaluate", "evaluated")
 
     def params(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _default_prediction(samples: SampleCollection, truth: str) -> str:
     names = [name for name in mask_fields(samples) if name != truth]
 
     def order(name: str) -> tuple[bool, bool, str]:
-        return not _is_output(samples, name), not has_labels(samples, name), name
+        return not _is_output(samples, name), not has_labels(samples, name, at_most=FRAMES), name
 
     return min(names, key=order, default="")
 

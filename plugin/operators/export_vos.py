@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from ..export import ExportSettings, ExportSummary, export, export_steps, settin
 from ..frame_fields import bare, has_labels, mask_fields
 from ..videos import video_names, videos_of
 from .base import JobOperator, job_outputs
-from .form import Form, count, listed
+from .form import FRAMES, Form, count, listed
+
+_VIDEOS = 20
+"""How many videos the form looks for masks in."""
 
 
 class ExportVos(JobOperator):
@@ -79,14 +83,17 @@ class ExportVos(JobOperator):
 
 def _ask_for_empty(form: Form, samples: SampleCollection, settings: ExportSettings) -> None:
     """Name the videos whose masks would all be empty, and ask whether that is meant."""
+    names = video_names(samples)
     empty = [
         name
-        for sample_id, name in video_names(samples).items()
+        for sample_id, name in islice(names.items(), _VIDEOS)
         if not has_labels(samples, settings.field, sample_id)
     ]
     if not empty:
         return
     title = f"{count(len(empty))} without any mask in '{settings.field}'"
+    if len(names) > _VIDEOS:
+        title += f"; the first {_VIDEOS} were looked at"
     form.switch("empty", f"Write empty masks for {count(len(empty))} without labels")
     if form.get("empty"):
         form.warn("unlabelled", title, listed(empty))
@@ -95,7 +102,10 @@ def _ask_for_empty(form: Form, samples: SampleCollection, settings: ExportSettin
 
 
 def _settings(form: Form, samples: SampleCollection) -> ExportSettings:
-    fields = sorted(mask_fields(samples), key=lambda name: (not has_labels(samples, name), name))
+    def rank(name: str) -> tuple[bool, str]:
+        return not has_labels(samples, name, at_most=FRAMES), name
+
+    fields = sorted(mask_fields(samples), key=rank)
     out_dir = Path(form.get("out_dir", "")).expanduser().absolute()
     annotated_in = form.get("annotated_in")
     return ExportSettings(

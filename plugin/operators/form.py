@@ -18,6 +18,11 @@ from ..videos import videos_of
 
 LISTED = 10
 """How many videos a form or a result names."""
+LOOKS = 5
+"""How many videos a form opens each time it is shown; a run looks at all of them first."""
+FRAMES = 1000
+"""How many frames a form looks at to tell what a field holds: it must answer quickly, however large
+a dataset is."""
 
 
 class Form:

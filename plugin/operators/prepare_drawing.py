@@ -14,7 +14,7 @@ from ..drawing import DRAWN, drawing_problem, known_classes, prepare_drawing
 from ..frame_fields import bare
 from ..videos import videos_of
 from .base import BaseOperator
-from .form import Form
+from .form import FRAMES, Form
 
 
 class PrepareDrawing(BaseOperator):
@@ -49,7 +49,7 @@ class PrepareDrawing(BaseOperator):
         form.text(
             "classes",
             "Classes",
-            default=", ".join(known_classes(dataset)) or "object",
+            default=", ".join(known_classes(dataset, FRAMES)) or "object",
             description="That an object can have, separated by commas",
         )
         problem = drawing_problem(dataset, _field(form))

@@ -25,7 +25,7 @@ from ..propagation import (
     settings_errors,
 )
 from .base import JobOperator, job_outputs
-from .form import Form
+from .form import FRAMES, LOOKS, Form
 from .model_inputs import add_device, add_model, add_speed, chosen_model, model_params
 
 # The form answers within about this time; what is left is checked when the run starts.
@@ -98,11 +98,11 @@ class PropagateMasks(JobOperator):
         add_model(form)
         add_device(form)
         add_speed(form)
-        errors = settings_errors(samples, settings)
+        errors = settings_errors(samples, settings, at_most=FRAMES)
         form.mark(errors)
         if not errors:
             settings = replace(settings, parts=parts)
-            plan = make_plan(samples, settings, seconds=_CHECK_SECONDS)
+            plan = make_plan(samples, settings, seconds=_CHECK_SECONDS, videos=LOOKS)
             leave_out = bool(form.get("skip_invalid"))
             form.plan(plan, "propagate", "propagated", leave_out=leave_out)
 
@@ -132,7 +132,7 @@ def _settings(form: Form, samples: SampleCollection) -> PropagateSettings:
 
     def rank(name: str) -> tuple[object, ...]:
         # First what a person drew; results of earlier runs last.
-        empty = not has_labels(samples, name)
+        empty = not has_labels(samples, name, at_most=FRAMES)
         return made_here(name), empty, is_ground_truth(samples, name), name
 
     prompt = form.get("prompt_field") or min(mask_fields(samples), key=rank, default="")

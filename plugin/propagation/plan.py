@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 
 from fiftyone.core.collections import SampleCollection
 
@@ -21,41 +23,35 @@ from .video import open_video
 
 
 def make_plan(
-    samples: SampleCollection, settings: PropagateSettings, *, seconds: float | None = None
+    samples: SampleCollection,
+    settings: PropagateSettings,
+    *,
+    seconds: float | None = None,
+    videos: int = sys.maxsize,
 ) -> Plan:
     """Look at every video: files, prompts, sizes and existing labels. Nothing is written.
 
-    With ``seconds``, videos beyond that time are taken on trust and counted as unchecked, also one
-    whose labels take longer to read: a form must answer quickly, and the run checks everything
-    again.
+    With ``seconds``, it looks into ``videos`` of them at most, as long as the time lasts. The rest
+    is taken on trust and counted as unchecked, also one whose labels take longer to read: a form
+    must answer quickly, and the run checks everything again.
     """
-    deadline = None if seconds is None else time.monotonic() + seconds
-    scope = f"{samples._dataset._doc.id} {getattr(samples, '_stages', '')}"
-    plan = Plan()
+    look: Callable[[Part, str | None], _Verdict] = partial(_look, samples, settings)
+    if seconds is not None:
+        look = _Glances(samples, settings, time.monotonic() + seconds, videos).look
+    plan, skips = Plan(), settings.existing == "skip"
     for part, filepath, status in _rows(samples, settings):
-        sample_id = part.key
         name = part.named(filepath.replace("\\", "/").rpartition("/")[2])
-        if has_results(samples, part, status, settings):
-            if settings.existing == "skip":
-                plan.skipped.append(sample_id)
-                continue
-            plan.kept.add(sample_id)
-            reason = _refusal(status, settings)
-            if reason is not None:
-                plan.problems.append(Problem(sample_id, name, reason))
-                continue
-        if deadline is None:
-            verdict = _check_again(samples, sample_id, settings)
-        elif time.monotonic() > deadline:
-            verdict = _UNCHECKED
-        else:
-            verdict = _check_lately(samples, sample_id, settings, scope, deadline)
-        if verdict.reason is None:
-            plan.todo.append(Item(sample_id, name))
+        known = skips and part.span is None and status in (DONE, CLIPS)
+        verdict = _Verdict(done=True) if known else look(part, status)
+        if verdict.done and skips:
+            plan.skipped.append(part.key)
+        elif verdict.reason is None:
+            plan.todo.append(Item(part.key, name))
             plan.unchecked += not verdict.complete
         else:
-            plan.problems.append(Problem(sample_id, name, verdict.reason))
-    plan.kept.difference_update(item.key for item in plan.todo)
+            plan.problems.append(Problem(part.key, name, verdict.reason))
+            if verdict.done:
+                plan.kept.add(part.key)
     return plan
 
 
@@ -122,46 +118,61 @@ class _Verdict:
 
     reason: str | None = None
     """Why it cannot be propagated; None if nothing is known to be in the way."""
+    done: bool = False
+    """Whether it has results already."""
     complete: bool = True
     """Whether there was time to look at everything."""
+
+
+def _look(
+    samples: SampleCollection,
+    settings: PropagateSettings,
+    part: Part,
+    status: str | None,
+    deadline: float | None = None,
+) -> _Verdict:
+    done = has_results(samples, part, status, settings)
+    if done and settings.existing == "skip":
+        return _Verdict(done=True)
+    reason = _refusal(status, settings) if done else None
+    if reason is None:
+        try:
+            open_video(samples, part.key, settings, deadline=deadline)
+        except OutOfTime:
+            return _UNCHECKED
+        except Exception as error:
+            reason = describe(error)
+    return _Verdict(reason, done)
 
 
 _UNCHECKED = _Verdict(complete=False)
 # A form is resolved again at every keystroke; a verdict this old is still good enough for it.
 _KEEP_SECONDS = 20.0
-_verdicts: dict[tuple[str, str, str, str], tuple[float, _Verdict]] = {}
+_verdicts: dict[tuple[object, ...], tuple[float, _Verdict]] = {}
 
 
-def _check_again(
-    samples: SampleCollection,
-    sample_id: str,
-    settings: PropagateSettings,
-    deadline: float | None = None,
-) -> _Verdict:
-    try:
-        open_video(samples, sample_id, settings, deadline=deadline)
-    except OutOfTime:
-        return _UNCHECKED
-    except Exception as error:
-        return _Verdict(describe(error))
-    return _Verdict()
-
-
-def _check_lately(
-    samples: SampleCollection,
-    sample_id: str,
-    settings: PropagateSettings,
-    scope: str,
-    deadline: float,
-) -> _Verdict:
-    """Like ``_check_again``, from memory where that is fresh.
+class _Glances:
+    """Looks at some videos, and remembers what they told.
 
     Also that a video takes too long is remembered, so that the next look gets to the others.
     """
-    key = (scope, sample_id, settings.prompt_field, settings.policy)
-    now = time.monotonic()
-    if key not in _verdicts or now - _verdicts[key][0] > _KEEP_SECONDS:
+
+    def __init__(
+        self, samples: SampleCollection, settings: PropagateSettings, deadline: float, videos: int
+    ) -> None:
+        self._what, self._deadline, self._left = (samples, settings), deadline, videos
+        scope = (str(samples._dataset._doc.id), str(getattr(samples, "_stages", "")))
+        self._scope = (*scope, replace(settings, parts=None))
+
+    def look(self, part: Part, status: str | None) -> _Verdict:
+        """:func:`_look`, as far as time and number allow it."""
+        key, now = (*self._scope, part.key, status), time.monotonic()
+        if key in _verdicts and now - _verdicts[key][0] <= _KEEP_SECONDS:
+            return _verdicts[key][1]
+        if now > self._deadline or not self._left:
+            return _UNCHECKED
+        self._left -= 1
         if len(_verdicts) > 10_000:
             _verdicts.clear()
-        _verdicts[key] = (now, _check_again(samples, sample_id, settings, deadline))
-    return _verdicts[key][1]
+        _verdicts[key] = (now, _look(*self._what, part, status, self._deadline))
+        return _verdicts[key][1]

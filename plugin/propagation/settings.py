@@ -49,8 +49,13 @@ class PropagateSettings:
         return f"{self.output_field}_error"
 
 
-def settings_errors(samples: SampleCollection, settings: PropagateSettings) -> dict[str, str]:
-    """What is wrong with the settings themselves: parameter name -> message."""
+def settings_errors(
+    samples: SampleCollection, settings: PropagateSettings, *, at_most: int | None = None
+) -> dict[str, str]:
+    """What is wrong with the settings themselves: parameter name -> message.
+
+    ``at_most`` is that of ``has_labels``.
+    """
     errors = {}
     fields = mask_fields(samples)
     if not fields:
@@ -63,7 +68,7 @@ def settings_errors(samples: SampleCollection, settings: PropagateSettings) -> d
             f"{settings.prompt_field!r} is not a frame field that can hold masks; "
             f"expected one of {', '.join(sorted(fields))}"
         )
-    output = _output_error(samples, settings)
+    output = _output_error(samples, settings, at_most)
     if output is not None:
         errors["output_field"] = output
     if settings.existing not in EXISTING:
@@ -77,7 +82,9 @@ def settings_errors(samples: SampleCollection, settings: PropagateSettings) -> d
     return errors
 
 
-def _output_error(samples: SampleCollection, settings: PropagateSettings) -> str | None:
+def _output_error(
+    samples: SampleCollection, settings: PropagateSettings, at_most: int | None
+) -> str | None:
     output = settings.output_field
     if output == settings.prompt_field:
         return "the output field must differ from the prompt field, which is never overwritten"
@@ -91,7 +98,7 @@ def _output_error(samples: SampleCollection, settings: PropagateSettings) -> str
     if getattr(present, "document_type", None) is not fo.Detections:
         return f"the frame field {output!r} exists and does not hold Detections; choose another"
     known = samples._dataset.has_sample_field(settings.status_field)
-    if not known and has_labels(samples, output):
+    if not known and has_labels(samples, output, at_most=at_most):
         return (
             f"the frame field {output!r} holds labels that were not made by this operator; "
             "choose another name, so that they are not overwritten"
