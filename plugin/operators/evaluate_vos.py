@@ -23,10 +23,10 @@ from ..evaluation import (
     settings_errors,
 )
 from ..evaluation.scoring import metric_values
-from ..frame_fields import bare, has_labels, mask_fields
+from ..frame_fields import bare, mask_fields
 from ..videos import source_info, videos_of
 from .base import JobOperator
-from .form import FRAMES, LOOKS, Form, listed
+from .form import FRAMES, LOOKS, Form, listed, seems_labelled
 
 # The form answers within about this time; what is left is checked when the run starts.
 _CHECK_SECONDS = 1.5
@@ -153,7 +153,7 @@ def _default_prediction(samples: SampleCollection, truth: str) -> str:
     names = [name for name in mask_fields(samples) if name != truth]
 
     def order(name: str) -> tuple[bool, bool, str]:
-        return not _is_output(samples, name), not has_labels(samples, name, at_most=FRAMES), name
+        return not _is_output(samples, name), not seems_labelled(samples, name), name
 
     return min(names, key=order, default="")
 

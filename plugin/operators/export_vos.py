@@ -17,7 +17,7 @@ from ..export import ExportSettings, ExportSummary, export, export_steps, settin
 from ..frame_fields import bare, has_labels, mask_fields
 from ..videos import video_names, videos_of
 from .base import JobOperator, job_outputs
-from .form import FRAMES, Form, count, listed
+from .form import Form, count, listed, seems_labelled
 
 _VIDEOS = 20
 """How many videos the form looks for masks in."""
@@ -102,10 +102,9 @@ def _ask_for_empty(form: Form, samples: SampleCollection, settings: ExportSettin
 
 
 def _settings(form: Form, samples: SampleCollection) -> ExportSettings:
-    def rank(name: str) -> tuple[bool, str]:
-        return not has_labels(samples, name, at_most=FRAMES), name
-
-    fields = sorted(mask_fields(samples), key=rank)
+    fields = sorted(
+        mask_fields(samples), key=lambda name: (not seems_labelled(samples, name), name)
+    )
     out_dir = Path(form.get("out_dir", "")).expanduser().absolute()
     annotated_in = form.get("annotated_in")
     return ExportSettings(

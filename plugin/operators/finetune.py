@@ -9,11 +9,11 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.jobs import Steps
 
-from ..frame_fields import bare, has_labels, mask_fields
+from ..frame_fields import bare, mask_fields
 from ..training import STEPS, finetune, finetune_steps
 from ..videos import videos_of
 from .base import JobOperator
-from .form import Form
+from .form import Form, seems_labelled
 from .model_inputs import add_device, add_model, chosen_model, model_params
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Finetune(JobOperator):
 def _field(form: Form, samples: SampleCollection) -> str:
     def rank(name: str) -> tuple[bool, bool, str]:
         made = samples._dataset.has_sample_field(f"{name}_status")
-        return not has_labels(samples, name), made, name
+        return not seems_labelled(samples, name), made, name
 
     return bare(form.get("label_field") or min(mask_fields(samples), key=rank, default=""))
 

@@ -14,6 +14,7 @@ from hs2s_core.jobs import Plan
 from hs2s_core.wording import counted
 
 from ..clips import clips_of
+from ..frame_fields import has_labels
 from ..videos import videos_of
 
 LISTED = 10
@@ -128,6 +129,11 @@ class Form:
             view = types.Notice(label="Nothing to do", description=f"{text}. {hint}")
             self._shown["nothing"] = self.inputs.view("nothing", view)
             self.mark({"nothing": f"Nothing to do: {text}. {hint}"})
+
+
+def seems_labelled(samples: SampleCollection, field: str) -> bool:
+    """Whether a frame field has labels, as far as a bounded number of frames tells."""
+    return has_labels(samples, field, at_most=FRAMES)
 
 
 def dropdown(labels: Mapping[str, str]) -> types.DropdownView:

@@ -11,7 +11,7 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.jobs import Steps, Summary
 
 from ..clips import clips_of
-from ..frame_fields import bare, has_labels, is_ground_truth, mask_fields
+from ..frame_fields import bare, is_ground_truth, mask_fields
 from ..jobs import Source
 from ..propagation import (
     DEFAULT_OUTPUT,
@@ -25,7 +25,7 @@ from ..propagation import (
     settings_errors,
 )
 from .base import JobOperator, job_outputs
-from .form import FRAMES, LOOKS, Form
+from .form import FRAMES, LOOKS, Form, seems_labelled
 from .model_inputs import add_device, add_model, add_speed, chosen_model, model_params
 
 # The form answers within about this time; what is left is checked when the run starts.
@@ -132,7 +132,7 @@ def _settings(form: Form, samples: SampleCollection) -> PropagateSettings:
 
     def rank(name: str) -> tuple[object, ...]:
         # First what a person drew; results of earlier runs last.
-        empty = not has_labels(samples, name, at_most=FRAMES)
+        empty = not seems_labelled(samples, name)
         return made_here(name), empty, is_ground_truth(samples, name), name
 
     prompt = form.get("prompt_field") or min(mask_fields(samples), key=rank, default="")

@@ -16,8 +16,8 @@ from hs2s_fiftyone.frame_fields import add_detections
 from hs2s_fiftyone.operators import OPERATORS
 from hs2s_fiftyone.propagation import plan
 
-from .forms import form
-from .helpers import detection, square
+from ..forms import form
+from ..helpers import detection, square
 
 VIDEOS, FRAMES = 300, 60
 ABOUT_DATASETS = [
