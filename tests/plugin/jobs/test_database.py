@@ -44,7 +44,7 @@ def test_a_run_ends_at_once_when_the_database_is_gone(
     make_video: Callable[..., str], tmp_path: Path
 ) -> None:
     (tmp_path / "database").mkdir()
-    server, uri = _start_server(tmp_path)
+    server, uri = _start_server(tmp_path / "database")
     # The driver looks for a lost server as long as it is told to.
     environment = {**os.environ, "FIFTYONE_DATABASE_URI": f"{uri}/?serverSelectionTimeoutMS=300"}
     videos = [make_video("a.mp4"), make_video("b.mp4")]

@@ -25,9 +25,10 @@ ABOUT_DATASETS = [
 ]
 
 
-@pytest.fixture
-def large(dataset: fo.Dataset) -> fo.Dataset:
+@pytest.fixture(scope="module")
+def large() -> Iterator[fo.Dataset]:
     """300 videos, of which the last has a mask in ``drawn`` and all have one in ``hs2s``."""
+    dataset = fo.Dataset()
     dataset.add_samples([fo.Sample(f"/none/{number}.mp4") for number in range(VIDEOS)])
     for field in ("drawn", "empty", "hs2s"):
         add_detections(dataset, field)
@@ -45,7 +46,8 @@ def large(dataset: fo.Dataset) -> fo.Dataset:
         for sample_id in ids
         for number in range(1, FRAMES + 1)
     )
-    return dataset
+    yield dataset
+    dataset.delete()
 
 
 @contextmanager
@@ -77,6 +79,6 @@ def test_a_form_reads_a_bounded_number_of_frames(
 
 
 def test_what_was_drawn_last_is_proposed(large: fo.Dataset) -> None:
-    large.delete_frame_field("hs2s")
     by_name = {each.key: each for each in OPERATORS}
-    assert form(by_name["propagate_masks"], large)["prompt_field"].default == "drawn"
+    view = large.exclude_fields("frames.hs2s")
+    assert form(by_name["propagate_masks"], view)["prompt_field"].default == "drawn"
