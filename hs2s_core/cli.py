@@ -1,6 +1,7 @@
 """The command line: ``hs2s COMMAND``, one module of :mod:`hs2s_core.commands` per command.
 
-A command's module has ``EXAMPLES``, ``add_arguments(parser)`` and ``run(args) -> exit status``. It
+A command's module has ``EXAMPLES``, ``add_arguments(parser)``, ``run(args) -> exit status`` and,
+where one page of docs/ is about it, that ``PAGE``, which its errors name in place of their own. It
 is imported only when its command was typed, so that ``hs2s --help`` answers at once. Other packages
 add commands of their own (:mod:`hs2s_core.extensions`).
 """
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from types import ModuleType
 
-from hs2s_core.errors import HS2SError
+from hs2s_core.errors import HS2SError, where_to_read
 from hs2s_core.extensions import COMMANDS as COMMAND_GROUP
 from hs2s_core.extensions import extensions
 
@@ -52,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.traceback:
             raise
         print(f"hs2s {args.command}: error: {_describe(error)}", file=sys.stderr)
+        if isinstance(error, HS2SError):
+            more = where_to_read(getattr(module, "PAGE", error.page))
+            print(f"{more}\n" if more else "", end="", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt as stop:  # a training run says what it saved, and its exit status
         print(f"\nhs2s {args.command}: {str(stop) or 'stopped'}", file=sys.stderr)

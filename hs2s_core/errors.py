@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar
+
 __all__ = [
     "HS2SError",
     "InvalidConfig",
@@ -12,25 +16,62 @@ __all__ = [
 ]
 
 
+@lru_cache(maxsize=1)
+def docs_folder() -> Path | None:
+    """The folder of pages: a wheel holds them in the plugin's package, a clone at its root."""
+    root = Path(__file__).resolve().parents[1]
+    places = (root / "hs2s_fiftyone" / "docs", root / "docs")
+    return next((place for place in places if (place / "troubleshooting.md").is_file()), None)
+
+
+def where_to_read(page: str | None) -> str | None:
+    """Where a page of docs/ lies, in words; None without a page, or in an installation without."""
+    folder = docs_folder()
+    return None if page is None or folder is None else f"More: {folder / page}"
+
+
 class HS2SError(ValueError):
-    """Base of every error raised on bad input, bad files or a missing requirement."""
+    """Base of every error raised on bad input, bad files or a missing requirement.
+
+    From Python 3.11 on a traceback ends with the page to read, where there is one.
+    """
+
+    page: ClassVar[str | None] = None
+    """Of docs/, where it helps with errors of this kind."""
+
+    def __init__(self, *args: object) -> None:
+        """``args`` as of every exception: the message."""
+        super().__init__(*args)
+        words = where_to_read(self.page)
+        if words is not None:
+            self.__notes__ = [words]
 
 
 class InvalidMask(HS2SError):
     """A prompt, label or mask file that cannot be used as an object mask."""
 
+    page = "troubleshooting.md"
+
 
 class InvalidMedia(HS2SError):
     """A video file or frame folder that cannot be read."""
+
+    page = "troubleshooting.md"
 
 
 class InvalidDataset(HS2SError):
     """A dataset folder or its metadata that does not follow the expected layout."""
 
+    page = "data.md"
+
 
 class InvalidWeights(HS2SError):
     """A weights file or checkpoint whose tensors do not fit the model."""
 
+    page = "questions.md"
+
 
 class InvalidConfig(HS2SError):
     """A model or training configuration that cannot be built."""
+
+    page = "training.md"

@@ -1,7 +1,7 @@
 """Makes a dataset ready for masks that a person draws in the App's Annotate tab.
 
 The App offers only frame fields that have an active label schema with classes; nothing in it can
-add such a field to videos.
+add such a field to videos. And it draws only on videos whose number of frames is in their metadata.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ def prepare_drawing(
 ) -> list[str]:
     """Let the App draw masks in a frame field of a video dataset; returns its classes.
 
-    The field is added where there is none, and its label schema activated. No label is touched,
-    and what a schema of this field has already is kept.
+    The field is added where there is none, and its label schema activated; metadata of videos that
+    lack them are computed. No label is touched, and what a schema of this field has already is
+    kept.
 
     Args:
         samples: a dataset of videos, or a view of one.
@@ -42,7 +43,8 @@ def prepare_drawing(
     Raises:
         HS2SError: no videos, a field of another kind, or a FiftyOne whose App cannot draw on them.
     """
-    dataset = videos_of(samples)._dataset
+    videos = videos_of(samples)
+    dataset = videos._dataset
     name = bare(field)
     problem = drawing_problem(dataset, name)
     if problem is not None:
@@ -61,7 +63,15 @@ def prepare_drawing(
     schema["component"] = "dropdown"
     dataset.update_label_schema(path, schema)
     dataset.activate_label_schemas(path)
+    unknown = without_metadata(videos)
+    if unknown:
+        unknown.compute_metadata(overwrite=True, skip_failures=True, progress=False)
     return list(schema["classes"])
+
+
+def without_metadata(samples: SampleCollection) -> SampleCollection:
+    """The videos whose number of frames FiftyOne does not know."""
+    return samples.match({"metadata.total_frame_count": None})
 
 
 def drawing_problem(samples: SampleCollection, field: str) -> str | None:

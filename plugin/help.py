@@ -10,12 +10,6 @@ import fiftyone.plugins as fop
 from ._bootstrap import NAME
 
 
-def pages() -> Path:
-    """The folder of pages: in the installed package, else that of the clone."""
-    here = Path(__file__).resolve().parent
-    return here / "docs" if (here / "docs").is_dir() else here.parent / "docs"
-
-
 def help_line(about: str, page: str) -> str:
     """One line of Markdown for a form: what it does, and where to read on."""
     served = _served()

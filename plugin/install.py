@@ -17,11 +17,10 @@ import fiftyone as fo
 import fiftyone.plugins as fop
 import yaml
 
-from hs2s_core.errors import HS2SError
+from hs2s_core.errors import HS2SError, docs_folder
 from hs2s_core.resources import asset
 
 from ._bootstrap import NAME
-from .help import pages
 from .operators import OPERATORS
 from .panels import PANELS
 
@@ -91,7 +90,9 @@ def _write(folder: Path) -> None:
     def no_pages(_: str, names: list[str]) -> list[str]:
         return [name for name in names if not name.endswith(".md")]
 
-    shutil.copytree(pages(), folder / "docs", ignore=no_pages)
+    docs = docs_folder()
+    if docs is not None:
+        shutil.copytree(docs, folder / "docs", ignore=no_pages)
 
 
 def _refuse_shadow(root: Path, folder: Path) -> None:

@@ -23,6 +23,7 @@ EXAMPLES = (
     "hs2s ablate --tables 1 2a --config configs/example.toml --divisor 4 --out runs/small",
     "hs2s ablate --config configs/example.toml --root DATA/ --out runs/small --report",
 )
+PAGE = "ablation.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ EXAMPLES = (
     "hs2s check YouTube-VOS/ --split train --deep",
     "hs2s check DAVIS/ --split 2017/val",
 )
+PAGE = "data.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ EXAMPLES = (
     "hs2s evaluate masks/ valid/ --protocol youtube_vos --train-meta train/meta.json",
     "hs2s evaluate masks/ truth/ --match overlap --objects --out rows.csv",
 )
+PAGE = "evaluation.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -33,6 +33,7 @@ EXAMPLES = (
     "hs2s train --preset hs2s --data YouTube-VOS/ --validation --out runs/hs2s",
     "hs2s train --from-fiftyone mine --field corrected --name mine",
 )
+PAGE = "training.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,13 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 
-from ..drawing import DRAWN, drawing_problem, known_classes, prepare_drawing
+from ..drawing import (
+    DRAWN,
+    drawing_problem,
+    known_classes,
+    prepare_drawing,
+    without_metadata,
+)
 from ..frame_fields import bare
 from ..videos import videos_of
 from .base import BaseOperator
@@ -22,10 +28,16 @@ class PrepareDrawing(BaseOperator):
 
     key = "prepare_drawing"
     title = "Prepare for drawing"
-    about = "Let the Annotate tab draw masks on videos: annotate, brush, segment"
+    about = "Let the Annotate tab draw masks on videos, into a frame field"
     page = "draw.md"
     icon = "brush"
-    outputs: ClassVar = {"field": "Frame field", "classes": "Classes", "next": "How to draw"}
+    placed = True
+    outputs: ClassVar = {
+        "field": "Frame field",
+        "classes": "Classes",
+        "unknown": "Videos that cannot be drawn on, as ffprobe is missing or cannot read them",
+        "next": "How to draw",
+    }
 
     def __call__(
         self, samples: SampleCollection, field: str = DRAWN, classes: Iterable[str] | None = None
@@ -66,6 +78,7 @@ class PrepareDrawing(BaseOperator):
         return {
             "field": f"frames.{_field(form)}",
             "classes": ", ".join(offered),
+            "unknown": len(without_metadata(videos_of(ctx.dataset))) or None,
             "next": "Open a video, choose Annotate, the mask tool and its brush, and paint.",
         }
 

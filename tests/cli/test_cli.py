@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from hs2s_core import cli
-from hs2s_core.errors import HS2SError
+from hs2s_core.errors import HS2SError, InvalidMedia
 from hs2s_core.extensions import extensions
+from hs2s_core.media.frames import open_frames
 
 from .conftest import Run
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 COMMANDS = (*cli.COMMANDS, *extensions("hs2s.commands"))
 HEAVY = ("torch", "fiftyone")
 PRINT_HEAVY = f"""
@@ -72,13 +76,14 @@ def test_wrong_words_are_explained(words: list[str], capsys: pytest.CaptureFixtu
     assert "usage: hs2s" in capsys.readouterr().err
 
 
-def raising(error: BaseException) -> object:
-    """A command that fails."""
+def raising(error: BaseException, **more: str) -> object:
+    """A command that fails, with ``more`` in its module."""
 
     def run(args: argparse.Namespace) -> int:
         raise error
 
-    return lambda command: SimpleNamespace(run=run, add_arguments=lambda parser: None, EXAMPLES=())
+    known = {"run": run, "add_arguments": lambda parser: None, "EXAMPLES": (), **more}
+    return lambda command: SimpleNamespace(**known)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +102,29 @@ def test_a_user_error_is_one_line(
     assert (status, out) == (2, "")
     assert err.startswith(f"hs2s doctor: error: {said}")
     assert len(err.splitlines()) == 1
+
+
+def test_an_error_names_the_page_that_helps(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of its kind, or that of a command of which one page tells."""
+    monkeypatch.setattr(cli, "_load", raising(InvalidMedia("no frames")))
+    assert run("doctor")[2].splitlines()[1:] == [f"More: {DOCS / 'troubleshooting.md'}"]
+    monkeypatch.setattr(cli, "_load", raising(InvalidMedia("no frames"), PAGE="evaluation.md"))
+    assert run("doctor")[2].splitlines()[1:] == [f"More: {DOCS / 'evaluation.md'}"]
+
+
+def test_every_page_that_an_error_names_exists() -> None:
+    kinds = [HS2SError, *HS2SError.__subclasses__()]
+    modules = [importlib.import_module(f"hs2s_core.commands.{name}") for name in cli.COMMANDS]
+    pages = {each.page for each in kinds} | {getattr(each, "PAGE", None) for each in modules}
+    assert len(pages) > 5
+    assert all((DOCS / page).is_file() for page in pages if page is not None)
+
+
+def test_a_traceback_names_the_page(tmp_path: Path) -> None:
+    with pytest.raises(InvalidMedia) as caught:
+        open_frames(tmp_path)
+    assert caught.value.__notes__ == [f"More: {DOCS / 'troubleshooting.md'}"]
+    assert not hasattr(HS2SError("unknown device"), "__notes__")
 
 
 def test_traceback_on_request(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import fiftyone as fo
@@ -83,3 +84,12 @@ def test_the_operator_prepares_with_and_without_a_form(video: fo.Dataset) -> Non
     result = PrepareDrawing().execute(context(video, field="frames.mine", classes="cat, bird"))
     assert (result["field"], result["classes"]) == ("frames.mine", "cat, bird")
     assert PrepareDrawing()(video, "mine") == ["cat", "bird", "dog"]
+
+
+def test_the_app_draws_only_where_the_number_of_frames_is_known(
+    dataset: fo.Dataset, make_video: Callable[..., str]
+) -> None:
+    dataset.add_samples([fo.Sample(filepath=make_video(frames=5)), fo.Sample("/nowhere/clip.mp4")])
+    result = PrepareDrawing().execute(context(dataset))
+    assert result["unknown"] == 1
+    assert dataset.values("metadata.total_frame_count") == [5, None]

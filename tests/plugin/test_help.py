@@ -16,6 +16,7 @@ from hs2s_fiftyone.install import install
 from hs2s_fiftyone.operators import OPERATORS
 from hs2s_fiftyone.operators.base import BaseOperator
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 FORMS = [operator for operator in OPERATORS if issubclass(operator, BaseOperator)]
 
 
@@ -31,7 +32,7 @@ def installed() -> Iterator[Path]:
 def test_every_form_has_a_line_and_a_page(
     operator: type[BaseOperator], dataset: fo.Dataset
 ) -> None:
-    assert (pages.pages() / operator.page).is_file()
+    assert (DOCS / operator.page).is_file()
     request = {"dataset_name": dataset.name, "params": {}}
     form = operator().resolve_input(foo.executor.ExecutionContext(request))
     first = next(iter(form.type.properties.values()))
@@ -46,4 +47,4 @@ def test_the_server_has_the_page(installed: Path) -> None:
     with TestClient(app) as client:
         answer = client.get(link[1])
     assert answer.status_code == 200
-    assert answer.text == (pages.pages() / "draw.md").read_text()
+    assert answer.text == (DOCS / "draw.md").read_text()
