@@ -30,6 +30,23 @@ def test_strided_convolutions_pad_as_tensorflow_does(kernel: int, size: tuple[in
     torch.testing.assert_close(conv(x), expected)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_depthwise_gradients_are_summed_in_float32_under_autocast(stride: int) -> None:
+    """Where oneDNN is slow in bfloat16, so that they lose no more than their inputs' digits."""
+    torch.manual_seed(0)
+    conv = SameConv(8, 8, 5, stride, groups=8)
+    x = torch.randn(3, 8, 12, 20).bfloat16()
+    shape = (3, 8, 12 // stride, 20 // stride)
+    back = torch.randn(shape).bfloat16()
+    conv(x.float()).backward(back.float())
+    expected, conv.weight.grad = conv.weight.grad, None
+    with torch.autocast("cpu", torch.bfloat16):
+        y = conv(x)
+    assert y.dtype is torch.bfloat16
+    y.backward(back)
+    torch.testing.assert_close(conv.weight.grad, expected, atol=1e-4, rtol=1e-5)
+
+
 @pytest.fixture(scope="module")
 def model() -> VideoSegmenter:
     torch.manual_seed(0)

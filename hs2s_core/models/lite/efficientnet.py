@@ -7,6 +7,7 @@ weights, whose preprocessing and padding (TensorFlow's "same") are kept.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -38,13 +39,22 @@ class SameConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) to (N, channels, ceil(H / stride), ceil(W / stride))."""
+        half = x.dtype is torch.bfloat16 and x.device.type == "cpu"
+        if half and self.groups > 1 and torch.is_grad_enabled():
+            # oneDNN has quick gradients of a depthwise convolution in float32 only; in bfloat16
+            # they took a third of a training step.
+            with torch.autocast("cpu", enabled=False):
+                return self._convolve(x.float(), self.weight.float()).to(x.dtype)
+        return self._convolve(x, self.weight)
+
+    def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
         if self.stride[0] == 1:
-            return super().forward(x)
+            return F.conv2d(x, weight, self.bias, padding=self.padding, groups=self.groups)
         # At stride 2 and an even size, TensorFlow pads one cell less before than after. Starting
         # one step early and leaving out the first result gives just that, without a padded copy.
         rows, columns = (1 - x.shape[2] % 2, 1 - x.shape[3] % 2)
         padding = (self.kernel_size[0] // 2 + rows, self.kernel_size[1] // 2 + columns)
-        y = F.conv2d(x, self.weight, self.bias, self.stride, padding, groups=self.groups)
+        y = F.conv2d(x, weight, self.bias, self.stride, padding, groups=self.groups)
         return y[:, :, rows:, columns:]
 
 
