@@ -59,6 +59,7 @@ def described(module: ModuleType, public: str) -> Iterator[str]:
             "torch",
         ),
         ("import hs2s_fiftyone; hs2s_fiftyone.HS2SError", "fiftyone.core.dataset"),
+        ("import hs2s_core.training.loop", "torchvision"),
     ],
 )
 def test_the_front_is_lazy(line: str, absent: str) -> None:

@@ -6,18 +6,18 @@ import importlib.util
 import pickle
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import get_weight
 
 from hs2s_core.errors import InvalidConfig, InvalidWeights
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import LiteConfig, ModelConfig
-from hs2s_core.models.paper.build import build_encoder
-from hs2s_core.models.paper.encoders import Encoder
 from hs2s_core.wording import counted
+
+if TYPE_CHECKING:
+    from hs2s_core.models.paper.encoders import Encoder
 
 PUBLISHED = {
     "resnet50": "ResNet50_Weights.IMAGENET1K_V1",
@@ -72,6 +72,8 @@ def check_backbone(config: ModelConfig, source: bool | str | Path) -> None:
         if source in (True, LITE_BACKBONE):
             _lite_file()
         return
+    from hs2s_core.models.paper.build import build_encoder
+
     with torch.device("meta"):
         encoder = build_encoder(config)
     load_backbone([encoder], config.encoder, source)
@@ -164,8 +166,14 @@ def _fits(config: ModelConfig) -> bool:
     return _takes_weights(config) and width == FULL_WIDTH
 
 
+def _published(name: str) -> Any:
+    from torchvision.models import get_weight  # seconds, which the lite networks need not wait
+
+    return get_weight(PUBLISHED[name])
+
+
 def _fetch(name: str) -> dict[str, Any]:
-    weights = get_weight(PUBLISHED[name])
+    weights = _published(name)
     try:
         state: dict[str, Any] = weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:  # no network, no such address, hash mismatch
@@ -182,7 +190,7 @@ def _file(name: str, source: Path) -> Path:
     """The file of an encoder: ``source`` itself, or torchvision's if ``source`` is a folder."""
     if not source.is_dir():
         return source
-    url: str = get_weight(PUBLISHED[name]).url
+    url: str = _published(name).url
     file = source / url.rsplit("/", 1)[-1]
     if not file.is_file():
         raise InvalidWeights(

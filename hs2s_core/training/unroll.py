@@ -19,7 +19,6 @@ from hs2s_core.errors import InvalidConfig
 from hs2s_core.models.base import StepOutput, VideoSegmenter, map_tree
 from hs2s_core.models.inputs import denormalise
 from hs2s_core.training.batches import Batch
-from hs2s_core.training.flow_losses import photometric_loss, smoothness_loss
 from hs2s_core.training.losses import LossWeights, step_loss
 from hs2s_core.training.norms import kept_statistics
 
@@ -137,6 +136,9 @@ class Unroll(nn.Module):
 
     def _flow_losses(self, flows: Tensor, batch: Batch, t: int) -> dict[str, Tensor]:
         """Terms on the flow from frame t - 1 to t, each clip's image once per object."""
+        # Brings torchvision, whose import takes seconds.
+        from hs2s_core.training.flow_losses import photometric_loss, smoothness_loss
+
         previous = denormalise(batch.frames[t - 1])[batch.owner]
         terms = {}
         if self.weights.flow:

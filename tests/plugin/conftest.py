@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
 import fiftyone as fo
-import numpy as np
 import pytest
 
-from .helpers import SIZE, CopyNetwork
+from .helpers import SIZE, CopyNetwork, write_noise
 
 
 @pytest.fixture
@@ -25,14 +23,7 @@ def make_video(tmp_path: Path) -> Callable[..., str]:
     def make(
         name: str = "clip.mp4", frames: int = 5, size: tuple[int, int] = SIZE, white: int = -1
     ) -> str:
-        noise = np.random.default_rng(0)
-        path = str(tmp_path / name)
-        writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"mp4v"), 10, size[::-1])
-        for index in range(frames):
-            image = noise.integers(0, 120, (*size, 3), dtype=np.uint8)
-            writer.write(np.full_like(image, 255) if index == white else image)
-        writer.release()
-        return path
+        return write_noise(tmp_path / name, frames, size, white)
 
     return make
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import cv2
 import fiftyone as fo
 import numpy as np
 import torch
@@ -39,6 +41,17 @@ class CopyNetwork(VideoSegmenter):
         self, features: Tensor, mask: Tensor, state: State, owner: Tensor
     ) -> tuple[StepOutput, State]:
         return StepOutput((state.objects - 0.5) * self.sure), state._replace(previous=features)
+
+
+def write_noise(path: Path, frames: int = 5, size: tuple[int, int] = SIZE, white: int = -1) -> str:
+    """Write a video of noise; ``white`` is the index of a frame that is all white."""
+    noise = np.random.default_rng(0)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, size[::-1])
+    for index in range(frames):
+        image = noise.integers(0, 120, (*size, 3), dtype=np.uint8)
+        writer.write(np.full_like(image, 255) if index == white else image)
+    writer.release()
+    return str(path)
 
 
 def square(top: int, left: int, side: int = 16, size: tuple[int, int] = SIZE) -> np.ndarray:

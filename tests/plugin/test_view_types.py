@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from fiftyone.operators.executor import Executor
 from hs2s_fiftyone.operators import OPERATORS
 from hs2s_fiftyone.operators.base import BaseOperator
 
-from .helpers import detection, square, video_sample
+from .helpers import detection, square, video_sample, write_noise
 
 TARGETED = [made for made in OPERATORS if issubclass(made, BaseOperator) and made.action]
 """The operators that work on videos that are chosen in their form."""
@@ -38,18 +38,21 @@ VIEWS: dict[str, tuple[Callable[[fo.Dataset], SampleCollection], str | None]] = 
 """How a view is made, and what the forms say of it if they do not take it."""
 
 
-@pytest.fixture
-def dataset(dataset: fo.Dataset, make_video: Callable[..., str]) -> fo.Dataset:
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fo.Dataset]:
+    """Two videos of three frames; forms only read them."""
+    dataset, folder = fo.Dataset(), tmp_path_factory.mktemp("videos")
     for place in ("beach", "town"):
         labels = fo.Detections(detections=[detection(square(8, 8), index=1, label="dog")])
-        sample = video_sample(make_video(f"{place}.mp4", frames=3), {1: labels})
+        sample = video_sample(write_noise(folder / f"{place}.mp4", frames=3), {1: labels})
         sample.frames[2]["found"] = labels.copy()
         for number in range(1, 4):
             sample.frames[number]["filepath"] = f"/nowhere/{place}/{number}.jpg"
         sample["place"] = place
         sample.compute_metadata()
         dataset.add_sample(sample)
-    return dataset
+    yield dataset
+    dataset.delete()
 
 
 def form(made: type[BaseOperator], samples: SampleCollection, **params: Any) -> dict[str, Any]:
@@ -67,12 +70,12 @@ def form(made: type[BaseOperator], samples: SampleCollection, **params: Any) -> 
 @pytest.mark.parametrize("made", TARGETED, ids=lambda made: made.key)
 @pytest.mark.parametrize("kind", VIEWS)
 def test_a_form_takes_the_view_or_says_what_to_do(
-    kind: str, made: type[BaseOperator], dataset: fo.Dataset, tmp_path: Path
+    kind: str, made: type[BaseOperator], videos: fo.Dataset, tmp_path: Path
 ) -> None:
     make, refusal = VIEWS[kind]
     if kind in ("clips", "frames") and made.takes_clips:
         refusal = None
-    shown = form(made, make(dataset), out_dir=str(tmp_path / "new"))
+    shown = form(made, make(videos), out_dir=str(tmp_path / "new"))
     if refusal is None:
         assert "no_video" not in shown
         assert len(shown) > 2
