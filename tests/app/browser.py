@@ -28,6 +28,22 @@ def open_dataset(page: Page, app: str, name: str) -> None:
     page.wait_for_selector("[data-cy=entry-counts]")
 
 
+def open_sample(page: Page) -> None:
+    """Open the grid's first sample; a grid that stays empty while a busy server loads is reloaded."""
+    sample = page.locator("[data-cy=looker]").first
+
+    def opened() -> bool:
+        try:
+            sample.wait_for(timeout=4000 * BRIEF)
+        except PlaywrightError:
+            page.reload(wait_until="domcontentloaded")
+            return False
+        sample.click()
+        return True
+
+    wait_until(opened, "the grid shows no sample")
+
+
 def wait_until(condition: Callable[[], bool], failure: str) -> None:
     """Ask until it is so; in between, the machine is the browser's and the server's."""
     deadline = time.monotonic() + PATIENCE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,17 +20,22 @@ from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.prompts import read_prompts
 from hs2s_fiftyone.videos import mask_sizes
 
-from .browser import keep, open_dataset, wait_until
+from .browser import keep, open_dataset, open_sample, wait_until
 
 pytestmark = pytest.mark.timeout(900)
 MENDED = 10
 """Frame in which a mask is mended."""
 
+_NUMBERS = itertools.count()
+
 
 @pytest.fixture
 def clip() -> Iterator[fo.Dataset]:
-    """The demo clip as a load leaves it, ready for drawing."""
-    dataset = vos.load(asset("demo"), "drawing", persistent=True)
+    """The demo clip as a load leaves it, ready for drawing.
+
+    A name for each test: the server may still know the dataset that had it before.
+    """
+    dataset = vos.load(asset("demo"), f"drawing{next(_NUMBERS)}", persistent=True)
     yield dataset
     dataset.delete()
 
@@ -39,7 +45,7 @@ def test_a_painted_mask_is_propagated(
 ) -> None:
     object_id, truth = largest_object(clip)
     open_dataset(page, app, clip.name)
-    page.locator("[data-cy=looker]").first.click()
+    open_sample(page)
     page.locator("#modal [data-cy=annotate]").click()
     page.locator("#modal [data-cy=segmentation-mode]").click()
     page.locator("#modal [data-cy=brush]").first.click()
@@ -79,7 +85,7 @@ def test_a_mended_mask_is_followed_by_two_clicks(
     before = shown(clip, MENDED + 1, "hs2s")
 
     open_dataset(page, app, clip.name)
-    page.locator("[data-cy=looker]").first.click()
+    open_sample(page)
     page.locator("#modal [data-cy=annotate]").click()
     page.wait_for_selector("#modal [data-cy=segmentation-mode]")
     step_to(page, MENDED)

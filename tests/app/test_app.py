@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 from hs2s_core.resources import asset
 from hs2s_fiftyone import dataset as vos
 
-from .browser import keep, open_dataset, picture, wait_until
+from .browser import keep, open_dataset, open_sample, picture, wait_until
 
 EXECUTE = "Execute"
 
@@ -60,7 +60,7 @@ def test_masks_are_propagated_by_the_form(app: str, page: Page, tmp_path: Path) 
     # The App has noticed the new field.
     expect(page.get_by_text("frames.masks", exact=True).first).to_be_visible()
 
-    open_sample(page)
+    open_video(page)
     step_frames(page, 9)
     try:
         wait_until(lambda: overlay_area(page) > 0.002, "the masks do not appear on the video")
@@ -82,8 +82,8 @@ def open_form(page: Page) -> Locator:
     return form
 
 
-def open_sample(page: Page) -> None:
-    page.locator("[data-cy=looker]").first.click()
+def open_video(page: Page) -> None:
+    open_sample(page)
     page.wait_for_selector("#modal canvas[canvas-loaded=true]", state="attached")
     page.wait_for_timeout(1000)
 

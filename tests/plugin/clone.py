@@ -23,7 +23,7 @@ def repository_files() -> list[Path]:
         files += [
             path
             for path in sorted((ROOT / folder).rglob("*"))
-            if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".safetensors"
+            if path.is_file() and "__pycache__" not in path.parts
         ]
     return files
 

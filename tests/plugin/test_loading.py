@@ -39,6 +39,8 @@ from fiftyone.operators.registry import OperatorRegistry
 registry = OperatorRegistry()
 assert registry.list_errors() == [], registry.list_errors()
 listed = [found.name for found in registry.list_operators(builtin=False)]
+import fiftyone.zoo as foz
+assert foz.load_zoo_model("hs2s-lite").media_type == "video"
 import hs2s_core
 operator = foo.get_operator("@hs2s/vos/propagate_masks")
 summary = operator(fo.load_dataset({dataset!r}), "truth", {output!r}, model={weights!r})
@@ -80,7 +82,10 @@ def use(
     this project is inactive, so that ``hs2s_core`` must come from where the user has it.
     """
     packages = [folder for folder in sys.path if folder.endswith("-packages")]
+    zoo = plugins.parent / "zoo"  # its entry finds the package wherever that is
+    shutil.copytree(ROOT / "plugin" / "zoo", zoo / "hs2s")
     environment = os.environ | {
+        "FIFTYONE_MODEL_ZOO_DIR": str(zoo),
         "PYTHONPATH": os.pathsep.join([*([str(path)] if path else []), *packages]),
         "FIFTYONE_PLUGINS_DIR": str(plugins),
     }
@@ -109,15 +114,7 @@ def test_a_linked_clone(scene: dict[str, str], tmp_path: Path) -> None:
     plugins = tmp_path / "plugins"
     plugins.mkdir()
     (plugins / "vos").symlink_to(ROOT)
-    # The entry of the model zoo finds the package through the plugin.
-    shutil.copytree(ROOT / "plugin" / "zoo", tmp_path / "zoo" / "hs2s")
-    prepare = f"""
-        import os
-        os.environ["FIFTYONE_MODEL_ZOO_DIR"] = {str(tmp_path / "zoo")!r}
-        import fiftyone.zoo as foz
-        assert foz.load_zoo_model("hs2s-lite").media_type == "video"
-        """
-    check(use(scene, plugins, output="linked", prepare=prepare), ROOT)
+    check(use(scene, plugins, output="linked"), ROOT)
 
 
 def test_fiftyone_download(scene: dict[str, str], tmp_path: Path) -> None:
@@ -149,8 +146,6 @@ def test_an_installed_wheel(scene: dict[str, str], tmp_path: Path) -> None:
     prepare = """
         from hs2s_core.cli import main
         assert main(["install-plugin"]) == 0
-        import fiftyone.zoo as foz
-        assert foz.load_zoo_model("hs2s-lite").media_type == "video"
         """
     check(use(scene, plugins, output="installed", prepare=prepare, path=site), site)
     for name in ("assets/icon.svg", "docs/draw.md"):
