@@ -54,8 +54,9 @@ def even_size(size: tuple[int, int]) -> tuple[int, int]:
 class VideoWriter:
     """Encode frames one by one: ``with VideoWriter(path, (H, W), fps) as video: video.write(rgb)``.
 
-    The file appears under its name only when it is complete; until then it is ``*.part.mp4``, with
-    the process in its name, which an exception removes. ``comment`` is kept in the file (see
+    The file appears under its name only when it is complete; until then it is a hidden ``*.part``,
+    with the process in its name, which an exception removes and which nobody takes for a video if
+    the process is killed. ``comment`` is kept in the file (see
     ``read_comment``). 4:2:0 needs even sizes, so an odd last row or column is repeated once
     (see ``even_size``): every pixel keeps its place, and a mask that is padded with background
     in the same way fits the video exactly.
@@ -70,7 +71,7 @@ class VideoWriter:
         self.size = size
         self.count = 0
         # Two processes may encode the same video: each has its own file until it is complete.
-        self._part = self.path.with_name(f"{self.path.stem}.{os.getpid()}.part.mp4")
+        self._part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         self._fps = fps
         self._comment = comment
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import mimetypes
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +57,23 @@ def test_an_existing_file_stays_until_the_new_one_is_complete(tmp_path: Path) ->
         fail_half_way()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_kill_leaves_is_not_taken_for_a_video(tmp_path: Path) -> None:
+    """FFmpeg outlives the process that feeds it and completes what it was given."""
+    script = f"""
+import os, signal, numpy as np
+from hs2s_core.media.encode import VideoWriter
+with VideoWriter({str(tmp_path / "v.mp4")!r}, (32, 48), 5) as video:
+    video.write(np.zeros((32, 48, 3), np.uint8))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    # The pipe is closed by the last of both.
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".")
+    assert mimetypes.guess_type(left) == (None, None)
 
 
 def test_two_processes_write_to_files_of_their_own(
@@ -124,7 +145,7 @@ class TestErrors:
 
     def test_a_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
         # A folder of that name is in the way of the unfinished file.
-        (tmp_path / f"v.{os.getpid()}.part.mp4").mkdir()
+        (tmp_path / f".v.mp4.{os.getpid()}.part").mkdir()
         with pytest.raises(InvalidMedia, match="folder can be written"):
             self.write(tmp_path / "v.mp4", *[flat((0, 0, 0))] * 200)
         assert not (tmp_path / "v.mp4").exists()
