@@ -29,7 +29,7 @@ def open_dataset(page: Page, app: str, name: str) -> None:
 
 
 def open_sample(page: Page) -> None:
-    """Open the grid's first sample; a grid that stays empty while a busy server loads is reloaded."""
+    """Open the first sample; a grid that stays empty while a busy server loads is reloaded."""
     sample = page.locator("[data-cy=looker]").first
 
     def opened() -> bool:
