@@ -12,7 +12,14 @@ from hs2s_core.errors import HS2SError, InvalidMask
 from hs2s_core.hints import Hint
 from hs2s_core.media.grabcut import draw, mend
 from hs2s_core.media.images import RGBImage
-from hs2s_core.media.masks import BoolMask, check_prompt, list_masks, read_id_map, split_objects
+from hs2s_core.media.masks import (
+    BoolMask,
+    check_prompt,
+    list_masks,
+    mask_box,
+    read_id_map,
+    split_objects,
+)
 from hs2s_core.media.source import FrameSource
 from hs2s_core.wording import counted, some
 
@@ -55,8 +62,7 @@ class Prompt:
         shape = np.shape(mask)
         checked = check_prompt(mask, shape[:2], name=self.name)
         self.size = (shape[0], shape[1])
-        rows, columns = np.flatnonzero(checked.any(1)), np.flatnonzero(checked.any(0))
-        self._box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        self._box = mask_box(checked)
         self._bits = np.packbits(checked[self._box], axis=1)
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import fiftyone.core.clips as foc
@@ -42,6 +43,17 @@ class Part(NamedTuple):
         return name if self.span is None else "{}, frames {} to {}".format(name, *self.span)
 
 
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """In order, and those that overlap as one."""
+    found: list[Span] = []
+    for first, last in sorted(spans):
+        if found and first <= found[-1][1]:
+            found[-1] = found[-1][0], max(last, found[-1][1])
+        else:
+            found.append((first, last))
+    return found
+
+
 def clips_of(samples: SampleCollection) -> tuple[SampleCollection, tuple[str, ...] | None]:
     """The videos of a collection, and the keys of the clips in which it shows them.
 
@@ -69,12 +81,8 @@ def clips_of(samples: SampleCollection) -> tuple[SampleCollection, tuple[str, ..
         shown = [(key, (min(own), max(own))) for key, own in numbers.items()]
     spans: dict[str, list[Span]] = {}
     for sample_id, (first, last) in sorted(shown):
-        own = spans.setdefault(str(sample_id), [])
-        if own and first <= own[-1][1]:
-            own[-1] = own[-1][0], max(last, own[-1][1])
-        else:
-            own.append((first, last))
-    parts = [Part(key, span) for key, own in spans.items() if key in known for span in own]
+        spans.setdefault(str(sample_id), []).append((first, last))
+    parts = [Part(key, span) for key in spans if key in known for span in merged(spans[key])]
     if not parts:
         raise HS2SError("no clip: the view's filters leave nothing. Change or clear them.")
     return videos, tuple(part.key for part in parts)

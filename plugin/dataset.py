@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import fiftyone as fo
-import numpy as np
 from fiftyone import ViewField
 
 from hs2s_core.data.videos import VosVideo
@@ -32,6 +31,7 @@ from .drawing import DRAWN, drawing_problem, prepare_drawing
 from .jobs import FrameWriter, Source, VideoJob, drive, settle_killed
 from .labels import TrackedObject, to_detections
 from .load_plan import DEFAULT_LABEL_FIELD, LoadPlan, plan_load
+from .masks import extend
 from .videos import INFO_KEY, SOURCE_SIZE
 
 __all__ = ["LoadSummary", "load"]
@@ -282,7 +282,7 @@ def _read_labels(
     for object_id in object_ids(id_map):
         if object_id not in objects:
             objects[object_id] = _new_object(video, object_id)
-    return to_detections(np.pad(id_map, [(0, side % 2) for side in size]), objects)
+    return to_detections(extend(id_map, even_size(size)), objects)
 
 
 def _new_object(video: VosVideo, object_id: int) -> TrackedObject:

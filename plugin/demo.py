@@ -11,7 +11,6 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.operators as foo
 import numpy as np
-import numpy.typing as npt
 from fiftyone.core.service import ServiceListenTimeout
 from PIL import Image
 
@@ -23,7 +22,7 @@ from hs2s_core.evaluation.table import EvaluationTable
 from hs2s_core.media.encode import VideoWriter
 from hs2s_core.media.frames import open_frames
 from hs2s_core.media.images import RGBImage
-from hs2s_core.media.masks import read_id_map
+from hs2s_core.media.masks import IdMap, read_id_map
 from hs2s_core.media.overlay import Row, contact_sheet, draw_masks, enlarge, enlarge_ids
 from hs2s_core.media.strip import evenly
 from hs2s_core.resources import asset
@@ -42,7 +41,6 @@ _FPS = 12.0
 _SCALE = 2
 _SHOWN = 4
 """Frames on the contact sheet."""
-IdMap = npt.NDArray[np.unsignedinteger]
 
 
 def run(args: argparse.Namespace) -> int:

@@ -27,8 +27,10 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import InvalidMask
 from hs2s_core.media.masks import (
     BoolMask,
+    IdMap,
     array_ids,
     id_dtype,
+    mask_box,
     object_ids,
     read_id_map,
     split_objects,
@@ -38,7 +40,6 @@ from .frame_fields import mask_fields
 from .identities import Mark
 from .masks import Size, fill, paste, read_instance_mask
 
-IdMap = npt.NDArray[np.unsignedinteger[Any]]
 Document = Mapping[str, Any]
 """A frame, or a label, as the database has it."""
 
@@ -274,11 +275,11 @@ def to_detections(
     detections = []
     for object_id in object_ids(id_map):
         mask = id_map == object_id
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        top, left = int(rows[0]), int(columns[0])
+        rows, columns = mask_box(mask)
         # Copied: a view would keep a whole frame alive for each small object.
-        crop = np.ascontiguousarray(mask[top : rows[-1] + 1, left : columns[-1] + 1])
-        box = [left / width, top / height, crop.shape[1] / width, crop.shape[0] / height]
+        crop = np.ascontiguousarray(mask[rows, columns])
+        corner = [columns.start / width, rows.start / height]
+        box = [*corner, crop.shape[1] / width, crop.shape[0] / height]
         known = objects[object_id]
         detection = fo.Detection(
             label=known.label,

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from hs2s_core.errors import InvalidMask
-from hs2s_core.media.masks import BoolMask
+from hs2s_core.media.images import DECODE_ERRORS
+from hs2s_core.media.masks import BoolMask, mask_box
 
 Size = tuple[int, int]
 """(H, W) in pixels."""
@@ -40,7 +41,7 @@ def read_instance_mask(path: str, name: str) -> npt.NDArray[Any]:
     try:
         with Image.open(path) as image:
             return np.array(image)
-    except Exception as error:  # Pillow raises almost anything on a damaged file
+    except DECODE_ERRORS as error:
         raise InvalidMask(
             f"{name}: {path}: cannot be read as an image ({error}); write the file again."
         ) from error
@@ -172,20 +173,25 @@ def _refuse_whole_frame(shape: BoolMask, box: _Box, size: Size, name: str) -> No
     height, width = size
     if shape.shape != size or (box.width > width - _NEAR and box.height > height - _NEAR):
         return
-    rows, columns = np.flatnonzero(shape.any(axis=1)), np.flatnonzero(shape.any(axis=0))
-    inside = (
-        rows[0] >= box.top - _NEAR
-        and rows[-1] < box.top + box.height + _NEAR
-        and columns[0] >= box.left - _NEAR
-        and columns[-1] < box.left + box.width + _NEAR
-    )
-    if inside:
+    rows, columns = mask_box(shape)
+    down = rows.start >= box.top - _NEAR and rows.stop < box.top + box.height + _NEAR + 1
+    across = columns.start >= box.left - _NEAR and columns.stop < box.left + box.width + _NEAR + 1
+    if down and across:
         raise InvalidMask(
             f"{name}: the mask is as large as the whole frame ({width}x{height}), but the mask of "
             f"a Detection is that of its box alone ({box.width:.0f}x{box.height:.0f} pixels), into "
             "which FiftyOne squeezes it. Crop it to the box, or make the label with "
             "fo.Detection.from_mask(mask), which does so."
         )
+
+
+def extend(id_map: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
+    """``id_map`` with background below and to the right, up to ``size``: a video's, of a frame's.
+
+    Encoders make odd sizes even by one more row or column.
+    """
+    more = [(0, want - have) for want, have in zip(size, id_map.shape, strict=True)]
+    return np.pad(id_map, more) if id_map.shape != size else id_map
 
 
 def fill(shapes: Iterable[Sequence[Sequence[float]]], size: Size) -> BoolMask | None:

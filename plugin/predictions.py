@@ -21,7 +21,7 @@ from .frame_fields import add_detections, bare, mask_field_error, output_error
 from .identities import Identities
 from .jobs import FrameWriter, Source, VideoJob, drive, settle_killed
 from .labels import LabelField, TrackedObject, existing_instance, read_documents, to_detections
-from .masks import Size
+from .masks import Size, extend
 from .videos import frame_count, items_of, mask_sizes, videos_of
 
 __all__ = ["ReadSummary", "read_predictions"]
@@ -205,9 +205,7 @@ def _fit(id_map: np.ndarray, file: Path, video_size: Size, source_size: Size) ->
             f"frames are {source_size[1]}x{source_size[0]}; expected the same. Save the masks at "
             "the size of the frames."
         )
-    return np.pad(
-        id_map, [(0, want - have) for want, have in zip(video_size, id_map.shape, strict=True)]
-    )
+    return extend(id_map, video_size)
 
 
 def _known_objects(

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import fiftyone as fo
 import fiftyone.core.clips as foc
 import fiftyone.core.media as fom
-import numpy as np
 import numpy.typing as npt
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
@@ -28,7 +27,7 @@ from hs2s_core.media.images import image_size
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.wording import counted, pixels
 
-from .masks import Size
+from .masks import Size, extend
 
 INFO_KEY = "vos"
 """Where a dataset's ``info`` has what a load noted of its source."""
@@ -153,8 +152,7 @@ class Clip:
 
     def to_video(self, id_map: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Extend an id map of the frames' size to the video's size with background."""
-        pad = [(0, want - have) for want, have in zip(self.video_size, id_map.shape, strict=True)]
-        return np.pad(id_map, pad) if any(after for _, after in pad) else id_map
+        return extend(id_map, self.video_size)
 
     def remark(self, decoded: int) -> str | None:
         """What to tell of a video if it does not have as many frames as it claims to have."""

@@ -17,6 +17,7 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation.lengths import FAILURE_FRAMES, LATE, Stretch, losses, stretches
 
+from .clips import Span, merged
 from .evaluation import VOSEvaluationResults, load_results
 from .videos import select_videos
 
@@ -86,7 +87,7 @@ def lost_objects(
     results = load_results(dataset, eval_key)
     rows = results.rows
     lost = (loss for loss in losses(rows, frames=frames, among=rows.in_truth) if loss.last)
-    return _clips(dataset, results, lost, merged=False)
+    return _clips(dataset, results, lost, arrange=sorted)
 
 
 def false_positives(dataset: SampleCollection, eval_key: str) -> fo.DatasetView:
@@ -194,17 +195,6 @@ def _sample(results: VOSEvaluationResults, stretch: Stretch) -> str:
     return results.sample_ids[video]
 
 
-def _merge(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Join what overlaps."""
-    merged: list[tuple[int, int]] = []
-    for first, last in sorted(spans):
-        if merged and first <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(last, merged[-1][1])
-        else:
-            merged.append((first, last))
-    return merged
-
-
 def _scores(results: VOSEvaluationResults) -> dict[str, float]:
     """J&F by sample id, of the videos with a counted frame."""
     ids = results.sample_ids
@@ -243,11 +233,11 @@ def _clips(
     results: VOSEvaluationResults,
     cut: Iterable[Stretch],
     *,
-    merged: bool = True,
+    arrange: Callable[[Iterable[Span]], list[Span]] = merged,
 ) -> fo.DatasetView:
-    """Clips of these stretches, worst videos first; those that overlap become one if ``merged``."""
+    """Clips of these stretches, worst videos first; by default those that overlap become one."""
     scores, frames = _scores(results), results.rows.records["frame"]
-    found: dict[str, set[tuple[int, int]]] = {}
+    found: dict[str, set[Span]] = {}
     for stretch in cut:
         first, last = frames[stretch.places[[0, -1]]].tolist()
         found.setdefault(_sample(results, stretch), set()).add((first + 1, last + 1))
@@ -257,5 +247,4 @@ def _clips(
     view = _ordered(dataset, order)
     if not order:
         return view
-    clips = [_merge(found[key]) if merged else sorted(found[key]) for key in order]
-    return view.to_clips([[list(clip) for clip in each] for each in clips])
+    return view.to_clips([[list(clip) for clip in arrange(found[key])] for key in order])

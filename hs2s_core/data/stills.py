@@ -15,6 +15,7 @@ from PIL import Image
 
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.media.images import IMAGE_SUFFIXES
+from hs2s_core.media.masks import mask_box
 from hs2s_core.wording import counted
 
 Picture = NDArray[np.uint8]
@@ -31,6 +32,12 @@ class Cutout:
     """(h, w, 3) uint8"""
     alpha: NDArray[np.uint8]
     """(h, w) uint8, 255 inside the region"""
+
+    @classmethod
+    def of(cls, rgb: Picture, mask: Mask) -> Cutout:
+        """What a mask (H, W) shows of a picture (H, W, 3)."""
+        box = mask_box(mask)
+        return cls(rgb[box], mask[box].astype(np.uint8) * 255)
 
 
 class StillSet:
@@ -105,8 +112,8 @@ class StillSet:
 def cut_region(rgb: Picture, regions: NDArray[Any], rng: np.random.Generator) -> Cutout | None:
     """Cut one random region, or a union of two that touch; None if none has a fitting size.
 
-    Larger regions are drawn more often (by the square
-    root of their area), since tiny ones are mostly texture.
+    Larger regions are drawn more often (by the square root of their area), since tiny ones are
+    mostly texture.
     """
     ids, counts = np.unique(regions[(regions > 0) & (regions < 255)], return_counts=True)
     fractions = counts / regions.size
@@ -118,9 +125,7 @@ def cut_region(rgb: Picture, regions: NDArray[Any], rng: np.random.Generator) ->
     mask = regions == first
     if len(ids) > 1 and rng.random() < 0.25:
         mask = _join_neighbour(mask, regions, ids, rng)
-    ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    box = slice(ys[0], ys[-1] + 1), slice(xs[0], xs[-1] + 1)
-    return Cutout(rgb[box], mask[box].astype(np.uint8) * 255)
+    return Cutout.of(rgb, mask)
 
 
 def _join_neighbour(

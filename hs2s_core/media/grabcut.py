@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hs2s_core.hints import Hint, Point
 from hs2s_core.media.images import RGBImage
-from hs2s_core.media.masks import BoolMask
+from hs2s_core.media.masks import BoolMask, mask_box
 
 _SIDE = 320
 """Longest side, in pixels, at which colours are told apart."""
@@ -97,8 +97,7 @@ def _from_points(frame: RGBImage, hint: Hint) -> BoolMask:
 
 def _cut(frame: RGBImage, labels: _Labels, seen: BoolMask) -> BoolMask:
     """What GrabCut takes for the object, looking at the rectangle around ``seen`` alone."""
-    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
-    part = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    part = mask_box(seen)
     image, known = frame[part], labels[part]
     scale = min(1.0, _SIDE / max(known.shape))
     if scale < 1:

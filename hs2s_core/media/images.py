@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import struct
+import zlib
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -28,8 +30,11 @@ _SYSTEM = frozenset(
 """What macOS, Windows, Linux and network storage put into folders."""
 _DIGITS = re.compile(r"(\d+)", re.ASCII)
 _EXIF_ORIENTATION = 0x0112
-# What Pillow raises on damaged or hostile files; a truncated JPEG is an OSError.
-_DECODE_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+DECODE_ERRORS = (
+    *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error),
+    Image.DecompressionBombError,
+)
+"""What Pillow raises on damaged or hostile files; a truncated JPEG is an OSError."""
 
 
 def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
@@ -103,7 +108,7 @@ def read_image(path: Path) -> RGBImage:
                 grey = np.clip(wide >> 8, 0, 255).astype(np.uint8)
                 return np.repeat(grey[..., None], 3, axis=2)
             return np.array(upright.convert("RGB"))
-    except _DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise _no_image(path, error) from error
 
 
@@ -116,7 +121,7 @@ def image_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             width, height = image.size
             turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
-    except _DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise _no_image(path, error) from error
     return (width, height) if turned else (height, width)
 

@@ -7,8 +7,6 @@ void pixels (not annotated), which belong to no object.
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +17,7 @@ from PIL import Image
 
 from hs2s_core.errors import InvalidMask
 from hs2s_core.files import replacing
-from hs2s_core.media.images import list_files
+from hs2s_core.media.images import DECODE_ERRORS, list_files
 from hs2s_core.media.mask_pictures import (
     VOID,
     IdMap,
@@ -40,6 +38,7 @@ __all__ = [
     "davis_palette",
     "id_dtype",
     "list_masks",
+    "mask_box",
     "object_ids",
     "read_id_map",
     "read_mask_file",
@@ -49,17 +48,6 @@ __all__ = [
 
 BoolMask = npt.NDArray[np.bool_]
 """(H, W) bool, true inside the object."""
-
-# Everything Pillow is known to raise on a truncated or damaged file.
-_BROKEN_FILE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
 
 
 def list_masks(folder: Path) -> list[Path]:
@@ -111,7 +99,7 @@ def read_mask_file(path: str | Path, *, void: int | None = VOID) -> MaskFile:
             ids, sure = picture_ids(image, path)
     except InvalidMask:
         raise
-    except _BROKEN_FILE as error:
+    except DECODE_ERRORS as error:
         raise InvalidMask(
             f"{path}: cannot be read as an image ({error}); expected a PNG id map. "
             "Write the file again: it may be cut short."
@@ -212,6 +200,12 @@ def object_ids(id_map: npt.NDArray[Any]) -> list[int]:
 def split_objects(id_map: npt.NDArray[Any]) -> dict[int, BoolMask]:
     """Return one mask ``(H, W)`` bool per object of an id map, by ascending id."""
     return {object_id: id_map == object_id for object_id in object_ids(id_map)}
+
+
+def mask_box(mask: npt.NDArray[Any]) -> tuple[slice, slice]:
+    """Rows and columns of the smallest box around the pixels of a mask (H, W), at least one."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def check_prompt(mask: npt.ArrayLike, frame_size: tuple[int, int], *, name: str) -> BoolMask:

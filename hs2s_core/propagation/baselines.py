@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hs2s_core.media.masks import IdMap
 from hs2s_core.prompts import PlainPrompts
 from hs2s_core.propagation.propagator import FrameResult
 
-IdMap = npt.NDArray[np.unsignedinteger]
 Image = npt.NDArray[np.uint8]
 
 

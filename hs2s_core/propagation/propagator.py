@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.media.images import RGBImage
-from hs2s_core.media.masks import BoolMask, check_prompt, id_dtype
+from hs2s_core.media.masks import BoolMask, IdMap, check_prompt, id_dtype
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.prompts import Prompts
 from hs2s_core.propagation.engine import Engine, SoftMask
@@ -21,7 +21,6 @@ from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.propagation.snapshot import Snapshot
 
 MERGES = ("argmax", "soft")
-IdMap = npt.NDArray[np.unsignedinteger]
 
 
 @dataclass(frozen=True)

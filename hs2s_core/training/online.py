@@ -22,7 +22,7 @@ from hs2s_core.data.stills import Cutout
 from hs2s_core.data.synthesis import Clip
 from hs2s_core.errors import HS2SError
 from hs2s_core.media.images import RGBImage
-from hs2s_core.media.masks import check_prompt
+from hs2s_core.media.masks import check_prompt, mask_box
 from hs2s_core.media.source import FrameSource
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import LiteConfig
@@ -140,7 +140,6 @@ def _cut(
     frame: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_]
 ) -> tuple[Cutout, npt.NDArray[np.float64]]:
     """The object cropped to its box, and the box's centre (x, y) in the frame."""
-    ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    box = slice(ys[0], ys[-1] + 1), slice(xs[0], xs[-1] + 1)
-    centre = np.array([(xs[0] + xs[-1] + 1) / 2, (ys[0] + ys[-1] + 1) / 2])
-    return Cutout(frame[box], mask[box].astype(np.uint8) * 255), centre
+    rows, columns = mask_box(mask)
+    centre = np.array([columns.start + columns.stop, rows.start + rows.stop]) / 2
+    return Cutout.of(frame, mask), centre

@@ -13,10 +13,11 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.evaluation import EvaluationTable, FramePair, ObjectInfo, evaluate_sequence
 from hs2s_core.evaluation.identities import tie_ids
+from hs2s_core.media.masks import IdMap
 from hs2s_core.wording import counted
 
 from ..identities import Identities, Mark, Ties
-from ..labels import IdMap, LabelField, LabelPart, paint, read_documents
+from ..labels import LabelField, LabelPart, paint, read_documents
 from ..prompts import visible_labels
 from ..videos import Sizes, mask_sizes
 from .settings import EvaluateSettings
