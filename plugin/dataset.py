@@ -29,7 +29,7 @@ from hs2s_core.wording import counted, pixels
 
 from .drawing import DRAWN, drawing_problem, prepare_drawing
 from .jobs import FrameWriter, Source, VideoJob, drive, settle_killed
-from .labels import TrackedObject, to_detections
+from .labels import NO_CLASS, TrackedObject, to_detections
 from .load_plan import DEFAULT_LABEL_FIELD, LoadPlan, plan_load
 from .masks import extend
 from .videos import INFO_KEY, SOURCE_SIZE
@@ -139,7 +139,30 @@ class LoadJob(VideoJob[Done]):
 
     def video(self, item: Item) -> Work[Done]:
         """Load one video, all or nothing."""
-        return _load_video(self.source.samples._dataset, self.plan, item)
+        dataset, plan = self.source.samples._dataset, self.plan
+        video = plan.folder.video(item.key)
+        frames = open_frames(video.frames)
+        total = len(video.frames)
+        path = plan.video_dir / f"{video.name}.mp4"
+        if not _is_current(path, video, frames):
+            with VideoWriter(path, frames.size, plan.fps, plan.mark) as encoder:
+                for index, frame in enumerate(frames, 1):
+                    encoder.write(frame)
+                    yield Tick(index / total / 2, f"frame {index} of {total} encoded", index)
+        sample = _new_sample(plan, video, frames, path)
+        dataset.add_sample(sample)
+        objects: dict[int, TrackedObject] = {}
+        try:
+            with FrameWriter(dataset, sample.id, plan.label_field, video.name) as writer:
+                for index, file in enumerate(video.frames):
+                    labels = _read_labels(video, index, frames.size, objects)
+                    writer.add(index + 1, labels, filepath=str(file), frame_name=file.stem)
+                    yield Tick((1 + index / total) / 2, f"frame {index + 1} of {total} read", index)
+                writer.values = {"num_objects": len(objects.keys() | video.objects.keys())}
+        except BaseException:
+            dataset.delete_samples(sample.id)
+            raise
+        return Done(total, len(objects))
 
 
 # ---------------------------------------------------------------- the dataset
@@ -183,33 +206,6 @@ def _loaded_videos(dataset: fo.Dataset) -> set[str]:
     if broken:
         dataset.delete_samples(broken)
     return {video for _, video, want, have in rows if want == have}
-
-
-def _load_video(dataset: fo.Dataset, plan: LoadPlan, item: Item) -> Work[Done]:
-    """One video, all or nothing."""
-    video = plan.folder.video(item.key)
-    frames = open_frames(video.frames)
-    total = len(video.frames)
-    path = plan.video_dir / f"{video.name}.mp4"
-    if not _is_current(path, video, frames):
-        with VideoWriter(path, frames.size, plan.fps, plan.mark) as encoder:
-            for index, frame in enumerate(frames, 1):
-                encoder.write(frame)
-                yield Tick(index / total / 2, f"frame {index} of {total} encoded", index)
-    sample = _new_sample(plan, video, frames, path)
-    dataset.add_sample(sample)
-    objects: dict[int, TrackedObject] = {}
-    try:
-        with FrameWriter(dataset, sample.id, plan.label_field, video.name) as writer:
-            for index, file in enumerate(video.frames):
-                labels = _read_labels(video, index, frames.size, objects)
-                writer.add(index + 1, labels, filepath=str(file), frame_name=file.stem)
-                yield Tick((1 + index / total) / 2, f"frame {index + 1} of {total} read", index)
-            writer.values = {"num_objects": len(objects.keys() | video.objects.keys())}
-    except BaseException:
-        dataset.delete_samples(sample.id)
-        raise
-    return Done(total, len(objects))
 
 
 def _refuse_strangers(plan: LoadPlan, videos: Sequence[str]) -> None:
@@ -281,11 +277,7 @@ def _read_labels(
         )
     for object_id in object_ids(id_map):
         if object_id not in objects:
-            objects[object_id] = _new_object(video, object_id)
+            known = video.objects.get(object_id)
+            label = (known and known.category) or NO_CLASS
+            objects[object_id] = TrackedObject(object_id, object_id, label, fo.Instance())
     return to_detections(extend(id_map, even_size(size)), objects)
-
-
-def _new_object(video: VosVideo, object_id: int) -> TrackedObject:
-    known = video.objects.get(object_id)
-    label = known.category if known is not None else None
-    return TrackedObject(object_id, object_id, label or "object", fo.Instance())

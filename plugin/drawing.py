@@ -15,14 +15,13 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import HS2SError
 
 from .frame_fields import add_detections, bare, kind_error, mask_fields
-from .labels import LabelField
+from .labels import NO_CLASS, LabelField
 from .videos import videos_of
 
 __all__ = ["DRAWN", "drawing_problem", "prepare_drawing"]
 
 DRAWN = "objects"
 """The frame field for drawn masks, where none is named."""
-_NO_CLASS = "object"
 
 
 def prepare_drawing(
@@ -59,7 +58,7 @@ def prepare_drawing(
         except ValueError as error:
             raise HS2SError(f"{_too_old()}: {error}") from error
     offered = list(dict.fromkeys([*schema.get("classes", []), *filter(None, known)]))
-    schema["classes"] = offered or [_NO_CLASS]
+    schema["classes"] = offered or [NO_CLASS]
     schema["component"] = "dropdown"
     dataset.update_label_schema(path, schema)
     dataset.activate_label_schemas(path)

@@ -7,7 +7,7 @@ One palettised PNG a frame, at the size of the source frames, under the source f
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +40,6 @@ class ExportSummary(Summary):
         """What stands below the first line."""
         zipped = [] if self.zip_file is None else [f"zip for the server: {self.zip_file}"]
         return zipped + super().remarks()
-
-
-@dataclass(frozen=True)
-class ExportSettings:
-    """What to write where."""
-
-    field: str
-    """Frame-level, without ``frames.``."""
-    out_dir: Path
-    layout: str = "youtube_vos"
-    zip_file: Path | None = None
-    annotated_in: str | None = None
-    overwrite: bool = False
 
 
 def export(
@@ -91,7 +78,8 @@ def export(
     """
     out_dir = Path(out_dir).expanduser().absolute()
     zip_file = out_dir.with_name(f"{out_dir.name}.zip") if zip is True else None
-    settings = ExportSettings(
+    job = ExportJob(
+        Source(samples),
         field=bare(field),
         out_dir=out_dir,
         layout=layout,
@@ -99,101 +87,96 @@ def export(
         annotated_in=annotated_in and bare(annotated_in),
         overwrite=overwrite,
     )
-    return drive(export_steps(samples, settings), progress)
-
-
-def export_steps(samples: SampleCollection, settings: ExportSettings) -> Steps[ExportSummary]:
-    """Like :func:`export`, step by step; closing the generator undoes the current video."""
-    samples = videos_of(samples)
-    require(settings_errors(samples, settings))
-    summary = ExportSummary(str(settings.out_dir))
-    summary.take((yield from run_job(ExportJob(Source(samples), settings), items_of(samples))))
-    if settings.zip_file is not None and summary.done:
-        yield Progress(1.0, f"Writing {settings.zip_file.name}")
-        root = videos_root(settings.out_dir, settings.layout)
-        write_zip(settings.zip_file, settings.out_dir, [root / name for name in summary.done])
-        summary.zip_file = settings.zip_file
-    return summary
+    return drive(job.steps(), progress)
 
 
 @dataclass(frozen=True)
 class ExportJob(VideoJob[Done]):
-    """An export, as each process can open it."""
+    """What to write where; fields are frame-level, without ``frames.``."""
 
-    settings: ExportSettings
+    field: str
+    out_dir: Path
+    layout: str = "youtube_vos"
+    zip_file: Path | None = None
+    annotated_in: str | None = None
+    overwrite: bool = False
+
+    def steps(self) -> Steps[ExportSummary]:
+        """Like :func:`export`, step by step; closing the generator undoes the current video."""
+        job = replace(self, source=Source(videos_of(self.source.samples)))
+        require(job.errors())
+        summary = ExportSummary(str(self.out_dir))
+        summary.take((yield from run_job(job, items_of(job.source.samples))))
+        if self.zip_file is not None and summary.done:
+            yield Progress(1.0, f"Writing {self.zip_file.name}")
+            write_zip(self.zip_file, self.out_dir, [self._root / name for name in summary.done])
+            summary.zip_file = self.zip_file
+        return summary
+
+    def errors(self) -> dict[str, str]:
+        """What is wrong with the settings: parameter name -> message."""
+        samples, errors = self.source.samples, {}
+        if error := mask_field_error(samples, self.field):
+            errors["field"] = error
+        annotated = self.annotated_in
+        if annotated is not None and not samples._dataset.has_frame_field(annotated):
+            errors["annotated_in"] = f"there is no frame field {annotated!r}"
+        if self.layout not in LAYOUTS:
+            errors["layout"] = f"{self.layout!r} is none of {', '.join(LAYOUTS)}"
+        elif self.out_dir.exists() and not self.out_dir.is_dir():
+            errors["out_dir"] = f"{self.out_dir} is a file; expected a folder"
+        elif not self.overwrite:
+            names = video_names(samples).values()
+            there = [name for name in names if (self._root / name).exists()]
+            if there:
+                errors["out_dir"] = (
+                    f"{self._root} has folders of {counted(len(there), 'video')} of these (such "
+                    f"as {there[0]}); choose an empty folder, or overwrite them"
+                )
+        return errors
+
+    @property
+    def _root(self) -> Path:
+        return videos_root(self.out_dir, self.layout)
 
     def video(self, item: Item) -> Work[Done]:
         """Write one video, all or nothing."""
-        return _write_video(self.source.samples, self.settings, item)
+        samples, sample_id = self.source.samples, item.key
+        folder = self._root / safe_name(item.name, "the dataset")
+        check_free(folder, overwrite=self.overwrite)
+        known = LabelField.of(samples, self.field)
+        video_size, (height, width), note = mask_sizes(samples, sample_id)
+        visible = visible_labels(samples, sample_id, self.field)
+        identities = Identities(known.marks(samples, sample_id))
+        total = frame_count(samples, sample_id) or 0
+        written = 0
+        with writing_masks(folder, whole=True) as part:
+            for document in self._documents(sample_id, total):
+                number = document["frame_number"]
+                place = f"frame {number}"
+                parts = known.parts(document, video_size, place, visible)
+                masks = [(identities.add(entry.mark), entry) for entry in parts]
+                id_map, _ = paint(masks, video_size)
+                stem = safe_name(document.get("frame_name") or f"{number - 1:05d}", place)
+                write_id_map(part / f"{stem}.png", id_map[:height, :width])
+                written += 1
+                yield Tick(min(1.0, number / (total or number)), f"frame {written}", written)
+            if not written:
+                raise InvalidDataset("the video has no frames in the dataset; nothing was written")
+            if not has_labels(samples, self.field, sample_id):
+                note = f"it has no labels in {self.field!r}; its masks are empty"
+        return Done(written, note="; ".join(filter(None, (note, *identities.remarks()))) or None)
 
-
-def settings_errors(samples: SampleCollection, settings: ExportSettings) -> dict[str, str]:
-    """What is wrong with the settings: parameter name -> message."""
-    errors = {}
-    if error := mask_field_error(samples, settings.field):
-        errors["field"] = error
-    if settings.annotated_in is not None and not samples._dataset.has_frame_field(
-        settings.annotated_in
-    ):
-        errors["annotated_in"] = f"there is no frame field {settings.annotated_in!r}"
-    if settings.layout not in LAYOUTS:
-        errors["layout"] = f"{settings.layout!r} is none of {', '.join(LAYOUTS)}"
-    elif settings.out_dir.exists() and not settings.out_dir.is_dir():
-        errors["out_dir"] = f"{settings.out_dir} is a file; expected a folder"
-    else:
-        there = [
-            videos_root(settings.out_dir, settings.layout) / name
-            for name in video_names(samples).values()
-        ]
-        there = [folder for folder in there if folder.exists()]
-        if there and not settings.overwrite:
-            errors["out_dir"] = (
-                f"{there[0].parent} has folders of {counted(len(there), 'video')} of these (such "
-                f"as {there[0].name}); choose an empty folder, or overwrite them"
-            )
-    return errors
-
-
-def _write_video(samples: SampleCollection, settings: ExportSettings, item: Item) -> Work[Done]:
-    """Write one video, all or nothing."""
-    sample_id = item.key
-    folder = videos_root(settings.out_dir, settings.layout) / safe_name(item.name, "the dataset")
-    check_free(folder, overwrite=settings.overwrite)
-    known = LabelField.of(samples, settings.field)
-    video_size, (height, width), note = mask_sizes(samples, sample_id)
-    visible = visible_labels(samples, sample_id, settings.field)
-    identities = Identities(known.marks(samples, sample_id))
-    total = frame_count(samples, sample_id) or 0
-    written = 0
-    with writing_masks(folder, whole=True) as part:
-        for document in _documents(samples, sample_id, settings, total):
-            number = document["frame_number"]
-            parts = known.parts(document, video_size, f"frame {number}", visible)
-            masks = [(identities.add(entry.mark), entry) for entry in parts]
-            id_map, _ = paint(masks, video_size)
-            stem = safe_name(document.get("frame_name") or f"{number - 1:05d}", f"frame {number}")
-            write_id_map(part / f"{stem}.png", id_map[:height, :width])
-            written += 1
-            yield Tick(min(1.0, number / (total or number)), f"frame {written}", written)
-        if not written:
-            raise InvalidDataset("the video has no frames in the dataset; nothing was written")
-        if not has_labels(samples, settings.field, sample_id):
-            note = f"it has no labels in {settings.field!r}; its masks are empty"
-    return Done(written, note="; ".join(filter(None, (note, *identities.remarks()))) or None)
-
-
-def _documents(
-    samples: SampleCollection, sample_id: str, settings: ExportSettings, total: int
-) -> Iterator[dict[str, Any]]:
-    """Every frame to write, in order; those that the database lacks have nothing but a number."""
-    names = [settings.field, "frame_name"]
-    found = read_documents(samples, sample_id, names, annotated=settings.annotated_in)
-    if settings.annotated_in is not None:
-        yield from found
-        return
-    expected = 1
-    for document in found:
-        yield from ({"frame_number": n} for n in range(expected, document["frame_number"]))
-        yield document
-        expected = document["frame_number"] + 1
-    yield from ({"frame_number": n} for n in range(expected, total + 1))
+    def _documents(self, sample_id: str, total: int) -> Iterator[dict[str, Any]]:
+        """Every frame to write, in order; those that the database lacks have only a number."""
+        names, annotated = [self.field, "frame_name"], self.annotated_in
+        found = read_documents(self.source.samples, sample_id, names, annotated=annotated)
+        if annotated is not None:
+            yield from found
+            return
+        expected = 1
+        for document in found:
+            yield from ({"frame_number": n} for n in range(expected, document["frame_number"]))
+            yield document
+            expected = document["frame_number"] + 1
+        yield from ({"frame_number": n} for n in range(expected, total + 1))

@@ -54,7 +54,7 @@ def kind_error(samples: SampleCollection, name: str) -> str | None:
     present = samples._dataset.get_frame_field_schema(include_private=True).get(name)
     if present is None or getattr(present, "document_type", None) is fo.Detections:
         return name_error(name)
-    return f"the frame field {name!r} does not hold Detections; choose another"
+    return f"the frame field {name!r} exists and does not hold Detections; choose another"
 
 
 def output_error(samples: SampleCollection, name: str) -> str | None:

@@ -43,6 +43,8 @@ from .masks import Size, fill, paste, read_instance_mask
 Document = Mapping[str, Any]
 """A frame, or a label, as the database has it."""
 
+NO_CLASS = "object"
+"""The class of an object of which none is known."""
 _BATCH = 64
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import fiftyone as fo
@@ -17,39 +18,34 @@ from hs2s_core.jobs import Done, Item, Steps, Summary, Tick, Watch, Work, requir
 from hs2s_core.media.masks import list_masks, object_ids, read_id_map
 from hs2s_core.wording import counted
 
-from .frame_fields import add_detections, bare, mask_field_error, output_error
+from .frame_fields import add_detections, any_frame, bare, mask_field_error, output_error
 from .identities import Identities
 from .jobs import FrameWriter, Source, VideoJob, drive, settle_killed
-from .labels import LabelField, TrackedObject, existing_instance, read_documents, to_detections
+from .labels import (
+    NO_CLASS,
+    LabelField,
+    TrackedObject,
+    existing_instance,
+    read_documents,
+    to_detections,
+)
 from .masks import Size, extend
 from .videos import frame_count, items_of, mask_sizes, videos_of
 
 __all__ = ["ReadSummary", "read_predictions"]
-
-_NO_LABEL = "object"
 
 
 @dataclass
 class ReadSummary(Summary):
     """What was read into a dataset."""
 
-    unknown: list[str] = field(default_factory=list)
+    unknown: list[str] = dataclasses.field(default_factory=list)
     """Videos of the folder that the dataset does not have."""
 
     def remarks(self) -> list[str]:
         """What stands below the first line."""
         unknown = [f"not in the dataset: {', '.join(self.unknown)}"] if self.unknown else []
         return unknown + super().remarks()
-
-
-@dataclass(frozen=True)
-class ReadSettings:
-    """What to read into what; fields are frame-level, without ``frames.``."""
-
-    folder: Path
-    field: str
-    truth_field: str | None = None
-    overwrite: bool = False
 
 
 def read_predictions(
@@ -81,70 +77,75 @@ def read_predictions(
     Raises:
         HS2SError: before anything is written, if folder or fields cannot be used.
     """
-    settings = ReadSettings(
-        Path(folder).expanduser(), bare(field), truth_field and bare(truth_field), overwrite
+    job = ReadJob(
+        Source(dataset),
+        Path(folder).expanduser(),
+        bare(field),
+        truth_field and bare(truth_field),
+        overwrite,
     )
-    return drive(read_steps(dataset, settings), progress)
-
-
-def read_steps(samples: SampleCollection, settings: ReadSettings) -> Steps[ReadSummary]:
-    """Like :func:`read_predictions`, step by step."""
-    samples = videos_of(samples)
-    require(_settings_errors(samples, settings))
-    folders = find_annotations(settings.folder)
-    items = items_of(samples)
-    todo = [item for item in items if item.name in folders]
-    if not todo:
-        known = items[0].name if items else "nothing"
-        raise InvalidDataset(
-            f"{settings.folder}: none of its {counted(len(folders), 'video')} (such as "
-            f"{next(iter(folders))}) is in the dataset, whose videos are called like {known}."
-        )
-    settle_killed()
-    add_detections(samples, settings.field)
-    unknown = sorted(set(folders) - {item.name for item in items})
-    summary = ReadSummary(f"frames.{settings.field}", unknown=unknown)
-    summary.take((yield from run_job(ReadJob(Source(samples), settings, folders), todo)))
-    return summary
+    return drive(job.steps(), progress)
 
 
 @dataclass(frozen=True)
 class ReadJob(VideoJob[Done]):
-    """Reading, as each process can open it."""
+    """What to read into what; fields are frame-level, without ``frames.``."""
 
-    settings: ReadSettings
-    folders: Mapping[str, Path]
+    folder: Path
+    field: str
+    truth_field: str | None = None
+    overwrite: bool = False
+    folders: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+    """Of the videos by name, as found below ``folder`` when a run starts."""
+
+    def steps(self) -> Steps[ReadSummary]:
+        """Like :func:`read_predictions`, step by step."""
+        samples = videos_of(self.source.samples)
+        require(self._errors(samples))
+        folders, items = find_annotations(self.folder), items_of(samples)
+        todo = [item for item in items if item.name in folders]
+        if not todo:
+            known = items[0].name if items else "nothing"
+            raise InvalidDataset(
+                f"{self.folder}: none of its {counted(len(folders), 'video')} (such as "
+                f"{next(iter(folders))}) is in the dataset, whose videos are called like {known}."
+            )
+        settle_killed()
+        add_detections(samples, self.field)
+        unknown = sorted(set(folders) - {item.name for item in items})
+        summary = ReadSummary(f"frames.{self.field}", unknown=unknown)
+        job = dataclasses.replace(self, source=Source(samples), folders=folders)
+        summary.take((yield from run_job(job, todo)))
+        return summary
+
+    def _errors(self, samples: SampleCollection) -> dict[str, str]:
+        field, truth = self.field, self.truth_field
+        errors = {}
+        if truth is not None and (error := mask_field_error(samples, truth)):
+            errors["truth_field"] = error
+        if field == truth:
+            errors["field"] = "the predictions must go to another field than the truth"
+        elif error := output_error(samples, field):
+            errors["field"] = error
+        elif not self.overwrite:
+            ids = [ObjectId(sample_id) for sample_id in samples.values("id")]
+            if any_frame(samples._dataset, {"_sample_id": {"$in": ids}, field: {"$ne": None}}):
+                errors["field"] = (
+                    f"the frame field {field!r} holds labels already; choose another, or overwrite"
+                )
+        return errors
 
     def video(self, item: Item) -> Work[Done]:
         """Read one video, all or nothing."""
-        samples, settings = self.source.samples, self.settings
+        samples = self.source.samples
         files = list_masks(self.folders[item.name])
         read = 0
-        with FrameWriter(samples._dataset, item.key, settings.field, item.name) as writer:
-            for number, labels in _read_video(samples, item.key, files, settings.truth_field):
+        with FrameWriter(samples._dataset, item.key, self.field, item.name) as writer:
+            for number, labels in _read_video(samples, item.key, files, self.truth_field):
                 writer.add(number, labels)
                 read += 1
                 yield Tick(read / len(files), f"frame {read} of {len(files)}", read)
         return Done(read)
-
-
-def _settings_errors(samples: SampleCollection, settings: ReadSettings) -> dict[str, str]:
-    field, truth = settings.field, settings.truth_field
-    errors = {}
-    if truth is not None and (error := mask_field_error(samples, truth)):
-        errors["truth_field"] = error
-    if field == truth:
-        errors["field"] = "the predictions must go to another field than the truth"
-    elif error := output_error(samples, field):
-        errors["field"] = error
-    elif not settings.overwrite:
-        ids = [ObjectId(sample_id) for sample_id in samples.values("id")]
-        query = {"_sample_id": {"$in": ids}, field: {"$ne": None}}
-        if samples._dataset._frame_collection.find_one(query, {"_id": 1}) is not None:
-            errors["field"] = (
-                f"the frame field {field!r} holds labels already; choose another, or overwrite"
-            )
-    return errors
 
 
 def _read_video(
@@ -167,7 +168,7 @@ def _read_video(
         id_map = _fit(read_id_map(file), file, video_size, source_size)
         for object_id in object_ids(id_map):
             if object_id not in objects:
-                new = TrackedObject(object_id, object_id, _NO_LABEL, fo.Instance())
+                new = TrackedObject(object_id, object_id, NO_CLASS, fo.Instance())
                 objects[object_id] = known.get(object_id, new)
         yield number, to_detections(id_map, objects)
 

@@ -11,10 +11,10 @@ from hs2s_core.evaluation.rows import Records
 from hs2s_core.evaluation.scores import score_objects
 
 from .._bootstrap import NAME
+from ..labels import NO_CLASS
 
 TRUE_POSITIVE = 0.5
 """Least J of a true positive, as FiftyOne's panel counts."""
-_NO_LABEL = "object"
 Match = tuple[str | None, str | None, float | None, float | None, str | None, str | None]
 """Truth label, predicted label, J, confidence, id of the truth's label and of the predicted one."""
 
@@ -89,7 +89,7 @@ def matches(rows: Rows) -> list[Match]:
         _ids(rows.records["prediction_id"]),
         strict=True,
     ):
-        label = rows.infos[place].category or _NO_LABEL
+        label = rows.infos[place].category or NO_CLASS
         confidence = None if math.isnan(sure) else sure
         if in_truth and predicted and j >= TRUE_POSITIVE:
             found.append((label, label, j, confidence, truth_id, prediction_id))

@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 class BaseOperator(foo.Operator):
     """A form and what it does; ``execute`` is the subclass's."""
 
+    call: ClassVar[Callable[..., Any]]
+    """The function for scripts, as a staticmethod; its arguments are those of the operator."""
     key: ClassVar[str]
     """Its name in URIs; it also stands in fiftyone.yml."""
     title: ClassVar[str]
@@ -49,6 +51,10 @@ class BaseOperator(foo.Operator):
     """What its result may hold: name -> label; what is empty is not shown."""
     options: ClassVar[Mapping[str, Any]] = {}
     """More of FiftyOne's OperatorConfig."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run from a script; the arguments are those of :attr:`call`, whose result comes back."""
+        return self.call(*args, **kwargs)
 
     @property
     def config(self) -> foo.OperatorConfig:
@@ -105,8 +111,6 @@ class BaseOperator(foo.Operator):
 class JobOperator(BaseOperator):
     """Runs a job: at once with its progress live in the App, delegated, or from a script."""
 
-    call: ClassVar[Callable[..., Any]]
-    """The function for scripts, as a staticmethod; its arguments are those of the operator."""
     done: ClassVar[str]
     """What happened to a video: "propagated"."""
     options: ClassVar[Mapping[str, Any]] = {
@@ -122,13 +126,12 @@ class JobOperator(BaseOperator):
         delegation_target: str | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Run from a script; the arguments are those of :attr:`call`, whose result comes back.
+        """Run here and now, without the time limit of ``foo.execute_operator``.
 
-        It runs here and now, without the time limit of ``foo.execute_operator``. With ``delegate``
-        it is queued for ``fiftyone delegated launch`` instead.
+        With ``delegate`` it is queued for ``fiftyone delegated launch`` instead.
         """
         if not delegate:
-            return self.call(*args, **kwargs)
+            return super().__call__(*args, **kwargs)
         bound = inspect.signature(self.call).bind(*args, **kwargs)
         bound.apply_defaults()
         given = dict(bound.arguments)
@@ -165,9 +168,12 @@ class JobOperator(BaseOperator):
     hint: ClassVar[str] = ""
     """Where to read why videos failed."""
 
+    changes: ClassVar[bool] = True
+    """Whether it changes the dataset."""
+
     def refresh(self, ctx: foo.ExecutionContext, summary: Any) -> Sequence[Any]:
         """What the App has to do to show what is new."""
-        return [ctx.ops.reload_dataset()]
+        return [ctx.ops.reload_dataset()] if self.changes else []
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Progress messages for the App; the result when the run is delegated."""

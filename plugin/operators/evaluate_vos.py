@@ -26,7 +26,7 @@ from ..evaluation.scoring import metric_values
 from ..frame_fields import bare, mask_fields
 from ..videos import source_info, videos_of
 from .base import JobOperator
-from .form import FRAMES, LOOKS, Form, listed, seems_labelled
+from .form import FRAMES, LOOKS, Form, is_output, listed, seems_labelled
 
 # The form answers within about this time; what is left is checked when the run starts.
 _CHECK_SECONDS = 1.5
@@ -118,8 +118,18 @@ class EvaluateVos(JobOperator):
 
 
 def _settings(form: Form, samples: SampleCollection) -> EvaluateSettings:
-    truth = form.get("truth_field") or _default_truth(samples)
-    prediction = form.get("prediction_field") or _default_prediction(samples, truth)
+    loaded = source_info(samples).get("label_field")
+    known = ("ground_truth", "truth", "gt", "annotations")
+
+    # The field that a load made, else one that sounds like it, else one no model has written.
+    def as_truth(name: str) -> tuple[bool, bool, bool]:
+        return name != loaded, name not in known, is_output(samples, name)
+
+    def as_prediction(name: str) -> tuple[bool, bool]:
+        return not is_output(samples, name), not seems_labelled(samples, name)
+
+    truth = form.chosen_field("truth_field", samples, as_truth)
+    prediction = form.chosen_field("prediction_field", samples, as_prediction, truth)
     key = form.ctx.params.get("eval_key")
     return make_settings(
         samples,
@@ -136,31 +146,6 @@ def _settings(form: Form, samples: SampleCollection) -> EvaluateSettings:
 def default_key(prediction_field: str) -> str:
     """The name of an evaluation that the form proposes."""
     return f"eval_{bare(prediction_field)}"
-
-
-def _default_truth(samples: SampleCollection) -> str:
-    """The field that a load made, else one that sounds like it, else one no model has written."""
-    loaded = source_info(samples).get("label_field")
-    known = ("ground_truth", "truth", "gt", "annotations")
-
-    def order(name: str) -> tuple[bool, bool, bool, str]:
-        return name != loaded, name not in known, _is_output(samples, name), name
-
-    return min(mask_fields(samples), key=order)
-
-
-def _default_prediction(samples: SampleCollection, truth: str) -> str:
-    names = [name for name in mask_fields(samples) if name != truth]
-
-    def order(name: str) -> tuple[bool, bool, str]:
-        return not _is_output(samples, name), not seems_labelled(samples, name), name
-
-    return min(names, key=order, default="")
-
-
-def _is_output(samples: SampleCollection, name: str) -> bool:
-    """Whether 'Propagate masks' wrote this field."""
-    return bool(samples._dataset.has_sample_field(f"{name}_status"))
 
 
 def _add_inputs(form: Form, names: list[str], settings: EvaluateSettings) -> None:

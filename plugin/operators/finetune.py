@@ -9,11 +9,10 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.jobs import Steps
 
-from ..frame_fields import bare, mask_fields
 from ..training import STEPS, finetune, finetune_steps
 from ..videos import videos_of
 from .base import JobOperator
-from .form import Form, seems_labelled
+from .form import Form, is_output, seems_labelled
 from .model_inputs import add_device, add_model, chosen_model, model_params
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ class Finetune(JobOperator):
     icon = "model_training"
     action = "Train on"
     call = staticmethod(finetune)
+    changes = False
     outputs = {  # noqa: RUF012  (as in the base class)
         "stored": "Model",
         "held_out": "Scored on",
@@ -41,9 +41,8 @@ class Finetune(JobOperator):
         """What to learn from, and what to call it."""
         from hs2s_core.training.finetune import tuning_problems
 
-        names = sorted(mask_fields(samples))
+        names = form.mask_fields(samples, "No masks to learn from")
         if not names:
-            form.refuse("no_field", "No masks to learn from", "No frame field can hold masks.")
             return
         form.field(
             "label_field",
@@ -92,17 +91,12 @@ class Finetune(JobOperator):
             "known": f"{tuning.known_before:.1%} before, {tuning.known_after:.1%} after",
         }
 
-    def refresh(self, ctx: foo.ExecutionContext, tuning: Tuning) -> tuple[()]:
-        """The dataset is as it was."""
-        return ()
-
 
 def _field(form: Form, samples: SampleCollection) -> str:
-    def rank(name: str) -> tuple[bool, bool, str]:
-        made = samples._dataset.has_sample_field(f"{name}_status")
-        return not seems_labelled(samples, name), made, name
+    def rank(name: str) -> tuple[bool, bool]:
+        return not seems_labelled(samples, name), is_output(samples, name)
 
-    return bare(form.get("label_field") or min(mask_fields(samples), key=rank, default=""))
+    return form.chosen_field("label_field", samples, rank)
 
 
 def _settings(form: Form) -> TuneSettings:

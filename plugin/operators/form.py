@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import fiftyone.operators as foo
@@ -14,7 +14,7 @@ from hs2s_core.jobs import Plan
 from hs2s_core.wording import counted
 
 from ..clips import clips_of
-from ..frame_fields import has_labels
+from ..frame_fields import bare, has_labels, mask_fields
 from ..videos import videos_of
 
 LISTED = 10
@@ -50,6 +50,20 @@ class Form:
         except HS2SError as error:
             self.refuse("no_video", "No video here", str(error))
             return None
+
+    def mask_fields(self, samples: SampleCollection, title: str) -> list[str]:
+        """The frame fields that can hold masks; a refusal of this ``title`` if there are none."""
+        names = sorted(mask_fields(samples))
+        if not names:
+            self.refuse("no_field", title, "No frame field can hold masks.")
+        return names
+
+    def chosen_field(
+        self, name: str, samples: SampleCollection, rank: Callable[[str], Any], other: str = ""
+    ) -> str:
+        """What was chosen at this input, else the field of masks of lowest rank but ``other``."""
+        names = sorted(mask_fields(samples).keys() - {other})
+        return bare(self.get(name) or min(names, key=rank, default=""))
 
     def choice(
         self, name: str, choices: Mapping[str, str] | Iterable[str], label: str, **shown: Any
@@ -134,6 +148,11 @@ class Form:
 def seems_labelled(samples: SampleCollection, field: str) -> bool:
     """Whether a frame field has labels, as far as a bounded number of frames tells."""
     return has_labels(samples, field, at_most=FRAMES)
+
+
+def is_output(samples: SampleCollection, field: str) -> bool:
+    """Whether "Propagate masks" wrote a frame field."""
+    return bool(samples._dataset.has_sample_field(f"{field}_status"))
 
 
 def dropdown(labels: Mapping[str, str]) -> types.DropdownView:

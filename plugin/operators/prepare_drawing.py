@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import fiftyone.operators as foo
-from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 
@@ -18,6 +16,7 @@ from ..drawing import (
     without_metadata,
 )
 from ..frame_fields import bare
+from ..labels import NO_CLASS
 from ..videos import videos_of
 from .base import BaseOperator
 from .form import FRAMES, Form
@@ -39,11 +38,7 @@ class PrepareDrawing(BaseOperator):
         "next": "How to draw",
     }
 
-    def __call__(
-        self, samples: SampleCollection, field: str = DRAWN, classes: Iterable[str] | None = None
-    ) -> list[str]:
-        """Prepare from a script; the arguments are those of ``drawing.prepare_drawing``."""
-        return prepare_drawing(samples, field, classes)
+    call = staticmethod(prepare_drawing)
 
     def form(self, form: Form, samples: None) -> None:
         """The field and its classes; what stands in the way disables the button."""
@@ -61,7 +56,7 @@ class PrepareDrawing(BaseOperator):
         form.text(
             "classes",
             "Classes",
-            default=", ".join(known_classes(dataset, FRAMES)) or "object",
+            default=", ".join(known_classes(dataset, FRAMES)) or NO_CLASS,
             description="That an object can have, separated by commas",
         )
         problem = drawing_problem(dataset, _field(form))

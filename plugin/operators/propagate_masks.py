@@ -25,7 +25,7 @@ from ..propagation import (
     settings_errors,
 )
 from .base import JobOperator, job_outputs
-from .form import FRAMES, LOOKS, Form, seems_labelled
+from .form import FRAMES, LOOKS, Form, is_output, seems_labelled
 from .model_inputs import add_device, add_model, add_speed, chosen_model, model_params
 
 # The form answers within about this time; what is left is checked when the run starts.
@@ -124,21 +124,16 @@ class PropagateMasks(JobOperator):
 
 
 def _settings(form: Form, samples: SampleCollection) -> PropagateSettings:
-    output = form.get("output_field", DEFAULT_OUTPUT)
-    known = samples._dataset.get_field_schema()
+    output = bare(form.get("output_field", DEFAULT_OUTPUT))
 
-    def made_here(name: str) -> bool:
-        return name == output or PropagateSettings("", name).status_field in known
-
-    def rank(name: str) -> tuple[object, ...]:
+    def rank(name: str) -> tuple[bool, bool, bool]:
         # First what a person drew; results of earlier runs last.
-        empty = not seems_labelled(samples, name)
-        return made_here(name), empty, is_ground_truth(samples, name), name
+        made = name == output or is_output(samples, name)
+        return made, not seems_labelled(samples, name), is_ground_truth(samples, name)
 
-    prompt = form.get("prompt_field") or min(mask_fields(samples), key=rank, default="")
     return PropagateSettings(
-        prompt_field=bare(prompt),
-        output_field=bare(output),
+        prompt_field=form.chosen_field("prompt_field", samples, rank),
+        output_field=output,
         existing=form.get("existing", EXISTING[0]),
         online_steps=form.get("online_steps", 0),
         policy=form.get("policy", "auto"),

@@ -13,8 +13,8 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Steps
 
 from ..frame_fields import bare, mask_fields
-from ..predictions import ReadSettings, ReadSummary, read_predictions, read_steps
-from ..videos import videos_of
+from ..jobs import Source
+from ..predictions import ReadJob, ReadSummary, read_predictions
 from .base import JobOperator, job_outputs
 from .form import LISTED, Form, count
 
@@ -64,14 +64,14 @@ class ReadVosPredictions(JobOperator):
     def steps(self, ctx: foo.ExecutionContext) -> Steps[ReadSummary]:
         """The reading that the form describes."""
         form = Form(ctx)
-        truth = form.get("truth_field")
-        settings = ReadSettings(
+        job = ReadJob(
+            Source(ctx.target_view()),
             Path(ctx.params["folder"]).expanduser(),
             bare(form.get("field", _DEFAULT_FIELD)),
-            truth and bare(truth),
+            bare(form.get("truth_field", "")) or None,
             bool(form.get("overwrite")),
         )
-        return read_steps(videos_of(ctx.target_view()), settings)
+        return job.steps()
 
     def result(self, summary: ReadSummary) -> dict[str, Any]:
         """What was read, and what was not."""

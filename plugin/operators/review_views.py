@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import fiftyone.operators as foo
@@ -28,11 +27,7 @@ class ReviewViews(BaseOperator):
     outputs: ClassVar = {"views": "Saved views, and how many videos or clips they have"}
     options: ClassVar = {"allow_immediate_execution": True}
 
-    def __call__(
-        self, samples: SampleCollection, eval_key: str, which: Iterable[str] | None = None
-    ) -> dict[str, int]:
-        """Save the views from a script; the arguments are those of ``views.save_views``."""
-        return save_views(samples, eval_key, which)
+    call = staticmethod(save_views)
 
     def form(self, form: Form, samples: None) -> None:
         """Which evaluation, and which view to open."""

@@ -28,9 +28,7 @@ class SuggestFrame(BaseOperator):
     outputs: ClassVar = {"frames": "To correct next"}
     resolve_placement = beside_video
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Suggest from a script; the arguments are those of ``suggest_frames``."""
-        return suggest_frames(*args, **kwargs)
+    call = staticmethod(suggest_frames)
 
     def form(self, form: Form, samples: SampleCollection) -> None:
         """The result, where there are several."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
-from ..frame_fields import FIELD_NAME, has_labels, is_ground_truth, mask_fields
+from ..frame_fields import has_labels, mask_field_error, mask_fields, output_error
 
 EXISTING = ("skip", "overwrite", "fail")
 """What to do with a video whose output field already has labels."""
@@ -57,17 +56,13 @@ def settings_errors(
     ``at_most`` is that of ``has_labels``.
     """
     errors = {}
-    fields = mask_fields(samples)
-    if not fields:
+    if not mask_fields(samples):
         errors["prompt_field"] = (
             "no frame field can hold masks; expected Detections with masks, Polylines or a "
             "Segmentation on at least one frame of each video"
         )
-    elif settings.prompt_field not in fields:
-        errors["prompt_field"] = (
-            f"{settings.prompt_field!r} is not a frame field that can hold masks; "
-            f"expected one of {', '.join(sorted(fields))}"
-        )
+    elif prompt := mask_field_error(samples, settings.prompt_field):
+        errors["prompt_field"] = prompt
     output = _output_error(samples, settings, at_most)
     if output is not None:
         errors["output_field"] = output
@@ -88,15 +83,8 @@ def _output_error(
     output = settings.output_field
     if output == settings.prompt_field:
         return "the output field must differ from the prompt field, which is never overwritten"
-    if not FIELD_NAME.fullmatch(output):
-        return f"{output!r} is no field name; expected letters, digits and _, a letter first"
-    if is_ground_truth(samples, output):
-        return f"{output!r} holds the dataset's ground truth, which is never overwritten"
-    present = samples._dataset.get_frame_field_schema(include_private=True).get(output)
-    if present is None:
-        return None
-    if getattr(present, "document_type", None) is not fo.Detections:
-        return f"the frame field {output!r} exists and does not hold Detections; choose another"
+    if error := output_error(samples, output):
+        return error
     known = samples._dataset.has_sample_field(settings.status_field)
     if not known and has_labels(samples, output, at_most=at_most):
         return (
