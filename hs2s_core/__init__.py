@@ -37,34 +37,4 @@ if TYPE_CHECKING:
 
     evaluate = evaluate_folders
 
-__getattr__, __all__ = front(
-    __name__,
-    {
-        "FrameResult": ".propagation",
-        "HS2SError": ".errors",
-        "Hint": ".hints",
-        "InvalidConfig": ".errors",
-        "InvalidDataset": ".errors",
-        "InvalidMask": ".errors",
-        "InvalidMedia": ".errors",
-        "InvalidWeights": ".errors",
-        "Prompt": ".prompts",
-        "Prompts": ".prompts",
-        "Propagator": ".propagation",
-        "Session": ".propagation",
-        "build_model": ".models",
-        "draw_masks": ".media.overlay",
-        "evaluate": ".evaluation:evaluate_folders",
-        "evaluate_sequence": ".evaluation",
-        "format_table": ".evaluation",
-        "load_model": ".weights",
-        "open_frames": ".media",
-        "overlay_strip": ".media.strip",
-        "propagate": ".propagation",
-        "read_id_map": ".media.masks",
-        "signs_of": ".propagation",
-        "split_objects": ".media.masks",
-        "suggest_frames": ".propagation",
-        "write_id_map": ".media.masks",
-    },
-)
+__getattr__, __all__ = front(__name__)

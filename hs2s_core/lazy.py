@@ -5,25 +5,34 @@ So ``import hs2s_core`` costs nothing, and PyTorch is loaded by what needs it.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 
 
-def front(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], object], list[str]]:
-    """``__getattr__`` and ``__all__`` of ``package``.
+def front(package: str) -> tuple[Callable[[str], object], list[str]]:
+    """``__getattr__`` and ``__all__`` of the package with this ``__name__``.
 
-    Args:
-        package: its ``__name__``.
-        homes: front name -> the module in which it lives (``.module`` for one of the package);
-            ``.module:name`` where its name is another there.
+    The names are those that its ``__init__.py`` imports below ``if TYPE_CHECKING:``, for type
+    checkers at once, for everybody else when they are first used. ``name = other`` there gives
+    what was imported as ``other`` its front name.
     """
+    tree = ast.parse(Path(str(sys.modules[package].__file__)).read_text(encoding="utf-8"))
+    homes: dict[str, tuple[str, str]] = {}
+    for node in (node for block in tree.body if isinstance(block, ast.If) for node in block.body):
+        if isinstance(node, ast.ImportFrom):
+            module = f"{'.' * node.level}{node.module}"
+            homes |= {alias.name: (module, alias.name) for alias in node.names}
+        elif isinstance(node, ast.Assign):
+            homes[ast.unparse(node.targets[0])] = homes.pop(ast.unparse(node.value))
 
     def get(name: str) -> object:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        module, _, own = homes[name].partition(":")
-        value = getattr(importlib.import_module(module, package), own or name)
+        module, own = homes[name]
+        value = getattr(importlib.import_module(module, package), own)
         setattr(sys.modules[package], name, value)  # once
         return value
 

@@ -33,30 +33,10 @@ if TYPE_CHECKING:
     from .training import labelled_videos as labelled_videos
     from .views import save_views as save_views
 
-    export_masks, load_vos_dataset = export, load
+    export_masks = export
+    load_vos_dataset = load
 
-__getattr__, __all__ = front(
-    __name__,
-    {
-        "HS2SError": "hs2s_core.errors",
-        "Progress": "hs2s_core.jobs",
-        "evaluate": ".evaluation",
-        "export_masks": ".export:export",
-        "finetune": ".training",
-        "labelled_videos": ".training",
-        "list_evaluations": ".evaluation",
-        "load_results": ".evaluation",
-        "load_table": ".evaluation",
-        "load_vos_dataset": ".dataset:load",
-        "prepare_drawing": ".drawing",
-        "propagate": ".propagation",
-        "repropagate": ".propagation",
-        "read_predictions": ".predictions",
-        "save_views": ".views",
-        "show_field": ".pictures",
-        "suggest_frames": ".propagation",
-    },
-)
+__getattr__, __all__ = front(__name__)
 
 
 def register(plugin: Any) -> None:

@@ -16,18 +16,4 @@ if TYPE_CHECKING:
     from hs2s_core.training.losses import LossWeights as LossWeights
     from hs2s_core.training.run_file import read_config as read_config
 
-__getattr__, __all__ = front(
-    __name__,
-    {
-        "LOSS_PRESETS": ".losses",
-        "DataConfig": ".config",
-        "FolderConfig": ".config",
-        "LossWeights": ".losses",
-        "Schedule": ".curriculum",
-        "Stage": ".config",
-        "TrainingConfig": ".config",
-        "ValidationConfig": ".config",
-        "read_config": ".run_file",
-        "train": ".loop",
-    },
-)
+__getattr__, __all__ = front(__name__)
