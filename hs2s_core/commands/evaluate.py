@@ -6,10 +6,11 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+from hs2s_core.commands.options import add_quiet
 from hs2s_core.evaluation.identities import MATCHES
 from hs2s_core.evaluation.protocol import PROTOCOLS, Protocol
 from hs2s_core.jobs.engines import cores
-from hs2s_core.progress import Meter, add_quiet
+from hs2s_core.meters import Meter
 from hs2s_core.wording import counted
 
 EXAMPLES = (

@@ -14,7 +14,7 @@ from hs2s_core.commands.propagate_options import EXAMPLES, USAGE, add_arguments
 from hs2s_core.commands.propagate_split import run_split
 from hs2s_core.commands.propagate_work import load, settings_of, steps_of, write_steps
 from hs2s_core.errors import HS2SError
-from hs2s_core.progress import Meter
+from hs2s_core.meters import Meter
 from hs2s_core.wording import counted, some
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hs2s_core.progress import add_quiet
+from hs2s_core.commands.options import add_model_options, add_quiet
 
 FPS = 24.0
 USAGE = """hs2s propagate SOURCE MASKS OUT [options]
@@ -178,13 +178,3 @@ def _placed(word: str) -> tuple[int, str]:
             "40=10,20,110,220"
         )
     return int(number), what
-
-
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Which network runs, and where."""
-    parser.add_argument(
-        "--weights",
-        metavar="FILE",
-        help="a .safetensors file or the name of shipped or own weights (default: hs2s-lite)",
-    )
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hs2s_core.commands.options import add_device, add_quiet
 from hs2s_core.errors import InvalidConfig
-from hs2s_core.progress import add_quiet
 from hs2s_core.wording import counted
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="change one setting of the run, as learning_rate=5e-4, data.real=0.5 or "
         "stages.0.steps=100; may be given several times (docs/training.md lists all keys)",
     )
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
+    add_device(parser)
     add_quiet(parser)
 
 

@@ -6,12 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hs2s_core.commands.options import add_quiet
 from hs2s_core.errors import HS2SError, InvalidConfig
-from hs2s_core.progress import Meter, add_quiet
+from hs2s_core.meters import Meter
 from hs2s_core.wording import counted
 
 if TYPE_CHECKING:
     from hs2s_core.data.stills import StillSet
+    from hs2s_core.data.synthesis import Clip
 
 QUALITY = 95
 """Of the JPEG frames."""
@@ -82,12 +84,30 @@ def run(args: argparse.Namespace) -> int:
         meter(number + 1, args.clips)
     meter.end()
     if args.sheet:
-        from hs2s_core.data.preview import clip_sheet
-
-        picture = clip_sheet(sheet, frames=SHEET_FRAMES, width=SHEET_WIDTH)
-        Image.fromarray(picture).save(args.sheet)
+        _draw_sheet(sheet, args.sheet)
     print(f"{counted(args.clips, 'clip')} of {counted(args.frames, 'frame')} -> {args.out}")
     return 0
+
+
+def _draw_sheet(clips: list[Clip], path: Path) -> None:
+    """A line per clip: frames from its first to its last, with the masks on them."""
+    import cv2
+    from PIL import Image
+
+    from hs2s_core.media.masks import object_ids
+    from hs2s_core.media.overlay import Row, contact_sheet, draw_masks
+    from hs2s_core.media.strip import evenly
+
+    rows = []
+    for number, clip in enumerate(clips):
+        shown = evenly(len(clip.frames), SHEET_FRAMES)
+        drawn = (draw_masks(clip.frames[t], clip.id_maps[t], opacity=0.35) for t in shown)
+        size = SHEET_WIDTH, round(clip.frames.shape[1] * SHEET_WIDTH / clip.frames.shape[2])
+        pictures = [cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in drawn]
+        objects = len(object_ids(clip.id_maps.reshape(1, -1)))
+        title = f"clip {number}: {counted(objects, 'object')}"
+        rows.append(Row(title, pictures, [f"frame {t}" for t in shown]))
+    Image.fromarray(contact_sheet(rows, text_size=12)).save(path)
 
 
 def _stills(args: argparse.Namespace) -> StillSet:

@@ -96,8 +96,8 @@ def run(args: argparse.Namespace) -> int:
         options.refuse_options(args, module.OPTIONS, f"expected with {option} only")
 
     from hs2s_core.devices import pick_device
+    from hs2s_core.meters import reporting
     from hs2s_core.models.pretrained import check_backbone
-    from hs2s_core.progress import reporting
     from hs2s_core.training.loop import train
     from hs2s_core.training.processes import process_group, rank
     from hs2s_core.training.run_file import write_config
@@ -212,11 +212,10 @@ def _with_validation(config: TrainingConfig, folder: FolderConfig, every: int) -
 
 def _describe_data(config: TrainingConfig) -> str:
     """What a run is trained and scored on, in words."""
-    from hs2s_core.data.splits import read_splits
-    from hs2s_core.training.sources import set_apart
+    from hs2s_core.training.sources import named_splits, set_apart
 
     data, scored = set_apart(config.data, config.validation)
-    splits = read_splits(data.splits) if data.splits else {}
+    splits = named_splits(data)
     parts = [f"stills of {', '.join(data.stills)}"] if data.stills else []
     parts += [options.describe_folder(folder, splits.get("train_video")) for folder in data.folders]
     text = f"training on {'; '.join(parts)}"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
-from hs2s_core.progress import clock_time
+from hs2s_core.meters import clock_time
 
 from .engines import Engine, inline
 from .job import Item, Job, Problem, Report, Result, RunEnded, Tick

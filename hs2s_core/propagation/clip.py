@@ -24,7 +24,8 @@ from hs2s_core.propagation.walk import FrameReader, Lane, Window, walk
 
 REFERENCES = 4
 """Key frames that a stretch is compared with at most."""
-Progress = Callable[[int, int | None], None]
+Watch = Callable[[int, int | None], None]
+"""Told of the frames done and, where it is known, how many those will be."""
 Keep = Callable[[Stretch], Reel]
 """Where the masks of a stretch are kept."""
 
@@ -83,7 +84,7 @@ def propagate(
     chunk: int = 16,
     soft: bool = False,
     cuts: Sequence[int] = (),
-    progress: Progress | None = None,
+    progress: Watch | None = None,
 ) -> Iterator[FrameResult]:
     """Segment the frames of a clip; yields one result per frame, in order.
 
@@ -118,7 +119,7 @@ def propagate(
     return _results(walk_clip(engine, frames, Prompts.of(prompts), settings), progress)
 
 
-def _results(steps: Iterator[Step], progress: Progress | None) -> Iterator[FrameResult]:
+def _results(steps: Iterator[Step], progress: Watch | None) -> Iterator[FrameResult]:
     for done, total, result in steps:
         if progress is not None:
             progress(done, total)

@@ -18,9 +18,9 @@ from torch.nn.parallel import DistributedDataParallel
 from hs2s_core.data.clips import LabelledVideo
 from hs2s_core.errors import HS2SError, InvalidConfig
 from hs2s_core.jobs import drive
+from hs2s_core.meters import Record, StepMeter
 from hs2s_core.models import build_model
 from hs2s_core.models.base import VideoSegmenter
-from hs2s_core.progress import Record, StepMeter
 from hs2s_core.training.batches import ClipItems, batches
 from hs2s_core.training.checkpoint import Run, is_finite, load_run, save_run
 from hs2s_core.training.config import TrainingConfig

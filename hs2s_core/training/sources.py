@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from hs2s_core.data.clips import ClipSet, FolderVideo, LabelledVideo
 from hs2s_core.data.folders import open_folder
-from hs2s_core.data.holdout import LONGER_THAN, hold_out
-from hs2s_core.data.splits import read_splits
+from hs2s_core.data.splits import Names, read_splits
 from hs2s_core.data.stills import StillSet
 from hs2s_core.data.synthesis import Synthesizer
 from hs2s_core.data.videos import VosFolder, VosVideo
@@ -17,6 +17,9 @@ from hs2s_core.errors import InvalidConfig, InvalidDataset
 from hs2s_core.training.batches import ClipSource, Mixture
 from hs2s_core.training.config import DataConfig, FolderConfig, Stage, ValidationConfig
 from hs2s_core.wording import counted, some
+
+LONGER_THAN = 20
+"""Annotated frames a held-out video must exceed (heading of the paper's Table 2a)."""
 
 
 def clip_source(
@@ -32,7 +35,7 @@ def clip_source(
         InvalidConfig: nothing to draw from, or only videos shorter than the clips of ``stages``.
         InvalidDataset: data that cannot be read, or that show no object.
     """
-    splits = read_splits(config.splits) if config.splits else {}
+    splits = named_splits(config)
     sources: list[ClipSource] = []
     shares: list[float] = []
     labelled, weights = _labelled(config, splits.get("train_video"), list(videos))
@@ -58,6 +61,11 @@ def clip_source(
     return sources[0] if len(sources) == 1 else Mixture(sources, shares)
 
 
+def named_splits(data: DataConfig) -> dict[str, Names]:
+    """The splits of the file that a run names; none where it names no file."""
+    return read_splits(data.splits) if data.splits else {}
+
+
 def _check_lengths(videos: list[LabelledVideo], stages: Sequence[Stage]) -> None:
     """Refuse clips longer than every video, which could only be drawn from stills."""
     longest = max(map(len, videos))
@@ -77,7 +85,7 @@ def set_apart(
     if validation is None:
         return data, None
     scored = list(validation.folders)
-    splits = read_splits(data.splits) if data.splits else {}
+    splits = named_splits(data)
     if validation.hold_out:
         for folder in data.folders:
             videos = folder_videos(folder, splits.get("train_video"))
@@ -119,6 +127,33 @@ def video_names(
 ) -> Sequence[str]:
     """The videos of ``folder`` that count: those that are named, else listed, else all."""
     return config.names or (names or {}).get(config.path.name, folder.names)
+
+
+def hold_out(
+    videos: Iterable[VosVideo],
+    share: float = 0.1,
+    longer_than: int = LONGER_THAN,
+    number: int | None = None,
+) -> list[str]:
+    """Names of about ``share`` of the videos with more than ``longer_than`` annotated frames.
+
+    With ``number`` these are so many of all with two annotated frames, however long. A video is
+    chosen by a hash of its name, so the same videos are held out of every download, in every order
+    and by every version of this package.
+    """
+    if number is not None:
+        names = [video.name for video in videos if len(video.annotated) >= 2]
+        return sorted(names, key=_fraction)[:number]
+    return [
+        video.name
+        for video in videos
+        if len(video.annotated) > longer_than and _fraction(video.name) < share
+    ]
+
+
+def _fraction(name: str) -> float:
+    """A number in [0, 1) that depends on the name alone."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
 
 
 def hold_out_of(

@@ -6,14 +6,13 @@ import sys
 from functools import partial
 from statistics import fmean
 
-from hs2s_core.data.splits import read_splits
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import InvalidConfig
 from hs2s_core.evaluation.methods import Method, score_video
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.propagation import propagate
 from hs2s_core.training.config import DataConfig, ValidationConfig
-from hs2s_core.training.sources import folder_videos
+from hs2s_core.training.sources import folder_videos, named_splits
 from hs2s_core.wording import counted
 
 
@@ -26,7 +25,7 @@ class Validation:
 
     def __init__(self, config: ValidationConfig, data: DataConfig) -> None:
         self.config = config
-        splits = read_splits(data.splits) if data.splits else {}
+        splits = named_splits(data)
         found = [
             video
             for folder in config.folders

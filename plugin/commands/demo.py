@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hs2s_core.commands.propagate_options import add_model_options
+from hs2s_core.commands.options import add_model_options
 from hs2s_core.errors import HS2SError
 
 SUMMARY = "propagate masks through the bundled clip in FiftyOne, score and draw the result"

@@ -13,13 +13,13 @@ import pytest
 
 from hs2s_core.commands import ablate
 from hs2s_core.data.folders import open_folder
-from hs2s_core.data.holdout import hold_out
 from hs2s_core.errors import HS2SError
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import PRESETS, preset
 from hs2s_core.training.ablation import _row_config, check_rows, format_tables, row_configs
 from hs2s_core.training.paper_tables import SCORES, TABLES, find_tables
 from hs2s_core.training.run_file import read_config
+from hs2s_core.training.sources import hold_out
 from hs2s_core.training.validation import scored_whole
 from tests.models.tiny import tiny
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -118,11 +117,6 @@ class Meter(_Line):
             return f"{self._what} {done}{speed}"
         left = f", {clock_time((total - done) / rate)} left" if rate else ""
         return f"{_bar(done / total)} {self._what} {done} of {total}{speed}{left}"
-
-
-def add_quiet(parser: ArgumentParser) -> None:
-    """Add the option that every command with a progress line has."""
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 @contextmanager

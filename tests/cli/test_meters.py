@@ -12,7 +12,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.progress import Meter, StepMeter, reporting
+from hs2s_core.meters import Meter, StepMeter, reporting
 
 
 class Terminal(io.StringIO):
