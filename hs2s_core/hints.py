@@ -87,15 +87,10 @@ def parse_hint(word: str) -> tuple[int, Hint]:
             "outside, joined by colons, such as 2:10,20,110,220:+50,60"
         )
     inside, outside = (
-        tuple(_numbers(part[1:], 2) for part in points if part[0] == sign) for sign in "+-"
+        tuple(_floats(part[1:].split(","), 2) for part in points if part[0] == sign)
+        for sign in "+-"
     )
-    return object_id, Hint(_numbers(boxes[0], 4) if boxes else None, inside, outside)
-
-
-def _numbers(word: str, count: int) -> Any:
-    numbers = tuple(map(float, word.split(",")))
-    assert len(numbers) == count
-    return numbers
+    return object_id, Hint(_floats(boxes[0].split(","), 4) if boxes else None, inside, outside)
 
 
 def read_hints(path: Path) -> Iterator[tuple[int, Hint]]:

@@ -337,7 +337,8 @@ def test_image_layers_are_those_of_torchvision(
 
 def test_deeplab_starts_with_its_pyramid(tmp_path: Path) -> None:
     """torchvision's has a norm behind the pooled branch; ours, folded, says the same."""
-    encoder = build_encoder(PRESETS["hs2s-deeplab-aspp"].scaled(16)).eval()
+    config = PRESETS["hs2s-deeplab-aspp"].scaled(16)
+    encoder = build_encoder(config).eval()
     theirs = torchvision.models.segmentation.deeplabv3.ASPP(128, [6, 12, 18], 16).eval()
     for part in theirs.modules():
         if isinstance(part, torch.nn.BatchNorm2d):
@@ -347,7 +348,7 @@ def test_deeplab_starts_with_its_pyramid(tmp_path: Path) -> None:
     state = {f"backbone.{name}": value for name, value in encoder.state_dict().items()}
     state |= {f"classifier.0.{name}": value for name, value in theirs.state_dict().items()}
     torch.save(state, tmp_path / "deeplab.pth")
-    load_backbone([encoder], "deeplab_aspp", tmp_path / "deeplab.pth")
+    load_backbone([encoder], config, tmp_path / "deeplab.pth")
     maps = torch.randn(2, 128, 9, 7)
     torch.testing.assert_close(encoder.get_submodule("aspp")(maps), theirs(maps))
 

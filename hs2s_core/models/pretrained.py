@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hs2s_core.errors import InvalidConfig, InvalidWeights
 from hs2s_core.models.base import VideoSegmenter
-from hs2s_core.models.config import LiteConfig, ModelConfig
+from hs2s_core.models.config import LiteConfig, ModelConfig, PaperConfig
 from hs2s_core.wording import counted
 
 if TYPE_CHECKING:
@@ -76,22 +76,21 @@ def check_backbone(config: ModelConfig, source: bool | str | Path) -> None:
 
     with torch.device("meta"):
         encoder = build_encoder(config)
-    load_backbone([encoder], config.encoder, source)
+    load_backbone([encoder], config, source)
 
 
-def load_backbone(encoders: Iterable[Encoder], name: str, source: bool | str | Path) -> None:
-    """Start the image layers of ``encoders`` (each of the kind ``name``) from ImageNet.
+def load_backbone(
+    encoders: Iterable[Encoder], config: PaperConfig, source: bool | str | Path
+) -> None:
+    """Start the image layers of the ``encoders`` of a network from ImageNet.
 
     ``source`` is True for torchvision's weights, which are fetched once and cached, a state
     dict file of the same layout, or a folder that holds torchvision's file under its own name;
-    other layers keep their values. Raises InvalidWeights when the weights cannot be fetched,
-    read, or do not fit.
+    other layers keep their values. Raises as :func:`choose_backbone`, and InvalidWeights when the
+    weights cannot be fetched, read, or do not fit.
     """
-    if name not in PUBLISHED:
-        raise InvalidConfig(
-            f"no ImageNet weights are published for encoder {name!r}, only for "
-            f"{', '.join(PUBLISHED)}; start it from random values with {RANDOM_START}"
-        )
+    choose_backbone(config, source)
+    name = config.encoder
     state = _fetch(name) if source is True else _read(_file(name, Path(str(source))))
     # DeepLab's file holds its ResNet under this prefix.
     state = {key.removeprefix("backbone."): value for key, value in state.items()}

@@ -43,26 +43,16 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class ClipSettings:
-    """How a clip is propagated."""
+    """How a clip is propagated: arguments of :func:`propagate`, which says what they mean."""
 
     direction: str = "both"
-    """``both``, ``forward`` or ``backward``, see :func:`timeline`."""
     first: int = 0
-    """The first frame that is wanted, 0-based."""
     last: int | None = None
-    """The last one; None for the clip's."""
     objects: Collection[int] | None = None
-    """Ids of the objects that are wanted; None for all."""
     merge: str = "argmax"
-    """How objects compete for pixels, see :class:`Propagator`."""
     chunk: int = 16
-    """Frames that a network which is not online (Bi-HS2S) sees at once: more help it, and need
-    memory in proportion. Online networks see one frame at a time."""
     soft: bool = False
-    """Whether results carry soft masks."""
     cuts: Sequence[int] = ()
-    """First frames of shots, as :func:`hs2s_core.media.cuts.find_cuts` finds them: no object is
-    followed across one."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cuts", tuple(self.cuts))
@@ -104,9 +94,11 @@ def propagate(
         last: the last one; None for the clip's.
         objects: ids of the objects that are wanted; None for all.
         merge: how objects compete for pixels, see :class:`Propagator`.
-        chunk: see :class:`ClipSettings`.
+        chunk: frames that a network which is not online (Bi-HS2S) sees at once: more help it, and
+            need memory in proportion. Online networks see one frame at a time.
         soft: whether results carry soft masks.
-        cuts: see :class:`ClipSettings`.
+        cuts: first frames of shots, as :func:`hs2s_core.media.cuts.find_cuts` finds them: no
+            object is followed across one.
         progress: called with the frames done, in all directions, and how many those will be where
             that is known.
 

@@ -91,7 +91,7 @@ class HS2S(VideoSegmenter):
         initialise(self, config.init)
         if pretrained_backbone:
             encoders = [part for part in self.modules() if isinstance(part, Encoder)]
-            load_backbone(encoders, config.encoder, pretrained_backbone)
+            load_backbone(encoders, config, pretrained_backbone)
 
     def _add_parts(self) -> None:
         """What a subclass adds before values are initialised."""

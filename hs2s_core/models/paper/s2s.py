@@ -69,7 +69,7 @@ class S2S(VideoSegmenter):
         initialise(self, config.init)
         if pretrained_backbone:
             encoders = (self.encoder, self.initializer.encoder)
-            load_backbone(encoders, config.encoder, pretrained_backbone)
+            load_backbone(encoders, config, pretrained_backbone)
 
     def _memories(self) -> dict[str, Any]:
         return dict(self.memories.items())
