@@ -60,17 +60,8 @@ def open_folder(root: str | Path, split: str | None = None) -> VosFolder:
         )
     if (root / "meta.json").is_file() or root.name in _split_folders(root.parent):
         return _open_youtube_vos(root, root.name)
-    return VosFolder(
-        root=root,
-        layout="plain",
-        split=None,
-        images=images,
-        annotations=root / "Annotations",
-        names=_video_folders(images),
-        fps=_FPS["plain"],
-        seen_categories=None,
-        meta=Meta(),
-    )
+    labels = root / "Annotations"
+    return VosFolder(root, "plain", images, labels, _video_folders(images), _FPS["plain"])
 
 
 def list_splits(root: str | Path) -> list[str]:
@@ -153,17 +144,9 @@ def _open_youtube_vos(root: Path, split: str) -> VosFolder:
 
 def _open_davis(root: Path, resolution: str, split: str | None, splits: Sequence[str]) -> VosFolder:
     images = root / "JPEGImages" / resolution
-    return VosFolder(
-        root=root,
-        layout="davis",
-        split=split,
-        images=images,
-        annotations=root / "Annotations" / resolution,
-        names=_video_folders(images) if split is None else _davis_names(root, split, splits),
-        fps=_FPS["davis"],
-        seen_categories=None,
-        meta=Meta(),
-    )
+    names = _video_folders(images) if split is None else _davis_names(root, split, splits)
+    labels = root / "Annotations" / resolution
+    return VosFolder(root, "davis", images, labels, names, _FPS["davis"], split)
 
 
 def _davis_names(root: Path, split: str, splits: Sequence[str]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -74,16 +74,16 @@ class VosFolder:
     root: Path
     layout: str
     """``youtube-vos``, ``davis`` or ``plain``."""
-    split: str | None
     images: Path
     annotations: Path
     """May not exist: frames without labels are a valid folder."""
     names: tuple[str, ...]
     """Video names in natural order (of ``ImageSets`` where a split was asked for)."""
     fps: float
-    seen_categories: frozenset[str] | None
+    split: str | None = None
+    seen_categories: frozenset[str] | None = None
     """Categories of the training split, where its ``meta.json`` is at hand."""
-    meta: Meta
+    meta: Meta = field(default_factory=Meta)
     """What ``meta.json`` says; without a video where there is none."""
 
     def __len__(self) -> int:
