@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -13,6 +14,7 @@ __all__ = [
     "InvalidMask",
     "InvalidMedia",
     "InvalidWeights",
+    "check_choice",
 ]
 
 
@@ -75,3 +77,12 @@ class InvalidConfig(HS2SError):
     """A model or training configuration that cannot be built."""
 
     page = "training.md"
+
+
+def check_choice(
+    name: str, value: str, known: Collection[str], error: type[HS2SError] = HS2SError
+) -> str:
+    """``value``, which is that of the parameter ``name``, if it is ``known``; raises otherwise."""
+    if value not in known:
+        raise error(f"{name} is {value!r}; expected one of {', '.join(known)}")
+    return value

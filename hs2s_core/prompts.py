@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hs2s_core.errors import HS2SError, InvalidMask
+from hs2s_core.errors import HS2SError, InvalidMask, check_choice
 from hs2s_core.hints import Hint
 from hs2s_core.media.grabcut import draw, mend
 from hs2s_core.media.images import RGBImage
@@ -56,9 +56,7 @@ class Prompt:
         """
         self.object_id = _check_id(object_id)
         self.frame = _check_frame(frame)
-        if origin not in ORIGINS:
-            raise HS2SError(f"origin is {origin!r}; expected one of {', '.join(ORIGINS)}")
-        self.origin = origin
+        self.origin = check_choice("origin", origin, ORIGINS)
         shape = np.shape(mask)
         checked = check_prompt(mask, shape[:2], name=self.name)
         self.size = (shape[0], shape[1])
@@ -105,8 +103,7 @@ class Prompts(Mapping[int, Mapping[int, BoolMask]]):
         Raises:
             HS2SError: two prompts for one object in one frame, or an unknown policy.
         """
-        if policy not in POLICIES:
-            raise HS2SError(f"policy is {policy!r}; expected one of {', '.join(POLICIES)}")
+        check_choice("policy", policy, POLICIES)
         frames: dict[int, dict[int, Prompt]] = {}
         known: dict[int, int] = {}
         for prompt in sorted(prompts, key=lambda prompt: (prompt.frame, prompt.object_id)):

@@ -13,7 +13,7 @@ import numpy as np
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.errors import HS2SError
+from hs2s_core.errors import check_choice
 from hs2s_core.media.masks import check_prompt
 from hs2s_core.prompts import POLICIES, Prompt, Prompts
 
@@ -106,8 +106,7 @@ def read_prompts(
             this frame.
         OutOfTime: it is later than ``deadline`` before the last is read.
     """
-    if policy not in POLICIES:
-        raise HS2SError(f"the policy {policy!r} is none of {', '.join(POLICIES)}")
+    check_choice("policy", policy, POLICIES)
     return _Reader(sample, prompt_field, size, policy, visible, span, deadline).read()
 
 

@@ -12,7 +12,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 
 from hs2s_core.devices import offered_devices
-from hs2s_core.errors import HS2SError
+from hs2s_core.errors import HS2SError, check_choice
 from hs2s_core.models.inference import SPEEDS
 from hs2s_core.weights import find_weights
 from hs2s_core.weights import load_model as load_network
@@ -39,9 +39,7 @@ class ZooModel(fom.SamplesMixin, fom.Model):
 
     def __init__(self, weights: str, device: str, speed: str, policy: str) -> None:
         super().__init__()
-        if policy not in POLICIES:
-            raise HS2SError(f"policy is {policy!r}; expected one of {', '.join(POLICIES)}")
-        self._policy = policy
+        self._policy = check_choice("policy", policy, POLICIES)
         self._network = load_network(weights, device=device, speed=speed)
 
     def predict(self, _: Any, sample: fo.Sample | None = None) -> dict[int, fo.Detections]:

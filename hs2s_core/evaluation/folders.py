@@ -10,8 +10,8 @@ from pathlib import Path
 
 from hs2s_core.data.folders import annotation_root, find_annotations
 from hs2s_core.data.meta import Meta, ObjectInfo, read_meta
-from hs2s_core.errors import InvalidDataset
-from hs2s_core.evaluation.identities import check_match, renumber, tie_ids
+from hs2s_core.errors import InvalidDataset, check_choice
+from hs2s_core.evaluation.identities import MATCHES, renumber, tie_ids
 from hs2s_core.evaluation.protocol import Protocol, find_protocol
 from hs2s_core.evaluation.scores import check_seen
 from hs2s_core.evaluation.table import (
@@ -116,7 +116,7 @@ def evaluate_folders(
     """
     protocol = find_protocol(protocol)
     engine = find_engine(None, workers)
-    check_match(match)
+    check_choice("match", match, MATCHES)
     truth_videos = find_annotations(truth, "truth")
     predicted_root = annotation_root(Path(predictions), "prediction")
     names = _choose(truth_videos, videos, Path(truth))

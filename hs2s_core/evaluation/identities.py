@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from hs2s_core.errors import HS2SError
 from hs2s_core.media.masks import IdMap, id_dtype, object_ids
 
 MATCHES = {
@@ -67,13 +66,6 @@ class IdOverlaps:
             f"{100 * best:.0f} % by overlap, but {100 * own:.0f} % by their ids. Renumber the "
             "predictions, or match them by overlap (--match overlap, match='overlap')."
         )
-
-
-def check_match(match: str) -> str:
-    """``match`` if it is one of :data:`MATCHES`; raises HS2SError otherwise."""
-    if match not in MATCHES:
-        raise HS2SError(f"match is {match!r}; expected one of {', '.join(MATCHES)}.")
-    return match
 
 
 def tie_ids(frames: Iterable[tuple[IdMap, IdMap]]) -> dict[int, int]:

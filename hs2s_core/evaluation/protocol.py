@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hs2s_core.errors import InvalidConfig
+from hs2s_core.errors import InvalidConfig, check_choice
 
 STARTS = ("video", "prompt", "sight")
 
@@ -33,8 +33,7 @@ class Protocol:
 
     def __post_init__(self) -> None:
         """Refuse a start that does not exist."""
-        if self.start not in STARTS:
-            raise InvalidConfig(f"start is {self.start!r}; expected one of {', '.join(STARTS)}.")
+        check_choice("start", self.start, STARTS, InvalidConfig)
 
     @property
     def description(self) -> str:
@@ -113,8 +112,4 @@ def find_protocol(protocol: str | Protocol) -> Protocol:
     """Return a protocol by name, or as it is; an unknown name is refused with the known ones."""
     if isinstance(protocol, Protocol):
         return protocol
-    if protocol not in PROTOCOLS:
-        raise InvalidConfig(
-            f"there is no protocol {protocol!r}; expected one of {', '.join(PROTOCOLS)}."
-        )
-    return PROTOCOLS[protocol]
+    return PROTOCOLS[check_choice("protocol", protocol, PROTOCOLS, InvalidConfig)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hs2s_core.errors import HS2SError
+from hs2s_core.errors import HS2SError, check_choice
 
 from .engines import Engine, inline
 
@@ -21,9 +21,7 @@ def find_engine(name: str | None, workers: int = 1) -> Engine:
     """
     if workers < 1:
         raise HS2SError(f"workers is {workers}; expected at least 1.")
-    name = name or ("inline" if workers == 1 else "process")
-    if name not in ENGINES:
-        raise HS2SError(f"there is no engine {name!r}; expected one of {', '.join(ENGINES)}.")
+    name = check_choice("engine", name or ("inline" if workers == 1 else "process"), ENGINES)
     if name == "process":
         from .process import Processes
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import NamedTuple
 
-from hs2s_core.errors import HS2SError
+from hs2s_core.errors import HS2SError, check_choice
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.media.source import FrameSource
@@ -17,7 +17,7 @@ from hs2s_core.prompts import PlainPrompts, Prompts, check_clip
 from hs2s_core.propagation.blending import Source, blend, disagreement, to_logits, to_soft
 from hs2s_core.propagation.engine import Engine, SoftMask
 from hs2s_core.propagation.network import NetworkEngine
-from hs2s_core.propagation.propagator import FrameResult, check_merge, settle
+from hs2s_core.propagation.propagator import MERGES, FrameResult, settle
 from hs2s_core.propagation.reels import Reel
 from hs2s_core.propagation.timeline import Stretch, timeline
 from hs2s_core.propagation.walk import FrameReader, Lane, Window, walk
@@ -56,7 +56,7 @@ class ClipSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cuts", tuple(self.cuts))
-        check_merge(self.merge)
+        check_choice("merge", self.merge, MERGES)
         if self.chunk < 1:
             raise HS2SError(f"chunk is {self.chunk}; expected at least 1 frame")
 

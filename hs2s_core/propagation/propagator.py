@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hs2s_core.errors import HS2SError
+from hs2s_core.errors import check_choice
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import BoolMask, IdMap, check_prompt, id_dtype
 from hs2s_core.models.base import VideoSegmenter
@@ -80,7 +80,7 @@ class Propagator:
 
     def __init__(self, model: VideoSegmenter | Engine, *, merge: str = "argmax") -> None:
         self.engine = NetworkEngine(model) if isinstance(model, VideoSegmenter) else model
-        self.merge = check_merge(merge)
+        self.merge = check_choice("merge", merge, MERGES)
         self.reset()
 
     def reset(self) -> None:
@@ -126,13 +126,6 @@ class Propagator:
         """Go on from ``snapshot``, the same to the last bit."""
         self.engine.restore(Snapshot(snapshot.tensors, snapshot.meta["engine"]))
         self._index = snapshot.meta["index"]
-
-
-def check_merge(merge: str) -> str:
-    """``merge`` itself, if it is one of :data:`MERGES`."""
-    if merge not in MERGES:
-        raise HS2SError(f"merge is {merge!r}; expected one of {', '.join(MERGES)}")
-    return merge
 
 
 @torch.inference_mode()

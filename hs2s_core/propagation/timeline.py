@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from hs2s_core.errors import HS2SError
+from hs2s_core.errors import HS2SError, check_choice
 from hs2s_core.prompts import Prompts
 
 DIRECTIONS = ("both", "forward", "backward")
@@ -117,8 +117,7 @@ def _check(
     last: int | None,
     objects: Collection[int] | None,
 ) -> None:
-    if direction not in DIRECTIONS:
-        raise HS2SError(f"direction is {direction!r}; expected one of {', '.join(DIRECTIONS)}")
+    check_choice("direction", direction, DIRECTIONS)
     top = length - 1 if length is not None else None
     if first < 0 or (last is not None and last < first) or (top is not None and first > top):
         frames = "the clip's frames" if top is None else f"frames 0 to {top}"

@@ -94,7 +94,7 @@ def test_what_stops_every_worker_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "workers", "message"),
     [
-        ("magic", 1, "there is no engine 'magic'; expected one of inline, process, ray"),
+        ("magic", 1, "engine is 'magic'; expected one of inline, process, ray"),
         (None, 0, "workers is 0; expected at least 1"),
         ("inline", 2, "'inline' is one process"),
     ],

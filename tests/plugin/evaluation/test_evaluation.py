@@ -298,7 +298,7 @@ def test_closing_a_run_leaves_nothing(dataset: fo.Dataset, videos: object) -> No
         ({"eval_key": "taken"}, "fields of that name exist"),
         ({"eval_key": "theirs"}, "of another kind"),
         ({"match": "luck"}, "match: 'luck' is none of"),
-        ({"protocol": "mine"}, "there is no protocol 'mine'"),
+        ({"protocol": "mine"}, "protocol is 'mine'"),
     ],
 )
 def test_wrong_settings_are_refused_before_anything_is_written(
