@@ -38,6 +38,7 @@ __all__ = [
     "fill_model",
     "find_weights",
     "load_model",
+    "offered_weights",
     "pick_device",
     "read_header",
     "save_weights",
@@ -87,11 +88,11 @@ class WeightsHeader:
 
 
 def load_model(
-    source: str | Path | None = None, *, device: str = "auto", speed: str = "auto"
+    weights: str | Path | None = None, *, device: str = "auto", speed: str = "auto"
 ) -> VideoSegmenter:
     """Load a network ready for inference (eval mode, float32) onto ``device``.
 
-    ``source`` is a ``.safetensors`` file, the name of a preset with shipped weights, or None
+    ``weights`` is a ``.safetensors`` file, the name of a preset with shipped weights, or None
     for the default. Values stored in half precision are widened to float32; ``speed`` says in what
     propagation computes (``exact``, ``fast`` or ``auto``, see
     :func:`hs2s_core.models.inference.choose_pace`). Raises InvalidWeights when the file is missing,
@@ -99,7 +100,7 @@ def load_model(
     unknown.
     """
     target = pick_device(device)
-    path = find_weights(source)
+    path = find_weights(weights)
     header = read_header(path)
     choose_pace(speed, header.config, target)  # an unknown one is refused before the work
     with safe_open(path, framework="pt") as file:
@@ -109,35 +110,40 @@ def load_model(
     return model.to(target).eval()
 
 
-def find_weights(source: str | Path | None = None) -> Path:
-    """Resolve :func:`load_model`'s ``source`` to an existing file.
+def find_weights(weights: str | Path | None = None) -> Path:
+    """Resolve :func:`load_model`'s ``weights`` to an existing file.
 
     A name may also be one of :func:`hs2s_core.own_weights.own_weights`.
     """
-    if source is None:
-        source = DEFAULT
-    path = Path(source)
-    if isinstance(source, str) and source in PRESETS and not path.is_file():
-        published = PUBLISHED.get(source)
+    if weights is None:
+        weights = DEFAULT
+    path = Path(weights)
+    if isinstance(weights, str) and weights in PRESETS and not path.is_file():
+        published = PUBLISHED.get(weights)
         if published is None:
             raise InvalidWeights(
-                f"preset {source!r} has no published weights; train it with "
-                f"`hs2s train --preset {source}` and give the resulting .safetensors file"
+                f"preset {weights!r} has no published weights; train it with "
+                f"`hs2s train --preset {weights}` and give the resulting .safetensors file"
             )
         if published.file is None:
-            raise InvalidWeights(f"the weights of {source!r} do not ship here: {published.note}")
+            raise InvalidWeights(f"the weights of {weights!r} do not ship here: {published.note}")
         return asset(published.file)
     if not path.exists():
         own = own_weights()
-        if str(source) in own:
-            return own[str(source)]
-        known = ", ".join([name for name, entry in PUBLISHED.items() if entry.file] + list(own))
+        if str(weights) in own:
+            return own[str(weights)]
         raise InvalidWeights(
-            f"no weights file {str(path)!r}; expected a .safetensors file or one of: {known}"
+            f"no weights file {str(path)!r}; expected a .safetensors file or one of: "
+            f"{', '.join(offered_weights())}"
         )
     if not path.is_file():
         raise InvalidWeights(f"{str(path)!r} is a folder; expected a .safetensors file")
     return path
+
+
+def offered_weights() -> list[str]:
+    """The names of weights that are here: those that ship, then the user's own."""
+    return [*(name for name, entry in PUBLISHED.items() if entry.file), *own_weights()]
 
 
 def fill_model(

@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from hs2s_core.media.masks import IdMap, id_dtype, object_ids
 
 MATCHES = {
-    "ids": "equal ids show the same object",
+    "ids": "equal ids (index or instance) show the same object",
     "overlap": "a predicted object is the true one that it overlaps where that first appears",
 }
 """How predictions are tied to the objects of the truth: name -> description."""

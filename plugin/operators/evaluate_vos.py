@@ -173,8 +173,7 @@ def _add_inputs(form: Form, names: list[str], settings: EvaluateSettings) -> Non
     form.notice("protocol_text", settings.protocol.description)
     form.choice(
         "match",
-        {"ids": "Equal index or instance", "overlap": "Overlap where the object first appears"},
+        {name: meaning.capitalize() for name, meaning in MATCHES.items()},
         "Which prediction belongs to which object",
         default="ids",
-        description=MATCHES.get(settings.match, ""),
     )

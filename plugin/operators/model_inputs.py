@@ -37,10 +37,9 @@ def model_params(model: Any) -> dict[str, str]:
 
 def add_model(form: Form, label: str = "Model") -> None:
     """Which network: one that ships, one that was trained here, or a file."""
-    from hs2s_core.own_weights import own_weights
-    from hs2s_core.weights import PUBLISHED, find_weights, read_header
+    from hs2s_core.weights import find_weights, offered_weights, read_header
 
-    names = [name for name, entry in PUBLISHED.items() if entry.file] + list(own_weights())
+    names = offered_weights()
     labels = {name: _describe_model(name) for name in names} | {_FROM_FILE: "A weights file ..."}
     form.choice("model", labels, label, default=names[0])
     if form.get("model") == _FROM_FILE:
