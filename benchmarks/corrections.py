@@ -23,8 +23,8 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from named_videos import named_videos
 
-from hs2s_core.data.folders import open_folder
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.evaluation.methods import UNGROUPED
 from hs2s_core.evaluation.rows import Row
@@ -163,16 +163,12 @@ def main() -> None:
     torch.set_num_threads(1)
     engine = Counted(load_model(arguments.weights, device="cpu"))
     found: dict[str, list[Rounds]] = {}
-    for entry in arguments.folders:
-        path, _, names = entry.partition(":")
-        folder = open_folder(Path(path), None)
-        for name in names.split(",") if names else folder.names:
-            video = folder.video(name)
-            labelled = sum(index < arguments.frames for index in video.annotated)
-            for policy in arguments.policies if labelled >= 2 * arguments.rounds else ():
-                scores = rounds(engine, video, policy, arguments)
-                found.setdefault(policy, []).append(scores)
-                _print(policy, f"{folder.root.name}/{name}", scores)
+    for name, video in named_videos(arguments.folders):
+        labelled = sum(index < arguments.frames for index in video.annotated)
+        for policy in arguments.policies if labelled >= 2 * arguments.rounds else ():
+            scores = rounds(engine, video, policy, arguments)
+            found.setdefault(policy, []).append(scores)
+            _print(policy, name, scores)
     for policy, videos in found.items():
         means = [
             (fmean(score for score, _ in each), fmean(share for _, share in each))

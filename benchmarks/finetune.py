@@ -11,13 +11,13 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
+from named_videos import named_videos
 
 from hs2s_core.data.clips import FolderVideo
-from hs2s_core.data.folders import open_folder
 from hs2s_core.data.videos import VosVideo
+from hs2s_core.jobs import Progress, drive
 from hs2s_core.media.frames import open_frames
 from hs2s_core.media.source import FrameSource
 from hs2s_core.training.finetune import TuneSettings, tune_steps
@@ -42,17 +42,16 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=10)
     parser.add_argument("--steps", type=int, default=60)
     args = parser.parse_args()
-    root, _, names = args.videos.rpartition(":")
-    folder = open_folder(Path(root))
-    videos = [SomeLabelled(folder.video(n), args.every, args.most) for n in names.split(",")]
+    chosen = named_videos([args.videos])
+    videos = [SomeLabelled(video, args.every, args.most) for _, video in chosen]
     steps = tune_steps(videos, TuneSettings(args.name, steps=args.steps), torch.device("cpu"))
     began = time.process_time()
-    while True:
-        try:
-            print(f"{time.process_time() - began:6.0f} s of CPU", next(steps).label, flush=True)
-        except StopIteration as stop:
-            print(stop.value, f"{stop.value.share:.0%} of the way from the start", sep="\n")
-            return
+
+    def told(step: Progress) -> None:
+        print(f"{time.process_time() - began:6.0f} s of CPU", step.label, flush=True)
+
+    tuning = drive(steps, told)
+    print(tuning, f"{tuning.share:.0%} of the way from the start", sep="\n")
 
 
 if __name__ == "__main__":

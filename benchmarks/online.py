@@ -12,9 +12,9 @@ from __future__ import annotations
 import argparse
 import time
 from functools import partial
-from pathlib import Path
 
-from hs2s_core.data.folders import open_folder
+from named_videos import named_videos
+
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.evaluation.methods import score_video
 from hs2s_core.evaluation.table import EvaluationTable
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=60, help="first frames of each video")
     arguments = parser.parse_args()
     model = load_model(arguments.weights)
-    videos = [video for entry in arguments.folders for video in _videos(entry)]
+    videos = [video for _, video in named_videos(arguments.folders)]
     for setting in arguments.settings:
         steps, _, rate = setting.partition("@")
         tables, started, cpu = [], time.perf_counter(), time.process_time()
@@ -48,12 +48,6 @@ def main() -> None:
         wall, used = time.perf_counter() - started, time.process_time() - cpu
         total = _line(EvaluationTable.join(tables))
         print(f"{setting:10} {'ALL':20} {total}  {wall:.0f} s, {used:.0f} s of CPU", flush=True)
-
-
-def _videos(entry: str) -> list[VosVideo]:
-    path, _, names = entry.partition(":")
-    folder = open_folder(Path(path))
-    return [folder.video(name) for name in (names.split(",") if names else folder.names)]
 
 
 def _adapted(model: VideoSegmenter, video: VosVideo, steps: int, rate: float) -> VideoSegmenter:

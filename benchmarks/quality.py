@@ -25,8 +25,8 @@ from statistics import fmean
 
 import numpy as np
 from box_trackers import track_camshift, track_mil
+from named_videos import named_videos
 
-from hs2s_core.data.folders import open_folder
 from hs2s_core.data.stills import StillSet
 from hs2s_core.data.synthesis import Clip, Synthesizer
 from hs2s_core.evaluation.lengths import parts_of_time
@@ -87,14 +87,8 @@ def main() -> None:
 
 def _scorers(arguments: argparse.Namespace) -> Iterator[tuple[str, Scorer]]:
     """Name of each video, and what scores a method on it."""
-    for entry in arguments.folders:
-        path, _, names = entry.partition(":")
-        folder = open_folder(Path(path), None)
-        for name in names.split(",") if names else folder.names:
-            yield (
-                f"{Path(path).name}/{name}",
-                partial(score_video, video=folder.video(name), frames=arguments.frames),
-            )
+    for name, video in named_videos(arguments.folders):
+        yield name, partial(score_video, video=video, frames=arguments.frames)
     if arguments.synthetic:
         splits = json.loads(arguments.splits.read_text())["dev_stills"]
         # The rest of the draws depend on the order of the sets.
