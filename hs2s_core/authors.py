@@ -7,7 +7,6 @@ Their networks are stored as ``encoder_ref``, ``encoder``, ``memory``, ``skip_me
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 
 import torch
@@ -20,61 +19,48 @@ from hs2s_core.models.pretrained import read_tensors
 from hs2s_core.weights import check_tensors, write_tensors
 
 _ENCODER = {
-    "bn": "bn1",
-    "conv2": "layer1",
-    "conv3": "layer2",
-    "conv4": "layer3",
-    "conv5": "layer4",
-    "reduce_channel_": "reduce",
+    "bn1": "bn",
+    "layer1": "conv2",
+    "layer2": "conv3",
+    "layer3": "conv4",
+    "layer4": "conv5",
+    "reduce": "reduce_channel_",
 }
-_PATHS = {"conv_l1": "left.0", "conv_l2": "left.1", "conv_r1": "right.0", "conv_r2": "right.1"}
+_PATHS = {"left.0": "conv_l1", "left.1": "conv_l2", "right.0": "conv_r1", "right.1": "conv_r2"}
 _DECODER = {
-    "GC": "fusion.branches.first",
-    "GC_p": "fusion.branches.previous",
-    "GCGC_p": "fusion.merge",
-    "GCmm0": "skip_fusion.branches.first",
-    "GCmm_1": "skip_fusion.branches.previous",
-    "mm": "skip_fusion.merge",
-    "conv_2_": "decoder.stages.1.reduce",
-    "distance_classifier_": "decoder.heads.border",
-    "segmentation_branch_": "decoder.heads.auxiliary",
-    "merge_": "decoder.heads.mask",
-    **{f"conv_{i}": f"decoder.stages.{i - 1}.reduce" for i in (1, 3, 4, 5)},
-    **{f"conv_{i}{i}": f"decoder.stages.{i - 1}.refine" for i in (1, 2, 3, 4, 5)},
+    "fusion.branches.first": "GC",
+    "fusion.branches.previous": "GC_p",
+    "fusion.merge": "GCGC_p",
+    "skip_fusion.branches.first": "GCmm0",
+    "skip_fusion.branches.previous": "GCmm_1",
+    "skip_fusion.merge": "mm",
+    "decoder.stages.1.reduce": "conv_2_",
+    "decoder.heads.border": "distance_classifier_",
+    "decoder.heads.auxiliary": "segmentation_branch_",
+    "decoder.heads.mask": "merge_",
+    **{f"decoder.stages.{i - 1}.reduce": f"conv_{i}" for i in (1, 3, 4, 5)},
+    **{f"decoder.stages.{i - 1}.refine": f"conv_{i}{i}" for i in (1, 2, 3, 4, 5)},
 }
-
-
-def our_name(name: str) -> str:
-    """Our name of the authors' tensor ``name``; one that they do not use comes back unchanged.
-
-    >>> our_name("encoder.conv3.0.bn1.weight")
-    'encoder.layer2.0.bn1.weight'
-    >>> our_name("decoder.GC_p.conv_l1.bias")
-    'fusion.branches.previous.left.0.bias'
-    """
-    part, _, rest = name.partition(".")
-    first, _, tail = rest.partition(".")
-    if part in ("encoder", "encoder_ref"):
-        return f"{part}.{_ENCODER.get(first, first)}.{tail}"
-    if part == "decoder" and first in _DECODER:
-        tail = re.sub(r"^conv_[lr][12](?=\.)", lambda path: _PATHS[path.group()], tail)
-        return f"{_DECODER[first]}.{tail}"
-    return name
 
 
 def their_name(name: str) -> str:
-    """The inverse of :func:`our_name`, without the ``module.`` prefix."""
-    for theirs, ours in _DECODER.items():
+    """The authors' name of our tensor ``name``, without the ``module.`` prefix.
+
+    >>> their_name("encoder.layer2.0.bn1.weight")
+    'encoder.conv3.0.bn1.weight'
+    >>> their_name("fusion.branches.previous.left.0.bias")
+    'decoder.GC_p.conv_l1.bias'
+    """
+    for ours, theirs in _DECODER.items():
         if name.startswith(f"{ours}."):
             tail = name.removeprefix(f"{ours}.")
-            for path, place in _PATHS.items():
+            for place, path in _PATHS.items():
                 tail = tail.replace(place, path)
             return f"decoder.{theirs}.{tail}"
     part, _, rest = name.partition(".")
     if part in ("encoder", "encoder_ref"):
         first, _, tail = rest.partition(".")
-        theirs = {ours: theirs for theirs, ours in _ENCODER.items()}.get(first, first)
-        return f"{part}.{theirs}.{tail}"
+        return f"{part}.{_ENCODER.get(first, first)}.{tail}"
     return name
 
 

@@ -54,8 +54,12 @@ class Prompt:
             HS2SError: a frame below 0, an object id outside of 1 to 65535, another origin.
             InvalidMask: a mask that is not (H, W), is not binary or has no pixel.
         """
-        self.object_id = _check_id(object_id)
-        self.frame = _check_frame(frame)
+        if not isinstance(object_id, (int, np.integer)) or not 0 < object_id <= LARGEST_ID:
+            expected = f"expected a whole number from 1 to {LARGEST_ID}"
+            raise HS2SError(f"object id {object_id!r}: {expected}")
+        if not isinstance(frame, (int, np.integer)) or frame < 0:
+            raise HS2SError(f"prompt at frame {frame!r}; expected a whole number from 0")
+        self.object_id, self.frame = int(object_id), int(frame)
         self.origin = check_choice("origin", origin, ORIGINS)
         shape = np.shape(mask)
         checked = check_prompt(mask, shape[:2], name=self.name)
@@ -232,18 +236,6 @@ class Prompts(Mapping[int, Mapping[int, BoolMask]]):
         """One after another, by frame and object."""
         for given in self._frames.values():
             yield from given.values()
-
-
-def _check_id(object_id: object) -> int:
-    if not isinstance(object_id, (int, np.integer)) or not 0 < object_id <= LARGEST_ID:
-        raise HS2SError(f"object id {object_id!r}: expected a whole number from 1 to {LARGEST_ID}")
-    return int(object_id)
-
-
-def _check_frame(frame: object) -> int:
-    if not isinstance(frame, (int, np.integer)) or frame < 0:
-        raise HS2SError(f"prompt at frame {frame!r}; expected a whole number from 0")
-    return int(frame)
 
 
 def _placed_files(

@@ -64,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     video = open_folder(asset("demo")).video(sample.video_id)
     masks = args.out / "masks" / video.name
     export(dataset, OUTPUT, masks.parent, layout="davis", overwrite=True, progress=False)
-    print(f"\n{_report(table, video)}\n")
+    names = (f"{key} = {entry.category}" for key, entry in sorted(video.objects.items()))
+    print(f"\n{format_table(table, objects=True)}\nobjects: {', '.join(names)}\n")
     table.write(args.out / "scores.csv")
     _draw(video, masks, table, args.out)
     for name, what in (
@@ -119,11 +120,6 @@ def _dress(dataset: fo.Dataset) -> None:
     )
     dataset.app_config.active_fields = fo.ActiveFields(paths=[f"frames.{OUTPUT}"])
     dataset.save()
-
-
-def _report(table: EvaluationTable, video: VosVideo) -> str:
-    names = (f"{key} = {entry.category}" for key, entry in sorted(video.objects.items()))
-    return f"{format_table(table, objects=True)}\nobjects: {', '.join(names)}"
 
 
 def _draw(video: VosVideo, masks: Path, table: EvaluationTable, out: Path) -> None:

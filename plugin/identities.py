@@ -11,8 +11,8 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.prompts import LARGEST_ID
 
-LARGEST_ID = 2**16 - 1
 _Key = Hashable
 
 

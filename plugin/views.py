@@ -55,7 +55,8 @@ def late_failures(
         min_frames: how many annotated frames make a video long; by default the median.
     """
     results = load_results(dataset, eval_key)
-    lengths = _lengths(results)
+    frames = results.rows.lengths.tolist()
+    lengths = dict(zip(results.sample_ids.values(), frames, strict=True))
     least = median(lengths.values()) if min_frames is None and lengths else min_frames or 0
     first: dict[int, Stretch] = {}
     for loss in losses(results.rows):
@@ -199,11 +200,6 @@ def _scores(results: VOSEvaluationResults) -> dict[str, float]:
     """J&F by sample id, of the videos with a counted frame."""
     ids = results.sample_ids
     return {ids[video]: score.jf for video, score in results.summary.videos.items()}
-
-
-def _lengths(results: VOSEvaluationResults) -> dict[str, int]:
-    """Number of annotated frames by sample id."""
-    return dict(zip(results.sample_ids.values(), results.rows.lengths.tolist(), strict=True))
 
 
 def _by_seen(dataset: SampleCollection, eval_key: str, *, seen: bool) -> fo.DatasetView:

@@ -163,7 +163,12 @@ def _read_objects(
             "categories. Name the file that has them."
         )
     else:
-        objects = found.select(videos, _seen_categories(train_meta))
+        seen = read_meta(train_meta).categories()
+        if not seen:
+            raise InvalidDataset(
+                f"{train_meta}: no object has a category; expected the training meta.json."
+            )
+        objects = found.select(videos, seen)
         _check_categories(objects, found.path)
     if objects is not None:
         check_seen(objects, videos, protocol)
@@ -187,14 +192,6 @@ def _find_meta(truth: Path, videos: Collection[str]) -> Meta | None:
             if any(name in found.videos for name in videos):
                 return found
     return None
-
-
-def _seen_categories(path: str | Path) -> frozenset[str]:
-    """Categories of the training set's ``meta.json``."""
-    categories = read_meta(path).categories()
-    if not categories:
-        raise InvalidDataset(f"{path}: no object has a category; expected the training meta.json.")
-    return categories
 
 
 def _check_categories(objects: VideoObjects, path: Path | None) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from hs2s_core.evaluation.lengths import (
-    Absence,
     EarlyLate,
     absences,
     early_late,
@@ -32,7 +31,8 @@ def format_table(table: EvaluationTable, *, objects: bool = False) -> str:
         lines += ["", "No frame counts under this protocol, so there is no score."]
     else:
         lines += ["", *_score_block(summary, objects), "", *_time_lines(table.rows)]
-    lines += _remarks(table, summary)
+    lines += [f"note: {note}" for note in (*score_notes(summary), *table.notes)]
+    lines += [f"failed: {failure.video}: {failure.reason}" for failure in table.failures]
     return "\n".join(lines)
 
 
@@ -54,8 +54,9 @@ def _time_lines(rows: Rows) -> Iterator[str]:
     if returns := recoveries(rows):
         found = sum(delay is not None for delay in returns)
         yield f"found again after an absence: {found} of {counted(len(returns), 'time')}"
-    if away := absences(rows):
-        yield _absence_line(away.values())
+    if away := absences(rows).values():
+        frames, false = (sum(counts) for counts in zip(*away, strict=True))
+        yield f"predicted though absent: {false} of {counted(frames, 'frame')}"
 
 
 def _early_late_lines(split: EarlyLate) -> Iterator[str]:
@@ -67,13 +68,6 @@ def _early_late_lines(split: EarlyLate) -> Iterator[str]:
                 f"  {name}: J&F {100 * segment.jf:.2f}, J {100 * segment.j:.2f}, "
                 f"F {100 * segment.f:.2f}, {counted(segment.objects, 'object')}"
             )
-
-
-def _absence_line(found: Iterable[Absence]) -> str:
-    absent = list(found)
-    frames = sum(entry.frames for entry in absent)
-    false = sum(entry.false_positives for entry in absent)
-    return f"predicted though absent: {false} of {counted(frames, 'frame')}"
 
 
 def score_notes(summary: Summary) -> Iterator[str]:
@@ -101,9 +95,3 @@ def score_notes(summary: Summary) -> Iterator[str]:
 
 def _some(objects: Sequence[ObjectKey]) -> str:
     return some(f"{video}/{key}" for video, key in objects)
-
-
-def _remarks(table: EvaluationTable, summary: Summary) -> Iterator[str]:
-    yield from (f"note: {note}" for note in score_notes(summary))
-    yield from (f"note: {note}" for note in table.notes)
-    yield from (f"failed: {failure.video}: {failure.reason}" for failure in table.failures)

@@ -24,7 +24,9 @@ def score_lines(summary: Summary, *, objects: bool = False) -> Iterator[tuple[st
     if summary.overall is not None:
         named.append(("overall", summary.overall))
     for name, score in named:
-        yield name, [f"{100 * value:.2f}" for value in _values(score)]
+        j, f = score.j, score.f
+        values = (score.jf, j.mean, j.recall, j.decay, f.mean, f.recall, f.decay)
+        yield name, [f"{100 * value:.2f}" for value in values]
 
 
 def html_scores(summary: Summary) -> str:
@@ -39,8 +41,3 @@ def html_scores(summary: Summary) -> str:
         f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{rows}</tbody></table>"
     )
-
-
-def _values(score: ObjectScore | GroupScore) -> tuple[float, ...]:
-    j, f = score.j, score.f
-    return (score.jf, j.mean, j.recall, j.decay, f.mean, f.recall, f.decay)

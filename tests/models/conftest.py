@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from hs2s_core.authors import our_name
-from hs2s_core.models import VideoSegmenter
+from hs2s_core.authors import their_name
+from hs2s_core.models import VideoSegmenter, build_model
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.weights import fill_model
 
@@ -37,9 +37,12 @@ def recipe() -> ModuleType:
 def parity_model(recipe: ModuleType) -> VideoSegmenter:
     """Full HS2S holding the recipe's weights under the authors' names, mapped to ours."""
 
+    with torch.device("meta"):
+        names = {their_name(ours): ours for ours in build_model("hs2s").state_dict()}
+
     def tensor(entry: tuple[str, list[int]]) -> tuple[str, Tensor]:
         name, shape = entry
-        return our_name(name), torch.from_numpy(np.asarray(recipe.fill(name, shape)))
+        return names[name], torch.from_numpy(np.asarray(recipe.fill(name, shape)))
 
     # NumPy draws outside the interpreter lock, so two threads halve the wait.
     with ThreadPoolExecutor(2) as pool:
