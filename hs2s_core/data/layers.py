@@ -19,7 +19,8 @@ from hs2s_core.data.motion import (
     turn_about,
 )
 from hs2s_core.data.resampling import shrink
-from hs2s_core.data.stills import Cutout, Picture
+from hs2s_core.data.stills import Cutout
+from hs2s_core.media.images import RGBImage
 
 Frames = list[NDArray[np.uint8]]
 
@@ -27,7 +28,7 @@ Frames = list[NDArray[np.uint8]]
 def move(
     rng: np.random.Generator,
     motion: Motion,
-    rgb: Picture,
+    rgb: RGBImage,
     objects: NDArray[np.uint8],
     size: tuple[int, int],
     length: int,

@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hs2s_core.errors import InvalidDataset
-from hs2s_core.media.images import IMAGE_SUFFIXES
-from hs2s_core.media.masks import mask_box
+from hs2s_core.media.images import IMAGE_SUFFIXES, RGBImage
+from hs2s_core.media.masks import BoolMask, mask_box
 from hs2s_core.wording import counted
 
-Picture = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 SMALLEST, LARGEST = 0.004, 0.6
 """Of the image: areas of regions that are cut out."""
 
@@ -28,13 +26,13 @@ SMALLEST, LARGEST = 0.004, 0.6
 class Cutout:
     """One region of a still, cropped to its box: what a synthetic layer is made of."""
 
-    rgb: Picture
+    rgb: RGBImage
     """(h, w, 3) uint8"""
     alpha: NDArray[np.uint8]
     """(h, w) uint8, 255 inside the region"""
 
     @classmethod
-    def of(cls, rgb: Picture, mask: Mask) -> Cutout:
+    def of(cls, rgb: RGBImage, mask: BoolMask) -> Cutout:
         """What a mask (H, W) shows of a picture (H, W, 3)."""
         box = mask_box(mask)
         return cls(rgb[box], mask[box].astype(np.uint8) * 255)
@@ -83,13 +81,13 @@ class StillSet:
             self.weights += [len(found) ** -0.5] * len(found)
         total = sum(self.weights)
         self._cumulative = np.cumsum(self.weights) / total
-        self._cache: OrderedDict[int, tuple[Picture, NDArray[Any]]] = OrderedDict()
+        self._cache: OrderedDict[int, tuple[RGBImage, NDArray[Any]]] = OrderedDict()
         self._cache_size = cache
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def draw(self, rng: np.random.Generator) -> tuple[Picture, NDArray[Any]]:
+    def draw(self, rng: np.random.Generator) -> tuple[RGBImage, NDArray[Any]]:
         """A random still: RGB (H, W, 3) uint8 and its region ids (H, W), 0 = none."""
         index = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
         index = min(index, len(self.items) - 1)
@@ -109,7 +107,7 @@ class StillSet:
         return rgb, regions
 
 
-def cut_region(rgb: Picture, regions: NDArray[Any], rng: np.random.Generator) -> Cutout | None:
+def cut_region(rgb: RGBImage, regions: NDArray[Any], rng: np.random.Generator) -> Cutout | None:
     """Cut one random region, or a union of two that touch; None if none has a fitting size.
 
     Larger regions are drawn more often (by the square root of their area), since tiny ones are
@@ -129,13 +127,13 @@ def cut_region(rgb: Picture, regions: NDArray[Any], rng: np.random.Generator) ->
 
 
 def _join_neighbour(
-    mask: Mask, regions: NDArray[Any], ids: NDArray[Any], rng: np.random.Generator
-) -> Mask:
+    mask: BoolMask, regions: NDArray[Any], ids: NDArray[Any], rng: np.random.Generator
+) -> BoolMask:
     around = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
     touching = np.intersect1d(np.unique(regions[around & ~mask]), ids)
     if len(touching) == 0:
         return mask
-    joined: Mask = mask | (regions == rng.choice(touching))
+    joined: BoolMask = mask | (regions == rng.choice(touching))
     return joined if joined.mean() < LARGEST else mask
 
 

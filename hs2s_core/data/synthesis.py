@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from hs2s_core.data.layers import move, paste
 from hs2s_core.data.motion import Motion, draw_shake
 from hs2s_core.data.photometry import Camera, film
-from hs2s_core.data.stills import Cutout, Picture, StillSet, cut_region
+from hs2s_core.data.stills import Cutout, StillSet, cut_region
+from hs2s_core.media.images import RGBImage
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Synthesizer:
         return []
 
 
-def _cut(rng: np.random.Generator, rgb: Picture, regions: NDArray[Any]) -> Cutout | None:
+def _cut(rng: np.random.Generator, rgb: RGBImage, regions: NDArray[Any]) -> Cutout | None:
     """One region with its colours changed; None if it is too small to be seen."""
     cutout = cut_region(rgb, regions, rng)
     if cutout is None or min(cutout.alpha.shape) < 12:

@@ -8,14 +8,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import IdMap
 from hs2s_core.prompts import PlainPrompts
 from hs2s_core.propagation.propagator import FrameResult
 
-Image = npt.NDArray[np.uint8]
 
-
-def copy_first(frames: Iterable[Image], prompts: PlainPrompts) -> Iterator[FrameResult]:
+def copy_first(frames: Iterable[RGBImage], prompts: PlainPrompts) -> Iterator[FrameResult]:
     """Each object stays where it was given. Arguments and results as in ``propagate``."""
     id_map: IdMap | None = None
     for index, frame in enumerate(frames):
@@ -23,14 +22,14 @@ def copy_first(frames: Iterable[Image], prompts: PlainPrompts) -> Iterator[Frame
         yield _result(index, _give(id_map, prompts, index), prompts)
 
 
-def warp_with_flow(frames: Iterable[Image], prompts: PlainPrompts) -> Iterator[FrameResult]:
+def warp_with_flow(frames: Iterable[RGBImage], prompts: PlainPrompts) -> Iterator[FrameResult]:
     """Each id map is the one before, moved by OpenCV's DIS flow (preset medium).
 
     The flow goes from frame t to t - 1, so that each pixel of frame t looks up where it was
     (nearest neighbour). Arguments and results as in ``propagate``.
     """
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    previous: Image | None = None
+    previous: RGBImage | None = None
     id_map: IdMap | None = None
     for index, frame in enumerate(frames):
         grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.uint8)

@@ -92,7 +92,7 @@ class Schedule(Checked):
         return value
 
 
-class Settings(NamedTuple):
+class StepSettings(NamedTuple):
     """What a step is trained with."""
 
     rate: float
@@ -116,7 +116,7 @@ class Curriculum:
         self.sampling_epoch: int | None = None
         self.decay_epoch: int | None = None
 
-    def settings(self, step: int) -> Settings:
+    def settings(self, step: int) -> StepSettings:
         """Settings of ``step`` (from 0)."""
         warm = min(1.0, (step + 1) / self.schedule.warmup) if self.schedule.warmup else 1.0
         if self.schedule.kind == "cosine":
@@ -125,7 +125,7 @@ class Curriculum:
             rate, sampling, freeze = self._authors(step // self.schedule.epoch)
         else:
             rate, sampling, freeze = self._stable(step // self.schedule.epoch)
-        return Settings(warm * rate, sampling, freeze)
+        return StepSettings(warm * rate, sampling, freeze)
 
     def observe(self, step: int, loss: float) -> None:
         """Take note of a step's loss; at an epoch's end, look whether it is stable."""
@@ -172,19 +172,19 @@ class Curriculum:
         now, then = self._averages[epoch - 1], self._averages[epoch - 1 - PATIENCE]
         return (then - now) / then < TOLERANCE
 
-    def _cosine(self, step: int) -> Settings:
+    def _cosine(self, step: int) -> StepSettings:
         read, warmup = self.schedule.read, self.schedule.warmup
         progress = max(0.0, (step - warmup) / max(1, self.steps - warmup))
         fall = 0.5 * (1 + math.cos(math.pi * progress))
         start, end = read("sampling_start") * self.steps, read("sampling_end") * self.steps
         ramp = min(1.0, max(0.0, (step - start) / max(1.0, end - start)))
-        return Settings(
+        return StepSettings(
             read("final_rate") + (1 - read("final_rate")) * fall,
             read("sampling_top") * ramp,
             step >= read("freeze") * self.steps,
         )
 
-    def _stable(self, epoch: int) -> Settings:
+    def _stable(self, epoch: int) -> StepSettings:
         sampling = 0.0
         if self.sampling_epoch is not None:
             ramp = (epoch - self.sampling_epoch + 1) / max(1.0, self.epochs / 6)
@@ -192,10 +192,10 @@ class Curriculum:
         rate = 1.0
         if self.decay_epoch is not None:
             rate = 0.9 ** ((epoch - self.decay_epoch) // 5)
-        return Settings(rate, sampling, epoch >= 0.667 * self.epochs)
+        return StepSettings(rate, sampling, epoch >= 0.667 * self.epochs)
 
-    def _authors(self, epoch: int) -> Settings:
+    def _authors(self, epoch: int) -> StepSettings:
         """Sampling from epoch 300 by 0.004 an epoch, batch-norm freeze at 500, decay from 650."""
         sampling = min(0.5, 0.004 * max(0, epoch - SAMPLING_EPOCH))
         rate = 0.9 ** (max(0, epoch - DECAY_EPOCH) // 5)
-        return Settings(rate, sampling, epoch >= FREEZE_EPOCH)
+        return StepSettings(rate, sampling, epoch >= FREEZE_EPOCH)

@@ -24,7 +24,7 @@ from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.training.batches import ClipItems, batches
 from hs2s_core.training.checkpoint import Run, is_finite, load_run, save_run
 from hs2s_core.training.config import TrainingConfig
-from hs2s_core.training.curriculum import Curriculum, Settings
+from hs2s_core.training.curriculum import Curriculum, StepSettings
 from hs2s_core.training.norms import freeze_norms
 from hs2s_core.training.processes import agreed, rank, wait_for_all, world_size
 from hs2s_core.training.run_folder import cut_log
@@ -181,7 +181,7 @@ def _unroll(config: TrainingConfig, model: VideoSegmenter) -> nn.Module:
     return DistributedDataParallel(unroll) if world_size() > 1 else unroll
 
 
-def _set_up_step(config: TrainingConfig, run: Run) -> Settings:
+def _set_up_step(config: TrainingConfig, run: Run) -> StepSettings:
     """Learning rates, modes and random numbers of the step to come, and what else steers it."""
     settings = run.curriculum.settings(run.step)
     for group in run.optimizer.param_groups:
