@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,22 +161,22 @@ def format_tables(
         "Ours: " + budget,
         f"Protocol: {UNGROUPED.description}. Early is t < 10, late t > 20 frames after the prompt.",
     ]
+
+    def measured(name: str | None, columns: Iterable[str]) -> list[str]:
+        found = scores.get(name or "", {})
+        return [f"{100 * found[c]:.1f}" if c in found else "-" for c in columns]
+
     for table in tables.values():
         ours = EARLY_LATE if table.columns == EARLY_LATE else OURS
-        header = ["row", *(f"{c}, paper" for c in table.columns), *(f"{c}, ours" for c in ours)]
-        lines = [f"### {table.title}", "", _row(header), _row(["---"] * len(header))]
+        header = [*(f"{c}, paper" for c in table.columns), *(f"{c}, ours" for c in ours)]
+        rows = []
         for row in table.rows:
             printed = [f"{value:.1f}" for value in row.paper] or ["-"] * len(table.columns)
-            found = scores.get(row.preset or "", {})
-            measured = [f"{100 * found[c]:.1f}" if c in found else "-" for c in ours]
-            lines.append(_row([row.label, *printed, *measured]))
-        parts.append("\n".join(lines))
+            rows.append([row.label, *printed, *measured(row.preset, ours)])
+        parts.append(_table(table.title, header, rows))
     known = [*OURS, *EARLY_LATE]
-    lines = ["### Without training", "", _row(["row", *known]), _row(["---"] * (1 + len(known)))]
-    for name in BASELINES:
-        found = scores.get(name, {})
-        lines.append(_row([name, *(f"{100 * found[c]:.1f}" if c in found else "-" for c in known)]))
-    parts.append("\n".join(lines))
+    untrained = [[name, *measured(name, known)] for name in BASELINES]
+    parts.append(_table("Without training", known, untrained))
     return "\n\n".join(parts) + "\n"
 
 
@@ -188,8 +188,9 @@ def training_minutes(out: Path, name: str) -> float | None:
     return sum(float(json.loads(line)["seconds"]) for line in log.read_text().splitlines()) / 60
 
 
-def _row(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [["row", *columns], ["---"] * (1 + len(columns)), *rows]
+    return "\n".join([f"### {title}", "", *("| " + " | ".join(cells) + " |" for cells in lines)])
 
 
 def _presets(tables: dict[str, PaperTable]) -> list[str]:

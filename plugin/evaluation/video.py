@@ -16,6 +16,7 @@ from hs2s_core.evaluation.identities import tie_ids
 from hs2s_core.media.masks import IdMap
 from hs2s_core.wording import counted
 
+from ..frame_fields import has_labels
 from ..identities import Identities, Mark, Ties
 from ..labels import LabelField, LabelPart, paint, read_documents
 from ..prompts import visible_labels
@@ -136,13 +137,12 @@ class Video:
 
     def _check(self) -> None:
         settings = self.settings
-        annotated = self._count(settings.truth_field)
-        if not annotated:
+        if not has_labels(self.samples, settings.truth_field, self.sample_id):
             raise InvalidDataset(
                 f"no frame has labels in the truth field {settings.truth_field!r}; expected at "
                 "least one annotated frame. Annotate the video or leave it out."
             )
-        if not self._count(settings.prediction_field):
+        if not has_labels(self.samples, settings.prediction_field, self.sample_id):
             raise InvalidDataset(
                 f"no frame has labels in the prediction field {settings.prediction_field!r}; run "
                 "the model on this video, or leave it out."
@@ -155,11 +155,6 @@ class Video:
                     "`instance`, which cannot be followed from frame to frame; give each object "
                     "an index."
                 )
-
-    def _count(self, name: str) -> int:
-        frames = self.samples._dataset._frame_collection
-        query = {"_sample_id": ObjectId(self.sample_id), name: {"$ne": None}}
-        return int(frames.count_documents(query, limit=1))
 
     def _marks(self, known: LabelField) -> Iterator[list[Mark]]:
         """What the labels of each frame say of their objects; nothing of a Segmentation."""
