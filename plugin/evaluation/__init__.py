@@ -4,7 +4,7 @@ from .backend import VOSEvaluationResults
 from .loading import list_evaluations, load_results, load_table
 from .plan import make_plan
 from .runner import evaluate, evaluate_steps, score
-from .settings import DEFAULT_PROTOCOL, EvaluateSettings, make_settings, settings_errors
+from .settings import DEFAULT_PROTOCOL, EvaluateSettings, settings_errors
 
 __all__ = [
     "DEFAULT_PROTOCOL",
@@ -16,7 +16,6 @@ __all__ = [
     "load_results",
     "load_table",
     "make_plan",
-    "make_settings",
     "score",
     "settings_errors",
 ]

@@ -16,7 +16,7 @@ from fiftyone.core.collections import SampleCollection
 from pymongo.errors import PyMongoError
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.evaluation import Protocol, Rows, Summary, VideoFailure
+from hs2s_core.evaluation import Protocol, Rows, Summary, VideoFailure, find_protocol
 from hs2s_core.evaluation.scores import summarise
 from hs2s_core.jobs import Done, Item, Steps, Tick, Watch, Work, require, run_job
 
@@ -26,7 +26,7 @@ from ..videos import items_of, select_videos, videos_of
 from . import fields
 from .backend import VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
 from .scoring import panel_metrics, sample_scores
-from .settings import DEFAULT_PROTOCOL, EvaluateSettings, make_settings, settings_errors
+from .settings import DEFAULT_PROTOCOL, EvaluateSettings, settings_errors
 from .stored import with_labels
 from .video import Video
 from .writing import write_scores
@@ -82,16 +82,14 @@ def evaluate(
         HS2SError: before anything is written, for settings that cannot work; or if not one video
             could be evaluated, in which case no run is left.
     """
-    samples = videos_of(samples)
-    settings = make_settings(
-        samples,
+    settings = EvaluateSettings(
         prediction_field,
         truth_field,
         eval_key,
-        protocol,
-        match=match,
-        seen_categories=seen_categories,
-        meta=meta,
+        find_protocol(protocol),
+        match,
+        seen_categories,
+        meta,
     )
     return drive(evaluate_steps(samples, settings), progress)
 
@@ -107,7 +105,9 @@ def score(
     Videos that cannot be evaluated are logged and left out. Raises HS2SError if none can.
     """
     samples = videos_of(samples)
-    settings = make_settings(samples, prediction_field, truth_field, "unused", protocol)
+    settings = EvaluateSettings(
+        prediction_field, truth_field, "unused", find_protocol(protocol)
+    ).complete(samples)
     require(settings_errors(samples, settings, written=False))
     job = EvaluateJob(Source(samples), settings, written=False)
     report = drive(run_job(job, items_of(samples)), progress=False)
@@ -124,6 +124,7 @@ def evaluate_steps(
 ) -> Steps[VOSEvaluationResults]:
     """Like :func:`evaluate`, step by step; closing the generator removes the run and its fields."""
     samples = videos_of(samples)
+    settings = settings.complete(samples)
     require(settings_errors(samples, settings))
     dataset, key = samples._dataset, settings.eval_key
     with claim(f"{dataset._doc.id}.{key}", f"the evaluation {key!r}"):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.evaluation import PROTOCOLS, ObjectInfo, Protocol, find_protocol
+from hs2s_core.data.meta import read_meta
+from hs2s_core.evaluation import PROTOCOLS, ObjectInfo, Protocol
 from hs2s_core.evaluation.identities import MATCHES
+from hs2s_core.evaluation.scores import check_seen
 
 from ..frame_fields import bare, mask_field_error
 from ..videos import source_info, video_names
@@ -21,57 +23,40 @@ DEFAULT_PROTOCOL = "davis2017"
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """An evaluation; fields are frame-level, without ``frames.``."""
+    """An evaluation as it is asked for, see :func:`evaluate`; :meth:`complete` it to use it."""
 
     prediction_field: str
     truth_field: str
     eval_key: str
     protocol: Protocol = PROTOCOLS[DEFAULT_PROTOCOL]
     match: str = "ids"
-    seen_categories: frozenset[str] | None = None
+    seen_categories: Collection[str] | None = None
     """Categories of the training set; None where unknown."""
-    meta: Mapping[str, Mapping[int, ObjectInfo]] | None = None
-    """Category, seen flag and listed frames by video and object id, in place of the labels'."""
+    meta: str | Path | Mapping[str, Mapping[int, ObjectInfo]] | None = None
+    """Category, seen flag and listed frames by video and object id, in place of the labels'; or the
+    file that has them."""
 
+    def __post_init__(self) -> None:
+        """Fields are frame-level, without ``frames.``."""
+        for name in ("prediction_field", "truth_field"):
+            object.__setattr__(self, name, bare(getattr(self, name)))
 
-def make_settings(
-    samples: SampleCollection,
-    prediction_field: str,
-    truth_field: str,
-    eval_key: str,
-    protocol: str | Protocol = DEFAULT_PROTOCOL,
-    *,
-    match: str = "ids",
-    seen_categories: Collection[str] | None = None,
-    meta: str | Path | None = None,
-) -> EvaluateSettings:
-    """Settings as users give them.
+    def complete(self, samples: SampleCollection) -> EvaluateSettings:
+        """These, with what a file and the dataset say of categories.
 
-    Raises HS2SError for an unknown protocol, or a metadata file that is unusable or, for a protocol
-    that averages seen and unseen categories apart, does not say it of all objects.
-    """
-    from hs2s_core.data.meta import read_meta
-    from hs2s_core.evaluation.scores import check_seen
-
-    if seen_categories is None:
-        # A dataset that this plugin loaded knows the categories of the training split.
-        seen_categories = source_info(samples).get("seen_categories")
-    seen = None if seen_categories is None else frozenset(seen_categories)
-    protocol = find_protocol(protocol)
-    listed = None
-    if meta is not None:
-        names = list(video_names(samples).values())
-        listed = read_meta(meta).select(names, seen)
-        check_seen(listed, names, protocol)
-    return EvaluateSettings(
-        prediction_field=bare(prediction_field),
-        truth_field=bare(truth_field),
-        eval_key=eval_key,
-        protocol=protocol,
-        match=match,
-        seen_categories=seen,
-        meta=listed,
-    )
+        Raises HS2SError for a metadata file that is unusable or, for a protocol that averages seen
+        and unseen categories apart, does not say it of all objects.
+        """
+        seen = self.seen_categories
+        if seen is None:
+            # A dataset that this plugin loaded knows the categories of the training split.
+            seen = source_info(samples).get("seen_categories")
+        seen, meta = None if seen is None else frozenset(seen), self.meta
+        if isinstance(meta, (str, Path)):
+            names = list(video_names(samples).values())
+            meta = read_meta(meta).select(names, seen)
+            check_seen(meta, names, self.protocol)
+        return replace(self, seen_categories=seen, meta=meta)
 
 
 def settings_errors(

@@ -8,7 +8,7 @@ import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.evaluation import PROTOCOLS, Protocol, score_notes
+from hs2s_core.evaluation import PROTOCOLS, Protocol, find_protocol, score_notes
 from hs2s_core.evaluation.identities import MATCHES
 from hs2s_core.jobs import Steps
 
@@ -19,11 +19,10 @@ from ..evaluation import (
     evaluate,
     evaluate_steps,
     make_plan,
-    make_settings,
     settings_errors,
 )
 from ..evaluation.scoring import metric_values
-from ..frame_fields import bare, mask_fields
+from ..frame_fields import mask_fields
 from ..videos import source_info, videos_of
 from .base import JobOperator
 from .form import FRAMES, LOOKS, Form, is_output, listed, seems_labelled
@@ -131,21 +130,16 @@ def _settings(form: Form, samples: SampleCollection) -> EvaluateSettings:
     truth = form.chosen_field("truth_field", samples, as_truth)
     prediction = form.chosen_field("prediction_field", samples, as_prediction, truth)
     key = form.ctx.params.get("eval_key")
-    return make_settings(
-        samples,
+    given = EvaluateSettings(
         prediction,
         truth,
-        default_key(prediction) if key is None else key,
-        form.get("protocol", DEFAULT_PROTOCOL),
-        match=form.get("match", "ids"),
-        seen_categories=form.get("seen_categories"),
-        meta=form.get("meta"),
+        f"eval_{prediction}" if key is None else key,
+        find_protocol(form.get("protocol", DEFAULT_PROTOCOL)),
+        form.get("match", "ids"),
+        form.get("seen_categories"),
+        form.get("meta"),
     )
-
-
-def default_key(prediction_field: str) -> str:
-    """The name of an evaluation that the form proposes."""
-    return f"eval_{bare(prediction_field)}"
+    return given.complete(samples)
 
 
 def _add_inputs(form: Form, names: list[str], settings: EvaluateSettings) -> None:

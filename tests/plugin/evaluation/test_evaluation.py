@@ -17,13 +17,13 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import evaluate_folders
 from hs2s_fiftyone._bootstrap import add_alias
 from hs2s_fiftyone.evaluation import (
+    EvaluateSettings,
     backend,
     evaluate,
     evaluate_steps,
     list_evaluations,
     load_results,
     load_table,
-    make_settings,
 )
 from hs2s_fiftyone.jobs import claims
 from hs2s_fiftyone.operators.metrics import MetricF, MetricJ, MetricJF
@@ -262,7 +262,7 @@ def test_a_killed_run_can_be_repeated(
     dataset: fo.Dataset, videos: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = evaluate(dataset, "pred", "truth", "expected", progress=False)
-    settings = make_settings(dataset, "pred", "truth", "scores")
+    settings = EvaluateSettings("pred", "truth", "scores")
     steps = evaluate_steps(dataset, settings)
     next(step for step in steps if step.videos == 1)  # one video is written
     stored = dataset.exists("scores_jf")
@@ -282,7 +282,7 @@ def test_a_killed_run_can_be_repeated(
 
 def test_closing_a_run_leaves_nothing(dataset: fo.Dataset, videos: object) -> None:
     before = _everything(dataset)
-    steps = evaluate_steps(dataset, make_settings(dataset, "pred", "truth", "scores"))
+    steps = evaluate_steps(dataset, EvaluateSettings("pred", "truth", "scores"))
     next(step for step in steps if step.videos == 1)
     steps.close()
     assert dataset.list_evaluations() == []
