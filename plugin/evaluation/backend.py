@@ -140,10 +140,13 @@ class VOSEvaluationResults(DetectionResults):
         )
         for name in _OF_MATCHES:
             del self.__dict__[name]
-        self._rows = rows
+        self.rows = rows
+        """All rows as columns (``rows.j``, ``rows.records``), quick even for large runs."""
+        self.failures = failures or []
+        """Videos that could not be evaluated, and why."""
+        self.notes = notes or []
+        """What the reader of the numbers should know."""
         self._sample_ids = sample_ids
-        self._failures = failures or []
-        self._notes = notes or []
         self._chosen: npt.NDArray[np.bool_] | None = None
         self.run_id: ObjectId | None = None
         """The stored run that these results belong to, once that is known."""
@@ -161,7 +164,7 @@ class VOSEvaluationResults(DetectionResults):
         if name not in _OF_MATCHES:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         made = DetectionResults(
-            self._samples, self._config, self._key, matches(self._rows), backend=self._backend
+            self._samples, self._config, self._key, matches(self.rows), backend=self._backend
         )
         self.__dict__.update({each: getattr(made, each) for each in _OF_MATCHES})
         return self.__dict__[name]
@@ -177,31 +180,15 @@ class VOSEvaluationResults(DetectionResults):
         return Protocol(**self.config.protocol)
 
     @property
-    def rows(self) -> Rows:
-        """All rows as columns (``rows.j``, ``rows.records``), quick even for large runs."""
-        return self._rows
-
-    @property
     def sample_ids(self) -> dict[str, str]:
         """Sample by the name of the video in the table."""
-        names = [video.name for video in self._rows.videos]
+        names = [video.name for video in self.rows.videos]
         return dict(zip(names, self._sample_ids, strict=True))
-
-    @property
-    def failures(self) -> list[VideoFailure]:
-        """Videos that could not be evaluated, and why."""
-        return self._failures
-
-    @property
-    def notes(self) -> list[str]:
-        """What the reader of the numbers should know."""
-        return self._notes
 
     @cached_property
     def table(self) -> EvaluationTable:
         """The rows with their protocol: for the reports, curves and exports of ``hs2s_core``."""
-        failures, notes = tuple(self._failures), tuple(self._notes)
-        return EvaluationTable(self.protocol, self._rows, failures, notes)
+        return EvaluationTable(self.protocol, self.rows, tuple(self.failures), tuple(self.notes))
 
     @cached_property
     def summary(self) -> Summary:
@@ -210,9 +197,9 @@ class VOSEvaluationResults(DetectionResults):
 
     def metrics(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """FiftyOne's metrics of the matches, and J, F and J&F; of the subset, if one is set."""
-        if self._chosen is None:
-            return {**super().metrics(*args, **kwargs), **metric_values(self.summary)}
-        summary = summarise(self._rows[self._chosen], self.protocol)
+        summary = self.summary
+        if self._chosen is not None:
+            summary = summarise(self.rows[self._chosen], self.protocol)
         return {**super().metrics(*args, **kwargs), **metric_values(summary)}
 
     def use_subset(self, subset_def: Any) -> VOSEvaluationResults:
@@ -223,7 +210,7 @@ class VOSEvaluationResults(DetectionResults):
         super().use_subset(subset_def)
         _, path = self.samples._get_label_field_path(self.config.gt_field, "_id")
         visible = {label.binary for label in self.samples.values(path, unwind=True)}
-        rows, ids = self._rows, self._rows.records["truth_id"]
+        rows, ids = self.rows, self.rows.records["truth_id"]
         shown = np.array([value.tobytes() in visible for value in ids], np.bool_)
         kept = np.isin(rows.owner, rows.owner[shown])
         self._chosen = shown | (kept & ~rows.in_truth)
@@ -243,9 +230,9 @@ class VOSEvaluationResults(DetectionResults):
             "cls": self.cls,
             **{name: [] for name in ("ytrue", "ypred", "ious")},
             "custom_metrics": self.custom_metrics,
-            "columns": to_text(self._rows, self._sample_ids),
-            "failures": [list(failure) for failure in self._failures],
-            "notes": self._notes,
+            "columns": to_text(self.rows, self._sample_ids),
+            "failures": [list(failure) for failure in self.failures],
+            "notes": self.notes,
         }
 
     @classmethod
