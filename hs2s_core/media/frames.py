@@ -53,33 +53,29 @@ class ImageFrames(FrameSource):
     def __init__(self, files: Sequence[Path], *, description: str, check: bool = True) -> None:
         if not files:
             raise InvalidMedia(f"{description}: no frames; expected at least one image file.")
-        self._files = tuple(files)
+        self.files = tuple(files)
+        """The image file of each frame."""
         self.description = description
-        self.names = tuple(file.stem for file in self._files)
-        self.size = image_size(self._files[0])
-        for file in self._files[1:] if check else ():
+        self.names = tuple(file.stem for file in self.files)
+        self.size = image_size(self.files[0])
+        for file in self.files[1:] if check else ():
             size = image_size(file)
             if size != self.size:
                 raise mixed_sizes(description, file.name, size, self.size)
 
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The image file of each frame."""
-        return self._files
-
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self.files)
 
     def __iter__(self) -> Iterator[RGBImage]:
-        return (self.at(index) for index in range(len(self._files)))
+        return (self.at(index) for index in range(len(self.files)))
 
     def __reversed__(self) -> Iterator[RGBImage]:
-        return (self.at(index) for index in reversed(range(len(self._files))))
+        return (self.at(index) for index in reversed(range(len(self.files))))
 
     def at(self, index: int) -> RGBImage:
-        if not 0 <= index < len(self._files):
-            raise out_of_range(self.description, index, len(self._files))
-        file = self._files[index]
+        if not 0 <= index < len(self.files):
+            raise out_of_range(self.description, index, len(self.files))
+        file = self.files[index]
         return self.check_size(read_image(file), file.name)
 
 

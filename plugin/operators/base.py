@@ -17,7 +17,7 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.jobs import Steps, Summary, describe, retold
+from hs2s_core.jobs import Steps, describe, retold
 
 from ..frame_fields import bare
 from ..help import help_line
@@ -158,8 +158,16 @@ class JobOperator(BaseOperator):
         raise NotImplementedError
 
     def result(self, summary: Any) -> dict[str, Any]:
-        """What is shown, and kept of a delegated run."""
-        return summary_result(summary)
+        """What is shown, and kept of a delegated run, as plain values."""
+        return {
+            "target": summary.target,
+            "done": len(summary.done),
+            "skipped": summary.skipped,
+            "failed": len(summary.failed),
+            "speed": summary.speed,
+            "reasons": listed(map(str, summary.failed)),
+            "notes": listed(map(str, summary.notes)),
+        }
 
     def failures(self, summary: Any) -> int:
         """How many videos failed."""
@@ -217,19 +225,6 @@ def job_outputs(target: str, done: str, **more: str) -> dict[str, str]:
         **more,
         "reasons": f"Why videos were not {done}",
         "notes": "What to know",
-    }
-
-
-def summary_result(summary: Summary) -> dict[str, Any]:
-    """A summary as plain values."""
-    return {
-        "target": summary.target,
-        "done": len(summary.done),
-        "skipped": summary.skipped,
-        "failed": len(summary.failed),
-        "speed": summary.speed,
-        "reasons": listed(map(str, summary.failed)),
-        "notes": listed(map(str, summary.notes)),
     }
 
 
