@@ -88,7 +88,7 @@ class StepMeter(_Line):
         """The words of a step that was shown."""
         bar = _bar(min(1.0, record["step"] / self.steps))
         text = f"{bar} step {record['step']} of {self.steps}, loss {record['loss']:.3f}"
-        text += f", {_duration(self.seconds_left(record['step']))} left"
+        text += f", {clock_time(self.seconds_left(record['step']))} left"
         return text + (f", J&F {100 * record['jf']:.2f}" if "jf" in record else "")
 
     def seconds_left(self, step: int) -> float:
@@ -151,11 +151,6 @@ def reporting(
         yield report
     finally:
         writer.close()  # an interrupted run keeps its last numbers too
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def clock_time(seconds: float) -> str:

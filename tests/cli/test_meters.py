@@ -33,16 +33,16 @@ def test_the_line_stays_in_place_and_keeps_validations() -> None:
     for now[0], step in ((2.0, record(49)), (2.1, record(50, jf=0.25)), (2.2, record(100))):
         meter(step)
     first, second, third = (line.rstrip() for line in stream.getvalue().split("\r")[1:])
-    assert first == "[##########----------] step 49 of 100, loss 0.500, 2 min left"
-    assert second == "[##########----------] step 50 of 100, loss 0.500, 2 min left, J&F 25.00"
-    assert third == "[####################] step 100 of 100, loss 0.500, 0 min left"
+    assert first == "[##########----------] step 49 of 100, loss 0.500, 1:42 left"
+    assert second == "[##########----------] step 50 of 100, loss 0.500, 1:40 left, J&F 25.00"
+    assert third == "[####################] step 100 of 100, loss 0.500, 0:00 left"
     assert stream.getvalue().count("\n") == 2
 
 
 def test_hours_are_told_as_such() -> None:
     meter = StepMeter(10_000, stream=Terminal())
     meter(record(1000, seconds=1.0))
-    assert "2 h 30 min left" in meter.line(record(1000))
+    assert "2:30:00 left" in meter.line(record(1000))
 
 
 def test_nobody_watches() -> None:
