@@ -199,12 +199,12 @@ class EvaluateJob(VideoJob[VideoScores]):
     def video(self, item: Item) -> Work[VideoScores]:
         """Score one video."""
         samples, key = self.source.samples, self.settings.eval_key
-        result = Video(samples, *item, self.settings).evaluate()
-        rows, frames = with_labels(result.table.rows, result.frames), len(result.frames)
-        yield Tick(0.5, f"{frames} frames scored", frames)
+        table, frames = Video(samples, *item, self.settings).evaluate()
+        rows, count = with_labels(table.rows, frames), len(frames)
+        yield Tick(0.5, f"{count} frames scored", count)
         if self.written:
-            scores = sample_scores(rows, frames)
-            scores["note"] = "\n".join(result.notes) or None
+            scores = sample_scores(rows, count)
+            scores["note"] = "\n".join(table.notes) or None
             items = label_list(samples, self.settings.prediction_field)
-            write_scores(samples._dataset, item.key, key, items, rows, result.frames, scores)
-        return VideoScores(frames, rows=rows, notes=result.notes)
+            write_scores(samples._dataset, item.key, key, items, rows, frames, scores)
+        return VideoScores(count, rows=rows, notes=table.notes)

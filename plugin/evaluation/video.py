@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -38,16 +38,6 @@ class FrameLabels:
 
 
 @dataclass
-class VideoResult:
-    """What came of one video."""
-
-    table: EvaluationTable
-    frames: list[FrameLabels]
-    """The annotated frames, in order."""
-    notes: list[str]
-
-
-@dataclass
 class Video:
     """The labels of a video, truth beside prediction.
 
@@ -73,8 +63,8 @@ class Video:
             return str(error)
         return None
 
-    def evaluate(self) -> VideoResult:
-        """Rows of every object in every annotated frame.
+    def evaluate(self) -> tuple[EvaluationTable, list[FrameLabels]]:
+        """Rows of every object in every annotated frame, and what is known of these frames.
 
         Raises HS2SError, saying what to do, if labels cannot be told apart, cannot be decoded, or
         lack masks.
@@ -88,7 +78,7 @@ class Video:
             objects = self._listed()
         # The mapping fills while the frames go by; it is asked when all have passed.
         table = evaluate_sequence(self.name, self._pairs(), protocol, objects=objects)
-        return VideoResult(table, self._frames, [*table.notes, *self._remarks()])
+        return replace(table, notes=(*table.notes, *self._remarks())), self._frames
 
     # ------------------------------------------------------------ what there is
 
