@@ -114,26 +114,20 @@ Wanted = dict[int, dict[int, list[int]]]
 """Frame number -> object id -> places of its labels."""
 
 
+@dataclass
 class _Reader:
     """Finds the prompts of one field of one video, frame by frame."""
 
-    def __init__(
-        self,
-        sample: fo.Sample,
-        prompt_field: str,
-        size: Size,
-        policy: str,
-        visible: Collection[ObjectId] | None,
-        span: tuple[int, int] | None,
-        deadline: float | None,
-    ) -> None:
-        self._dataset, self._sample_id = sample.dataset, sample.id
-        self._field = LabelField.of(sample.dataset, prompt_field)
-        self._size = size
-        self._policy = policy
-        self._visible = visible
-        self._span = span
-        self._deadline = deadline
+    sample: fo.Sample
+    prompt_field: str
+    size: Size
+    policy: str
+    visible: Collection[ObjectId] | None
+    span: tuple[int, int] | None
+    deadline: float | None
+
+    def __post_init__(self) -> None:
+        self._field = LabelField.of(self.sample.dataset, self.prompt_field)
         self._identities = Identities()
         self._missing: dict[int, str] = {}
         self._given: list[Prompt] = []
@@ -183,7 +177,7 @@ class _Reader:
     def _named_labels(self) -> Iterator[tuple[int, Iterator[LabelPart]]]:
         """The labels of each frame; nameless ones of the first frame are told apart by place."""
         first = None
-        for number, parts in self._field.frames(self._dataset, self._sample_id, self._visible):
+        for number, parts in self._field.frames(self.sample.dataset, self.sample.id, self.visible):
             self._check_time()
             if not self._covers(number):
                 continue
@@ -207,12 +201,10 @@ class _Reader:
             if not open_ids:
                 continue
             self._check_time()
-            query = {"_sample_id": ObjectId(self._sample_id), "frame_number": number}
-            document = self._dataset._frame_collection.find_one(query, {self._field.name: 1})
+            query = {"_sample_id": ObjectId(self.sample.id), "frame_number": number}
+            document = self.sample.dataset._frame_collection.find_one(query, {self._field.name: 1})
             places = {place for object_id in open_ids for place in owners[object_id]}
-            parts = self._field.parts(
-                document, self._size, f"frame {number}", self._visible, places
-            )
+            parts = self._field.parts(document, self.size, f"frame {number}", self.visible, places)
             by_place = {part.place: part for part in parts}
             for object_id in sorted(open_ids):
                 self._add(number, object_id, [by_place[place] for place in owners[object_id]])
@@ -221,23 +213,23 @@ class _Reader:
         """Of a Segmentation, whose values are only known by looking."""
         names = [self._field.name]
         for document in read_documents(
-            self._dataset, self._sample_id, names, annotated=self._field.name
+            self.sample.dataset, self.sample.id, names, annotated=self._field.name
         ):
             self._check_time()
             number = document["frame_number"]
             if not self._covers(number):
                 continue
-            for part in self._field.parts(document, self._size, f"frame {number}", self._visible):
+            for part in self._field.parts(document, self.size, f"frame {number}", self.visible):
                 object_id = self._identities.add(part.mark)
                 if not (self._first and object_id in self._prompts.objects):
                     self._add(number, object_id, [part])
 
     def _covers(self, number: int) -> bool:
-        return self._span is None or self._span[0] <= number <= self._span[1]
+        return self.span is None or self.span[0] <= number <= self.span[1]
 
     @property
     def _first(self) -> bool:
-        return self._policy == "first"
+        return self.policy == "first"
 
     def _add(self, number: int, object_id: int, parts: list[LabelPart]) -> None:
         """Take what a frame shows of an object: its parts together, if any has a mask."""
@@ -250,7 +242,7 @@ class _Reader:
         mask = np.logical_or.reduce(masks)
         if object_id in self._prompts.objects and not mask.any():
             return  # said to be out of sight
-        mask = check_prompt(mask, self._size, name=name)
+        mask = check_prompt(mask, self.size, name=name)
         self._missing.pop(object_id, None)
         self._given.append(Prompt(number - 1, object_id, mask))
         if object_id not in self._prompts.objects:
@@ -258,11 +250,11 @@ class _Reader:
 
     def _describe(self, object_id: int, part: LabelPart) -> TrackedObject:
         index = self._identities.index(object_id)
-        instance = existing_instance(part.mark.instance, f"{self._sample_id}.{object_id}")
+        instance = existing_instance(part.mark.instance, f"{self.sample.id}.{object_id}")
         return TrackedObject(object_id, index, part.mark.label, instance)
 
     def _check_time(self) -> None:
-        if self._deadline is not None and time.monotonic() > self._deadline:
+        if self.deadline is not None and time.monotonic() > self.deadline:
             raise OutOfTime
 
 
