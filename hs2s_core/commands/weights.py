@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from hs2s_core.wording import counted
@@ -79,30 +80,27 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _convert(args: argparse.Namespace) -> None:
-    import torch
-
     from hs2s_core.authors import convert_checkpoint
 
-    convert_checkpoint(args.checkpoint, args.out, torch.float16 if args.half else None)
-    _describe(args.out)
+    _store(args, convert_checkpoint)
 
 
 def _export(args: argparse.Namespace) -> None:
-    import torch
-
     from hs2s_core.training.checkpoint import export_run
 
-    export_run(args.checkpoint, args.out, torch.float16 if args.half else None)
-    _describe(args.out)
+    _store(args, export_run)
 
 
-def _describe(path: Path) -> None:
+def _store(args: argparse.Namespace, write: Callable[..., None]) -> None:
+    """Let a function write the weights of a checkpoint, and say what they are."""
+    import torch
+
     from hs2s_core.weights import read_header
 
-    header = read_header(path)
-    print(
-        f"{path}: {counted(len(header.tensors), 'tensor')}, {header.parameters / 1e6:.1f} M values"
-    )
+    write(args.checkpoint, args.out, torch.float16 if args.half else None)
+    header = read_header(args.out)
+    tensors, values = counted(len(header.tensors), "tensor"), header.parameters / 1e6
+    print(f"{args.out}: {tensors}, {values:.1f} M values")
 
 
 def _info(args: argparse.Namespace) -> None:
