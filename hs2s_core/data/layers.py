@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -22,97 +23,104 @@ from hs2s_core.data.resampling import shrink
 from hs2s_core.data.stills import Cutout
 from hs2s_core.media.images import RGBImage
 
-Frames = list[NDArray[np.uint8]]
 
+@dataclass
+class Scene:
+    """A synthetic clip in the making: layer after layer, each in front of what is there."""
 
-def move(
-    rng: np.random.Generator,
-    motion: Motion,
-    rgb: RGBImage,
-    objects: NDArray[np.uint8],
-    size: tuple[int, int],
-    length: int,
-    pace: float,
-    zoom: float,
-    shake: FloatArray | None = None,
-) -> tuple[Frames, NDArray[np.uint8]]:
-    """A camera moving over a still: frames, and where the still's ``objects`` (H, W) are in them.
+    rng: np.random.Generator
+    motion: Motion
+    frames: NDArray[np.uint8]
+    """(T, H, W, 3) uint8 RGB"""
+    id_maps: NDArray[np.uint8]
+    """(T, H, W) uint8, 0 = background"""
+    shake: FloatArray | None = None
+    """(T, 2), added to every path, in pixels."""
 
-    ``zoom`` is relative to the scale at which the still just covers the frame; ``shake``
-    (length, 2) is added to the path, in pixels.
-    """
-    height, width = size
-    cover = max(height / rgb.shape[0], width / rgb.shape[1])
-    path = draw_path(rng, size, length, motion, pace)
-    path[:, 0] = np.exp(path[:, 0] - path[0, 0]) * cover * zoom
-    if shake is not None:
-        path[:, 2:] += shake
-    tilt = draw_tilt(rng, length, motion)
-    home = np.array([width / 2, height / 2])
-    frames, id_maps = [], np.zeros((length, height, width), np.uint8)
-    small, back = shrink(rgb, float(path[:, 0].max()))
-    for t in range(length):
-        matrix = place(path[t], tilt[t], rgb.shape, home)
-        frame = cv2.warpPerspective(
-            small,
-            matrix @ back,
-            (width, height),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REFLECT_101,
-        )
-        frames.append(np.asarray(frame, np.uint8))
-        if objects.any():
-            id_maps[t] = cv2.warpPerspective(
-                objects, matrix, (width, height), flags=cv2.INTER_NEAREST
+    @classmethod
+    def empty(
+        cls,
+        rng: np.random.Generator,
+        motion: Motion,
+        size: tuple[int, int],
+        length: int,
+        shake: FloatArray | None = None,
+    ) -> Scene:
+        """``length`` black frames of ``size`` (H, W)."""
+        frames = np.zeros((length, *size, 3), np.uint8)
+        return cls(rng, motion, frames, np.zeros((length, *size), np.uint8), shake)
+
+    def film(self, rgb: RGBImage, objects: NDArray[np.uint8], *, pace: float, zoom: float) -> None:
+        """Move a camera over a still, on which ``objects`` (H, W) are.
+
+        ``zoom`` is relative to the scale at which the still just covers the frame.
+        """
+        height, width = self.id_maps.shape[1:]
+        path = self._path(pace)
+        cover = max(height / rgb.shape[0], width / rgb.shape[1])
+        path[:, 0] = np.exp(path[:, 0] - path[0, 0]) * cover * zoom
+        tilt = draw_tilt(self.rng, len(path), self.motion)
+        home = np.array([width / 2, height / 2])
+        small, back = shrink(rgb, float(path[:, 0].max()))
+        for t in range(len(path)):
+            matrix = place(path[t], tilt[t], rgb.shape, home)
+            self.frames[t] = cv2.warpPerspective(
+                small,
+                matrix @ back,
+                (width, height),
+                flags=cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REFLECT_101,
             )
-    return frames, id_maps
+            if objects.any():
+                self.id_maps[t] = cv2.warpPerspective(
+                    objects, matrix, (width, height), flags=cv2.INTER_NEAREST
+                )
 
+    def paste(
+        self,
+        cutout: Cutout,
+        object_id: int,
+        home: NDArray[Any],
+        target: float,
+        *,
+        pace: float,
+        jointed: bool = False,
+        smear: bool = False,
+    ) -> None:
+        """Move ``cutout`` over the frames, in front of what is there.
 
-def paste(
-    rng: np.random.Generator,
-    motion: Motion,
-    frames: Frames,
-    id_maps: NDArray[np.uint8],
-    cutout: Cutout,
-    object_id: int,
-    pace: float,
-    home: NDArray[Any],
-    target: float,
-    *,
-    shake: FloatArray | None = None,
-    jointed: bool = False,
-    smear: bool = False,
-) -> None:
-    """Move ``cutout`` over the frames, in place, in front of what is there.
+        It starts near ``home`` (x, y) with the square root of its area at ``target`` pixels. A
+        ``jointed`` layer folds at a line through it, so that one part swings over the other; a
+        ``smear``ed one is blurred along its own motion.
+        """
+        rng, path = self.rng, self._path(pace)
+        grown = np.exp(path[:, 0] - path[0, 0])
+        cutout = _shrink_to(cutout, float(grown.max()) * target)
+        path[:, 0] = grown * target / _side(cutout)
+        tilt = draw_tilt(rng, len(path), self.motion)
+        bend = draw_bend(rng, len(path), self.motion.bend * target)
+        parts = _fold(rng, cutout.alpha, len(path)) if jointed else [(cutout.alpha, None)]
+        for t, (frame, id_map) in enumerate(zip(self.frames, self.id_maps, strict=True)):
+            pose = place(path[t], tilt[t], cutout.alpha.shape, home)
+            step = path[t, 2:] - path[max(t - 1, 0), 2:]
+            for alpha, turns in parts:
+                matrix = pose if turns is None else pose @ turns[t]
+                box = _box(matrix, alpha.shape, id_map.shape, margin=3 + 0.3 * target)
+                if box is None:
+                    continue
+                map_x, map_y = _source_maps(matrix, None if bend is None else bend[t], box)
+                layer = cv2.remap(
+                    cutout.rgb, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+                )
+                seen = cv2.remap(alpha, map_x, map_y, cv2.INTER_LINEAR)
+                _blend(frame, id_map, box, layer, seen, object_id, step if smear else None)
 
-    It starts near ``home`` (x, y) with the square root of its area at ``target`` pixels. A
-    ``jointed`` layer folds at a line through it, so that one part swings over the other; a
-    ``smear``ed one is blurred along its own motion.
-    """
-    length, height, width = id_maps.shape
-    path = draw_path(rng, (height, width), length, motion, pace)
-    grown = np.exp(path[:, 0] - path[0, 0])
-    cutout = _shrink_to(cutout, float(grown.max()) * target)
-    path[:, 0] = grown * target / _side(cutout)
-    if shake is not None:
-        path[:, 2:] += shake
-    tilt = draw_tilt(rng, length, motion)
-    bend = draw_bend(rng, length, motion.bend * target)
-    parts = _fold(rng, cutout.alpha, length) if jointed else [(cutout.alpha, None)]
-    for t in range(length):
-        pose = place(path[t], tilt[t], cutout.alpha.shape, home)
-        step = path[t, 2:] - path[max(t - 1, 0), 2:]
-        for alpha, turns in parts:
-            matrix = pose if turns is None else pose @ turns[t]
-            box = _box(matrix, alpha.shape, (height, width), margin=3 + 0.3 * target)
-            if box is None:
-                continue
-            map_x, map_y = _source_maps(matrix, None if bend is None else bend[t], box)
-            layer = cv2.remap(
-                cutout.rgb, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-            )
-            seen = cv2.remap(alpha, map_x, map_y, cv2.INTER_LINEAR)
-            _blend(frames[t], id_maps[t], box, layer, seen, object_id, step if smear else None)
+    def _path(self, pace: float) -> FloatArray:
+        length, height, width = self.id_maps.shape
+        path = draw_path(self.rng, (height, width), length, self.motion, pace)
+        if self.shake is not None:
+            path[:, 2:] += self.shake
+        return path
 
 
 def _side(cutout: Cutout) -> float:
@@ -180,7 +188,7 @@ def _fold(
 
 
 def _box(
-    matrix: Matrix, source: tuple[int, ...], size: tuple[int, int], margin: float
+    matrix: Matrix, source: tuple[int, ...], size: tuple[int, ...], margin: float
 ) -> tuple[slice, slice] | None:
     """Rows and columns of the frame that the moved layer can touch; None if outside."""
     height, width = source[:2]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hs2s_core.data.layers import move, paste
+from hs2s_core.data.layers import Scene
 from hs2s_core.data.motion import Motion, draw_shake
 from hs2s_core.data.photometry import Camera, film
 from hs2s_core.data.stills import Cutout, StillSet, cut_region
@@ -72,29 +72,25 @@ class Synthesizer:
         shake = draw_shake(rng, size, length, motion) if shaking else None
         smear = rng.random() < config.smear
         zoom = rng.uniform(1.05, 1.7)
-        frames, id_maps = move(rng, motion, rgb, objects, size, length, 0.4 * pace, zoom, shake)
+        scene = Scene.empty(rng, motion, size, length, shake)
+        scene.film(rgb, objects, pace=0.4 * pace, zoom=zoom)
         unit = np.sqrt(size[0] * size[1])
-        next_id = int(id_maps.max()) + 1
+        next_id = int(scene.id_maps.max()) + 1
         for _ in range(int(rng.integers(config.layers[0], config.layers[1] + 1))):
             target = float(np.exp(rng.uniform(*np.log(config.size))) * unit)
             for cutout in self._look_alikes(rng):
                 home = np.array([rng.uniform(0.1, 0.9) * size[1], rng.uniform(0.1, 0.9) * size[0]])
-                paste(
-                    rng,
-                    motion,
-                    frames,
-                    id_maps,
+                scene.paste(
                     cutout,
                     next_id,
-                    pace,
                     home,
                     target * rng.uniform(0.8, 1.25),
-                    shake=shake,
+                    pace=pace,
                     jointed=rng.random() < config.jointed,
                     smear=smear,
                 )
                 next_id += 1
-        return Clip(film(rng, np.stack(frames), config.camera), id_maps)
+        return Clip(film(rng, scene.frames, config.camera), scene.id_maps)
 
     def _look_alikes(self, rng: np.random.Generator) -> list[Cutout]:
         """One layer, or two that are easily confused; none if no region fits."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from hs2s_core.data.layers import move, paste
+from hs2s_core.data.layers import Scene
 from hs2s_core.data.motion import Motion
 from hs2s_core.data.stills import Cutout
 from hs2s_core.data.synthesis import Clip
@@ -122,18 +122,18 @@ class _FrameClips:
     def draw(self, rng: np.random.Generator, size: tuple[int, int], length: int) -> Clip:
         """A clip of ``length`` frames of ``size`` (H, W)."""
         pace = rng.uniform(0.2, 1.2)
+        scene = Scene.empty(rng, MOTION, size, length)
         if rng.random() < 0.3:
-            frames, id_maps = move(rng, MOTION, self._frame, self._ids, size, length, pace, 1.1)
-            return Clip(np.stack(frames), id_maps)
-        empty = np.zeros_like(self._ids)
-        frames, id_maps = move(rng, MOTION, self._background, empty, size, length, 0.4 * pace, 1.1)
+            scene.film(self._frame, self._ids, pace=pace, zoom=1.1)
+            return Clip(scene.frames, scene.id_maps)
+        scene.film(self._background, np.zeros_like(self._ids), pace=0.4 * pace, zoom=1.1)
         height, width = self._frame.shape[:2]
         scale = np.array([size[1] / width, size[0] / height])
         for number in rng.permutation(list(self._cutouts)):
             cutout, centre = self._cutouts[int(number)]
             target = float(np.sqrt((cutout.alpha > 127).sum() * scale.prod())) * 1.1
-            paste(rng, MOTION, frames, id_maps, cutout, int(number), pace, centre * scale, target)
-        return Clip(np.stack(frames), id_maps)
+            scene.paste(cutout, int(number), centre * scale, target, pace=pace)
+        return Clip(scene.frames, scene.id_maps)
 
 
 def _cut(

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from hs2s_core.data.clips import ClipSet, _window
-from hs2s_core.data.layers import paste
+from hs2s_core.data.layers import Scene
 from hs2s_core.data.motion import Motion
 from hs2s_core.data.resampling import shrink
 from hs2s_core.data.splits import read_splits
@@ -77,14 +77,12 @@ def test_synthetic_clips_are_not_aliased(tmp_path: Path) -> None:
 def test_layers_are_not_aliased() -> None:
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (400, 400, 3), np.uint8)
-    frames = [np.full((96, 128, 3), 128, np.uint8)]
-    id_maps = np.zeros((1, 96, 128), np.uint8)
-    home = np.array([64.0, 48.0])
+    scene = Scene.empty(rng, Motion(), (96, 128), 1)
     cutout = Cutout(noise, np.full((400, 400), 255, np.uint8))
-    paste(rng, Motion(), frames, id_maps, cutout, 1, 0.0, home, 50.0)
-    inside = cv2.erode(id_maps[0], np.ones((5, 5), np.uint8)) == 1
+    scene.paste(cutout, 1, np.array([64.0, 48.0]), 50.0, pace=0.0)
+    inside = cv2.erode(scene.id_maps[0], np.ones((5, 5), np.uint8)) == 1
     assert inside.sum() > 500
-    assert frames[0][inside].std() < 30
+    assert scene.frames[0][inside].std() < 30
 
 
 def test_short_videos_turn_round() -> None:

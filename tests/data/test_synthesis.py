@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hs2s_core.data.layers import paste
+from hs2s_core.data.layers import Scene
 from hs2s_core.data.motion import Motion, place
 from hs2s_core.data.photometry import Camera, film
 from hs2s_core.data.stills import Cutout, StillSet, cut_region
@@ -100,11 +100,9 @@ def test_layers_are_filmed_where_their_mask_says(jointed: bool) -> None:
     red = np.zeros((50, 40, 3), np.uint8)
     red[..., 0] = 255
     cutout = Cutout(red, np.full((50, 40), 255, np.uint8))
-    frames = [np.zeros((90, 120, 3), np.uint8) for _ in range(6)]
-    id_maps = np.zeros((6, 90, 120), np.uint8)
-    home = np.array([60.0, 45.0])
-    rng = np.random.default_rng(3)
-    paste(rng, Motion(), frames, id_maps, cutout, 7, 1.0, home, 30.0, jointed=jointed)
+    scene = Scene.empty(np.random.default_rng(3), Motion(), (90, 120), 6)
+    scene.paste(cutout, 7, np.array([60.0, 45.0]), 30.0, pace=1.0, jointed=jointed)
+    frames, id_maps = scene.frames, scene.id_maps
     assert set(np.unique(id_maps)) == {0, 7}
     for frame, id_map in zip(frames, id_maps, strict=True):
         assert ((frame[..., 0] > 127) == (id_map == 7)).mean() > 0.98
@@ -119,12 +117,10 @@ def test_a_layer_blurs_along_its_own_motion() -> None:
     cutout = Cutout(red, np.full((40, 40), 255, np.uint8))
     films = []
     for smear in (False, True):
-        frames = [np.zeros((120, 160, 3), np.uint8) for _ in range(4)]
-        id_maps = np.zeros((4, 120, 160), np.uint8)
         fast = Motion(speed=0.2, perspective=0.0, bend=0.0)
-        rng = np.random.default_rng(1)
-        paste(rng, fast, frames, id_maps, cutout, 1, 1.0, np.array([80.0, 60.0]), 40.0, smear=smear)
-        films.append((np.stack(frames), id_maps))
+        scene = Scene.empty(np.random.default_rng(1), fast, (120, 160), 4)
+        scene.paste(cutout, 1, np.array([80.0, 60.0]), 40.0, pace=1.0, smear=smear)
+        films.append((scene.frames, scene.id_maps))
     (sharp, sharp_ids), (blurred, blurred_ids) = films
     assert (sharp_ids == blurred_ids).all()
     soft = [((film > 20) & (film < 235)).sum() for film in (sharp, blurred)]
