@@ -13,7 +13,13 @@ from fiftyone.core.collections import SampleCollection
 from .videos import source_info
 
 FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-MASK_TYPES: tuple[type[fo.Label], ...] = (fo.Detections, fo.Polylines, fo.Segmentation)
+MASK_TYPES: tuple[type[fo.Label], ...] = (
+    fo.Detections,
+    fo.Detection,
+    fo.Polylines,
+    fo.Polyline,
+    fo.Segmentation,
+)
 
 
 def bare(path: str) -> str:
@@ -65,7 +71,7 @@ def output_error(samples: SampleCollection, name: str) -> str | None:
 
 
 def label_list(samples: SampleCollection, name: str) -> str | None:
-    """Path below a frame of the labels in a field; None for a Segmentation, which has no list."""
+    """Path below a frame of a field's list of labels; None for single labels, which are in none."""
     entry = samples._dataset.get_frame_field_schema().get(name)
     items = getattr(getattr(entry, "document_type", None), "_LABEL_LIST_FIELD", None)
     return None if items is None else f"{name}.{items}"

@@ -1,8 +1,8 @@
 """FiftyOne labels <-> masks: the only place that knows both.
 
 A frame-level label shows objects: each ``Detection`` with a mask, each ``Polyline`` of three and
-more points, each value of a ``Segmentation``. They are written as ``Detections`` with one
-``Detection`` per visible object.
+more points, alone or in a list, each value of a ``Segmentation``. They are written as
+``Detections`` with one ``Detection`` per visible object.
 
 Labels are read as the database has them, one frame at a time, and of ``Detections`` only what
 masks need is decoded: FiftyOne's own label objects take ten times as long, and ``sample.frames``
@@ -101,9 +101,11 @@ class LabelField:
 
     @property
     def items(self) -> str | None:
-        """Path of the list of labels below a frame; None for a Segmentation."""
+        """Path of the label, or of the list of labels, below a frame; None for a Segmentation."""
+        if issubclass(self.kind, fo.Segmentation):
+            return None
         part = getattr(self.kind, "_LABEL_LIST_FIELD", None)
-        return None if part is None else f"{self.name}.{part}"
+        return self.name if part is None else f"{self.name}.{part}"
 
     def frames(
         self,
@@ -164,11 +166,14 @@ class LabelField:
 
     def labels(self, document: Document) -> list[dict[str, Any]]:
         """The labels of a frame as the database has them; none of a Segmentation."""
-        content = document.get(self.name) or {}
-        return content.get(getattr(self.kind, "_LABEL_LIST_FIELD", ""), None) or []
+        content = document.get(self.name)
+        if not content or self.items is None:
+            return []
+        part = getattr(self.kind, "_LABEL_LIST_FIELD", None)
+        return [content] if part is None else content.get(part) or []
 
     def _decode(self, raw: Document, size: Size, name: str) -> BoolMask | None:
-        if issubclass(self.kind, fo.Polylines):
+        if issubclass(self.kind, (fo.Polyline, fo.Polylines)):
             return fill(raw.get("points") or [], size)
         mask, path = raw.get("mask"), raw.get("mask_path")
         if mask is None and path is None:

@@ -69,6 +69,30 @@ def test_instances_identify_labels_without_index(read: Read) -> None:
     assert by_frame(prompts) == {1: [1], 2: [1, 2]}
 
 
+@pytest.mark.parametrize("policy", ["all", "first"])
+def test_a_field_may_hold_one_label_a_frame(dataset: fo.Dataset, policy: str) -> None:
+    corners = [(0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75)]
+    frames = {
+        2: detection(square(0, 0), index=4, label="ball"),
+        3: detection(square(9, 9), index=4, label="ball"),
+    }
+    lines = {2: fo.Polyline(points=[corners], label="ball"), 4: fo.Polyline(points=[corners])}
+    dataset.add_sample(video_sample("/nowhere/clip.mp4", frames))
+    dataset.add_sample(video_sample("/nowhere/lines.mp4", lines, "line"))
+    prompts = read_prompts(dataset.first(), "truth", SIZE, policy=policy)
+    assert by_frame(prompts) == ({2: [4], 3: [4]} if policy == "all" else {2: [4]})
+    assert prompts.objects[4].label == "ball"
+    assert np.array_equal(prompts.masks[1][4], square(0, 0))
+    drawn = read_prompts(dataset.last(), "line", SIZE, policy=policy)
+    assert by_frame(drawn) == {2: [1]}
+    assert drawn.masks[1][1][16:48, 24:72].all()
+    # A view that leaves the label out.
+    view = dataset.filter_labels("frames.truth", F("label") == "dog", only_matches=False)
+    hidden = visible_labels(view, dataset.first().id, "truth")
+    assert hidden is not None
+    assert not read_prompts(dataset.first(), "truth", SIZE, visible=hidden).objects
+
+
 def test_of_labels_without_identity_the_first_frame_counts(read: Read) -> None:
     prompts = read(
         {

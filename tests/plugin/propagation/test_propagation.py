@@ -14,8 +14,11 @@ import torch
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Progress
+from hs2s_core.media.masks import read_id_map
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import preset
+from hs2s_fiftyone.evaluation import evaluate
+from hs2s_fiftyone.export import export
 from hs2s_fiftyone.jobs import Source, run_status, writer
 from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.propagation import PropagateJob, PropagateSettings, propagate, propagate_steps
@@ -98,6 +101,25 @@ def test_networks_that_read_ahead(dataset: fo.Dataset, make_video: MakeVideo) ->
     sample = dataset.first()
     assert np.array_equal(frame_masks(sample.frames[1].found, SIZE)[1], square(0, 0))
     assert np.array_equal(frame_masks(sample.frames[4].found, SIZE)[2], square(40, 60))
+
+
+def test_a_single_detection_a_frame_is_propagated_scored_and_exported(
+    dataset: fo.Dataset, make_video: MakeVideo, network: CopyNetwork, tmp_path: Path
+) -> None:
+    labels = {number: detection(square(8, 8), index=3, label="ball") for number in range(1, 6)}
+    dataset.add_sample(video_sample(make_video(), labels))
+    propagate(dataset, "truth", "found", model=network)
+    assert dataset.values("frames.found.detections.index") == [[[3]] * 5]
+    assert dataset.values("frames.found.detections.label") == [[["ball"]] * 5]
+    for predicted, truth in (("found", "truth"), ("truth", "found")):
+        results = evaluate(dataset, predicted, truth, f"of_{predicted}", "all_frames")
+        assert results.summary.overall.jf == 1.0
+    dataset.rename_evaluation("of_truth", "renamed")
+    dataset.delete_evaluations()
+    assert export(dataset, "truth", tmp_path / "out").done == ["clip"]
+    written = [read_id_map(path) for path in sorted((tmp_path / "out").rglob("*.png"))]
+    assert len(written) == 5
+    assert all(np.array_equal(id_map == 3, square(8, 8)) for id_map in written)
 
 
 def test_the_prompts_are_only_read(videos: fo.Dataset, network: CopyNetwork) -> None:
