@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -27,21 +26,17 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@lru_cache(maxsize=1)
-def built(name: str) -> VideoSegmenter:
+@pytest.fixture(scope="module")
+def model(name: str) -> VideoSegmenter:
+    """No test changes it."""
     torch.manual_seed(0)
     return build_model(tiny(name)).eval()
 
 
-@pytest.fixture
-def model(name: str) -> VideoSegmenter:
-    return deepcopy(built(name))  # drawing its weights takes longer
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def exact(model: VideoSegmenter) -> VideoSegmenter:
     """In double precision, where rounding cannot hide or fake a difference."""
-    return model.double()
+    return deepcopy(model).double()
 
 
 def clip(objects: int, size: tuple[int, int] = SIZE, clips: int = 1) -> tuple[Tensor, Tensor]:
@@ -209,7 +204,9 @@ def test_any_size_from_64_pixels(model: VideoSegmenter, size: tuple[int, int]) -
     assert logits[-1].isfinite().all()
 
 
-def test_save_and_load_return_the_same_network(model: VideoSegmenter, tmp_path: Path) -> None:
+def test_save_and_load_return_the_same_network(
+    model: VideoSegmenter, exact: VideoSegmenter, tmp_path: Path
+) -> None:
     frames, masks = double(clip(1))
     path = tmp_path / "model.safetensors"
     save_weights(model, path, {"name": "test"})
@@ -219,7 +216,7 @@ def test_save_and_load_return_the_same_network(model: VideoSegmenter, tmp_path: 
     for name, value in loaded.state_dict().items():
         assert torch.equal(value, stored[name])
     with torch.inference_mode():
-        before, _ = unroll(model.double(), frames[:2], masks, zeros(1))
+        before, _ = unroll(exact, frames[:2], masks, zeros(1))
         after, _ = unroll(loaded.double(), frames[:2], masks, zeros(1))
     torch.testing.assert_close(before, after, rtol=1e-9, atol=1e-9)
 

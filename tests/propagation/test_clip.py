@@ -222,12 +222,17 @@ class Unread(Clip):
         return frame
 
 
-@pytest.mark.parametrize("direction", ["both", "forward", "backward"])
-def test_memory_does_not_grow_with_the_clip(direction: str) -> None:
-    """But for the place of each soft mask on disk, 8 bytes a frame: an id map would take 192."""
+@pytest.mark.parametrize(
+    ("direction", "length"), [("both", 10_000), ("forward", 2_000), ("backward", 2_000)]
+)
+def test_memory_does_not_grow_with_the_clip(direction: str, length: int) -> None:
+    """But for the place of each soft mask on disk, 8 bytes a frame: an id map would take 192.
+
+    Both directions are each of them, so that one alone need not go as far.
+    """
     peak(100, direction)  # what is loaded once
-    short, long = peak(100, direction), peak(10_000, direction)
-    assert long - short < 10_000 * 16 + 50_000
+    short, long = peak(100, direction), peak(length, direction)
+    assert long - short < length * 16 + 50_000
 
 
 def test_a_network_that_looks_ahead_goes_both_ways() -> None:
