@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         f"{counted(sample.num_objects, 'object')}"
     )
     summary = operator(
-        dataset, TRUTH, OUTPUT, model=args.weights, device=args.device, existing="overwrite"
+        dataset, TRUTH, OUTPUT, model=args.weights, device=args.device, overwrite=True
     )
     if summary.failed:
         raise HS2SError(f"the operator could not propagate the masks: {summary.failed[0]}")

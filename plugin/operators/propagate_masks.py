@@ -15,7 +15,6 @@ from ..frame_fields import bare, is_ground_truth, mask_fields
 from ..jobs import Source
 from ..propagation import (
     DEFAULT_OUTPUT,
-    EXISTING,
     POLICIES,
     PropagateJob,
     PropagateSettings,
@@ -70,15 +69,10 @@ class PropagateMasks(JobOperator):
             default=DEFAULT_OUTPUT,
             description="Frame field for the propagated masks",
         )
-        form.choice(
-            "existing",
-            {
-                "skip": "Skip them",
-                "overwrite": "Overwrite their masks",
-                "fail": "Refuse to run",
-            },
-            "Videos that have masks there already",
-            default=EXISTING[0],
+        form.switch(
+            "overwrite",
+            "Replace masks of earlier runs",
+            description="Without, videos that have masks there are skipped; corrections stay",
         )
         form.whole(
             "online_steps",
@@ -134,7 +128,7 @@ def _settings(form: Form, samples: SampleCollection) -> PropagateSettings:
     return PropagateSettings(
         prompt_field=form.chosen_field("prompt_field", samples, rank),
         output_field=output,
-        existing=form.get("existing", EXISTING[0]),
+        overwrite=bool(form.get("overwrite")),
         online_steps=form.get("online_steps", 0),
         policy=form.get("policy", "auto"),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,7 +111,7 @@ def _job(
         known = ", ".join(made_fields(samples)) or "none"
         raise HS2SError(
             f"nothing is known of how the masks in {field!r} were made; expected a field that "
-            f"propagate() filled ({known}). Run it, with existing='overwrite' if there are masks."
+            f"propagate() filled ({known}). Run it, with overwrite=True if there are masks."
         )
     if made["settings"].get("parts"):
         raise HS2SError(
@@ -129,6 +128,6 @@ def _job(
         view = fo.DatasetView._build(samples._dataset, loads(made["view"]))
         view = view.select(videos, ordered=True)
         source = view if len(view) == len(videos) else source
-    settings = replace(PropagateSettings(**made["settings"]), existing="overwrite")
+    settings = PropagateSettings(**{**made["settings"], "overwrite": True})
     network = made["model"] if model is None else model
     return PropagateJob(Source(source), settings, network, made["device"], made["speed"])

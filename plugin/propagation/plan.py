@@ -38,7 +38,7 @@ def make_plan(
     look: Callable[[Part, str | None], _Verdict] = partial(_look, samples, settings)
     if seconds is not None:
         look = _Glances(samples, settings, time.monotonic() + seconds, videos).look
-    plan, skips = Plan(), settings.existing == "skip"
+    plan, skips = Plan(), not settings.overwrite
     for part, filepath, status in _rows(samples, settings):
         name = part.named(filepath.replace("\\", "/").rpartition("/")[2])
         known = skips and part.span is None and status in (DONE, CLIPS)
@@ -86,8 +86,6 @@ def has_results(
 
 def _refusal(status: str | None, settings: PropagateSettings) -> str | None:
     """Why the labels that a video has may not be replaced, None if they may."""
-    if settings.existing == "fail":
-        return f"already has labels in {settings.output_field!r}"
     if status not in (DONE, CLIPS):
         return (
             f"has labels in {settings.output_field!r} that were not made by this operator; choose "
@@ -132,7 +130,7 @@ def _look(
     deadline: float | None = None,
 ) -> _Verdict:
     done = has_results(samples, part, status, settings)
-    if done and settings.existing == "skip":
+    if done and not settings.overwrite:
         return _Verdict(done=True)
     reason = _refusal(status, settings) if done else None
     if reason is None:

@@ -45,7 +45,7 @@ def propagate(
     model: VideoSegmenter | str | Path | None = None,
     device: str = "auto",
     speed: str = "auto",
-    existing: str = "skip",
+    overwrite: bool = False,
     online_steps: int = 0,
     policy: str = "auto",
     skip_invalid: bool = False,
@@ -71,8 +71,8 @@ def propagate(
         model: a loaded network, a ``.safetensors`` file or the name of shipped weights.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         speed: ``exact``, ``fast`` or ``auto``, see :func:`hs2s_core.weights.load_model`.
-        existing: ``skip`` videos that have labels in the output field, ``overwrite`` those that
-            this function made, or ``fail`` if there are any. Labels of others are never replaced.
+        overwrite: replace labels in the output field that this function made; without, videos that
+            have labels there are skipped. Labels of others, and corrections, are never replaced.
         online_steps: training steps on the given masks of each video before it is propagated, with
             a copy of the model (the paper's online training); 0 for none.
         policy: which masks are given: ``all``, or only those of each object's ``first`` frame;
@@ -89,7 +89,7 @@ def propagate(
         HS2SError: before anything is written, naming each video that cannot be propagated.
     """
     settings = PropagateSettings(
-        bare(prompt_field), bare(output_field), existing, online_steps, policy
+        bare(prompt_field), bare(output_field), overwrite, online_steps, policy
     )
     job = PropagateJob(Source(samples), settings, model, device, speed)
     steps = propagate_steps(job, skip_invalid=skip_invalid, workers=workers, engine=engine)

@@ -8,9 +8,6 @@ from fiftyone.core.collections import SampleCollection
 
 from ..frame_fields import has_labels, mask_field_error, mask_fields, output_error
 
-EXISTING = ("skip", "overwrite", "fail")
-"""What to do with a video whose output field already has labels."""
-
 POLICIES = {
     "auto": "Every mask; of the truth that a dataset was loaded with, only the first ones",
     "all": "Every mask: each object is given anew wherever it has one",
@@ -29,7 +26,8 @@ class PropagateSettings:
 
     prompt_field: str
     output_field: str
-    existing: str = "skip"
+    overwrite: bool = False
+    """Whether masks that an earlier run made are made again; without, their videos are skipped."""
     online_steps: int = 0
     """Training steps on each video's given masks before it is propagated; 0 for none."""
     policy: str = "auto"
@@ -66,8 +64,6 @@ def settings_errors(
     output = _output_error(samples, settings, at_most)
     if output is not None:
         errors["output_field"] = output
-    if settings.existing not in EXISTING:
-        errors["existing"] = f"{settings.existing!r} is none of {', '.join(EXISTING)}"
     if settings.policy not in POLICIES:
         errors["policy"] = f"{settings.policy!r} is none of {', '.join(POLICIES)}"
     if settings.online_steps < 0 or settings.online_steps != int(settings.online_steps):

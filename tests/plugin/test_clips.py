@@ -72,11 +72,11 @@ def test_a_clip_is_done_again_without_its_neighbours(
     clips = view.to_clips([[[2, 2], [6, 9]]])
     summary = propagate(clips, "truth", model=network)
     assert (summary.done, summary.skipped) == ([], 2)
-    propagate(clips.skip(1), "truth", model=network, existing="overwrite")
+    propagate(clips.skip(1), "truth", model=network, overwrite=True)
     assert sorted(found(dataset)) == [1, 2, 3, 5, 6, 7, 8, 9]
     assert [dataset.first().frames[n].hs2s.detections[0].id for n in (1, 3)] == kept
     assert propagate(view, "truth", model=network).skipped == 1
-    propagate(view, "truth", model=network, existing="overwrite")
+    propagate(view, "truth", model=network, overwrite=True)
     assert sorted(found(dataset)) == list(range(1, 10))
     assert dataset.first().hs2s_status == "done"
 
@@ -88,7 +88,7 @@ def test_corrections_count_in_their_clip_alone(dataset: fo.Dataset, network: Cop
     drawn = detection(square(20, 60), label="bird", index=7)
     sample.frames[7].hs2s.detections.append(drawn)
     sample.save()
-    propagate(clips, "truth", model=network, existing="overwrite")
+    propagate(clips, "truth", model=network, overwrite=True)
     birds = {number: "bird" in labels for number, labels in found(dataset).items()}
     assert birds == {number: number > 4 for number in birds}
     assert drawn.id in [each.id for each in dataset.first().frames[7].hs2s.detections]
@@ -104,7 +104,7 @@ def test_what_a_clip_had_and_is_not_found_again_goes(
     before = found(dataset)
     assert before[5] == before[8] == ["dog", "cat"]
     only = view.filter_labels("frames.truth", F("label") == "cat").to_clips([[[5, 8]]])
-    propagate(only, "truth", model=network, existing="overwrite")
+    propagate(only, "truth", model=network, overwrite=True)
     assert found(dataset) == before | {number: ["cat"] for number in range(5, 9)}
     assert dataset.first().hs2s_status == "done"
 
@@ -153,7 +153,7 @@ def test_frames_are_clips_of_their_videos(
     summary = propagate(frames.limit(4), "truth", model=network)
     assert summary.done == ["one.mp4, frames 5 to 8"]
     assert sorted(found(dataset)) == [5, 6, 7, 8]
-    propagate(frames, "truth", model=network, existing="overwrite")
+    propagate(frames, "truth", model=network, overwrite=True)
     frames.reload()
     assert [len(each.hs2s.detections) for each in frames] == [2] * 5
 

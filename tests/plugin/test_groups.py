@@ -67,7 +67,7 @@ def test_every_slice_is_propagated_and_overwritten(
         sample.frames[FRAMES].truth = label("left0")
         sample.save()
     assert propagate(grouped, "truth", "found", model=network).skipped == 4
-    propagate(grouped, "truth", "found", model=network, existing="overwrite")
+    propagate(grouped, "truth", "found", model=network, overwrite=True)
     for sample in videos(grouped).values():
         sample.reload()
         for frame in sample.frames.values():

@@ -117,7 +117,7 @@ def test_nothing_to_do_says_so(videos: fo.Dataset, weights: str) -> None:
     PropagateMasks()(videos, "truth", "hs2s", model=CopyNetwork())
     shown = form(videos)
     assert "2 done already" in wrong(shown)["nothing"]
-    assert wrong(form(videos, existing="overwrite")) == {}
+    assert wrong(form(videos, overwrite=True)) == {}
 
 
 def test_weights_files_are_checked(videos: fo.Dataset, weights: str, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_it_is_what_a_full_run_gives(
     repropagate(clip, "found")  # how, is remembered
     again = stored(clip, "found")
     shutil.rmtree(cache_folder())
-    options = {"model": weights, "policy": "first", "existing": "overwrite"}
+    options = {"model": weights, "policy": "first", "overwrite": True}
     propagate(clip[:1], "truth", "found", **options)
     assert stored(clip, "found") == again
     assert labels(clip, 4)[1].corrected
@@ -134,7 +134,7 @@ def test_other_networks_and_files_are_not_taken_for_those_before(
     clip: fo.Dataset, make_video: MakeVideo
 ) -> None:
     network = Counting()
-    options = {"existing": "overwrite", "model": network}
+    options = {"overwrite": True, "model": network}
     propagate(clip, "truth", "found", **options)
     full, Counting.steps = Counting.steps, 0
     propagate(clip, "truth", "found", **options)

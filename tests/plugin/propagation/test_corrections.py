@@ -30,7 +30,7 @@ def clip(dataset: fo.Dataset, make_video: Callable[..., str], network: CopyNetwo
 def again(dataset: fo.Dataset, **options: object) -> None:
     """Propagate once more, over what is there."""
     network = options.pop("model", None) or CopyNetwork()
-    summary = propagate(dataset, "truth", "found", model=network, existing="overwrite", **options)
+    summary = propagate(dataset, "truth", "found", model=network, overwrite=True, **options)
     assert not summary.failed, summary
 
 
@@ -90,17 +90,12 @@ def test_an_edited_mask_is_kept_and_followed_both_ways(clip: fo.Dataset) -> None
         assert clip.count_values("frames.found.detections.corrected")[True] == 1
 
 
-@pytest.mark.parametrize("existing", ["skip", "overwrite", "fail"])
+@pytest.mark.parametrize("overwrite", [False, True])
 def test_no_choice_replaces_a_correction(
-    clip: fo.Dataset, existing: str, network: CopyNetwork
+    clip: fo.Dataset, overwrite: bool, network: CopyNetwork
 ) -> None:
     edit(clip, 4, B)
-    options = {"model": network, "existing": existing}
-    if existing == "fail":
-        with pytest.raises(HS2SError, match="already has labels"):
-            propagate(clip, "truth", "found", **options)
-    else:
-        propagate(clip, "truth", "found", **options)
+    propagate(clip, "truth", "found", model=network, overwrite=overwrite)
     assert np.array_equal(masks(clip, 4)[1], B)
 
 
@@ -219,7 +214,7 @@ def test_an_edit_while_a_run_is_at_it_is_not_lost(clip: fo.Dataset) -> None:
             edit(clip, 7, B)
             return super().encode(frame)
 
-    options = {"model": Editing(), "existing": "overwrite"}
+    options = {"model": Editing(), "overwrite": True}
     (problem,) = propagate(clip, "truth", "found", **options).failed
     assert "were changed while it ran" in problem.reason
     assert np.array_equal(masks(clip, 7)[1], B)

@@ -163,7 +163,7 @@ def test_overwriting_leaves_nothing_of_the_old_labels(
     sample.frames[3].truth = start(square(20, 20))
     sample.frames[1].truth = None
     sample.save()
-    summary = propagate(dataset, "truth", "found", model=network, existing="overwrite")
+    summary = propagate(dataset, "truth", "found", model=network, overwrite=True)
     assert summary.done == ["clip.mp4"]
     for frame in dataset.first().frames.values():
         masks = frame_masks(frame.found, SIZE)
@@ -198,46 +198,22 @@ def test_online_training_is_for_one_video_only(dataset: fo.Dataset, make_video: 
         propagate(dataset, "truth", "other", online_steps=-1)
 
 
-def test_existing_results_can_be_refused(videos: fo.Dataset, network: CopyNetwork) -> None:
-    propagate(videos[:1], "truth", "found", model=network)
-    with pytest.raises(HS2SError, match=r"a\.mp4: already has labels in 'found'"):
-        propagate(videos, "truth", "found", model=network, existing="fail")
-
-
-def test_finished_videos_stay_finished_where_they_are_refused(
-    videos: fo.Dataset, network: CopyNetwork, make_video: MakeVideo
-) -> None:
-    """Else the next run would take them for failed ones, and do them again."""
-    propagate(videos[:1], "truth", "found", model=network)
-    make_video("b.mp4")
-    options = {"model": network, "existing": "fail", "skip_invalid": True}
-    summary = propagate(videos, "truth", "found", **options)
-    assert summary.done == ["b.mp4", "c.mp4"]
-    assert [str(problem) for problem in summary.failed] == ["a.mp4: already has labels in 'found'"]
-    assert videos.values("found_status") == ["done"] * 3
-    assert videos.values("found_error") == [None] * 3
-    assert frames_with(videos[:1], "found") == 5
-    assert propagate(videos, "truth", "found", model=network).skipped == 3
-    with pytest.raises(HS2SError, match=r"3 videos [^$]*nothing is left to do"):
-        propagate(videos, "truth", "found", **options)
-
-
 def test_results_outlive_a_run_that_cannot_replace_them(
     videos: fo.Dataset, network: CopyNetwork
 ) -> None:
     propagate(videos[:1], "truth", "found", model=network)
     Path(videos.first().filepath).unlink()
-    options = {"model": network, "existing": "overwrite", "skip_invalid": True}
+    options = {"model": network, "overwrite": True, "skip_invalid": True}
     summary = propagate(videos, "truth", "found", **options)
     assert "no such file" in summary.failed[0].reason
     assert videos.values("found_status") == ["done", "failed", "done"]
     assert frames_with(videos[:1], "found") == 5
 
 
-@pytest.mark.parametrize("existing", ["skip", "overwrite", "fail"])
+@pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("failed", [False, True])
 def test_labels_drawn_by_hand_are_kept(
-    videos: fo.Dataset, network: CopyNetwork, existing: str, failed: bool
+    videos: fo.Dataset, network: CopyNetwork, overwrite: bool, failed: bool
 ) -> None:
     """In a field that this operator made, for a video that it did not do."""
     propagate(videos[1:2] if failed else videos[:1], "truth", "found", model=network)
@@ -246,7 +222,7 @@ def test_labels_drawn_by_hand_are_kept(
     by_hand.save()
     status = "failed" if failed else None
     summary = propagate(
-        videos, "truth", "found", model=network, existing=existing, skip_invalid=True
+        videos, "truth", "found", model=network, overwrite=overwrite, skip_invalid=True
     )
     assert "c.mp4" in summary.done
     assert "b.mp4" not in summary.done
@@ -446,7 +422,7 @@ def test_later_masks_count_unless_only_the_first_are_wanted(
     # Of the truth that a dataset was loaded with, every frame would be given away.
     dataset.info["vos"] = {"label_field": "truth"}
     dataset.save()
-    propagate(dataset, "truth", "found", model=network, existing="overwrite")
+    propagate(dataset, "truth", "found", model=network, overwrite=True)
     assert np.array_equal(frame_masks(dataset.first().frames[5].found, SIZE)[1], square(0, 0))
 
 
@@ -487,7 +463,7 @@ def test_labels_of_others_are_not_overwritten(videos: fo.Dataset) -> None:
     sample = videos.first()
     sample.frames[2]["theirs"] = start(square(0, 0))
     sample.save()
-    refuse(videos, "not made by this operator", output="theirs", existing="overwrite")
+    refuse(videos, "not made by this operator", output="theirs", overwrite=True)
 
 
 def test_output_fields_of_another_type_are_refused(videos: fo.Dataset) -> None:
