@@ -15,8 +15,8 @@ from torch import Tensor
 from hs2s_core.errors import InvalidWeights
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import PRESETS
-from hs2s_core.models.pretrained import read_tensors
-from hs2s_core.weights import check_tensors, write_tensors
+from hs2s_core.models.tensors import check_tensors, read_tensors
+from hs2s_core.weights import write_tensors
 
 _ENCODER = {
     "bn1": "bn",
@@ -78,11 +78,8 @@ def convert_checkpoint(
     state = _read_checkpoint(checkpoint)
     with torch.device("meta"):
         wanted = build_model(config).state_dict()
-    check_tensors(
-        {their_name(ours): tuple(value.shape) for ours, value in wanted.items()},
-        {name: tuple(value.shape) for name, value in state.items()},
-        name=str(checkpoint),
-    )
+    theirs = {their_name(ours): value for ours, value in wanted.items()}
+    check_tensors(theirs, state, name=str(checkpoint))
     card = {
         "name": "hs2s",
         "source": f"the authors' checkpoint {checkpoint.name}",

@@ -26,6 +26,7 @@ from hs2s_core.models import VideoSegmenter, build_model
 from hs2s_core.models.config import ModelConfig, config_from_dict
 from hs2s_core.models.inference import choose_pace
 from hs2s_core.models.presets import PRESETS
+from hs2s_core.models.tensors import check_tensors
 from hs2s_core.own_weights import own_weights
 from hs2s_core.resources import asset
 from hs2s_core.wording import counted
@@ -34,7 +35,6 @@ __all__ = [
     "PUBLISHED",
     "PublishedWeights",
     "WeightsHeader",
-    "check_tensors",
     "fill_model",
     "find_weights",
     "load_model",
@@ -156,11 +156,7 @@ def fill_model(
     """
     with torch.device("meta"):  # no memory and no random numbers until all is checked
         model = build_model(config)
-    check_tensors(
-        {key: tuple(value.shape) for key, value in model.state_dict().items()},
-        {key: tuple(value.shape) for key, value in tensors.items()},
-        name=name,
-    )
+    check_tensors(model.state_dict(), tensors, name=name)
     _check_finite(tensors, name)
     if any(key not in tensors for key, _ in model.named_buffers()):
         # Buffers that are computed rather than stored would stay without memory.
@@ -247,29 +243,6 @@ def read_header(path: str | Path) -> WeightsHeader:
     except (HS2SError, TypeError, ValueError, AttributeError) as error:
         raise InvalidWeights(f"{str(path)!r} holds an unusable config or card: {error}") from error
     return WeightsHeader(config, card, tensors)
-
-
-def check_tensors(
-    expected: Mapping[str, tuple[int, ...]],
-    found: Mapping[str, tuple[int, ...]],
-    *,
-    name: str,
-) -> None:
-    """Raise InvalidWeights naming every tensor that is missing, extra or misshapen."""
-    missing = [f"missing {key} {expected[key]}" for key in expected if key not in found]
-    extra = [f"extra {key} {found[key]}" for key in found if key not in expected]
-    misshapen = [
-        f"misshapen {key}: found {found[key]}, expected {expected[key]}"
-        for key in expected
-        if key in found and found[key] != expected[key]
-    ]
-    problems = missing + extra + misshapen
-    if problems:
-        raise InvalidWeights(
-            f"{name}: {counted(len(missing), 'tensor')} missing, {len(extra)} extra, "
-            f"{len(misshapen)} misshapen, so these weights belong to another network:\n  "
-            + "\n  ".join(problems)
-        )
 
 
 def _check_finite(tensors: Mapping[str, Tensor], name: str) -> None:

@@ -417,7 +417,7 @@ def test_a_backbone_is_checked_without_building_the_network(tmp_path: Path) -> N
     _backbone_file(build_model(config).get_submodule("encoder"), path)  # type: ignore[arg-type]
     for source in (path, str(tmp_path), False):
         check_backbone(config, source)
-    with pytest.raises(InvalidWeights, match="of another form than this encoder's"):
+    with pytest.raises(InvalidWeights, match="or to one of another width"):
         check_backbone(PRESETS["hs2s"].scaled(8), path)
     with pytest.raises(InvalidWeights, match=r"holds no vgg16-397923af\.pth"):
         check_backbone(PRESETS["s2s"].scaled(16), tmp_path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import pickle
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from hs2s_core.errors import InvalidConfig, InvalidWeights
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import LiteConfig, ModelConfig, PaperConfig
-from hs2s_core.wording import counted
+from hs2s_core.models.tensors import check_tensors, read_tensors
 
 if TYPE_CHECKING:
     from hs2s_core.models.paper.encoders import Encoder
@@ -211,21 +210,6 @@ def _read(path: Path) -> dict[str, Any]:
     return state
 
 
-def read_tensors(path: Path) -> Any:
-    """What a PyTorch file holds; nothing in it is executed.
-
-    Raises InvalidWeights if it cannot be read so.
-    """
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError) as error:
-        reason = str(error).split("\n", 1)[0]
-        raise InvalidWeights(
-            f"{str(path)!r} cannot be read as a checkpoint of plain tensors ({reason}); it is "
-            "damaged, or holds code, which is never run: take it from its source again"
-        ) from error
-
-
 def fill_backbone(
     part: nn.Module, state: dict[str, Any], source: str, layers: tuple[str, ...]
 ) -> None:
@@ -233,22 +217,13 @@ def fill_backbone(
 
     Raises InvalidWeights naming all that are missing or do not fit.
     """
-    problems = []
-    for key, value in part.state_dict().items():
-        # Old files lack the counters of seen batches, which inference does not need.
-        if not key.startswith(layers) or key.endswith("num_batches_tracked"):
-            continue
-        found = state.get(key)
-        if found is None:
-            problems.append(f"missing {key} {tuple(value.shape)}")
-        elif found.shape != value.shape:
-            problems.append(
-                f"misshapen {key}: found {tuple(found.shape)}, expected {tuple(value.shape)}"
-            )
-        else:
-            value.copy_(found)
-    if problems:
-        raise InvalidWeights(
-            f"{source}: {counted(len(problems), 'tensor')} of another form than this encoder's at "
-            f"its width:\n  " + "\n  ".join(problems)
-        )
+    # Old files lack the counters of seen batches, which inference does not need.
+    wanted = {
+        key: value
+        for key, value in part.state_dict().items()
+        if key.startswith(layers) and not key.endswith("num_batches_tracked")
+    }
+    found = {key: state[key] for key in wanted if key in state}
+    check_tensors(wanted, found, name=source)
+    for key, value in wanted.items():
+        value.copy_(found[key])

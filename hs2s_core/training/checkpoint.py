@@ -13,7 +13,7 @@ from hs2s_core.errors import InvalidConfig, InvalidWeights
 from hs2s_core.files import replacing
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import config_from_dict
-from hs2s_core.models.pretrained import read_tensors
+from hs2s_core.models.tensors import read_tensors
 from hs2s_core.training.config import TrainingConfig
 from hs2s_core.training.curriculum import Curriculum
 from hs2s_core.training.run_folder import NOTE
