@@ -384,11 +384,13 @@ def test_a_backbone_that_cannot_be_had_is_explained(
     monkeypatch.setattr("torch.hub.download_url_to_file", no_network)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(InvalidWeights, match=r"unreachable.*pretrained_backbone=False") as error:
-        build_model(config, pretrained_backbone=True)
+        check_backbone(PRESETS["hs2s"], True)
     assert "--backbone PATH" in str(error.value)
     assert "--backbone none" in str(error.value)
     with pytest.raises(InvalidConfig, match="no ImageNet weights"):
         build_model("hs2s-axial/4", pretrained_backbone=path)
+    with pytest.raises(InvalidConfig, match="fit encoders of full width"):
+        build_model(config, pretrained_backbone=True)
     with pytest.raises(InvalidWeights, match=r"missing _conv_stem\.weight"):
         build_model("hs2s-lite", pretrained_backbone=path)
 
