@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hs2s_core.errors import HS2SError as HS2SError
     from hs2s_core.jobs import Progress as Progress
 
+    from .dataset import delete_unused_videos as delete_unused_videos
     from .dataset import load
     from .drawing import prepare_drawing as prepare_drawing
     from .evaluation import evaluate as evaluate

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import fiftyone as fo
+import fiftyone.core.odm as foo
 from fiftyone import ViewField
 
 from hs2s_core.data.videos import VosVideo
@@ -30,11 +32,11 @@ from hs2s_core.wording import counted, pixels
 from .drawing import DRAWN, drawing_problem, prepare_drawing
 from .jobs import FrameWriter, Source, VideoJob, drive, settle_killed
 from .labels import NO_CLASS, TrackedObject, to_detections
-from .load_plan import DEFAULT_LABEL_FIELD, LoadPlan, plan_load
+from .load_plan import DEFAULT_LABEL_FIELD, MARK, LoadPlan, plan_load
 from .masks import extend
 from .videos import INFO_KEY, SOURCE_SIZE
 
-__all__ = ["LoadSummary", "load"]
+__all__ = ["LoadSummary", "delete_unused_videos", "load"]
 
 _log = logging.getLogger(__name__)
 
@@ -101,6 +103,47 @@ def load(
     for problem in summary.failed:
         _log.warning("video '%s' was not loaded: %s", problem.name, problem.reason)
     return summary.dataset
+
+
+def delete_unused_videos(*, dry_run: bool = False) -> list[Path]:
+    """Delete videos that :func:`load` encoded and that no dataset has any more; returns them.
+
+    FiftyOne deletes a dataset without its files, so that another load of the same frames need not
+    encode them again. Only files are deleted that a load put into a folder of its own below
+    FiftyOne's folder for datasets, and that say in themselves that they are from one; never one in
+    a ``video_dir`` that was given. Do not call it while a load runs.
+
+    Args:
+        dry_run: only say which they are.
+    """
+    root = Path(fo.config.default_dataset_dir).expanduser().absolute()
+    made = [
+        path
+        for path in sorted(root.glob(f"*/videos-{'[0-9a-f]' * 8}/*.mp4"))
+        if path.is_file()
+        and not any(part.is_symlink() for part in (path, path.parent, path.parent.parent))
+        and (read_comment(path) or "").startswith(MARK)
+    ]
+    used = _used_files([str(path) for path in made])
+    unused = [path for path in made if str(path) not in used]
+    if not dry_run:
+        for path in unused:
+            path.unlink(missing_ok=True)
+        for folder in {path.parent for path in unused}:
+            with suppress(OSError):  # not empty
+                folder.rmdir()
+                folder.parent.rmdir()
+    return unused
+
+
+def _used_files(paths: Sequence[str]) -> set[str]:
+    """Those of ``paths`` that a sample of any dataset has as its file."""
+    database, used = foo.get_db_conn(), set()
+    for known in database.datasets.find({}, {"sample_collection_name": 1}):
+        # As they are stored: a dataset may be one that this FiftyOne cannot load.
+        samples = database[known["sample_collection_name"]]
+        used.update(samples.distinct("filepath", {"filepath": {"$in": list(paths)}}))
+    return used
 
 
 def load_steps(plan: LoadPlan) -> Steps[LoadSummary]:

@@ -20,6 +20,8 @@ from .frame_fields import bare, name_error
 from .videos import INFO_KEY
 
 DEFAULT_LABEL_FIELD = "ground_truth"
+MARK = "HS2S: frames of "
+"""How the comment in an encoded video begins."""
 _TAKEN = {"filepath", "frame_name", "frame_number", "id", "created_at", "last_modified_at"}
 
 
@@ -49,7 +51,7 @@ class LoadPlan:
     def mark(self) -> str:
         """What the encoded videos say of where they are from; a path would tell of its user."""
         source = hashlib.sha256(str(self.folder.images).encode()).hexdigest()[:16]
-        return f"HS2S: frames of {source}"
+        return f"{MARK}{source}"
 
     @property
     def source(self) -> dict[str, Any]:

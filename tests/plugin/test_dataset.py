@@ -18,7 +18,7 @@ from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.media import encode, open_frames
 from hs2s_fiftyone import dataset as dataset_module
-from hs2s_fiftyone.dataset import load, load_steps
+from hs2s_fiftyone.dataset import delete_unused_videos, load, load_steps
 from hs2s_fiftyone.jobs import writer
 from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.load_plan import InvalidSettings, plan_load
@@ -510,3 +510,30 @@ class TestOperator:
     def test_from_a_script(self, tmp_path: Path, encoded: Path) -> None:
         dataset = LoadVosDataset()(plain(tmp_path / "data"), "script", video_dir=encoded)
         assert dataset.values("video_id") == ["clip"]
+
+
+def test_videos_that_no_dataset_has_are_deleted(tmp_path: Path) -> None:
+    """Of those that a load made where nobody else has files, and no others."""
+    kept = load(plain(tmp_path / "kept"), "kept")
+    gone = load(plain(tmp_path / "gone"), "gone")
+    given = load(plain(tmp_path / "given"), "given", video_dir=tmp_path / "encoded")
+    files = {data.name: Path(data.first().filepath) for data in (kept, gone, given)}
+    folder = files["gone"].parent
+    (folder / "mine.mp4").write_bytes(b"of which nobody knows")
+    (folder / "linked.mp4").symlink_to(files["given"])
+    all_gone = sorted(map(Path, gone.values("filepath")))
+    copy = gone.clone("copy")
+    gone.delete()
+    given.delete()
+    assert not set(all_gone) & set(delete_unused_videos(dry_run=True)), "a clone has them"
+    copy.delete()
+    unused = delete_unused_videos(dry_run=True)
+    assert set(all_gone) <= set(unused)
+    assert all(path.exists() for path in unused)
+    assert delete_unused_videos() == unused
+    assert not any(path.exists() for path in unused)
+    assert sorted(path.name for path in folder.iterdir()) == ["linked.mp4", "mine.mp4"]
+    assert files["kept"].exists()
+    assert files["given"].exists()
+    (folder / "mine.mp4").unlink()
+    (folder / "linked.mp4").unlink()
