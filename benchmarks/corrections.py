@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
@@ -34,7 +34,7 @@ from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import BoolMask, split_objects
 from hs2s_core.prompts import Prompt, Prompts
 from hs2s_core.propagation.clip import ClipSettings
-from hs2s_core.propagation.engine import Prediction
+from hs2s_core.propagation.engine import Engine, Prediction
 from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.propagation.session import Session
 from hs2s_core.weights import load_model
@@ -49,6 +49,11 @@ class Counted(NetworkEngine):
         """See :meth:`NetworkEngine.step`."""
         Counted.steps += bool(self._ids)
         return super().step(frame, prompts)
+
+    def step_together(self, others: Sequence[Engine], frame: RGBImage) -> list[Prediction]:
+        """See :meth:`NetworkEngine.step_together`."""
+        Counted.steps += 1 + len(others)
+        return super().step_together(others, frame)
 
     def sibling(self) -> Counted:
         """See :meth:`NetworkEngine.sibling`."""

@@ -89,7 +89,7 @@ def report(model: VideoSegmenter, folder: Path, objects: int, frames: int, round
     make_clip(folder, objects, frames)
     own = [
         ("the network", type(model), each)
-        for each in ("encode", "begin", "step", "remember")
+        for each in ("encode", "begin", "step", "step_each", "remember")
         if each in vars(type(model))
     ]
     alone: Callable[[], object] = lambda: in_memory(model, folder)  # noqa: E731

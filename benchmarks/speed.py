@@ -12,6 +12,7 @@ machine. The definition is benchmarks/authors_network.py, at 256 x 448 as the au
 from __future__ import annotations
 
 import argparse
+import itertools
 import platform
 import time
 from collections.abc import Callable
@@ -103,10 +104,12 @@ def propagator_step(
     name: str, speed: str, objects: int, size: tuple[int, int], device: torch.device
 ) -> Step:
     """One frame as the command line and the App propagate it."""
-    frame = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    # Two, in turn: what was seen of a frame is at hand when the same one comes again.
+    noise = np.random.default_rng(0).integers(0, 256, (2, *size, 3), dtype=np.uint8)
+    frames = itertools.cycle(list(noise))
     propagator = Propagator(NetworkEngine(made(lambda: build_model(name), device), speed))
-    propagator.step(frame, masks(objects, *size))
-    return lambda: propagator.step(frame)
+    propagator.step(next(frames), masks(objects, *size))
+    return lambda: propagator.step(next(frames))
 
 
 def option_steps(name: str, device: torch.device) -> dict[str, Step]:

@@ -80,6 +80,19 @@ class VideoSegmenter(nn.Module):
         """Segment frame t: ``features`` are of x_t, ``mask`` is y_{t-1} (B, 1, H, W)."""
         raise NotImplementedError
 
+    def step_each(
+        self, features: Any, masks: Sequence[Tensor], states: Sequence[State], owner: Tensor
+    ) -> list[tuple[StepOutput, State]]:
+        """:meth:`step` of several batches of the same clips, which may share work.
+
+        Each says what it says alone, to the last bit, as it does not in a joint batch. ``masks``
+        and ``states`` are of B objects each, and ``owner`` (B,) is that of every batch.
+        """
+        return [
+            self.step(features, mask, state, owner)
+            for mask, state in zip(masks, states, strict=True)
+        ]
+
     def remember(
         self, features: Any, mask: Tensor, state: State, owner: Tensor, slot: int | None = None
     ) -> State:

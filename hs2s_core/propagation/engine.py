@@ -52,6 +52,13 @@ class Engine(Protocol):
         """Follow all objects into ``frame`` (H, W, 3); then those of ``prompts`` start from it."""
         ...
 
+    def step_together(self, others: Sequence[Engine], frame: RGBImage) -> list[Prediction]:
+        """:meth:`step` without prompts, of this one and its siblings: the same to the last bit.
+
+        They may share what they compute.
+        """
+        ...
+
     def look_ahead(self, frames: Sequence[RGBImage]) -> None:
         """Show the frames of the next steps, at least one; exactly these must follow."""
         ...

@@ -16,10 +16,10 @@ from torch import Tensor
 from hs2s_core.errors import HS2SError
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import BoolMask
-from hs2s_core.models.base import State, VideoSegmenter, join_states, select_objects
+from hs2s_core.models.base import State, StepOutput, VideoSegmenter, join_states, select_objects
 from hs2s_core.models.inference import choose_pace, for_inference
 from hs2s_core.models.inputs import network_size, normalise
-from hs2s_core.propagation.engine import Prediction
+from hs2s_core.propagation.engine import Engine, Prediction
 from hs2s_core.propagation.snapshot import Snapshot, pack, unpack
 
 Size = tuple[int, int]
@@ -118,10 +118,26 @@ class NetworkEngine:
                 )
             (features,) = self._eyes.features([frame], inner)
         ids = tuple(self._ids)
-        logits = self._predict(features) if ids else None
+        logits = self._predict([self], features)[0] if ids else None
         if prompts:
             self._enter(features, prompts, inner)
         return Prediction(ids, logits)
+
+    @torch.inference_mode()
+    def step_together(self, others: Sequence[Engine], frame: RGBImage) -> list[Prediction]:
+        """See :meth:`Engine.step_together`."""
+        engines = [self, *others]
+        siblings = [each for each in engines if isinstance(each, NetworkEngine)]
+        counts = {len(each._ids) for each in siblings}
+        if not self.online or len(siblings) < len(engines) or len(counts) > 1 or 0 in counts:
+            return [engine.step(frame, {}) for engine in engines]
+        sizes = [each._check_frame(frame) for each in siblings]
+        (features,) = self._eyes.features([frame], self._inner(sizes[0]))
+        logits = self._predict(siblings, features)
+        return [
+            Prediction(tuple(each._ids), found)
+            for each, found in zip(siblings, logits, strict=True)
+        ]
 
     @torch.inference_mode()
     def remember(self, frame: RGBImage, masks: Mapping[int, BoolMask]) -> None:
@@ -181,12 +197,17 @@ class NetworkEngine:
         small = np.stack([_resize(mask.astype(np.float32), inner) for mask in masks])
         return self._eyes.upload(torch.from_numpy(small)[:, None]).to(self._eyes.dtype)
 
-    def _predict(self, features: object) -> Tensor:
-        """Logits (B, h, w); keeps the soft masks for the next step."""
-        assert self._state is not None
-        assert self._masks is not None
+    def _predict(self, siblings: Sequence[NetworkEngine], features: object) -> list[Tensor]:
+        """Logits (B, h, w) of each, which all have B objects; they keep what comes of it."""
+        states = [each._state for each in siblings if each._state is not None]
+        masks = [each._masks for each in siblings if each._masks is not None]
         owner = self._owner(len(self._ids))
-        output, self._state = self.model.step(features, self._masks, self._state, owner)
+        found = self.model.step_each(features, masks, states, owner)
+        return [each._keep(features, *result) for each, result in zip(siblings, found, strict=True)]
+
+    def _keep(self, features: object, output: StepOutput, state: State) -> Tensor:
+        """The soft masks and the state for the next step; returns logits (B, h, w)."""
+        self._state = state
         logits = output.logits.float()
         self._masks = logits.sigmoid().to(self._eyes.dtype)
         for place, past in enumerate(self._pasts):

@@ -12,7 +12,7 @@ from hs2s_core.media.masks import BoolMask
 from hs2s_core.media.source import FrameSource
 from hs2s_core.prompts import Prompts
 from hs2s_core.propagation.blending import soften
-from hs2s_core.propagation.engine import Engine, SoftMask
+from hs2s_core.propagation.engine import Engine, Prediction, SoftMask
 from hs2s_core.propagation.reels import Reel
 from hs2s_core.propagation.timeline import Stretch
 
@@ -174,38 +174,38 @@ class Lane:
             self._engine.remember(other, self._given(key))
         self._running = True
 
-    def follow(self, number: int, window: Window) -> SoftMask | None:
-        """The soft mask in the next frame, ``number``; None after the clip's end."""
-        if self._reel is not None and self._made < len(self._reel):
-            mask = self._reel[self._made]
-        else:
-            frame = window.at(number)
-            if frame is None:
-                return None
-            mask = self._make(frame, number, window)
+    def kept(self) -> SoftMask | None:
+        """The soft mask in the next frame where there is one on the reel; else it is made."""
+        if self._reel is None or self._made >= len(self._reel):
+            return None
         self._made += 1
-        return mask
+        return self._reel[self._made - 1]
 
-    def end(self) -> None:
-        """Keep the state, so that the stretch can go on where it stopped."""
-        if self._running and self._reel is not None and self._reel.kept:
-            self._mark(self._reel)
-
-    def _make(self, frame: RGBImage, number: int, window: Window) -> SoftMask:
+    def ready(self, number: int, window: Window) -> Engine:
+        """The engine, about to step into frame ``number``."""
         if not self._running:
             assert self._reel is not None
             self._engine.restore(self._reel.resume())
             self._running = True
         if not self._engine.online and window.enters(number):
             self._engine.look_ahead(window.ahead(number))
-        logits = self._engine.step(frame, {}).logits
-        assert logits is not None
-        mask = soften(logits[0])
+        return self._engine
+
+    def take(self, prediction: Prediction) -> SoftMask:
+        """The soft mask of the step just made."""
+        assert prediction.logits is not None
+        mask = soften(prediction.logits[0])
+        self._made += 1
         if self._reel is not None:
             self._reel.append(mask)
             if self._reel.due:
                 self._mark(self._reel)
         return mask
+
+    def end(self) -> None:
+        """Keep the state, so that the stretch can go on where it stopped."""
+        if self._running and self._reel is not None and self._reel.kept:
+            self._mark(self._reel)
 
     def _mark(self, reel: Reel) -> None:
         if self._engine.between:
@@ -223,6 +223,20 @@ class Lane:
 
     def _given(self, frame: int) -> dict[int, BoolMask]:
         return {self.stretch.object_id: self._prompts[frame][self.stretch.object_id]}
+
+
+def _follow(lanes: Sequence[Lane], number: int, window: Window) -> dict[Stretch, SoftMask]:
+    """The soft masks in frame ``number``; none are made after the clip's end."""
+    kept = {lane: lane.kept() for lane in lanes}
+    others = [lane for lane, mask in kept.items() if mask is None]
+    frame = window.at(number) if others else None
+    made: dict[Lane, SoftMask] = {}
+    if frame is not None:
+        engine, *siblings = [lane.ready(number, window) for lane in others]
+        predictions = engine.step_together(siblings, frame)
+        made = {lane: lane.take(each) for lane, each in zip(others, predictions, strict=True)}
+    masks = {lane: made.get(lane) if mask is None else mask for lane, mask in kept.items()}
+    return {lane.stretch: mask for lane, mask in masks.items() if mask is not None}
 
 
 def walk(
@@ -246,11 +260,7 @@ def walk(
     for number in numbers:
         if not known and window.at(number) is None:
             break
-        masks = {}
-        for lane in active:
-            mask = lane.follow(number, window)
-            if mask is not None:
-                masks[lane.stretch] = mask
+        masks = _follow(active, number, window)
         for lane in [lane for lane in active if lane.stretch.end == number]:
             lane.end()
             active.remove(lane)

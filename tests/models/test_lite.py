@@ -118,21 +118,43 @@ def test_unknown_references_are_not_read() -> None:
     one = References.of(key, value)
     padded = References.join([one, one.and_then(References.of(key.flip(3), value * 9))])
     query = torch.randn(2, 5, 4, 6)
-    torch.testing.assert_close(matching(query, padded)[:1], matching(query[:1], one))
+    torch.testing.assert_close(matching(query, [padded])[0][:1], matching(query[:1], [one])[0])
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_rows_of_scores_say_what_all_of_them_say(known: bool) -> None:
-    """In inference mode a frame's positions are compared in parts; the last one is shorter."""
+@pytest.mark.parametrize("temperature", [0.1, 12.0, 99.0])
+@pytest.mark.parametrize("closeness", [None, 0.5, 30.0])
+def test_shared_weights_say_what_each_objects_own_say(
+    temperature: float, closeness: float | None
+) -> None:
+    """In inference mode a frame's weights are made once, in parts; the last one is shorter."""
     torch.manual_seed(0)
-    matching = PositionMatching(12.0, 0.5)
-    one = References.of(torch.randn(1, 5, 15, 27), torch.rand(1, 3, 15, 27))
-    references = one if known else References.join([one, one.and_then(one)])
-    query = torch.randn(len(references.key), 5, 15, 27)
+    matching = PositionMatching(temperature, closeness)
+    keys = F.normalize(torch.randn(4, 5, 15, 27), dim=1)
+    first, second, third = (References.of(key[None], torch.rand(1, 3, 15, 27)) for key in keys[:3])
+    again = References(first.key, torch.rand_like(first.value))
+    batch = References.join([first, second.and_then(again).and_then(third), again.and_then(third)])
+    references = [batch, third.and_then(first), first]
     with torch.no_grad():
-        expected = matching(query, references)
+        expected = matching(keys[3:], references)
     with torch.inference_mode():
-        torch.testing.assert_close(matching(query, references), expected)
+        found = matching(keys[3:], references)
+        torch.testing.assert_close(found, expected)
+        (alone,) = matching(keys[3:], references[1:2])
+        # Whatever else is read, and in whatever order its frames come up.
+        assert torch.equal(alone, found[1])
+
+
+def test_weights_of_a_frame_are_computed_once_for_all_objects(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(0)
+    key = F.normalize(torch.randn(2, 5, 6, 9), dim=1)
+    objects = [References.of(key[:1], torch.rand(1, 3, 6, 9)) for _ in range(5)]
+    multiplied, mm = [], torch.mm
+    monkeypatch.setattr(torch, "mm", lambda *a, **k: multiplied.append(1) or mm(*a, **k))
+    with torch.inference_mode():
+        PositionMatching(12.0, 0.5)(key[1:], [References.join(objects[:3]), *objects[3:]])
+    assert len(multiplied) == 1
 
 
 def test_positions_are_compared_in_float32_under_autocast() -> None:
@@ -140,7 +162,7 @@ def test_positions_are_compared_in_float32_under_autocast() -> None:
     alike = F.normalize(torch.ones(1, 4, 24, 40), dim=1)
     value = torch.rand(1, 2, 24, 40, generator=torch.Generator().manual_seed(0))
     matching = PositionMatching(12.0, 200.0)
-    expected = matching(alike, References.of(alike, value))
+    (expected,) = matching(alike, [References.of(alike, value)])
     with torch.autocast("cpu", torch.bfloat16):
-        found = matching(alike.bfloat16(), References.of(alike.bfloat16(), value))
+        (found,) = matching(alike.bfloat16(), [References.of(alike.bfloat16(), value)])
     torch.testing.assert_close(found.float(), expected, atol=1e-2, rtol=0)

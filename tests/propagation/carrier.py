@@ -10,7 +10,7 @@ import torch
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.media.source import FrameSource, out_of_range
-from hs2s_core.propagation.engine import Prediction
+from hs2s_core.propagation.engine import Engine, Prediction
 from hs2s_core.propagation.snapshot import Snapshot
 
 SIZE = (12, 16)
@@ -54,6 +54,9 @@ class Carrier:
         for object_id, mask in prompts.items():
             self._masks[object_id] = torch.where(torch.from_numpy(mask), LOGIT, -LOGIT)
         return Prediction(ids, logits)
+
+    def step_together(self, others: Sequence[Engine], frame: RGBImage) -> list[Prediction]:
+        return [engine.step(frame, {}) for engine in [self, *others]]
 
     def look_ahead(self, frames: Sequence[RGBImage]) -> None:
         raise AssertionError("this engine is online")

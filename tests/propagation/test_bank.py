@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +13,7 @@ from hs2s_core.media.frames import open_frames
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.models.base import VideoSegmenter
-from hs2s_core.propagation import network
+from hs2s_core.propagation import network, propagate
 from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.resources import asset
 from hs2s_core.weights import fill_model, load_model
@@ -88,3 +89,22 @@ def test_each_object_has_its_own(
             assert found.logits is not None
             torch.testing.assert_close(found.logits, torch.cat(expected), atol=1e-3, rtol=1e-3)
     assert compared(both, 0) == compared(alone, 0) > 1
+
+
+def test_objects_that_share_work_are_followed_as_alone(
+    model: VideoSegmenter, clip: tuple[list[RGBImage], dict[int, BoolMask]]
+) -> None:
+    """To the last bit: or a correction would change the others by rounding."""
+    frames, masks = clip
+    (one, first), (two, second) = masks.items()
+    prompts = {0: {one: first}, 2: {two: second}}
+    frames = frames[: network.BANK_EVERY + 3]
+    both = list(propagate(model, frames, prompts, direction="forward", soft=True))
+    for wanted in (one, two):
+        alone = propagate(model, frames, prompts, direction="forward", soft=True, objects=[wanted])
+        for found, expected in zip(both, alone, strict=True):
+            assert found.soft is not None
+            assert expected.soft is not None
+            assert expected.soft.keys() <= {wanted}
+            for object_id, mask in expected.soft.items():
+                assert np.array_equal(found.soft[object_id], mask)

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_ROWS = 180
-"""Positions of a frame whose scores are held at once."""
+_ROWS = 96
+"""Positions of a frame whose weights are held at once: they stay in the cache."""
 
 
 class References(NamedTuple):
@@ -31,7 +31,7 @@ class References(NamedTuple):
     @classmethod
     def of(cls, key: Tensor, value: Tensor) -> References:
         """One frame from its ``key`` (B, K, h, w) and ``value`` (B, V, h, w)."""
-        key, value = key.float(), value.float()
+        key = key.float()
         y, x = _positions(key.shape[2], key.shape[3], key)
         place = torch.stack([y, x, -(y.square() + x.square())]).expand(key.shape[0], -1, -1, -1)
         return cls(_tokens(torch.cat([key, place], dim=1)), _tokens(value))
@@ -99,49 +99,105 @@ class PositionMatching(nn.Module):
             None if closeness is None else nn.Parameter(torch.tensor(math.log(closeness)))
         )
 
-    def forward(self, query: Tensor, references: References) -> Tensor:
-        """Read their values at each position of ``query`` (B, K, h, w): (B, V, h, w).
+    def forward(self, query: Tensor, references: Sequence[References]) -> list[Tensor]:
+        """Read the values of each of ``references``, (B, V, h, w), of its own B and type.
 
-        Always in float32: in bfloat16 the expanded distance loses what sets neighbours apart.
+        ``query`` (1, K, h, w) holds the current frame's positions, or (B, K, h, w) those of each
+        object. Always in float32: in bfloat16 the expanded distance loses what sets neighbours
+        apart. Only while inferring on a CPU, weights and values of half precision are multiplied
+        as such.
         """
         # Autocast knows no meta device, on which networks are only counted.
         with nullcontext() if query.is_meta else torch.autocast(query.device.type, enabled=False):
-            return self._read(query.float(), references).to(query.dtype)
+            return self._read(query.float(), references)
 
-    def _read(self, query: Tensor, references: References) -> Tensor:
+    def _read(self, query: Tensor, references: Sequence[References]) -> list[Tensor]:
         height, width = query.shape[2:]
         temperature = self.log_temperature.clamp(max=4.6).exp()
         closeness = 0.0 if self.log_closeness is None else self.log_closeness.exp()
         y, x = _positions(height, width, query)
         near = closeness * torch.stack([2 * y, 2 * x, torch.ones_like(y)])
         batch = query.shape[0]
-        q = torch.cat([temperature * query, near.expand(batch, -1, -1, -1)], dim=1)
-        attend = _attend_in_rows if torch.is_inference_mode_enabled() else _attend
-        read = attend(_tokens(q), *references)
-        return read.transpose(1, 2).reshape(batch, -1, height, width)
+        q = _tokens(torch.cat([temperature * query, near.expand(batch, -1, -1, -1)], dim=1))
+        # No fused kernel of a CPU takes values wider than keys, nor the keys of several objects
+        # as one.
+        if torch.is_inference_mode_enabled() and query.device.type == "cpu" and batch == 1:
+            # What scores lack of T cos - c d^2, and a part of T that keeps exponents of either
+            # sign in the range of float32.
+            offset = closeness * (y.square() + x.square()) + temperature / 3
+            reads = _attend_together(q[0], offset.reshape(-1, 1), references)
+        else:
+            reads = [_attend(q.expand(len(each.key), -1, -1), *each) for each in references]
+        return [read.transpose(1, 2).reshape(len(read), -1, height, width) for read in reads]
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, known: Tensor | None) -> Tensor:
     """Softmax attention of ``query`` (B, Q, K) over :class:`References`: (B, Q, V)."""
     mask = None if known is None else known[:, None, None]
-    parts = (query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1))
-    return F.scaled_dot_product_attention(*parts, attn_mask=mask, scale=1.0).squeeze(1)
+    parts = (query.unsqueeze(1), key.unsqueeze(1), value.float().unsqueeze(1))
+    read = F.scaled_dot_product_attention(*parts, attn_mask=mask, scale=1.0).squeeze(1)
+    return read.to(value.dtype)
 
 
-def _attend_in_rows(query: Tensor, key: Tensor, value: Tensor, known: Tensor | None) -> Tensor:
-    """:func:`_attend`, sooner on a CPU, where no fused kernel takes values wider than keys.
+def _attend_together(
+    query: Tensor, offset: Tensor, references: Sequence[References]
+) -> list[Tensor]:
+    """:func:`_attend` of one frame's ``query`` (Q, K) for all objects of all ``references``.
 
-    Some rows at a time, so that their scores stay in the cache.
+    ``offset`` (Q, 1) is taken off the scores of a row, which changes no weight. Weights of a pair
+    of frames are computed once for all objects that are compared with the other frame, and
+    multiplied with the values of each apart: it reads what it reads alone, to the last bit.
     """
-    if query.device.type != "cpu":
-        return _attend(query, key, value, known)
-    across, read = key.transpose(1, 2), query.new_empty(*query.shape[:2], value.shape[2])
-    for rows, target in zip(torch.split(query, _ROWS, 1), torch.split(read, _ROWS, 1), strict=True):
-        scores = rows @ across
-        if known is not None:
-            scores.masked_fill_(~known[:, None], -torch.inf)
-        target.copy_(scores.softmax(-1) @ value)
-    return read
+    query = torch.cat([query, -offset], dim=1)
+    keys, objects = _sort_by_frame(references, len(query))
+    across = [F.pad(key, (0, 1), value=1.0).T for key in keys]
+    reads = [parts[0][1].new_empty(len(query), parts[0][1].shape[1]) for parts in objects]
+    scores = query.new_empty(_ROWS, max(len(key) for key in keys))
+    for start in range(0, len(query), _ROWS):
+        rows = query[start : start + _ROWS]
+        products: list[dict[int, Tensor]] = [{} for _ in objects]
+        sums = []
+        for frame, key in enumerate(across):
+            weights = torch.mm(rows, key, out=scores[: len(rows), : key.shape[1]]).exp_()
+            sums.append(weights.sum(1, keepdim=True))
+            for parts, product in zip(objects, products, strict=True):
+                for place, (wanted, value) in enumerate(parts):
+                    if wanted == frame:
+                        weights = weights.to(value.dtype)
+                        product[place] = (weights @ value).float()
+        for parts, product, read in zip(objects, products, reads, strict=True):
+            # In the object's own order, whatever that of the frames.
+            total = sum(sums[frame] for frame, _ in parts)
+            whole = sum(product[place] for place in range(len(parts)))
+            read[start : start + _ROWS] = whole / total
+    found = iter(reads)
+    return [torch.stack([next(found) for _ in each.key]) for each in references]
+
+
+def _sort_by_frame(
+    references: Sequence[References], size: int
+) -> tuple[list[Tensor], list[list[tuple[int, Tensor]]]]:
+    """The keys of each frame there is, and for each object the frames and its values there.
+
+    ``size`` is the number of positions of a frame. Objects have the keys of one frame each for
+    themselves; frames are told by what the keys are.
+    """
+    keys: list[Tensor] = []
+    objects = []
+    for each in references:
+        for place in range(len(each.key)):
+            parts = []
+            frames = (torch.split(each.key[place], size), torch.split(each.value[place], size))
+            for number, (key, value) in enumerate(zip(*frames, strict=True)):
+                if each.known is not None and not each.known[place, number * size]:
+                    continue
+                frame = next((i for i, known in enumerate(keys) if torch.equal(known, key)), None)
+                if frame is None:
+                    frame = len(keys)
+                    keys.append(key)
+                parts.append((frame, value))
+            objects.append(parts)
+    return keys, objects
 
 
 def _tokens(x: Tensor) -> Tensor:

@@ -55,6 +55,17 @@ class ObjectState(NamedTuple):
     """(x_0, y_0), and the frames remembered since."""
 
 
+class _Batch(NamedTuple):
+    """Some objects half-way through a step."""
+
+    stem: MaskFeatures
+    h: Tensor
+    """(B, width, H/16, W/16), from the memory."""
+    memory: Any
+    references: dict[str, References]
+    """What each part of the matching compares with."""
+
+
 class HS2SLite(VideoSegmenter):
     """The plugin's default network; see the module's docstring for what it keeps of HS2S."""
 
@@ -106,6 +117,32 @@ class HS2SLite(VideoSegmenter):
     def step(
         self, features: FrameFeatures, mask: Tensor, state: State, owner: Tensor
     ) -> tuple[StepOutput, State]:
+        (result,) = self.step_each(features, [mask], [state], owner)
+        return result
+
+    def step_each(
+        self,
+        features: FrameFeatures,
+        masks: Sequence[Tensor],
+        states: Sequence[State],
+        owner: Tensor,
+    ) -> list[tuple[StepOutput, State]]:
+        """See :meth:`VideoSegmenter.step_each`. What compares positions is shared."""
+        batches = [self._look(features, *each, owner) for each in zip(masks, states, strict=True)]
+        query = self._coarse(features.compared.key)
+        query = query if len(query) == 1 else query[owner]
+        reads = [
+            matching(query, [batch.references[name] for batch in batches])
+            for name, matching in self.matching.items()
+        ]
+        sizes = [size_of(mask) for mask in masks]
+        return [
+            self._decide(features, batch, [read[place] for read in reads], sizes[place], owner)
+            for place, batch in enumerate(batches)
+        ]
+
+    def _look(self, features: FrameFeatures, mask: Tensor, state: State, owner: Tensor) -> _Batch:
+        """All of a step up to the matching."""
         objects: ObjectState = state.objects
         stem: MaskFeatures = self.mask_stem(mask)
         x = self._encode_object(features, stem, owner)
@@ -113,12 +150,21 @@ class HS2SLite(VideoSegmenter):
         references = {"first": objects.first}
         if "previous" in self.matching:
             references["previous"] = self._reference(state.previous, stem, mask, owner)
-        query = per_object(self._coarse(features.compared.key), owner)
-        reads = [matching(query, references[name]) for name, matching in self.matching.items()]
+        return _Batch(stem, h, memory, references)
+
+    def _decide(
+        self,
+        features: FrameFeatures,
+        batch: _Batch,
+        reads: list[Tensor],
+        size: tuple[int, int],
+        owner: Tensor,
+    ) -> tuple[StepOutput, State]:
+        """And from there on."""
         match = torch.cat([read[:, -1:] for read in reads], dim=1)
-        logits = self.decoder(h, reads, features.decoder, [stem.s4], owner, size_of(mask))
-        state = State(features.compared, ObjectState(memory, objects.first))
-        return StepOutput(logits, match=match), state
+        logits = self.decoder(batch.h, reads, features.decoder, [batch.stem.s4], owner, size)
+        objects = ObjectState(batch.memory, batch.references["first"])
+        return StepOutput(logits, match=match), State(features.compared, objects)
 
     def remember(
         self,

@@ -12,6 +12,7 @@ from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.layers import resize, size_of
 from hs2s_core.models.lite.blocks import ConvBlock, ResidualBlock
 from hs2s_core.models.lite.efficientnet import CHANNELS, EfficientNetLite0
+from hs2s_core.models.memory import at_least_float32
 
 WIDTHS = (24, 40, 80, 128)
 """Channels of a trunk's maps at strides 2, 4, 8 and 16."""
@@ -29,7 +30,7 @@ class ImageFeatures(NamedTuple):
     s16: Tensor
     """(C, 128, H/16, W/16)"""
     key: Tensor | None
-    """(C, K, H/8, W/8) unit vectors over channels, compared between frames."""
+    """(C, K, H/8, W/8) unit vectors over channels, compared between frames; float32 at least."""
 
 
 class MaskFeatures(NamedTuple):
@@ -68,7 +69,8 @@ class Trunk(nn.Module):
         if not self.keys:
             return ImageFeatures(s2, s4, s8, s16, None)
         key = self.key_s8(s8) + resize(self.key_s16(s16), size_of(s8))
-        return ImageFeatures(s2, s4, s8, s16, F.normalize(key, dim=1))
+        # A unit vector in bfloat16 has lost what sets neighbours apart.
+        return ImageFeatures(s2, s4, s8, s16, F.normalize(at_least_float32(key), dim=1))
 
 
 class SmallTrunk(Trunk):
