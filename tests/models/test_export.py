@@ -10,7 +10,7 @@ from hs2s_core.models import State, VideoSegmenter, build_model
 from hs2s_core.models.presets import PRESETS
 
 from .test_contract import clip, zeros
-from .tiny import tiny
+from .tiny import tiny, tiny_once
 
 # A bidirectional network's step reads what look_ahead made of a whole chunk, a state that gets
 # shorter with each step: no one graph has inputs of such shapes. All others are here.
@@ -34,7 +34,7 @@ class OneStep(nn.Module):
 @pytest.mark.parametrize("name", ONLINE)
 def test_a_step_can_be_exported(name: str) -> None:
     torch.manual_seed(0)
-    model = build_model(tiny(name)).eval()
+    model = build_model(tiny_once(name)).eval()
     frames, masks = clip(1)
     with torch.no_grad():
         state = model.begin(model.encode(frames[0]), masks, zeros(1))

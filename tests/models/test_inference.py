@@ -13,7 +13,7 @@ from hs2s_core.models.packed import PackedConv, TiledConv, can_pack, pack
 from hs2s_core.models.presets import PRESETS
 
 from .test_contract import clip, unroll, zeros
-from .tiny import trained_like
+from .tiny import tiny_once, trained_like
 
 
 def norms(model: nn.Module) -> int:
@@ -30,7 +30,7 @@ def say(model: VideoSegmenter, dtype: torch.dtype) -> tuple[Tensor, ...]:
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_folded_norms_change_nothing(name: str) -> None:
     torch.manual_seed(0)
-    model = trained_like(name).double()
+    model = trained_like(name, tiny_once(name)).double()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     fast = for_inference(model)
     for one, two in zip(say(model, torch.float64), say(fast, torch.float64), strict=True):
@@ -46,7 +46,7 @@ def test_packed_weights_and_half_precision_say_the_same(
 ) -> None:
     monkeypatch.setattr(packed, "_LEAST", 0)  # tiny ones, too
     torch.manual_seed(0)
-    model = trained_like(name)
+    model = trained_like(name, tiny_once(name))
     expected = say(model, torch.float32)
     exact, half = for_inference(model), for_inference(model, torch.bfloat16)
     if model.config.system != "lite":
@@ -77,7 +77,8 @@ def test_tiles_say_what_the_convolution_says(size: tuple[int, int], bias: bool) 
     x = torch.randn(2, 256, *size)
     tiled = pack(conv, torch.float32)
     assert isinstance(tiled, TiledConv)
-    torch.testing.assert_close(tiled(x), conv(x), rtol=0, atol=2e-5)
+    # Sums of 6,400 products in another order: 2.4e-5 seen on one processor; faults make 0.1.
+    torch.testing.assert_close(tiled(x), conv(x), rtol=0, atol=1e-4)
 
 
 def test_packed_weights_serve_other_sizes_and_batches(monkeypatch: pytest.MonkeyPatch) -> None:
