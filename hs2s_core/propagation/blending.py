@@ -16,7 +16,7 @@ INSIDE = 128
 """Soft masks of this value and more say that the pixel is the object's."""
 
 
-class Source(NamedTuple):
+class Side(NamedTuple):
     """What following an object from one key frame says of a frame."""
 
     mask: SoftMask
@@ -30,18 +30,18 @@ def soften(logits: Tensor) -> SoftMask:
     return np.asarray(whole.to(torch.uint8).cpu().numpy())
 
 
-def blend(sources: Sequence[Source]) -> npt.NDArray[np.float32]:
-    """Probabilities (h, w) of an object from one source, or from both sides of a gap.
+def blend(sides: Sequence[Side]) -> npt.NDArray[np.float32]:
+    """Probabilities (h, w) of an object from one side, or from both sides of a gap.
 
     The nearer and surer side weighs more: by (1 / distance) times confidence, squared.
     """
-    if len(sources) == 1:
-        return _probabilities(sources[0].mask)
-    weights = [(confidence(mask) / distance) ** 2 for mask, distance in sources]
+    if len(sides) == 1:
+        return _probabilities(sides[0].mask)
+    weights = [(confidence(mask) / distance) ** 2 for mask, distance in sides]
     total = sum(weights)
     parts = [
-        np.float32(weight / total) * _probabilities(source.mask)
-        for weight, source in zip(weights, sources, strict=True)
+        np.float32(weight / total) * _probabilities(side.mask)
+        for weight, side in zip(weights, sides, strict=True)
     ]
     return np.asarray(sum(parts[1:], parts[0]))
 

@@ -14,7 +14,7 @@ from hs2s_core.media.masks import BoolMask
 from hs2s_core.media.source import FrameSource
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.prompts import PlainPrompts, Prompts, check_clip
-from hs2s_core.propagation.blending import Source, blend, disagreement, to_logits, to_soft
+from hs2s_core.propagation.blending import Side, blend, disagreement, to_logits, to_soft
 from hs2s_core.propagation.engine import Engine, SoftMask
 from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.propagation.propagator import MERGES, FrameResult, settle
@@ -257,33 +257,31 @@ class _Clip:
             for object_id, mask in self._prompts.get(number, {}).items()
             if wanted is None or object_id in wanted
         }
-        sources: dict[int, list[Source]] = {}
+        sides: dict[int, list[Side]] = {}
         for stretch, mask in masks.items():
-            sources.setdefault(stretch.object_id, []).append(Source(mask, number - stretch.start))
+            sides.setdefault(stretch.object_id, []).append(Side(mask, number - stretch.start))
         for stretch, reel in reels.items():
             if stretch.covers(number):
                 distance = stretch.start - number
-                sources.setdefault(stretch.object_id, []).append(
-                    Source(reel[distance - 1], distance)
-                )
-        return self._blended(number, sources, given)
+                sides.setdefault(stretch.object_id, []).append(Side(reel[distance - 1], distance))
+        return self._blended(number, sides, given)
 
     def _blended(
-        self, number: int, sources: Mapping[int, Sequence[Source]], given: Mapping[int, BoolMask]
+        self, number: int, sides: Mapping[int, Sequence[Side]], given: Mapping[int, BoolMask]
     ) -> FrameResult:
-        """Blend what each object's sources say, then let objects compete."""
-        ids = sorted(sources)
-        blended = [blend(sources[object_id]) for object_id in ids]
+        """Blend what each object's sides say, then let objects compete."""
+        ids = sorted(sides)
+        blended = [blend(sides[object_id]) for object_id in ids]
         logits = to_logits(blended).to(self._engine.device) if ids else None
         result = settle(number, self._size, ids, logits, given, self._settings.merge)
         soft = dict(zip(ids, map(to_soft, blended), strict=True))
-        pairs = {i: each for i, each in sources.items() if len(each) == 2}
+        pairs = {i: each for i, each in sides.items() if len(each) == 2}
         origins = self._prompts.origins(number)
         return replace(
             result,
             origins={i: origins[i] for i in given},
             disagreement={i: disagreement(a.mask, b.mask) for i, (a, b) in pairs.items()},
-            distance={i: min(each.distance for each in sources[i]) for i in ids}
+            distance={i: min(each.distance for each in sides[i]) for i in ids}
             | dict.fromkeys(given, 0),
             soft=soft if self._settings.soft else None,
         )

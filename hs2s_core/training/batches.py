@@ -46,7 +46,7 @@ class Mixture:
         return source.draw(rng, size, length)
 
 
-class Item(NamedTuple):
+class ClipItem(NamedTuple):
     """One clip, ready to be batched: T frames, K objects that are visible in frame 0."""
 
     frames: Tensor
@@ -79,7 +79,7 @@ class Batch(NamedTuple):
         return Batch(*parts)  # type: ignore[arg-type]
 
 
-class ClipItems(Dataset[Item]):
+class ClipItems(Dataset[ClipItem]):
     """Item ``i`` is drawn with a generator seeded by ``(seed, i)``.
 
     Each step draws one length for all its clips, so that every length of a stage is trained
@@ -101,7 +101,7 @@ class ClipItems(Dataset[Item]):
         self.seed = seed
         self.borders = borders
 
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, index: int) -> ClipItem:
         stage, step, first = self._place(index)
         length = stage.length(step, np.random.default_rng([self.seed, first, 1]))
         rng = np.random.default_rng([self.seed, index])
@@ -113,7 +113,7 @@ class ClipItems(Dataset[Item]):
             borders = torch.from_numpy(
                 np.stack([[border_classes(mask) for mask in masks_t] for masks_t in masks])
             ).to(torch.uint8)
-        return Item(
+        return ClipItem(
             torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2))),
             torch.from_numpy(masks[:, :, None]),
             torch.from_numpy(draws),
@@ -175,7 +175,7 @@ def batches(
     return iter(loader)
 
 
-def collate(items: Sequence[Item]) -> Batch:
+def collate(items: Sequence[ClipItem]) -> Batch:
     """Join clips of equal size and length; all objects share one batch axis."""
     counts = torch.tensor([item.masks.shape[1] for item in items])
     planes = [item.borders for item in items if item.borders is not None]

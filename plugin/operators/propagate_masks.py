@@ -15,7 +15,7 @@ from ..frame_fields import bare, is_ground_truth, mask_fields
 from ..jobs import Source
 from ..propagation import (
     DEFAULT_OUTPUT,
-    POLICIES,
+    POLICY_CHOICES,
     PropagateJob,
     PropagateSettings,
     make_plan,
@@ -81,7 +81,7 @@ class PropagateMasks(JobOperator):
             min=0,
             description="Adapt a copy of the model to the given masks of each video; 0 for none",
         )
-        form.choice("policy", POLICIES, "Masks that are given to the model", default="auto")
+        form.choice("policy", POLICY_CHOICES, "Masks that are given to the model", default="auto")
         form.whole(
             "workers",
             "Videos at once",

@@ -5,13 +5,13 @@ from hs2s_core.jobs import Summary
 from .again import corrected_fields, made_fields, repropagate, repropagate_steps
 from .plan import make_plan
 from .runner import DEFAULT_OUTPUT, propagate, propagate_steps
-from .settings import POLICIES, PropagateSettings, settings_errors
+from .settings import POLICY_CHOICES, PropagateSettings, settings_errors
 from .suggest import suggest_frames
 from .video import PropagateJob
 
 __all__ = [
     "DEFAULT_OUTPUT",
-    "POLICIES",
+    "POLICY_CHOICES",
     "PropagateJob",
     "PropagateSettings",
     "Summary",

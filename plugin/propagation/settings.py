@@ -8,7 +8,7 @@ from fiftyone.core.collections import SampleCollection
 
 from ..frame_fields import has_labels, mask_field_error, mask_fields, output_error
 
-POLICIES = {
+POLICY_CHOICES = {
     "auto": "Every mask; of the truth that a dataset was loaded with, only the first ones",
     "all": "Every mask: each object is given anew wherever it has one",
     "first": "Only the mask of each object's first frame",
@@ -31,7 +31,7 @@ class PropagateSettings:
     online_steps: int = 0
     """Training steps on each video's given masks before it is propagated; 0 for none."""
     policy: str = "auto"
-    """One of :data:`POLICIES`."""
+    """One of :data:`POLICY_CHOICES`."""
     parts: tuple[str, ...] | None = None
     """Keys of the clips to propagate within, see :func:`..clips.clips_of`; None: whole videos."""
 
@@ -64,8 +64,8 @@ def settings_errors(
     output = _output_error(samples, settings, at_most)
     if output is not None:
         errors["output_field"] = output
-    if settings.policy not in POLICIES:
-        errors["policy"] = f"{settings.policy!r} is none of {', '.join(POLICIES)}"
+    if settings.policy not in POLICY_CHOICES:
+        errors["policy"] = f"{settings.policy!r} is none of {', '.join(POLICY_CHOICES)}"
     if settings.online_steps < 0 or settings.online_steps != int(settings.online_steps):
         errors["online_steps"] = (
             f"{settings.online_steps} is no number of steps; expected a whole number, 0 or more"
