@@ -109,6 +109,10 @@ class VideoSegmenter(nn.Module):
         """The parts that start from published image weights, if any were asked for."""
         return ()
 
+    def precise_parts(self) -> Sequence[nn.Module]:
+        """The parts that :func:`for_inference` keeps in float32 where it computes in bfloat16."""
+        return ()
+
     def look_ahead(self, features: Sequence[Any], state: State, owner: Tensor) -> State:
         """Take in the frames of the next steps; what an online network has no use for.
 

@@ -62,9 +62,10 @@ def for_inference(
     A batch norm that follows a convolution is folded into it: equal up to rounding, about 1e-6 of
     the logits. Weights are kept in channels-last order, as frames are, and those of the paper's
     networks on a CPU in the order that it wants (:mod:`packed`), unless ``packed`` is false, as
-    graphs for other processors want it. ``dtype`` is that of frames and
-    masks, None the model's own; of half precision, norms and a memory's sums stay in float32. The
-    copy shares no memory with ``model`` and cannot be trained.
+    graphs for other processors want it. ``dtype`` is that of frames and masks, None the model's
+    own; of half precision, norms and a memory's sums stay in float32, of bfloat16 also
+    :meth:`VideoSegmenter.precise_parts`, which then take frames in float32. The copy shares no
+    memory with ``model`` and cannot be trained.
     """
     fast = copy.deepcopy(model).eval().requires_grad_(False)
     if any(isinstance(part, NORMS) for part in fast.modules()):
@@ -73,7 +74,14 @@ def for_inference(
             _replace(fast, names[conv], fuse_conv_bn_eval(conv, norm))
             _replace(fast, names[norm], nn.Identity())
     dtype = dtype or next(fast.parameters()).dtype
-    fast.to(dtype).to(memory_format=torch.channels_last)
+    precise = {
+        part: copy.deepcopy(part.state_dict())
+        for part in (fast.precise_parts() if dtype is torch.bfloat16 else ())
+    }
+    fast.to(dtype)
+    for part, state in precise.items():
+        part.float().load_state_dict(state)
+    fast.to(memory_format=torch.channels_last)
     parts = dict(fast.named_modules())
     on_cpu = packed and next(fast.parameters()).is_cpu and not isinstance(fast.config, LiteConfig)
     for name, part in parts.items():

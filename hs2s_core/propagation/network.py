@@ -258,6 +258,9 @@ class _Eyes:
         self.device = parameter.device
         self.dtype, _ = choose_pace(speed, model.config, self.device)
         self.model = for_inference(model, self.dtype)
+        exact = [*self.model.precise_parts()]
+        # Pixels have as many digits as bfloat16 has.
+        self._pixels = next(exact[0].parameters()).dtype if exact else self.dtype
         self._seen: list[tuple[RGBImage, Any]] = []
 
     def features(self, frames: Sequence[RGBImage], inner: Size) -> list[Any]:
@@ -273,7 +276,7 @@ class _Eyes:
         """Features of one frame, not kept."""
         small = np.ascontiguousarray(_resize(frame, inner))
         tensor = self.upload(torch.from_numpy(small)).permute(2, 0, 1)[None]
-        frames = normalise(tensor).to(self.dtype, memory_format=torch.channels_last)
+        frames = normalise(tensor).to(self._pixels, memory_format=torch.channels_last)
         return self.model.encode(frames)
 
     def upload(self, tensor: Tensor) -> Tensor:

@@ -74,3 +74,6 @@ class S2SLite(VideoSegmenter):
 
     def backbones(self) -> Sequence[nn.Module]:
         return self.trunk.backbones()
+
+    def precise_parts(self) -> Sequence[nn.Module]:
+        return [part for body in self.trunk.backbones() for part in body.precise_parts()]

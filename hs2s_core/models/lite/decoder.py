@@ -69,11 +69,11 @@ class LiteDecoder(nn.Module):
             owner: (B,) int64, the clip of each object.
             size: (H, W) of the input.
         """
-        x = self.merge_s8(image.s8, [self.memory(h), *reads], owner).relu()
-        x = (x + self.conv_s8b(self.conv_s8a(x).relu())).relu()
-        x = self.merge_s4(image.s4, [x, *masks], owner).relu()
-        x = (x + self.conv_s4(x)).relu()
-        x = self.merge_s2(image.s2, [x], owner).relu()
-        x = self.conv_s2(x).relu()
+        x = self.merge_s8(image.s8, [self.memory(h), *reads], owner).relu_()
+        x = (x + self.conv_s8b(self.conv_s8a(x).relu_())).relu_()
+        x = self.merge_s4(image.s4, [x, *masks], owner).relu_()
+        x = (x + self.conv_s4(x)).relu_()
+        x = self.merge_s2(image.s2, [x], owner).relu_()
+        x = self.conv_s2(x).relu_()
         logits: Tensor = self.logits(x)
         return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)

@@ -7,6 +7,8 @@ weights, whose preprocessing and padding (TensorFlow's "same") are kept.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,6 +27,10 @@ _STAGES = (
     (3, 2, 6, 80, 3),
     (5, 1, 6, 112, 3),
 )
+
+
+_PRECISE = 2
+"""Blocks from the first that stay in float32 where the rest is in bfloat16."""
 
 
 class SameConv(nn.Conv2d):
@@ -107,15 +113,26 @@ class EfficientNetLite0(nn.Module):
         # The last block of each stride; stages four and five share one.
         self._ends = (*ends[:3], ends[4])
 
+    def precise_parts(self) -> Sequence[nn.Module]:
+        """What reads pixels and fine texture.
+
+        In bfloat16 nearly all that half precision changes in masks comes from here
+        (docs/speed.md).
+        """
+        return [self._conv_stem, *self._blocks[:_PRECISE]]
+
     def forward(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Maps of ``frame`` (C, 3, H, W), each (C, channels, H, W) over its stride, rounded up."""
         # The published weights expect grey to be 0 and the range to be about [-1, 1].
+        frame = frame.to(self._conv_stem.weight.dtype)
         x = ((denormalise(frame) * 255 - 127) / 128).to(frame.dtype)
         x = F.relu6(self._bn0(self._conv_stem(x)))
+        rest = next(self._blocks[-1].parameters()).dtype
+        half = rest in (torch.bfloat16, torch.float16)
         maps = []
         for place, block in enumerate(self._blocks):
-            x = block(x)
+            x = block(x.to(rest) if half and place >= _PRECISE else x)
             if place in self._ends:
-                maps.append(x)
+                maps.append(x.to(rest) if half else x)
         s2, s4, s8, s16 = maps
         return s2, s4, s8, s16

@@ -185,6 +185,9 @@ class HS2SLite(VideoSegmenter):
     def backbones(self) -> Sequence[nn.Module]:
         return self.trunk.backbones()
 
+    def precise_parts(self) -> Sequence[nn.Module]:
+        return [part for body in self.trunk.backbones() for part in body.precise_parts()]
+
     def _encode_object(self, image: FrameFeatures, mask: MaskFeatures, owner: Tensor) -> Tensor:
         x: Tensor = self.encoder(image.encoder, self.mask_s16(mask.s8), owner)
         return x
