@@ -6,14 +6,29 @@ So the same Markdown is right on the site and in the repository.
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-ASSETS = Path(__file__).resolve().parents[1] / "assets"
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+ASSETS = ROOT / "assets"
 PICTURES = {".png", ".jpg", ".webp", ".svg"}
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Take the repository's address from where it stands, once it is filled in."""
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    if "OWNER/" not in urls["Repository"]:
+        config.repo_url = urls["Repository"]
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

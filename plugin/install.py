@@ -21,6 +21,7 @@ from hs2s_core.errors import HS2SError, docs_folder
 from hs2s_core.resources import asset
 
 from ._bootstrap import NAME
+from .help import as_html
 from .operators import OPERATORS
 from .panels import PANELS
 
@@ -87,12 +88,11 @@ def _write(folder: Path) -> None:
     (folder / "plugin" / "__init__.py").write_text(_ENTRY)
     shutil.copyfile(asset("icon.svg"), folder / "assets" / "icon.svg")
 
-    def no_pages(_: str, names: list[str]) -> list[str]:
-        return [name for name in names if not name.endswith(".md")]
-
     docs = docs_folder()
-    if docs is not None:
-        shutil.copytree(docs, folder / "docs", ignore=no_pages)
+    (folder / "docs").mkdir()
+    for page in [] if docs is None else docs.glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        (folder / "docs" / f"{page.stem}.html").write_text(as_html(text), encoding="utf-8")
 
 
 def _refuse_shadow(root: Path, folder: Path) -> None:

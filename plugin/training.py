@@ -61,12 +61,17 @@ def finetune(
         learning_rate: of AdamW, at its highest.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         overwrite: whether to replace a model of this name.
-        progress: see :func:`hs2s_fiftyone.propagate`.
+        progress: see :func:`hs2s_fiftyone.propagate`; by default, a notebook shows the learning
+            curve as it grows.
 
     Raises:
         HS2SError: settings or labels that cannot work; before anything is trained.
     """
     from hs2s_core.training.finetune import TuneSettings
+    from hs2s_core.training.live import LiveCurve, in_notebook
+
+    if progress is None and fo.config.show_progress and in_notebook():
+        progress = LiveCurve(steps).watch
 
     settings = TuneSettings(name, str(start), steps, learning_rate, overwrite=overwrite)
     return drive(finetune_steps(samples, label_field, settings, device=device), progress)

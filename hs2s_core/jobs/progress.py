@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 __all__ = ["Progress"]
 
@@ -25,6 +25,8 @@ class Progress:
     """An estimate, once there is reason for one."""
     total: int = 0
     """How many videos there are in all."""
+    record: dict[str, Any] | None = None
+    """Of a step of training: its number, loss and more."""
 
 
 Step = TypeVar("Step")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hs2s_core.errors import HS2SError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _STEERING = {
     "rate": "learning rate, of its highest",
@@ -60,10 +63,23 @@ def moving_average(values: NDArray[np.float64], width: int) -> NDArray[np.float6
 
 
 def draw_curve(records: list[dict[str, Any]], out: Path, *, smooth: int = 50) -> None:
-    """Write the picture: loss and its terms above, what steered the run below.
+    """Write the picture of :func:`curve_figure`.
 
     Raises:
         HS2SError: matplotlib is not installed, or cannot write a picture of that ending.
+    """
+    figure = curve_figure(records, smooth=smooth)
+    endings = figure.canvas.get_supported_filetypes()
+    if out.suffix[1:].lower() not in endings:
+        raise HS2SError(f"{out}: no kind of picture; expected one of {', '.join(endings)}")
+    figure.savefig(out, dpi=90)
+
+
+def curve_figure(records: list[dict[str, Any]], *, smooth: int = 50) -> Figure:
+    """Draw the loss and its terms above, what steered the run below.
+
+    Raises:
+        HS2SError: matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure
@@ -71,9 +87,6 @@ def draw_curve(records: list[dict[str, Any]], out: Path, *, smooth: int = 50) ->
         raise HS2SError(
             "drawing needs matplotlib, which FiftyOne brings; pip install matplotlib"
         ) from error
-    endings = Figure().canvas.get_supported_filetypes()
-    if out.suffix[1:].lower() not in endings:
-        raise HS2SError(f"{out}: no kind of picture; expected one of {', '.join(endings)}")
     steps = np.array([record["step"] for record in records])
 
     def series(key: str) -> NDArray[np.float64]:
@@ -101,4 +114,4 @@ def draw_curve(records: list[dict[str, Any]], out: Path, *, smooth: int = 50) ->
         panel.legend(fontsize="small", ncols=2)
         panel.grid(alpha=0.3)
     panels[-1, 0].set_xlabel("step")
-    figure.savefig(out, dpi=90)
+    return figure

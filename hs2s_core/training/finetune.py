@@ -162,7 +162,7 @@ def tune_steps(
 
 def _progress(steps: int, record: dict[str, Any]) -> Progress:
     label = f"step {record['step']} of {steps}, loss {record['loss']:.3f}"
-    return Progress(0.05 + 0.85 * record["step"] / steps, label)
+    return Progress(0.05 + 0.85 * record["step"] / steps, label, record=record)
 
 
 def _config(

@@ -18,13 +18,14 @@ from torch.nn.parallel import DistributedDataParallel
 from hs2s_core.data.clips import LabelledVideo
 from hs2s_core.errors import HS2SError, InvalidConfig
 from hs2s_core.jobs import drive
-from hs2s_core.meters import Record, StepMeter
+from hs2s_core.meters import Record
 from hs2s_core.models import build_model
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.training.batches import ClipItems, batches
 from hs2s_core.training.checkpoint import Run, is_finite, load_run, save_run
 from hs2s_core.training.config import TrainingConfig
 from hs2s_core.training.curriculum import Curriculum, StepSettings
+from hs2s_core.training.live import step_meter
 from hs2s_core.training.norms import freeze_norms
 from hs2s_core.training.processes import agreed, rank, wait_for_all, world_size
 from hs2s_core.training.run_folder import cut_log
@@ -57,7 +58,8 @@ def train(
         device: where to train; under ``torchrun`` each process passes its own.
         videos: further labelled videos to train on, for example of a FiftyOne view.
         stop_after: end after this step, as an interruption would.
-        report: called with each step's record; by default they are shown on standard error.
+        report: called with each step's record; by default they are shown, in a notebook as a curve
+            that grows, else on standard error.
 
     Raises:
         HS2SError: nothing can be trained on or scored as the config says; or the loss is no longer
@@ -65,7 +67,7 @@ def train(
         Stopped: a signal asked to stop, and the run was saved.
     """
     steps = train_steps(config, out, device=device, videos=videos, stop_after=stop_after)
-    return drive(steps, (report or StepMeter(config.steps)) if rank() == 0 else None)
+    return drive(steps, (report or step_meter(config.steps)) if rank() == 0 else None)
 
 
 def train_steps(

@@ -22,7 +22,7 @@ from hs2s_core.jobs import Steps, describe, retold
 from ..frame_fields import bare
 from ..help import help_line
 from ..jobs import drive
-from .form import Form, count, listed
+from .form import HELP, Form, count, listed
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class BaseOperator(foo.Operator):
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
         """The form; whatever would stop a run is shown in it and disables its button."""
         form = Form(ctx)
-        form.inputs.md(help_line(self.about, self.page), name="help")
+        form.inputs.md(help_line(self.about, self.page), name=HELP)
         samples = None
         if self.action is not None:
             samples = form.target(self.action, clips=self.takes_clips)

@@ -17,6 +17,8 @@ from ..clips import clips_of
 from ..frame_fields import bare, has_labels, mask_fields
 from ..videos import videos_of
 
+HELP = "help"
+"""The line at the top of a form."""
 LISTED = 10
 """How many videos a form or a result names."""
 LOOKS = 5
@@ -124,6 +126,7 @@ class Form:
 
         Where ``leave_out`` is a bool, it says whether the user agreed to go on without these.
         """
+        above = list(self.inputs.properties)
         text = f"{count(len(plan.todo))} to {verb}"
         if plan.skipped:
             text += f", {len(plan.skipped)} done already"
@@ -132,7 +135,7 @@ class Form:
         if plan.problems:
             number = count(len(plan.problems))
             if leave_out is not None:
-                label = f"Go on without the {number} below"
+                label = f"Go on without the {number} that cannot be {done}"
                 self.switch("skip_invalid", label, view=types.CheckboxView())
             shown = self.warn if plan.todo and leave_out is not False else self.refuse
             shown("problems", f"{number} cannot be {done}", listed(map(str, plan.problems)))
@@ -143,6 +146,15 @@ class Form:
             view = types.Notice(label="Nothing to do", description=f"{text}. {hint}")
             self._shown["nothing"] = self.inputs.view("nothing", view)
             self.mark({"nothing": f"Nothing to do: {text}. {hint}"})
+        self._put_first(above)
+
+    def _put_first(self, rest: list[str]) -> None:
+        """Show what is not in ``rest`` above it, below the target: below a long form nobody would
+        see why its button is disabled."""
+        head = [name for name in rest if name in (HELP, "view_target")]
+        new = [name for name in self.inputs.properties if name not in rest]
+        order = [*head, *new, *(name for name in rest if name not in head)]
+        self.inputs.properties = {name: self.inputs.properties[name] for name in order}
 
 
 def seems_labelled(samples: SampleCollection, field: str) -> bool:

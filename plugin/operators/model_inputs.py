@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hs2s_core.errors import HS2SError
 
 from .form import Form
+
+if TYPE_CHECKING:
+    from hs2s_core.models.config import ModelConfig
 
 _FROM_FILE = "file"
 
@@ -79,6 +82,7 @@ def _describe_model(name: str) -> str:
 def add_device(form: Form) -> None:
     """Where it computes."""
     from hs2s_core.devices import offered_devices, pick_device
+    from hs2s_core.models.config import LiteConfig
 
     form.choice("device", offered_devices(), "Device", default="auto")
     try:
@@ -86,8 +90,9 @@ def add_device(form: Form) -> None:
     except HS2SError as error:
         form.mark({"device": str(error)})
         return
-    if kind == "cpu":
-        text = "It is several times slower; consider scheduling long runs."
+    config = _chosen_config(form)
+    if kind == "cpu" and config is not None and not isinstance(config, LiteConfig):
+        text = "This network takes seconds a frame there; consider scheduling long runs."
         form.warn("cpu", "Runs on the CPU, without CUDA", text)
 
 
@@ -95,12 +100,22 @@ def add_speed(form: Form) -> None:
     """In what precision it computes."""
     from hs2s_core.devices import pick_device
     from hs2s_core.models.inference import SPEEDS, choose_pace
+
+    config, speed, text = _chosen_config(form), form.get("speed", SPEEDS[0]), ""
+    try:
+        if config is not None:
+            text = choose_pace(speed, config, pick_device(form.get("device", "auto"))).why
+            text = f"auto is {text}" if speed == "auto" else text
+    except HS2SError:
+        pass  # the device's input says what is wrong
+    form.choice("speed", SPEEDS, "Speed", default=SPEEDS[0], description=text)
+
+
+def _chosen_config(form: Form) -> ModelConfig | None:
+    """That of the chosen network; None where there is none, as its input says."""
     from hs2s_core.weights import find_weights, read_header
 
     try:
-        config = read_header(find_weights(chosen_model(form))).config
-        device = pick_device(form.get("device", "auto"))
-        text = choose_pace(form.get("speed", SPEEDS[0]), config, device).why
+        return read_header(find_weights(chosen_model(form))).config
     except HS2SError:
-        text = ""  # the model's or the device's input says what is wrong
-    form.choice("speed", SPEEDS, "Speed", default=SPEEDS[0], description=text)
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import fiftyone.operators as foo
+from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 
@@ -56,7 +57,7 @@ class PrepareDrawing(BaseOperator):
         form.text(
             "classes",
             "Classes",
-            default=", ".join(known_classes(dataset, FRAMES)) or NO_CLASS,
+            default=", ".join(_classes(dataset, _field(form))),
             description="That an object can have, separated by commas",
         )
         problem = drawing_problem(dataset, _field(form))
@@ -76,6 +77,14 @@ class PrepareDrawing(BaseOperator):
             "unknown": len(without_metadata(videos_of(ctx.dataset))) or None,
             "next": "Open a video, choose Annotate, the mask tool and its brush, and paint.",
         }
+
+
+def _classes(dataset: SampleCollection, field: str) -> list[str]:
+    """Those that can be drawn in the field already, else those of labels."""
+    schemas = getattr(dataset._dataset, "label_schemas", {})  # older FiftyOnes have none
+    return (schemas.get(f"frames.{field}") or {}).get("classes") or (
+        known_classes(dataset, FRAMES) or [NO_CLASS]
+    )
 
 
 def _field(form: Form) -> str:

@@ -37,7 +37,7 @@ class PropagateMasks(JobOperator):
     key = "propagate_masks"
     title = "Propagate masks"
     page = "propagation.md"
-    about = "Segment and track objects from a mask on; can train on their masks first"
+    about = "Segment objects in every frame, from masks in one or more of them"
     icon = "animation"
     action = "Propagate masks in"
     takes_clips = True
@@ -61,7 +61,7 @@ class PropagateMasks(JobOperator):
             names,
             "Prompt field",
             default=settings.prompt_field,
-            description="Frame field with masks; each object is followed from its first one",
+            description="Frame field with the masks to start from",
         )
         form.text(
             "output_field",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -22,6 +23,7 @@ else:
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 CI = (ROOT / ".ci" / "run").read_text()
+WEIGHTS = (ROOT / "docs" / "weights.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -44,6 +46,27 @@ def test_ci_runs_the_test_command() -> None:
     installed = install.removeprefix(".venv/bin/pip install ")
     assert f'"$environment/bin/pip" install --quiet {installed}\n' in CI
     assert CI.endswith(f'"$environment/bin/{tests}" {options}\n')
+
+
+def test_workflows_run_what_is_promised() -> None:
+    """Every Python and system, and the oldest packages; each step does one thing."""
+    workflows = ROOT / ".github" / "workflows"
+    read = {path.stem: yaml.safe_load(path.read_text()) for path in workflows.iterdir()}
+    jobs = {name: job for each in read.values() for name, job in each["jobs"].items()}
+    assert set(jobs) == {"linux", "matrix", "publish"}
+    assert all(
+        len({"uses", "run"} & set(step)) == 1 for job in jobs.values() for step in job["steps"]
+    )
+    matrix = jobs["matrix"]["strategy"]["matrix"]
+    assert matrix["os"] == ["ubuntu-latest", "macos-latest", "windows-latest"]
+    known = "Programming Language :: Python :: 3."
+    assert [f"{known}{each[2:]}" for each in matrix["python"]] == [
+        each for each in PROJECT["classifiers"] if each.startswith(known)
+    ]
+    oldest = re.findall(r"(\w+)==([\d.]+)\.\*", matrix["include"][0]["versions"])
+    assert len(oldest) == 3
+    needed = [each.partition(",")[0] for each in PROJECT["dependencies"]]
+    assert {f"{name}>={version}" for name, version in oldest} <= set(needed)
 
 
 def test_extras_exist() -> None:
@@ -102,6 +125,57 @@ def test_every_command_is_listed(name: str) -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) < 150
+
+
+def row(page: str, name: str) -> list[str]:
+    """The numbers in the first row of a page's tables whose name begins so."""
+    (found, *_) = re.findall(rf"^\| \**{re.escape(name)}.*?\|(.*)\|$", page, re.MULTILINE)
+    return re.findall(r"[\d.]+", found)
+
+
+def test_the_readmes_figures_are_measured_ones() -> None:
+    """Those of the weights' card, and of the pages that say how they were measured."""
+    card = json.loads((ROOT / "assets" / "hs2s-lite.json").read_text())
+    scores = card["scores"]["real videos"]
+    for name, known in {
+        "the first mask, held still": "copy of the first mask",
+        "the first mask, moved by": "DIS optical flow",
+        "S2S-lite": "s2s-lite, trunk",
+        "HS2S-lite, bundled": "hs2s-lite",
+    }.items():
+        (said,) = row(README, name)
+        entry = next(each for key, each in scores.items() if key.startswith(known))
+        assert abs(float(said) - (entry["j"] + entry["f"]) / 2) < 0.11, name
+        assert said in row(WEIGHTS, name), name
+    size = (ROOT / "assets" / "hs2s-lite.safetensors").stat().st_size / 2**20
+    assert f", {size:.1f} MiB)" in README
+    (rate,) = re.findall(r"from MP4 to PNGs (\d+) frames a second", README)
+    assert f"HS2S-lite does {rate} frames a second" in (ROOT / "docs" / "speed.md").read_text()
+
+
+def test_pages_say_the_same_of_the_networks_speed() -> None:
+    (known,) = re.findall(r"^\| \*\*\d+x\d+\*\* \|.*\| (\d+) \|$", WEIGHTS, re.MULTILINE)
+    for page in ("questions.md", "many-videos.md"):
+        said = re.findall(r"(\d+)\s+ms\s+a\s+frame", (ROOT / "docs" / page).read_text())
+        assert said == [known], page
+
+
+def test_one_address() -> None:
+    """Wherever the repository's own stands; others' are named here."""
+    others = {"facebookresearch/sam2", "voxel51/fiftyone-labs", "hkchengrex/Cutie"}
+    kept = (
+        "*.toml",
+        "*.cff",
+        "*.md",
+        "docs/*.md",
+        ".github/*.md",
+        "plugin/**/*.py",
+        "hs2s_core/**/*.py",
+    )
+    texts = [path.read_text() for pattern in kept for path in ROOT.glob(pattern)]
+    found = {each for text in texts for each in re.findall(r"github\.com/([\w.-]+/[\w.-]+)", text)}
+    own = PROJECT["urls"]["Repository"].removeprefix("https://github.com/")
+    assert found == {own, *others}
 
 
 def test_one_version() -> None:

@@ -77,6 +77,8 @@ def test_the_form_offers_the_known_classes(video: fo.Dataset) -> None:
     assert form()["classes"].default == "cat, dog"
     assert not form()["field"].invalid
     assert "no field name" in form(field="two words")["field"].error_message
+    prepare_drawing(video, "objects", ["bird"])
+    assert form()["classes"].default == "bird", "what it has, and no more"
 
 
 def test_the_operator_prepares_with_and_without_a_form(video: fo.Dataset) -> None:

@@ -148,7 +148,7 @@ def test_an_installed_wheel(scene: dict[str, str], tmp_path: Path) -> None:
         assert main(["install-plugin"]) == 0
         """
     check(use(scene, plugins, output="installed", prepare=prepare, path=site), site)
-    for name in ("assets/icon.svg", "docs/draw.md"):
+    for name in ("assets/icon.svg", "docs/draw.html"):
         assert (plugins / "@hs2s" / "vos" / name).is_file()
 
 

@@ -15,6 +15,7 @@ import pytest
 from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.models import build_model
 from hs2s_core.weights import save_weights
 from hs2s_fiftyone import prompts
 from hs2s_fiftyone.labels import LabelField
@@ -102,6 +103,9 @@ def test_problems_are_named_per_video(videos: fo.Dataset) -> None:
     assert "b.mp4: " in shown["problems"].view.description
     assert "no such file" in shown["problems"].view.description
     assert "a.mp4" not in shown["problems"].view.description
+    # In sight, above the inputs: they disable the button.
+    assert list(shown)[:3] == ["help", "view_target", "skip_invalid"]
+    assert list(shown).index("problems") < list(shown).index("prompt_field")
     # They can be left out, which lets the form be sent.
     shown = form(videos, skip_invalid=True)
     assert wrong(shown) == {}
@@ -131,19 +135,22 @@ def test_weights_files_are_checked(videos: fo.Dataset, weights: str, tmp_path: P
 
 
 def test_missing_devices_are_refused_and_the_cpu_announced(
-    videos: fo.Dataset, monkeypatch: pytest.MonkeyPatch
+    videos: fo.Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    large = str(tmp_path / "large.safetensors")
+    save_weights(build_model("hs2s/16"), Path(large), {"note": "random"})
     monkeypatch.setattr("hs2s_core.devices._available_devices", lambda: ["cpu"])
-    assert isinstance(form(videos)["cpu"].view, types.Warning)
+    assert "cpu" not in form(videos), "the small network is made for it"
+    assert isinstance(form(videos, model="file", weights=large)["cpu"].view, types.Warning)
     assert "available here: cpu" in wrong(form(videos, device="cuda"))["device"]
     monkeypatch.setattr("hs2s_core.devices._available_devices", lambda: ["cuda:0", "cpu"])
-    assert "cpu" not in form(videos)
+    assert "cpu" not in form(videos, model="file", weights=large)
 
 
 def test_the_speed_says_what_it_means_for_this_model_and_device(videos: fo.Dataset) -> None:
     shown = form(videos)["speed"]
     assert shown.type.values == ["auto", "exact", "fast"]
-    assert "float32" in shown.view.description
+    assert re.match("auto is (exact|fast): ", shown.view.description)
     assert form(videos, model="file", weights="gone")["speed"].view.description == ""
 
 
