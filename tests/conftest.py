@@ -28,6 +28,9 @@ from types import ModuleType
 import pytest
 from hypothesis import settings
 
+if sys.platform != "win32":
+    import fcntl
+
 _LINUX = sys.platform == "linux"
 _LIBC = ctypes.CDLL(None) if _LINUX else None
 _PR_SET_PDEATHSIG = 1
@@ -94,6 +97,7 @@ def _prepare() -> None:
     root = Path(tempfile.mkdtemp(prefix="hs2s-tests-"))
     # Each collection and index that a test makes is a file that the server sees safely on its disk
     # before it goes on: half of the time of a test that makes datasets.
+    _forget_killed_runs()
     roomy = _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free > 1 << 30
     database = Path(tempfile.mkdtemp(prefix=root.name, dir=_IN_MEMORY)) if roomy else root / "db"
     database.mkdir(exist_ok=True)
@@ -127,6 +131,17 @@ def _prepare() -> None:
     # Registered before FiftyOne registers its own cleanup, so that it runs after it: FiftyOne
     # waits half a minute for a database that is already gone.
     atexit.register(stop)
+
+
+def _forget_killed_runs() -> None:
+    """Free the memory of databases whose server has gone without being told to."""
+    for database in _IN_MEMORY.glob("hs2s-tests-*"):
+        try:
+            with (database / "mongod.lock").open("r+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # held by its server, not made yet, or another user's
+            continue
+        shutil.rmtree(database, ignore_errors=True)
 
 
 def _start_server(database: Path) -> tuple[subprocess.Popen[bytes], str]:
