@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -57,10 +58,23 @@ _NO_SERVER = (
 def pytest_configure(config: pytest.Config) -> None:
     """Leave out what FiftyOne's own modules warn about on import; with ``-n``, share out files."""
     if config.getoption("numprocesses", default=None):
-        # In the order of their names, so that tests/app, whose files take longest, comes first.
+        # In the order of their names, so that tests/app, which takes longest, comes first.
         config.option.dist, config.option.loadscopereorder = "loadfile", False
     for message in ("Passing a class to strawberry.scalar", "No uuidRepresentation is specified"):
         config.addinivalue_line("filterwarnings", f"ignore:{message}:DeprecationWarning")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file goes to one process, and so do all of tests/app: one server, and one browser."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "tests/app" if "tests/app/" in file else file
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture

@@ -174,6 +174,7 @@ def heat_layout(reviews: Sequence[tuple[str, Review]], rows: int) -> Layout:
         layout["margin"]["t"] += 20
         layout["yaxis"] |= {"domain": [1 - part, 1]}
         layout["yaxis2"] = {**axis, "domain": [0, part]}
+        layout["xaxis"] |= {"anchor": "y2"}  # or its numbers and title lie on the lower map
         layout["annotations"] = [
             {
                 "text": title,

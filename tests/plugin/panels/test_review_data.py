@@ -252,6 +252,7 @@ def test_plots_have_titles_and_hover_texts_one_line_of_names(evaluated: Evaluate
         plots.bar_layout(reviews),
     ]
     assert all(layout["title"]["text"] for layout in layouts)
+    assert layouts[1]["xaxis"]["anchor"] == "y2", "below both maps"
     heat = plots.heat_plot(titled, list(names), names)
     assert heat[0]["colorbar"]["title"]["text"] == "J&F (%)"
     drawn = [plots.scatter_plot(titled, names), heat, plots.curve_plot(titled)]
