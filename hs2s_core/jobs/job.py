@@ -133,7 +133,9 @@ class Summary:
 
     @property
     def speed(self) -> str:
-        """How much was done in what time, opening and writing included."""
+        """How much was done in what time, opening and writing included; empty if nothing was."""
+        if not self.frames:
+            return ""
         objects = f"{counted(self.objects, 'object')} through " if self.objects else ""
         rate = f" ({self.frames / self.seconds:.1f} per second)" if self.seconds else ""
         return f"{objects}{counted(self.frames, 'frame')} in {self.seconds:.1f} s{rate}"
@@ -143,8 +145,9 @@ class Summary:
         return [str(entry) for entry in (*self.failed, *self.notes)]
 
     def __str__(self) -> str:
+        speed = f": {self.speed}" if self.speed else ""
         line = (
             f"{counted(len(self.done), 'video')} done, {self.skipped} skipped, {len(self.failed)} "
-            f"failed: {self.speed} -> {self.target}"
+            f"failed{speed} -> {self.target}"
         )
         return "\n  ".join([line, *self.remarks()])

@@ -11,7 +11,7 @@ from bson.json_util import loads
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.jobs import Progress, Steps, Summary, Watch
+from hs2s_core.jobs import Problem, Progress, Steps, Summary, Watch
 
 from ..frame_fields import bare
 from ..jobs import Source, drive, run_info
@@ -23,6 +23,12 @@ from .video import PropagateJob
 
 if TYPE_CHECKING:
     from hs2s_core.models import VideoSegmenter
+
+
+_NOTHING = (
+    "nobody changed a mask here since it was made, so nothing is to be done; mend one in the App's "
+    "Annotate tab, or change a label in a script and save its sample"
+)
 
 
 def repropagate(
@@ -73,7 +79,7 @@ def repropagate_steps(
         each for each in samples.values("id") if not corrected or _has_any(samples, each, field)
     ]
     if not videos:
-        return Summary(f"frames.{field}")
+        return Summary(f"frames.{field}", notes=[Problem("", f"frames.{field}", _NOTHING)])
     job = _job(samples, field, videos, model)
     return (yield from propagate_steps(job, skip_invalid=True, workers=workers, engine=engine))
 

@@ -11,7 +11,7 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import HS2SError
 
 from ..frame_fields import bare
-from ..labels import LabelField, read_documents
+from ..labels import NO_CLASS, LabelField, read_documents
 from ..videos import frame_count, select_videos, video_names, videos_of
 from .corrections import ATTRIBUTES, CORRECTED
 from .runner import DEFAULT_OUTPUT
@@ -40,7 +40,9 @@ class ToCorrect(NamedTuple):
         place = f"{self.video}: frame {self.frame_number}"
         if self.seconds is not None:
             place += f" ({self.seconds // 60:.0f}:{self.seconds % 60:05.2f})"
-        return f"{place}, where the {self.label or 'object'} (object {self.index}) is most in doubt"
+        known = self.label not in (None, NO_CLASS)
+        what = f"the {self.label} (object {self.index})" if known else f"object {self.index}"
+        return f"{place}, where {what} is most in doubt"
 
 
 def suggest_frames(

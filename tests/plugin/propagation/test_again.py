@@ -104,6 +104,8 @@ def test_nothing_is_done_without_a_correction(clip: fo.Dataset) -> None:
     propagate(clip, "truth", "found", model=CopyNetwork())
     summary = repropagate(clip, "found", model=CopyNetwork())
     assert (summary.done, summary.failed) == ([], [])
+    assert str(summary).startswith("0 videos done, 0 skipped, 0 failed -> frames.found\n")
+    assert "nobody changed a mask here" in str(summary)
 
 
 def test_what_is_not_known_is_said_before_anything_is_written(clip: fo.Dataset) -> None:
@@ -172,6 +174,8 @@ def test_the_frame_most_in_doubt_is_suggested(clip: fo.Dataset) -> None:
     assert (best.video, best.frame_number, best.label, best.index) == ("b", 6, "dog", 2)
     assert best.seconds == 0.5
     assert str(best) == "b: frame 6 (0:00.50), where the dog (object 2) is most in doubt"
+    nameless = best._replace(label="object")
+    assert str(nameless).endswith("where object 2 is most in doubt")
     assert second.gain < best.gain
     edit(clip, 4, B, index=2)
     repropagate(clip, "found", model=CopyNetwork())
