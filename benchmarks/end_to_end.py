@@ -42,7 +42,7 @@ from hs2s_core.models import build_model
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.propagation import clip, network, propagate
 from hs2s_core.resources import asset
-from hs2s_core.weights import PUBLISHED, load_model
+from hs2s_core.weights import DEFAULT, load_model
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -77,10 +77,13 @@ def main() -> None:
 
 
 def load(name: str) -> VideoSegmenter:
-    """The published weights of this name, or random ones, whose masks may differ in size."""
-    if name in PUBLISHED:
-        return load_model(name, device="cpu")
-    model: Any = made(lambda: build_model(name), pick_device("cpu"))
+    """The bundled weights of this name, or random ones; ``speed`` as the command line has it."""
+    model: Any
+    if name == DEFAULT:
+        model = load_model(name, device="cpu")
+    else:
+        model = made(lambda: build_model(name), pick_device("cpu"))
+    model.speed = "auto"
     return model
 
 
