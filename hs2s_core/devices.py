@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from pathlib import Path
 
 import torch
 
@@ -10,6 +12,8 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.jobs.engines import cores
 from hs2s_core.wording import counted
 
+_LOOKS = 6
+"""At what runs now: what runs but for a moment takes no thread away."""
 _BFLOAT16 = ("avx512_bf16", "amx_tile")
 
 
@@ -90,8 +94,26 @@ def use_threads(count: int | None = None) -> str:
 
 
 def _load() -> float:
-    """How many processes wanted a core in the last minute; 0 where the system does not tell."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    """How many processes want a core: in the last minute, or now where these are more.
+
+    0 where the system does not tell. The average follows within a minute only, and threads that
+    share a core with another process from the start are several times slower than one alone.
+    """
+    average = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return max(average, _running())
+
+
+def _running() -> float:
+    """How many other threads run all the while that is looked, 50 ms; 0 where nobody tells."""
+    counts = Path("/proc/loadavg")
+    if not counts.is_file():
+        return 0.0
+    seen = []
+    for look in range(_LOOKS):
+        time.sleep(0.01 if look else 0)
+        runnable, _, _ = counts.read_text().split()[3].partition("/")
+        seen.append(int(runnable))
+    return max(0.0, min(seen) - 1.0)  # less this one
 
 
 def _available_devices() -> list[str]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -37,3 +41,19 @@ def test_what_is_asked_for_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "OMP_NUM_THREADS" in use_threads()
     assert use_threads(3) == "computing on 3 threads (as asked for)"
     assert torch.get_num_threads() == 3
+
+
+@pytest.mark.skipif(not Path("/proc/loadavg").is_file(), reason="only Linux tells what runs now")
+def test_processes_that_have_just_begun_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The average of a minute does not know of them yet."""
+    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        deadline = time.monotonic() + 60
+        while devices._load() < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert devices._load() >= 2
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
