@@ -36,7 +36,7 @@ class EvaluateVos(JobOperator):
 
     key = "evaluate_vos"
     title = "Evaluate masks (J&F)"
-    about = "J and F of every object and frame, by a named protocol"
+    about = "Compare predicted masks with true ones: J and F of every object and frame"
     page = "evaluation-in-fiftyone.md"
     icon = "assessment"
     action = "Evaluate masks in"

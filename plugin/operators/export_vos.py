@@ -28,7 +28,7 @@ class ExportVos(JobOperator):
 
     key = "export_vos"
     title = "Export masks (PNG)"
-    about = "Palettised masks and zip for the YouTube-VOS and DAVIS servers"
+    about = "Write masks as PNG files, with a zip for the YouTube-VOS and DAVIS servers"
     page = "export.md"
     icon = "save_alt"
     action = "Export masks of"

@@ -26,7 +26,7 @@ class ReadVosPredictions(JobOperator):
 
     key = "read_vos_predictions"
     title = "Read masks (PNG)"
-    about = "Masks of any method, from a folder of palettised PNGs"
+    about = "Read masks of your own or of any method from a folder of PNG files"
     page = "draw.md"
     icon = "input"
     action = "Read masks of"
