@@ -42,6 +42,8 @@ _NOT_EVALUATED = (
 )
 _PLOT = 330
 """Pixels of a plot, at least, if another is to be beside it."""
+_BUTTON = 150
+"""Pixels of a button, at least."""
 _NO_OBJECT = "No object passes the filters, or the protocol counts none of its frames."
 
 _log = logging.getLogger(__name__)
@@ -208,7 +210,13 @@ class LengthReview(foo.Panel):
             panel.btn("evaluate", label="Evaluate masks", on_click=self.evaluate)
         else:
             panel.md(_NOT_VIDEO, name="not_video")
-        return types.Property(panel, view=types.GridView(orientation="vertical", gap=1, pad=1))
+        # Else the widest part, the table, would make all of a narrow panel as wide as it is.
+        style = {
+            "grid": {"sx": {"gridTemplateColumns": "minmax(0, 1fr)"}},
+            "item": {"sx": {"minWidth": 0, "overflowX": "auto"}},
+        }
+        view = types.GridView(orientation="vertical", gap=1, pad=1, componentsProps=style)
+        return types.Property(panel, view=view)
 
     def _render_review(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
         try:
@@ -218,8 +226,7 @@ class LengthReview(foo.Panel):
             panel.view("problem", types.Error(label="Cannot be shown", description=text))
             panel.btn("again", label="Try again", on_click=self.on_load)
             return
-        style = {"item": {"sx": {"width": "auto"}}}
-        buttons = panel.grid("buttons", gap=1, componentsProps=style)
+        buttons = panel.grid("buttons", gap=1, **fitting(_BUTTON))
         if memory_of(ctx.panel_id).way_back:
             buttons.btn("back", label="Back to my view", icon="undo", on_click=self.back)
         buttons.btn("all", label="Show all videos", on_click=self.show_all)
