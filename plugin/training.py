@@ -70,7 +70,7 @@ def finetune(
     from hs2s_core.training.finetune import TuneSettings
     from hs2s_core.training.live import LiveCurve, in_notebook
 
-    if progress is None and fo.config.show_progress and in_notebook():
+    if progress is None and fo.config.show_progress_bars and in_notebook():
         progress = LiveCurve(steps).watch
 
     settings = TuneSettings(name, str(start), steps, learning_rate, overwrite=overwrite)

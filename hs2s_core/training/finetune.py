@@ -142,9 +142,10 @@ def tune_steps(
             trained = yield from retold(run, partial(_progress, settings.steps))
         except Stopped:
             raise KeyboardInterrupt("stopped, and nothing was stored") from None
-    yield Progress(0.9, "Scoring what was learned")
     top = before
-    for share in SHARES:
+    for place, share in enumerate(SHARES):
+        label = f"Scoring what was learned, {place + 1} of {len(SHARES)}"
+        yield Progress(0.9 + 0.1 * place / len(SHARES), label)
         model = _between(start, trained, share)
         after, known = score_held(model, held), score_known(model)
         remembers = known >= best.known_before - FORGOTTEN
