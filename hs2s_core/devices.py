@@ -124,3 +124,15 @@ def _available_devices() -> list[str]:
     if torch.backends.mps.is_available():
         names.append("mps")
     return [*names, "cpu"]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device, or this machine, had no memory left for what was to be computed."""
+    exhausted = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    return exhausted or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+
+
+def free_memory(device: torch.device) -> None:
+    """Give back what PyTorch keeps of a GPU's memory without using it."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

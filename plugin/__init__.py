@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .evaluation import load_results as load_results
     from .evaluation import load_table as load_table
     from .export import export
+    from .groups import load_groups as load_groups
+    from .groups import write_to_images as write_to_images
     from .pictures import show_field as show_field
     from .predictions import read_predictions as read_predictions
     from .propagation import propagate as propagate

@@ -278,30 +278,35 @@ def _is_current(path: Path, video: VosVideo, frames: FrameSource) -> bool:
 
 
 def _new_sample(plan: LoadPlan, video: VosVideo, frames: FrameSource, path: Path) -> fo.Sample:
-    """The sample without its frames; the metadata is known, so no ffprobe is needed."""
-    height, width = even_size(frames.size)
+    """The sample without its frames."""
     count = len(video.frames)
     objects = [video.objects[object_id] for object_id in sorted(video.objects)]
     seen = [entry.seen for entry in objects]
     return fo.Sample(
         filepath=str(path),
         tags=[plan.folder.split] if plan.folder.split else [],
-        metadata=fo.VideoMetadata(
-            size_bytes=path.stat().st_size,
-            mime_type="video/mp4",
-            frame_width=width,
-            frame_height=height,
-            frame_rate=plan.fps,
-            total_frame_count=count,
-            duration=count / plan.fps,
-            encoding_str="avc1",
-        ),
+        metadata=encoded_metadata(path, frames.size, count, plan.fps),
         video_id=video.name,
         num_frames=count,
         num_objects=len(objects) or None,
         categories=list(dict.fromkeys(entry.category for entry in objects if entry.category)),
         seen=None if not seen or None in seen else all(seen),
         **{SOURCE_SIZE: list(frames.size)},
+    )
+
+
+def encoded_metadata(path: Path, size: tuple[int, int], count: int, fps: float) -> fo.VideoMetadata:
+    """What is known of a video that was encoded of frames of ``size``, so that nobody probes it."""
+    height, width = even_size(size)
+    return fo.VideoMetadata(
+        size_bytes=path.stat().st_size,
+        mime_type="video/mp4",
+        frame_width=width,
+        frame_height=height,
+        frame_rate=fps,
+        total_frame_count=count,
+        duration=count / fps,
+        encoding_str="avc1",
     )
 
 

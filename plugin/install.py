@@ -1,9 +1,9 @@
 """Puts the installed package where FiftyOne looks for plugins: ``hs2s install-plugin``.
 
 FiftyOne searches its plugins folder only, so a package installed by pip is invisible to it. This
-writes a folder there of small files: the manifest, the icon, the pages that forms link to and an
-``__init__.py`` that imports ``register`` from the installed package, so that an upgrade by pip
-reaches FiftyOne too.
+writes a folder there of small files: the manifest, the icon, the script for the browser, the pages
+that forms link to and an ``__init__.py`` that imports ``register`` from the installed package, so
+that an upgrade by pip reaches FiftyOne too.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ._bootstrap import NAME
 from .help import as_html
 from .operators import OPERATORS
 from .panels import PANELS
+from .player import SCRIPT
 
 PACKAGE = "hs2s-fiftyone"
 _ENTRY = '''"""Written by `hs2s install-plugin`: hands FiftyOne the installed package."""
@@ -45,6 +46,7 @@ def manifest() -> dict[str, object]:
         "description": "One mask in, the object segmented in every frame of the video",
         "fiftyone": {"version": ">=1.14,<2"},
         "py_entry": "plugin/__init__.py",
+        "js_bundle": f"plugin/{SCRIPT.name}",
         "operators": [operator().config.name for operator in OPERATORS],
         "panels": [panel().config.name for panel in PANELS],
     }
@@ -86,6 +88,7 @@ def _write(folder: Path) -> None:
     (folder / "assets").mkdir()
     (folder / "fiftyone.yml").write_text(yaml.safe_dump(manifest(), sort_keys=False))
     (folder / "plugin" / "__init__.py").write_text(_ENTRY)
+    shutil.copyfile(SCRIPT, folder / "plugin" / SCRIPT.name)
     shutil.copyfile(asset("icon.svg"), folder / "assets" / "icon.svg")
 
     docs = docs_folder()

@@ -68,10 +68,17 @@ def videos_of(samples: SampleCollection) -> SampleCollection:
         raise HS2SError(_nothing(samples))
     if samples.media_type != fom.VIDEO:
         raise HS2SError(
-            f"no video: the samples are of type {samples.media_type!r}, expected 'video'. For "
-            "folders of frames, load them with the operator 'Load a VOS dataset'."
+            f"no video: the samples are of type {samples.media_type!r}, expected 'video'. Of "
+            "images that are the frames of videos, make videos by load_groups(dataset.group_by("
+            "FIELD, order_by=FIELD)) of hs2s_fiftyone; write_to_images brings masks back to them. "
+            "For folders of frames, load them with the operator 'Load a VOS dataset'."
         )
     return samples
+
+
+def is_images_in_groups(samples: SampleCollection) -> bool:
+    """Whether these are dynamic groups of images."""
+    return samples._is_dynamic_groups and samples.flatten().media_type == fom.IMAGE
 
 
 def _nothing(samples: SampleCollection) -> str:

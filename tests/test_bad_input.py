@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from pymongo.errors import ServerSelectionTimeoutError
 
+from hs2s_core.data.results import check_free, writing_masks
 from hs2s_core.errors import HS2SError
 from hs2s_core.hints import Hint
+from hs2s_core.jobs import Done, Item, Tick, Work
 from hs2s_core.media.frames import open_frames
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import read_id_map, write_id_map
 from hs2s_core.prompts import Prompt, Prompts
-from hs2s_core.propagation import Session, propagate
+from hs2s_core.propagation import Propagator, Session, propagate
+from hs2s_fiftyone.jobs import VideoJob, claim
 
 from .cli.conftest import clip, run, weights  # noqa: F401
+from .plugin.helpers import tiny_network
 from .propagation.carrier import SIZE, Carrier, Clip, box
 
 PAGE = Path(__file__).parents[1] / "docs/troubleshooting.md"
@@ -93,6 +101,54 @@ def two_at_once(folder: Path) -> None:
         pass
 
 
+def read_only(_: Path) -> None:
+    """Root may write anywhere, so it is somebody else who tries."""
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o555)
+        root = os.geteuid() == 0
+        if root:
+            os.seteuid(65534)
+        try:
+            check_free(Path(place) / "masks", overwrite=False)
+        finally:
+            if root:
+                os.seteuid(0)
+
+
+def two_writers(folder: Path) -> None:
+    with writing_masks(folder / "masks"), writing_masks(folder / "masks"):
+        pass
+
+
+def no_memory(_: Path) -> None:
+    model = tiny_network()
+    propagator = Propagator(model)
+
+    def encode(frame: object) -> object:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    propagator.engine._eyes.model.encode = encode  # type: ignore[attr-defined]
+    propagator.step(np.zeros((64, 96, 3), np.uint8), {1: np.ones((64, 96), bool)})
+
+
+def two_on_a_video(_: Path) -> None:
+    with claim("sample.field", "clip"), claim("sample.field", "clip"):
+        pass
+
+
+class Lost(VideoJob[Done]):
+    """A job whose database stops in the middle of a video."""
+
+    def video(self, item: Item) -> Work[Done]:
+        yield Tick(0.5, "frame 1")
+        raise ServerSelectionTimeoutError("localhost:27017: connection refused")
+
+
+def no_database(_: Path) -> None:
+    for _tick in Lost(None).open()(Item("key", "clip")):  # type: ignore[arg-type]
+        pass
+
+
 CASES: dict[str, Callable[[Path], None]] = {
     "a folder without pictures": no_frames,
     "a file that is no video": no_video,
@@ -107,6 +163,11 @@ CASES: dict[str, Callable[[Path], None]] = {
     "two masks for one object in one frame": twice,
     "a box or point outside of the frame": box_outside,
     "two runs on one session": two_at_once,
+    "two runs that write masks to one folder": two_writers,
+    "two runs at one video of a dataset": two_on_a_video,
+    "a folder that cannot be written to": read_only,
+    "more than a GPU's memory holds, with one object at a time": no_memory,
+    "a MongoDB that stops in the middle": no_database,
 }
 
 
@@ -150,3 +211,24 @@ def test_a_full_disk_costs_nothing_that_was_there(
     assert "No space left on device" in err
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+def test_a_second_run_leaves_the_first_alone(tmp_path: Path) -> None:
+    """What is left of a killed run goes; what a living one has written so far stays."""
+    out, mask = tmp_path / "out", np.ones(SIZE, np.uint8)
+    torn = tmp_path / ".out.999999.part"
+    torn.mkdir()
+    beside = tmp_path / ".out.b.999999.part"
+    beside.mkdir()
+    with writing_masks(out) as part:
+        write_id_map(part / "0.png", mask)
+        with pytest.raises(HS2SError, match="another run is writing"), writing_masks(out):
+            pass
+        with writing_masks(tmp_path / "other") as free:
+            write_id_map(free / "0.png", mask)
+    assert [path.name for path in out.iterdir()] == ["0.png"]
+    assert not torn.exists()
+    assert beside.exists(), "that of another folder"
+    with writing_masks(out) as part:
+        write_id_map(part / "1.png", mask)
+    assert [path.name for path in out.iterdir()] == ["1.png"]

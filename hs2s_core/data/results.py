@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import getpass
+import hashlib
 import os
+import re
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from PIL import Image
 
 from hs2s_core.errors import HS2SError
@@ -34,10 +39,12 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
     """Refuse a folder in which masks of a run would mix with others, or take a picture's place.
 
     Raises:
-        HS2SError: a file in the way; PNGs where nothing may be overwritten, or that are no masks.
+        HS2SError: a file in the way; PNGs where nothing may be overwritten, or that are no masks;
+            nothing can be written there.
     """
     if folder.exists() and not folder.is_dir():
         raise HS2SError(f"{folder}: is a file; expected a folder to write masks to.")
+    check_writable(folder)
     for path in sorted(folder.glob("*.png")):
         if not overwrite:
             raise HS2SError(
@@ -49,6 +56,26 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
                 f"{path}: is no mask of an earlier run, so it is not overwritten; give another "
                 "folder."
             )
+
+
+def check_writable(folder: Path) -> None:
+    """Raise HS2SError where a folder, maybe one to be made, cannot be written to.
+
+    That is tried, as rights alone do not say it of a disk that is mounted read-only.
+    """
+    for place in {_nearest(folder.absolute()), _nearest(folder.absolute().parent)}:
+        try:
+            with tempfile.TemporaryDirectory(prefix=".hs2s-", dir=place):
+                pass
+        except OSError as error:
+            raise HS2SError(
+                f"{folder}: cannot be written to ({place}: {error.strerror}); give another folder."
+            ) from error
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself, or the nearest above it that exists."""
+    return next(place for place in (folder, *folder.parents) if place.exists())
 
 
 def _is_mask(path: Path) -> bool:
@@ -64,8 +91,18 @@ def writing_masks(folder: Path, *, whole: bool = False) -> Iterator[Path]:
     """A folder to write one run's masks to; afterwards they alone are the PNGs of ``folder``.
 
     Those of an earlier run give way once all is written. What is written until a stop is kept
-    only where there are none, and never if masks have to be ``whole``.
+    only where there are none, and never if masks have to be ``whole``. Raises HS2SError while
+    another run of this machine writes to the folder.
     """
+    with _alone(folder):
+        yield from _writing_masks(folder, whole=whole)
+
+
+def _writing_masks(folder: Path, *, whole: bool) -> Iterator[Path]:
+    torn = re.compile(rf"\.{re.escape(folder.name)}\.\d+\.part")  # of a run that was killed
+    for path in folder.parent.glob(".*.part"):
+        if torn.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     earlier = set(folder.glob("*.png"))
     try:
@@ -83,6 +120,25 @@ def writing_masks(folder: Path, *, whole: bool = False) -> Iterator[Path]:
             for path in part.iterdir():
                 path.replace(folder / path.name)
             part.rmdir()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Refuse a folder that another run writes to; the lock lies where it is in nobody's way."""
+    locks = Path(tempfile.gettempdir()) / f"hs2s-locks-{getpass.getuser()}"
+    locks.mkdir(mode=0o700, exist_ok=True)
+    name = hashlib.blake2b(str(folder.resolve()).encode(), digest_size=16).hexdigest()
+    lock = FileLock(locks / name, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise HS2SError(
+            f"{folder}: another run is writing masks there; wait for it, or give another folder."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_zip(target: Path, out_dir: Path, folders: Iterable[Path]) -> None:

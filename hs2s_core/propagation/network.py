@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from hs2s_core.devices import free_memory, is_out_of_memory
 from hs2s_core.errors import HS2SError
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import BoolMask
@@ -23,6 +26,8 @@ from hs2s_core.propagation.engine import Engine, Prediction
 from hs2s_core.propagation.snapshot import Snapshot, pack, unpack
 
 Size = tuple[int, int]
+Found = TypeVar("Found")
+Stepped = tuple[StepOutput, State]
 
 BANK_FRAMES = 2
 """Predicted frames, besides the given ones, that an object is compared with at most."""
@@ -100,15 +105,24 @@ class NetworkEngine:
                 f"{len(self._ahead)} frames looked at are left; step through them first"
             )
         inner = self._inner(self._check_frame(frames[0]))
-        self._ahead.extend(self._eyes.features(frames, inner))
-        if self._state is not None:
-            owner = self._owner(len(self._ids))
-            self._state = self.model.look_ahead(list(self._ahead), self._state, owner)
+        with self._eyes.telling(f"{len(frames)} frames at once (a smaller chunk needs less)"):
+            self._ahead.extend(self._eyes.features(frames, inner))
+            if self._state is not None:
+                owner = self._owner(len(self._ids))
+                self._state = self.model.look_ahead(list(self._ahead), self._state, owner)
 
     @torch.inference_mode()
     def step(self, frame: RGBImage, prompts: Mapping[int, BoolMask]) -> Prediction:
-        """See :meth:`Engine.step`. Raises HS2SError on a frame of another size or type."""
+        """See :meth:`Engine.step`.
+
+        Raises HS2SError on a frame of another size or type, and where memory is exhausted by one
+        object at a time; before that, objects are followed in smaller batches.
+        """
         inner = self._inner(self._check_frame(frame))
+        with self._eyes.telling("one frame and one object at a time"):
+            return self._step(frame, prompts, inner)
+
+    def _step(self, frame: RGBImage, prompts: Mapping[int, BoolMask], inner: Size) -> Prediction:
         features = self._ahead.popleft() if self._ahead else None
         if features is None and (prompts or self._ids):
             if not self.online:
@@ -132,8 +146,9 @@ class NetworkEngine:
         if not self.online or len(siblings) < len(engines) or len(counts) > 1 or 0 in counts:
             return [engine.step(frame, {}) for engine in engines]
         sizes = [each._check_frame(frame) for each in siblings]
-        (features,) = self._eyes.features([frame], self._inner(sizes[0]))
-        logits = self._predict(siblings, features)
+        with self._eyes.telling("one frame and one object at a time"):
+            (features,) = self._eyes.features([frame], self._inner(sizes[0]))
+            logits = self._predict(siblings, features)
         return [
             Prediction(tuple(each._ids), found)
             for each, found in zip(siblings, logits, strict=True)
@@ -145,10 +160,11 @@ class NetworkEngine:
         assert self._state is not None, "objects start before further key frames are shown"
         assert not any(past.own for past in self._pasts), "and are followed after that"
         inner = self._inner(self._check_frame(frame))
-        features = self._eyes.encode(frame, inner)
         given = self._to_masks([masks[object_id] for object_id in self._ids], inner)
         owner = self._owner(len(self._ids))
-        self._state = self.model.remember(features, given, self._state, owner)
+        with self._eyes.telling("one more key frame"):
+            features = self._eyes.encode(frame, inner)
+            self._state = self.model.remember(features, given, self._state, owner)
         for past in self._pasts:
             past.given += 1
 
@@ -202,8 +218,32 @@ class NetworkEngine:
         states = [each._state for each in siblings if each._state is not None]
         masks = [each._masks for each in siblings if each._masks is not None]
         owner = self._owner(len(self._ids))
-        found = self.model.step_each(features, masks, states, owner)
+
+        def step(part: Tensor | None) -> list[Stepped]:
+            places = range(len(siblings)) if part is None else part.tolist()
+            if len(places) == 1:
+                return [self._step_objects(features, masks[places[0]], states[places[0]])]
+            own = [states[place] for place in places]
+            return self.model.step_each(features, [masks[place] for place in places], own, owner)
+
+        found = chain.from_iterable(self._eyes.batched(step, len(siblings)))
         return [each._keep(features, *result) for each, result in zip(siblings, found, strict=True)]
+
+    def _step_objects(self, features: object, masks: Tensor, state: State) -> Stepped:
+        """One engine's objects (B), in batches that memory allows."""
+
+        def step(part: Tensor | None) -> Stepped:
+            own = (masks, state)
+            if part is not None:
+                own = (masks[part], select_objects(state, part))
+            owner = self._owner(len(own[0]))
+            return self.model.step_each(features, [own[0]], [own[1]], owner)[0]
+
+        found = self._eyes.batched(step, len(masks))
+        if len(found) == 1:
+            return found[0]
+        logits = torch.cat([output.logits for output, _ in found])
+        return StepOutput(logits), join_states([state for _, state in found])
 
     def _keep(self, features: object, output: StepOutput, state: State) -> Tensor:
         """The soft masks and the state for the next step; returns logits (B, h, w)."""
@@ -235,9 +275,16 @@ class NetworkEngine:
 
     def _enter(self, features: object, given: Mapping[int, BoolMask], inner: Size) -> None:
         """Start (or restart) the given objects in one batch and join the others'."""
-        masks = self._to_masks(list(given.values()), inner)
+        masks = all_masks = self._to_masks(list(given.values()), inner)
         owner = self._owner(len(given))
-        state = self.model.begin(features, masks, owner)
+
+        def begin(part: Tensor | None) -> State:
+            chosen = all_masks if part is None else all_masks[part]
+            return self.model.begin(features, chosen, self._owner(len(chosen)))
+
+        state, *rest = begun = self._eyes.batched(begin, len(given))
+        if rest:
+            state = join_states(begun)
         if self._ahead:
             state = self.model.look_ahead(list(self._ahead), state, owner)
         stay = [place for place, object_id in enumerate(self._ids) if object_id not in given]
@@ -262,6 +309,40 @@ class _Eyes:
         # Pixels have as many digits as bfloat16 has.
         self._pixels = next(exact[0].parameters()).dtype if exact else self.dtype
         self._seen: list[tuple[RGBImage, Any]] = []
+        self._batch: int | None = None
+        """Objects that are followed together at most; None where memory was always enough."""
+
+    def batched(self, run: Callable[[Tensor | None], Found], objects: int) -> list[Found]:
+        """``run`` for all objects (None), or for places of some, in batches that memory allows.
+
+        A batch that did not fit is halved, and so are those of later frames.
+        """
+        while True:
+            largest = min(objects, self._batch or objects)
+            parts = torch.split(torch.arange(objects, device=self.device), largest)
+            try:
+                return [run(part if len(parts) > 1 else None) for part in parts]
+            except (RuntimeError, MemoryError) as error:
+                if largest == 1 or not is_out_of_memory(error):
+                    raise
+            # Here, as the error holds what was computed until then.
+            self._batch = (largest + 1) // 2
+            free_memory(self.device)
+
+    @contextmanager
+    def telling(self, what: str) -> Iterator[None]:
+        """Say of an exhausted memory what it was too small for, and what helps."""
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            free_memory(self.device)
+            raise HS2SError(
+                f"the memory of {self.device} is exhausted, by {what}; end what else uses it, or "
+                "choose speed 'fast', smaller frames or another device, such as cpu. PyTorch says: "
+                f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
+            ) from error
 
     def features(self, frames: Sequence[RGBImage], inner: Size) -> list[Any]:
         """Features of each frame; those of the last call's frames are at hand."""

@@ -16,12 +16,13 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from hs2s_core.data.clips import LabelledVideo
+from hs2s_core.devices import is_out_of_memory
 from hs2s_core.errors import HS2SError, InvalidConfig
 from hs2s_core.jobs import drive
 from hs2s_core.meters import Record
 from hs2s_core.models import build_model
 from hs2s_core.models.base import VideoSegmenter
-from hs2s_core.training.batches import ClipItems, batches
+from hs2s_core.training.batches import Batch, ClipItems, batches
 from hs2s_core.training.checkpoint import Run, is_finite, load_run, save_run
 from hs2s_core.training.config import TrainingConfig
 from hs2s_core.training.curriculum import Curriculum, StepSettings
@@ -106,9 +107,14 @@ def train_steps(
                 break
             waited = time.perf_counter() - clock
             settings = _set_up_step(config, run)
-            loss, terms = unroll(batch.to(device), settings.sampling)
-            run.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            try:
+                loss, terms = unroll(batch.to(device), settings.sampling)
+                run.optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise _too_large(out, run, batch, device) from error
             norm = nn.utils.clip_grad_norm_(run.model.parameters(), config.clip_norm)
             cost, length, signal = agreed(device, loss.item(), norm.item(), request.number)
             if not (math.isfinite(cost) and math.isfinite(length)):
@@ -208,6 +214,19 @@ def _diverged(out: Path, run: Run, what: str) -> HS2SError:
     return HS2SError(
         f"after step {run.step} {what}, so training cannot go on; {kept} the last finite weights. "
         "Lower learning_rate or clip_norm, or use precision float32, and start anew"
+    )
+
+
+def _too_large(out: Path, run: Run, batch: Batch, device: torch.device) -> HS2SError:
+    """What to raise where a step does not fit into memory; what was learnt before it is saved."""
+    if run.step:
+        _write(out / "last.pt", run)
+    length, clips, _, height, width = batch.frames.shape
+    kept = f"; {out / 'last.pt'} holds the {run.step} before it" if run.step else ""
+    return HS2SError(
+        f"step {run.step + 1} needs more memory than {device} has: {counted(clips, 'clip')} of "
+        f"{counted(length, 'frame')} of {width}x{height}{kept}. Lower clips, frames or size of the "
+        "stage, or set checkpointing = true"
     )
 
 

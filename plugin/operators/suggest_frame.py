@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 
+from ..player import show_frame
 from ..propagation import suggest_frames
 from ..videos import videos_of
 from .base import BaseOperator
@@ -35,9 +36,11 @@ class SuggestFrame(BaseOperator):
         result_form(form, samples)
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
-        """Name the frames, best first, and bring the App to the video of the best."""
+        """Name the frames, best first, and bring the App to the best, or to its video."""
         samples, field = chosen_result(ctx)
         found = suggest_frames(videos_of(samples), field, 1 if ctx.current_sample else _OFFERED)
-        if found and not ctx.current_sample:
+        if found and ctx.current_sample:
+            show_frame(ctx, found[0].frame_number)
+        elif found:
             ctx.trigger("open_sample", {"id": found[0].sample_id, "mode": "annotate"})
         return {"frames": listed(map(str, found)) or "no mask is in doubt"}

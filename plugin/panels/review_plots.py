@@ -39,7 +39,7 @@ _HEIGHT = 300
 _ROW = 18
 _PERCENT = [-3, 103]
 _MARGIN = {"t": 34, "l": 48, "r": 12, "b": 44}
-_LEGEND = {
+LEGEND = {
     "orientation": "h",
     "x": 0,
     "y": 1.02,
@@ -66,7 +66,7 @@ def scatter_plot(reviews: Sequence[tuple[str, Review]], names: Mapping[str, str]
                 "mode": "markers",
                 "name": title,
                 "x": [dot.frames for dot in dots],
-                "y": [_percent(dot.jf) for dot in dots],
+                "y": [percent(dot.jf) for dot in dots],
                 "ids": [dot.video for dot in dots],
                 "text": [_describe(dot, names) for dot in dots],
                 "hovertemplate": "%{text}<extra></extra>",
@@ -85,7 +85,7 @@ def scatter_plot(reviews: Sequence[tuple[str, Review]], names: Mapping[str, str]
                 "mode": "lines",
                 "name": f"{title}, mean by length",
                 "x": [length for _, length, _ in means],
-                "y": [_percent(jf) for _, _, jf in means],
+                "y": [percent(jf) for _, _, jf in means],
                 "text": [name for name, _, _ in means],
                 "hovertemplate": "%{text} frames: mean J&F %{y:.1f}<extra></extra>",
                 "line": {"color": COLORS[place], "width": 2, "dash": "dot"},
@@ -101,8 +101,8 @@ def scatter_layout(reviews: Sequence[Review]) -> Layout:
     spread = bool(lengths) and max(lengths) > 8 * float(np.median(lengths))
     return _layout(
         "Videos by their length",
-        {"title": _text("annotated frames"), "type": "log" if spread else "linear"},
-        {"title": _text("J&F (%)"), "range": _PERCENT},
+        {"title": text("annotated frames"), "type": "log" if spread else "linear"},
+        {"title": text("J&F (%)"), "range": _PERCENT},
         len(reviews) > 1,
         dragmode="select",
     )
@@ -137,7 +137,7 @@ def heat_plot(
                 "zmax": 100,
                 "showscale": place == 0,
                 "colorbar": {
-                    "title": _text("J&F (%)"),
+                    "title": text("J&F (%)"),
                     "thickness": 10,
                     "outlinewidth": 0,
                     "x": 1.01,
@@ -161,7 +161,7 @@ def heat_layout(reviews: Sequence[tuple[str, Review]], rows: int) -> Layout:
     }
     layout = _layout(
         "Videos by time since the prompt",
-        {"title": _text("annotated frames since the prompt"), "showgrid": False, "zeroline": False},
+        {"title": text("annotated frames since the prompt"), "showgrid": False, "zeroline": False},
         axis,
         legend=False,
     )
@@ -199,8 +199,8 @@ def curve_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
         x = [point.t + (review.width - 1) / 2 for point in review.curve]
         edge = {"type": "scatter", "mode": "lines", "x": x, "line": {"width": 0}}
         quiet = {"hoverinfo": "skip", "showlegend": False}
-        low = [_percent(point.low) for point in review.curve]
-        high = [_percent(point.high) for point in review.curve]
+        low = [percent(point.low) for point in review.curve]
+        high = [percent(point.high) for point in review.curve]
         traces += [
             {**edge, **quiet, "name": f"{title}, lower quartile", "y": low},
             {
@@ -216,7 +216,7 @@ def curve_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
                 "mode": "lines",
                 "name": title,
                 "x": x,
-                "y": [_percent(point.jf) for point in review.curve],
+                "y": [percent(point.jf) for point in review.curve],
                 "text": [
                     f"J {100 * point.j:.1f}, F {100 * point.f:.1f}, "
                     + counted(point.objects, "object")
@@ -233,8 +233,8 @@ def curve_layout(reviews: Sequence[Review]) -> Layout:
     """The same axis of time as the heat map's."""
     return _layout(
         "Objects by time since the prompt: mean and middle half",
-        {"title": _text("annotated frames since the prompt"), "rangemode": "tozero"},
-        {"title": _text("J&F (%)"), "range": _PERCENT},
+        {"title": text("annotated frames since the prompt"), "rangemode": "tozero"},
+        {"title": text("J&F (%)"), "range": _PERCENT},
         len(reviews) > 1,
     )
 
@@ -253,7 +253,7 @@ def bar_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
                 "type": "bar",
                 "name": title,
                 "x": [[part for part, *_ in bars], [metric for _, metric, *_ in bars]],
-                "y": [_percent(value) for *_, value, _ in bars],
+                "y": [percent(value) for *_, value, _ in bars],
                 "text": [f"{100 * value:.{2 - len(reviews)}f}" for *_, value, _ in bars],
                 "textposition": "outside",
                 "textangle": 0,
@@ -273,7 +273,7 @@ def bar_layout(reviews: Sequence[Review]) -> Layout:
     layout = _layout(
         "Objects early and late after the prompt",
         {"type": "multicategory", "showgrid": False, "tickfont": {"size": 11}},
-        {"title": _text("mean (%)"), "range": [0, 112]},
+        {"title": text("mean (%)"), "range": [0, 112]},
         len(reviews) > 1,
     )
     return {**layout, "barmode": "group", "bargap": 0.25}
@@ -283,11 +283,11 @@ def _layout(title: str, xaxis: Layout, yaxis: Layout, legend: bool, **more: Any)
     heading = {"x": 0, "xref": "container", "xanchor": "left", "y": 1, "yanchor": "top"}
     return {
         "height": _HEIGHT + 24 * legend,
-        "title": {**_text(title), **heading, "pad": {"t": 8, "l": 8}},
+        "title": {**text(title), **heading, "pad": {"t": 8, "l": 8}},
         "xaxis": xaxis,
         "yaxis": yaxis,
         "showlegend": legend,
-        "legend": _LEGEND,
+        "legend": LEGEND,
         "margin": {**_MARGIN, "t": _MARGIN["t"] + 24 * legend},
         "hoverlabel": {"align": "left", "namelength": 0, "font": {"size": 12}},
         **more,
@@ -308,10 +308,11 @@ def _plain(part: str) -> str:
     return part.replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _text(text: str) -> Layout:
-    return {"text": text, "font": {"size": 12}}
+def text(words: str) -> Layout:
+    """The title of an axis or a plot."""
+    return {"text": words, "font": {"size": 12}}
 
 
-def _percent(value: float) -> float | None:
+def percent(value: float) -> float | None:
     """A share in per cent for the browser; what is not a number becomes a gap."""
     return None if np.isnan(value) else round(100 * float(value), 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import fiftyone as fo
@@ -65,25 +65,38 @@ def suggest_frames(
         raise HS2SError(f"there is no frame field {field!r}; run propagate() first")
     found = []
     for sample_id, name in video_names(samples).items():
-        known: dict[int, str | None] = {}
-        signs = list(_signs(samples, sample_id, field, known))
+        known = read_signs(samples, sample_id, field)
         rate = select_videos(samples, sample_id).values("metadata.frame_rate")[0]
-        for frame, index, gain in core.suggest_frames(signs, count):
+        for frame, index, gain in core.suggest_frames(known.signs, count):
             seconds = frame / rate if rate else None
-            found.append(ToCorrect(sample_id, name, frame + 1, known[index], index, gain, seconds))
+            label = known.labels[index]
+            found.append(ToCorrect(sample_id, name, frame + 1, label, index, gain, seconds))
     return sorted(found, key=lambda each: -each.gain)[:count]
 
 
-def _signs(
-    samples: SampleCollection, sample_id: str, field: str, known: dict[int, str | None]
-) -> Iterator[Sign]:
-    """What is known of every object in every frame; notes the class of each in ``known``."""
+@dataclass(frozen=True)
+class VideoSigns:
+    """What runs stored with the labels of one video, without truth."""
+
+    length: int
+    """Frames."""
+    signs: list[Sign]
+    """Of every object in every frame, in order; objects go by their index."""
+    labels: dict[int, str | None]
+    """Class of each object."""
+    corrected: set[tuple[int, int]]
+    """Frames (0-based) and objects that a person put right."""
+
+
+def read_signs(samples: SampleCollection, sample_id: str, field: str) -> VideoSigns:
+    """Read what is known of every object in every frame of a video."""
     from hs2s_core.propagation.signs import Sign
 
     labels = LabelField(field, fo.Detections)
     names = ("index", "label", "confidence", *ATTRIBUTES)
     shown = [f"{labels.items}.{name}" for name in names]
-    frames = {}
+    known: dict[int, str | None] = {}
+    signs, corrected, frames = [], set(), {}
     for document in read_documents(samples, sample_id, [], annotated=field, shown=shown):
         rows = [raw for raw in labels.labels(document) if raw.get("index") is not None]
         frames[document["frame_number"] - 1] = {raw["index"]: raw for raw in rows}
@@ -94,7 +107,9 @@ def _signs(
         for index in known:
             raw = frames.get(frame, {}).get(index)
             values = raw or {}
-            yield Sign(
+            if values.get(CORRECTED):
+                corrected.add((frame, index))
+            sign = Sign(
                 frame,
                 index,
                 given=bool(values.get(CORRECTED)) or values.get("distance") == 0,
@@ -104,3 +119,5 @@ def _signs(
                 disagreement=values.get("disagreement"),
                 distance=values.get("distance"),
             )
+            signs.append(sign)
+    return VideoSigns(length, signs, known, corrected)

@@ -63,7 +63,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.terminate()
         for child in children:
             child.kill()
-        server.wait(30)
+        server.wait(PATIENCE)
 
 
 def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -50,9 +50,14 @@ def click_cell(page: Page, row: int, column: int) -> None:
     _click(page, "heatmap", column, row, [0, [row, column]])
 
 
+def click_point(page: Page, place: int) -> None:
+    """Click a point of the first trace of a plot of points or lines."""
+    _click(page, "scatter", place, place, [0, place])
+
+
 def click_dot(page: Page, place: int) -> str:
     """Click a dot of the first evaluation; returns the id of its video."""
-    _click(page, "scatter", place, place, [0, place])
+    click_point(page, place)
     return str(traces(page, "scatter")[0]["ids"][place])
 
 

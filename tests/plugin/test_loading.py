@@ -21,6 +21,7 @@ from hs2s_core.weights import save_weights
 from hs2s_fiftyone.install import install, manifest
 from hs2s_fiftyone.operators import OPERATORS
 from hs2s_fiftyone.panels import PANELS
+from hs2s_fiftyone.player import SCRIPT
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -175,6 +176,7 @@ def test_installing_again_replaces(tmp_path: Path) -> None:
     (folder / "fiftyone.yml").write_text("old")
     assert install(tmp_path) == folder
     assert yaml.safe_load((folder / "fiftyone.yml").read_text()) == manifest()
+    assert (folder / manifest()["js_bundle"]).read_text() == SCRIPT.read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["@hs2s"]
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -287,3 +288,72 @@ def test_looking_ahead_is_asked_for_and_kept_to(two_way: VideoSegmenter) -> None
         propagator.snapshot()
     with pytest.raises(HS2SError, match="chunk"):
         propagate(two_way, [frame(0)], {0: {1: box(0, 0)}}, chunk=0)
+
+
+def out_of_memory_above(
+    model: VideoSegmenter, most: int, monkeypatch: pytest.MonkeyPatch
+) -> list[int]:
+    """Let the model follow at most so many objects at once; the sizes that it was given."""
+    sizes: list[int] = []
+    begin, step_each = model.begin, model.step_each
+
+    def check(size: int) -> None:
+        sizes.append(size)
+        if size > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    def begin_some(features: Any, mask: torch.Tensor, owner: torch.Tensor) -> Any:
+        check(len(mask))
+        return begin(features, mask, owner)
+
+    def step_some(features: Any, masks: list[torch.Tensor], *rest: Any) -> Any:
+        check(sum(map(len, masks)))
+        return step_each(features, masks, *rest)
+
+    monkeypatch.setattr(model, "begin", begin_some)
+    monkeypatch.setattr(model, "step_each", step_some)
+    return sizes
+
+
+def test_exhausted_memory_makes_batches_smaller(
+    model: VideoSegmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {object_id: box(10 * object_id, 20 * object_id) for object_id in (1, 2, 3)}
+    frames = [frame(seed) for seed in range(3)]
+    whole, parts = Propagator(model), Propagator(model)
+    for propagator in (whole, parts):
+        propagator.engine._eyes.model = model  # type: ignore[attr-defined]
+        propagator.engine.model = model  # type: ignore[attr-defined]
+    prompts: list[dict[int, npt.NDArray[np.bool_]]] = [given, {}, {}]
+    expected = [whole.step(*each) for each in zip(frames, prompts, strict=True)]
+    sizes = out_of_memory_above(model, 2, monkeypatch)
+    for image, masks_given, known in zip(frames, prompts, expected, strict=True):
+        result = parts.step(image, masks_given)
+        assert (result.id_map == known.id_map).mean() > 0.999
+    # Tried once with all; what was learnt from it holds for the frames that follow.
+    assert sizes == [3, 2, 1, 2, 1, 2, 1]
+
+
+def test_exhausted_memory_is_told_in_the_end(
+    model: VideoSegmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    propagator = Propagator(model)
+    propagator.engine.model = model  # type: ignore[attr-defined]
+    out_of_memory_above(model, 0, monkeypatch)
+    message = r"the memory of cpu is exhausted, by one frame.*CUDA out of memory"
+    with pytest.raises(HS2SError, match=message):
+        propagator.step(frame(0), {1: box(10, 10)})
+
+
+def test_exhausted_memory_parts_engines_that_step_together(
+    model: VideoSegmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = NetworkEngine(model)
+    first._eyes.model = first.model = model
+    engines = [first, first.sibling(), first.sibling()]
+    for object_id, engine in enumerate(engines, 1):
+        engine.step(frame(0), {object_id: box(10 * object_id, 20 * object_id)})
+    sizes = out_of_memory_above(model, 2, monkeypatch)
+    found = first.step_together(engines[1:], frame(1))
+    assert [prediction.ids for prediction in found] == [(1,), (2,), (3,)]
+    assert sizes == [3, 2, 1]

@@ -132,6 +132,28 @@ def test_a_run_without_a_finite_loss_ends(
     assert all(value.isfinite().all() for value in state["model"].values())
 
 
+def test_a_step_that_does_not_fit_into_memory_ends_a_run(
+    write_config: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At step 3; the two before it are kept."""
+    config = dataclasses.replace(read_config(write_config()), checkpoint_minutes=60.0)
+    unchanged, calls = Unroll.forward, []
+
+    def forward(self: Unroll, *inputs: object) -> object:
+        calls.append(1)
+        if len(calls) == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return unchanged(self, *inputs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Unroll, "forward", forward)
+    with pytest.raises(HS2SError, match=r"step 3 needs more memory than cpu has: .* Lower clips"):
+        train(config, tmp_path)
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["step"] == 2
+    monkeypatch.undo()
+    train(config, tmp_path)
+    assert steps_of(tmp_path) == [1, 2, 3, 4, 5, 6]
+
+
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     model = build_model("s2s-lite")
     save_weights(model, tmp_path / "good.safetensors", {})

@@ -1,4 +1,4 @@
-"""The panel "Review by length" as the App has it open, without an App."""
+"""A panel as the App has it open, without an App."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ from hs2s_fiftyone.panels import LengthReview
 class OpenedPanel:
     """An open panel: what the App keeps of it, and what it was told to do."""
 
-    def __init__(self, dataset: fo.Dataset) -> None:
+    def __init__(
+        self,
+        dataset: fo.Dataset,
+        kind: type[foo.Panel] = LengthReview,
+        *,
+        sample: str | None = None,
+    ) -> None:
+        """``sample`` is the id of the open sample."""
         self.dataset = dataset
-        self.panel = LengthReview()
+        self.panel = kind()
         self.panel.plugin_name = "@hs2s/vos"
         self.view: fo.DatasetView | None = None
         self.filters: dict[str, Any] = {}
@@ -25,8 +32,7 @@ class OpenedPanel:
         """Of the saved view that is open."""
         self.extended: dict[str, Any] = {}
         """Stages that other panels put on top of the view."""
-        self.sample: str | None = None
-        """Id of the open sample."""
+        self.sample = sample
         self.state: dict[str, Any] = {}
         self.data: dict[str, Any] = {}
         self.asked: dict[str, Any] = {}

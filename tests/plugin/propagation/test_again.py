@@ -17,6 +17,7 @@ from hs2s_core.weights import save_weights
 from hs2s_fiftyone import suggest_frames
 from hs2s_fiftyone.operators.propagate_corrections import PropagateCorrections
 from hs2s_fiftyone.operators.suggest_frame import SuggestFrame
+from hs2s_fiftyone.player import SHOW_FRAME
 from hs2s_fiftyone.propagation import propagate, repropagate, sessions
 from hs2s_fiftyone.propagation.sessions import cache_folder
 
@@ -205,6 +206,9 @@ def test_the_buttons_beside_an_open_video(clip: fo.Dataset, tmp_path: Path) -> N
     assert messages[-1].params["results"]["done"] == 1
     assert labels(clip, 4)[1].corrected
     assert SuggestFrame().execute(opened)["frames"].startswith("a: frame ")
+    asked = opened.executor._requests[-1]
+    assert asked.operator_uri == SHOW_FRAME
+    assert asked.params == {"frame_number": suggest_frames(clip[:1], "found")[0].frame_number}
 
 
 def test_the_forms_offer_what_was_propagated(clip: fo.Dataset) -> None:

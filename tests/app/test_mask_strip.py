@@ -1,0 +1,66 @@
+"""The panel "Masks over time" beside an open video: a click on a frame shows it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import pytest
+from playwright.sync_api import Page, expect
+
+import hs2s_fiftyone
+from hs2s_core.resources import asset
+from hs2s_fiftyone import dataset as vos
+
+from .browser import keep, open_dataset, wait_until
+from .plots import click_point, traces
+
+pytestmark = pytest.mark.timeout(900)
+RATE = 6
+"""Frames per second of the demo clip as it is loaded."""
+
+
+@pytest.fixture
+def clip() -> Iterator[fo.Dataset]:
+    """The demo clip, propagated from its first frame."""
+    dataset = vos.load(asset("demo"), "strip", persistent=True)
+    hs2s_fiftyone.propagate(dataset, "ground_truth")
+    yield dataset
+    dataset.delete()
+
+
+def test_a_click_shows_the_frame(app: str, page: Page, clip: fo.Dataset, tmp_path: Path) -> None:
+    open_dataset(page, app, clip.name)
+    page.locator("[data-cy=looker]").first.click()
+    modal = page.locator("#modal")
+    place = modal.get_by_role("button", name="Showing")
+    expect(place).to_contain_text("0:00.00 /")
+    modal.get_by_text("Masks over time", exact=True).click()
+    modal.get_by_title("Split vertically").first.click()
+    wait_until(lambda: bool(traces(page, "scatter")), "the strip does not appear")
+    drawn = traces(page, "scatter")
+    frame = lowest(drawn)
+    click_point(page, frame)
+    expect(place).to_contain_text(f"{shown_at(frame)} /")
+    expect(modal.get_by_text(re.compile(f"Chosen: frame {frame + 1} "))).to_be_visible()
+    modal.get_by_role("button", name="Go to suggested frame").click()
+    (suggested,) = hs2s_fiftyone.suggest_frames(clip)
+    assert suggested.frame_number != frame + 1
+    expect(place).to_contain_text(f"{shown_at(suggested.frame_number - 1)} /")
+    keep(page, tmp_path, "correct-4-strip.webp")
+
+
+def lowest(drawn: list[dict[str, Any]]) -> int:
+    """Where the first line has a point that is lower than all others' there."""
+    line, others = drawn[0]["y"], [trace["y"] for trace in drawn[1:3]]
+    shown = [p for p, values in enumerate(zip(line, *others, strict=True)) if None not in values]
+    below = {p: min(other[p] for other in others) - line[p] for p in shown[1:]}
+    return max(below, key=lambda place: below[place])
+
+
+def shown_at(frame: int) -> str:
+    """The time that the player shows."""
+    return f"0:{int(frame / RATE * 100) / 100:05.2f}"
