@@ -14,6 +14,7 @@ from fiftyone.operators import types
 from hs2s_core.devices import offered_devices
 from hs2s_core.errors import HS2SError, check_choice
 from hs2s_core.models.inference import SPEEDS
+from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.weights import find_weights
 from hs2s_core.weights import load_model as load_network
 
@@ -40,7 +41,7 @@ class ZooModel(fom.SamplesMixin, fom.Model):
     def __init__(self, weights: str, device: str, speed: str, policy: str) -> None:
         super().__init__()
         self._policy = check_choice("policy", policy, POLICY_CHOICES)
-        self._network = load_network(weights, device=device, speed=speed)
+        self._engine = NetworkEngine(load_network(weights, device=device, speed=speed))
 
     def predict(self, _: Any, sample: fo.Sample | None = None) -> dict[int, fo.Detections]:
         """The labels of every frame by its number; frames are read by the package's own reader.
@@ -62,7 +63,7 @@ class ZooModel(fom.SamplesMixin, fom.Model):
         if wrong is not None:
             raise HS2SError(wrong)
         clip, prompts, _ = open_video(samples, key, settings)
-        steps = follow(self._network, clip, prompts)
+        steps = follow(self._engine, clip, prompts)
         # An empty label, so that what an earlier run found in a frame does not stay there.
         return {n: labels or fo.Detections() for _, n, labels in steps if n is not None}
 

@@ -51,11 +51,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_clip(args: argparse.Namespace, source: Path, masks: Path | None, out: Path) -> int:
     from hs2s_core.media.frames import open_frames
+    from hs2s_core.propagation.network import NetworkEngine
 
     frames = open_frames(source)
     check_places(args, source, masks, out)
     prompts = read_given(args, masks, frames)
-    model = load(args)
+    engine = NetworkEngine(load(args))
     started = time.perf_counter()
     meter, count = Meter("frame", quiet=args.quiet), 0
     settings = replace(settings_of(args, "both"), cuts=_cuts(args, frames))
@@ -63,8 +64,8 @@ def _run_clip(args: argparse.Namespace, source: Path, masks: Path | None, out: P
         if args.session is not None:
             from hs2s_core.propagation.session import Session, identify
 
-            identity = identify(model, frames.at(0))
-            session = Session(args.session, model, identity=identity, settings=settings)
+            identity = identify(engine, frames.at(0))
+            session = Session(args.session, engine, identity=identity, settings=settings)
             stack.enter_context(session)
             prompts = joined(None if masks is not None else session.prompts, prompts)
             session.correct(prompts)
@@ -73,7 +74,7 @@ def _run_clip(args: argparse.Namespace, source: Path, masks: Path | None, out: P
                     session.mend(frames, frame, object_id, hint)
             steps = session.run(frames)
         else:
-            steps = steps_of(args, model, frames, prompts, settings)
+            steps = steps_of(args, engine, frames, prompts, settings)
         for done, total, written in write_steps(args, steps, frames, out):
             meter(done, total)
             count = written

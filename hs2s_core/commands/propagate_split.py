@@ -19,7 +19,7 @@ from hs2s_core.wording import counted
 
 if TYPE_CHECKING:
     from hs2s_core.data.videos import VosFolder
-    from hs2s_core.models.base import VideoSegmenter
+    from hs2s_core.propagation.network import NetworkEngine
 
 
 def run_split(args: argparse.Namespace, places: list[Path], out: Path | None) -> int:
@@ -63,17 +63,21 @@ class _SplitJob:
     root: Path
 
     def open(self) -> Callable[[Item], Work[Done]]:
-        """Load the model."""
-        return partial(self._video, load(self.args))
+        """Load the network, and prepare it for every video."""
+        from hs2s_core.propagation.network import NetworkEngine
 
-    def _video(self, model: VideoSegmenter, item: Item) -> Work[Done]:
+        return partial(self._video, NetworkEngine(load(self.args)))
+
+    def _video(self, engine: NetworkEngine, item: Item) -> Work[Done]:
         from hs2s_core.media.frames import open_frames
         from hs2s_core.prompts import Prompts
 
         video = self.folder.video(item.name)
         prompts = Prompts.of(video.first_masks())
         frames = open_frames(video.frames)
-        steps = steps_of(self.args, model, frames, prompts, settings_of(self.args, "forward"))
+        steps = steps_of(
+            self.args, engine.sibling(), frames, prompts, settings_of(self.args, "forward")
+        )
         count = 0
         for done, total, count in write_steps(self.args, steps, frames, self.root / item.name):
             yield Tick(done / (total or done), f"frame {count}", count)

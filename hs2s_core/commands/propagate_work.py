@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hs2s_core.models.base import VideoSegmenter
     from hs2s_core.prompts import Prompts
     from hs2s_core.propagation.clip import ClipSettings, Step
+    from hs2s_core.propagation.network import NetworkEngine
     from hs2s_core.propagation.propagator import FrameResult
 
 
@@ -50,12 +51,12 @@ def settings_of(args: argparse.Namespace, direction: str) -> ClipSettings:
 
 def steps_of(
     args: argparse.Namespace,
-    model: VideoSegmenter,
+    engine: NetworkEngine,
     frames: FrameSource,
     prompts: Prompts,
     settings: ClipSettings,
 ) -> Iterator[Step]:
-    """Go through the video, after the model has adapted to the prompts if that is wanted."""
+    """Go through the video, after the network has adapted to the prompts if that is wanted."""
     from hs2s_core.propagation.clip import walk_clip
     from hs2s_core.propagation.network import NetworkEngine
 
@@ -64,8 +65,8 @@ def steps_of(
 
         told = f"adapting to the given masks: {counted(args.online_steps, 'step')}"
         print(told, file=sys.stderr)
-        model = adapt(model, frames, prompts, args.online_steps)
-    return walk_clip(NetworkEngine(model), frames, prompts, settings)
+        engine = NetworkEngine(adapt(engine.given, frames, prompts, args.online_steps))
+    return walk_clip(engine, frames, prompts, settings)
 
 
 def write_steps(

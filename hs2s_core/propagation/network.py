@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -78,6 +80,16 @@ class NetworkEngine:
         other = NetworkEngine.__new__(NetworkEngine)
         other._share(self._eyes)
         return other
+
+    @property
+    def given(self) -> VideoSegmenter:
+        """The network as it was given, :attr:`model` being its copy for inference."""
+        return self._eyes.given
+
+    @property
+    def weights(self) -> str:
+        """A digest of the weights that were given."""
+        return self._eyes.weights
 
     @property
     def between(self) -> bool:
@@ -301,6 +313,7 @@ class _Eyes:
     """The network and what it saw last: engines that walk together encode each frame once."""
 
     def __init__(self, model: VideoSegmenter, speed: str) -> None:
+        self.given = model
         parameter = next(model.parameters())
         self.device = parameter.device
         self.dtype, _ = choose_pace(speed, model.config, self.device)
@@ -311,6 +324,15 @@ class _Eyes:
         self._seen: list[tuple[RGBImage, Any]] = []
         self._batch: int | None = None
         """Objects that are followed together at most; None where memory was always enough."""
+
+    @cached_property
+    def weights(self) -> str:
+        """A digest of the weights that were given; 400 M parameters take more than a second."""
+        found = hashlib.sha256()
+        for name, tensor in sorted(self.given.state_dict().items()):
+            found.update(name.encode())
+            found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        return found.hexdigest()
 
     def batched(self, run: Callable[[Tensor | None], Found], objects: int) -> list[Found]:
         """``run`` for all objects (None), or for places of some, in batches that memory allows.

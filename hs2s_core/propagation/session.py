@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 from filelock import FileLock, Timeout
 
 from hs2s_core.errors import HS2SError
@@ -272,13 +271,9 @@ class Session:
         return _digest([stretch.object_id, stretch.start, stretch.forward, given, chunk])
 
 
-def identify(model: VideoSegmenter, first_frame: RGBImage) -> str:
+def identify(engine: NetworkEngine, first_frame: RGBImage) -> str:
     """What tells this network and this clip from others, wherever their files lie."""
-    weights = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        weights.update(name.encode())
-        weights.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return _digest(weights.hexdigest(), first_frame)
+    return _digest(engine.weights, first_frame)
 
 
 def _digest(*parts: object) -> str:

@@ -18,9 +18,9 @@ from hs2s_core.media.frames import ImageFrames
 
 if TYPE_CHECKING:
     from hs2s_core.media import FrameSource
-    from hs2s_core.models import VideoSegmenter
     from hs2s_core.prompts import Prompts
     from hs2s_core.propagation.clip import Step
+    from hs2s_core.propagation.network import NetworkEngine
 
 CACHE = "HS2S_CACHE"
 """Environment variable with the folder of the cache, by default ~/.cache/hs2s."""
@@ -39,7 +39,7 @@ def cache_folder() -> Path:
 
 @contextmanager
 def kept_steps(
-    model: VideoSegmenter,
+    engine: NetworkEngine,
     frames: FrameSource,
     masks: Prompts,
     key: str | None,
@@ -51,15 +51,14 @@ def kept_steps(
     by the numbers of its first and last one, where only these are wanted.
     """
     from hs2s_core.propagation.clip import ClipSettings, walk_clip
-    from hs2s_core.propagation.network import NetworkEngine
     from hs2s_core.propagation.session import VERSION, Session, identify
 
-    engine = NetworkEngine(model)
+    model = engine.given
     with ExitStack() as stack:
         session = None
         if key is not None and span is None and len(frames) <= LONGEST:
             kind = (type(model).__qualname__, model.config, model.speed, engine.device)
-            about = (VERSION, identify(model, frames.at(0)), *map(str, kind), _stamp(frames))
+            about = (VERSION, identify(engine, frames.at(0)), *map(str, kind), _stamp(frames))
             name = f"{key}.{blake2b(repr(about).encode(), digest_size=8).hexdigest()}"
             try:  # it may be in use elsewhere, or not to be written at all
                 _make_room(cache_folder(), name)

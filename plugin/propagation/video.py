@@ -33,6 +33,7 @@ from .settings import CLIPS, DONE, FAILED, RUNNING, PropagateSettings
 
 if TYPE_CHECKING:
     from hs2s_core.models import VideoSegmenter
+    from hs2s_core.propagation.network import NetworkEngine
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,11 @@ class PropagateJob(VideoJob[Done]):
     speed: str = "auto"
 
     def start(self) -> Callable[[Item], Work[Done]]:
-        """Load the model."""
-        return partial(propagate_video, self.source.samples, self.settings, self.load())
+        """Load the network, and prepare it for every video."""
+        from hs2s_core.propagation.network import NetworkEngine
+
+        engine = NetworkEngine(self.load())
+        return partial(propagate_video, self.source.samples, self.settings, engine)
 
     def load(self) -> VideoSegmenter:
         """The network that was given, or asked for."""
@@ -58,7 +62,7 @@ class PropagateJob(VideoJob[Done]):
 
 
 def propagate_video(
-    samples: SampleCollection, settings: PropagateSettings, model: VideoSegmenter, item: Item
+    samples: SampleCollection, settings: PropagateSettings, engine: NetworkEngine, item: Item
 ) -> Work[Done]:
     """One video, all or nothing: of what fails or is stopped, no label changes."""
     part, field = Part.of(item.key), settings.output_field
@@ -68,17 +72,20 @@ def propagate_video(
     ):
         clip, prompts, corrections = open_video(samples, item.key, settings)
         if settings.online_steps:
+            from hs2s_core.propagation.network import NetworkEngine
             from hs2s_core.training.online import adapt
 
             yield Tick(0.0, "learning its masks")
-            model = adapt(model, clip.frames, _masks(clip, prompts), settings.online_steps)
+            engine = NetworkEngine(
+                adapt(engine.given, clip.frames, _masks(clip, prompts), settings.online_steps)
+            )
         length, frames, size = clip.length, 0, clip.video_size
         changes = None
         if has_labels(samples, field, *part):
             changes = Changes(samples, part.sample_id, field, size)
         # What a network learnt from the masks of now is another network than the one before.
         key = None if settings.online_steps else f"{part.sample_id}.{field}"
-        for share, number, labels in follow(model, clip, prompts, key):
+        for share, number, labels in follow(engine, clip, prompts, key):
             if number is not None:
                 frames += 1
                 kept = list(chain.from_iterable(prompts.kept.pop(number - 1, {}).values()))
@@ -120,7 +127,7 @@ def _write(
 
 
 def follow(
-    model: VideoSegmenter, clip: Clip, prompts: VideoPrompts, key: str | None = None
+    engine: NetworkEngine, clip: Clip, prompts: VideoPrompts, key: str | None = None
 ) -> Iterator[tuple[float, int | None, fo.Detections | None]]:
     """Propagate step by step: what share is done, and the number and labels of a finished frame.
 
@@ -128,7 +135,7 @@ def follow(
     Objects of which a person's label stays in a frame have no other there. What is computed is
     kept for later runs under ``key``, see :func:`kept_steps`.
     """
-    with kept_steps(model, clip.frames, _masks(clip, prompts), key, clip.span) as steps:
+    with kept_steps(engine.sibling(), clip.frames, _masks(clip, prompts), key, clip.span) as steps:
         for done, total, result in steps:
             number, labels = None, None
             if result is not None:

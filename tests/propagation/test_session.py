@@ -281,8 +281,8 @@ def test_what_is_no_session_of_this_clip_is_refused(tmp_path: Path) -> None:
 
 
 def test_weights_and_clips_are_told_apart() -> None:
-    one, other = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    one, other = (NetworkEngine(build_model(PRESETS["s2s-lite"])) for _ in range(2))
     frame = np.zeros((2, 2, 3), np.uint8)
-    assert identify(one, frame) == identify(one, frame.copy())  # type: ignore[arg-type]
-    assert identify(one, frame) != identify(other, frame)  # type: ignore[arg-type]
-    assert identify(one, frame) != identify(one, frame + 1)  # type: ignore[arg-type]
+    assert identify(one, frame) == identify(one.sibling(), frame.copy())
+    assert identify(one, frame) != identify(other, frame)
+    assert identify(one, frame) != identify(one, frame + 1)
