@@ -67,7 +67,19 @@ def picture_ids(image: Image.Image, name: object) -> tuple[IdMap, bool]:
         return np.array(image).astype(np.uint8) // np.uint8(_SPREAD.get(packing, 1)), False
     if image.mode.startswith("I"):
         return wide_ids(np.array(image), name), False
-    return _colour_ids(_flatten(image), name)
+    cut = _cut_out(image)
+    return (cut, True) if cut is not None else _colour_ids(_flatten(image), name)
+
+
+def _cut_out(image: Image.Image) -> IdMap | None:
+    """What is opaque in a photo on nothing, as programs that remove backgrounds save an object."""
+    rgba = np.array(image.convert("RGBA"))
+    alpha = rgba[..., 3]
+    if not np.array_equal(np.unique(alpha), [0, VOID]):
+        return None
+    # Objects in colours of their own are fewer, and are refused rather than merged.
+    photo = len(np.unique(_codes(rgba[..., :3][alpha > 0]))) > VOID
+    return (alpha > 0).astype(np.uint8) if photo else None
 
 
 def wide_ids(values: npt.NDArray[Any], name: object) -> IdMap:
@@ -134,6 +146,27 @@ def _codes(colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
 def is_black_and_white(values: IdMap, present: list[int]) -> bool:
     """Whether the only value besides 0 is white: a mask of one object, not an id."""
     return present == [np.iinfo(values.dtype).max]
+
+
+def check_levels(present: list[int], name: object) -> None:
+    """Refuse greys that are spread evenly up to white: white would be void, and an object lost.
+
+    Args:
+        present: the values of an 8-bit picture but 0, ascending.
+        name: of the file, for messages.
+
+    Raises:
+        InvalidMask: 127 and 255, say, or 85, 170 and 255.
+    """
+    count = len(present)
+    even = all(abs(value - VOID * (i + 1) / count) <= 1 for i, value in enumerate(present))
+    if 2 <= count <= _MANY and even:
+        raise InvalidMask(
+            f"{name}: its values {', '.join(map(str, present))} are greys spread evenly, as a "
+            f"program makes them to show {count} objects, and {VOID} stands for void here; "
+            f"expected the numbers themselves, 1 to {count}. Save the mask so, or divide its "
+            f"values by {VOID // count}."
+        )
 
 
 def check_edges(values: IdMap, present: list[int], name: object) -> None:

@@ -22,6 +22,7 @@ from hs2s_core.media.mask_pictures import (
     VOID,
     IdMap,
     check_edges,
+    check_levels,
     davis_palette,
     is_black_and_white,
     picture_ids,
@@ -142,6 +143,8 @@ def _clean(ids: IdMap, sure: bool, void: int, name: object) -> MaskFile:
         if is_black_and_white(ids, present):
             return MaskFile((ids != 0).astype(np.uint8), only_void=False)
         check_edges(ids, present, name)
+        if ids.dtype == np.uint8 and void == VOID:
+            check_levels(present, name)
     if ids.dtype == np.uint8 and void in present:
         ids = np.where(ids == void, np.uint8(0), ids)
     return MaskFile(ids, only_void=ids.dtype == np.uint8 and present == [void])

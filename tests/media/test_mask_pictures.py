@@ -11,7 +11,13 @@ import pytest
 from PIL import Image, ImageDraw
 
 from hs2s_core.errors import InvalidMask
-from hs2s_core.media.masks import davis_palette, read_id_map, write_id_map
+from hs2s_core.media.masks import (
+    array_ids,
+    davis_palette,
+    object_ids,
+    read_id_map,
+    write_id_map,
+)
 
 DISC = np.zeros((80, 120), bool)
 cv2.circle(DISC.view(np.uint8), (50, 40), 25, 1, -1)
@@ -166,3 +172,43 @@ def test_a_lost_prediction_is_read_all_the_same(tmp_path: Path) -> None:
 def test_the_palette_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="read-only"):
         davis_palette()[0] = 1
+
+
+@pytest.mark.parametrize("levels", [(127, 255), (128, 255), (85, 170, 255), (64, 128, 191, 255)])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_spread_greys_do_not_lose_the_white_object(
+    tmp_path: Path, levels: tuple[int, ...], mode: str
+) -> None:
+    values = np.zeros((60, 80), np.uint8)
+    for place, level in enumerate(levels):
+        values[10:50, 15 * place + 5 : 15 * place + 15] = level
+    path = tmp_path / "levels.png"
+    Image.fromarray(values).convert(mode).save(path)
+    with pytest.raises(InvalidMask, match=f"to show {len(levels)} objects"):
+        read_id_map(path)
+    with pytest.raises(InvalidMask, match=f"divide its values by {255 // len(levels)}"):
+        array_ids(values, name="array")
+
+
+def test_void_beside_ids_is_void(tmp_path: Path) -> None:
+    values = np.zeros((60, 80), np.uint8)
+    values[10:50, 5:30], values[10:50, 30:33] = 2, 255
+    Image.fromarray(values).save(tmp_path / "void.png")
+    assert object_ids(read_id_map(tmp_path / "void.png")) == [2]
+
+
+def test_what_is_opaque_in_a_cut_out_photo_is_the_object(tmp_path: Path) -> None:
+    rgba = np.random.default_rng(0).integers(0, 256, (60, 80, 4)).astype(np.uint8)
+    inside = np.zeros((60, 80), np.bool_)
+    inside[10:50, 20:60] = True
+    rgba[..., 3] = 255 * inside
+    Image.fromarray(rgba).save(tmp_path / "cut.png")
+    assert np.array_equal(read_id_map(tmp_path / "cut.png"), inside)
+
+
+def test_objects_in_their_own_colours_on_nothing_are_not_merged(tmp_path: Path) -> None:
+    rgba = np.zeros((60, 80, 4), np.uint8)
+    rgba[10:30, 10:30], rgba[30:50, 40:70] = (250, 10, 10, 255), (10, 250, 10, 255)
+    Image.fromarray(rgba).save(tmp_path / "two.png")
+    with pytest.raises(InvalidMask, match="2 colours"):
+        read_id_map(tmp_path / "two.png")
