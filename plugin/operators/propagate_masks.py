@@ -37,7 +37,7 @@ class PropagateMasks(JobOperator):
     key = "propagate_masks"
     title = "Propagate masks"
     page = "propagation.md"
-    about = "Segment objects in every frame, from masks in one or more of them"
+    about = "Segment and track objects through every frame, from masks in one or more of them"
     icon = "animation"
     action = "Propagate masks in"
     takes_clips = True
