@@ -21,7 +21,7 @@ from hs2s_core.errors import HS2SError
 from ..videos import select_videos, videos_of
 from . import review_plots as plots
 from .review_clips import Target, clip_view, has_sample, stretch_of
-from .review_controls import Controls, add_controls, fitting
+from .review_controls import Controls, add_controls, fitting, stacked
 from .review_memory import memory_of
 from .review_shown import DATA, Shown, other_videos
 from .review_source import list_runs
@@ -210,13 +210,7 @@ class LengthReview(foo.Panel):
             panel.btn("evaluate", label="Evaluate masks", on_click=self.evaluate)
         else:
             panel.md(_NOT_VIDEO, name="not_video")
-        # Else the widest part, the table, would make all of a narrow panel as wide as it is.
-        style = {
-            "grid": {"sx": {"gridTemplateColumns": "minmax(0, 1fr)"}},
-            "item": {"sx": {"minWidth": 0, "overflowX": "auto"}},
-        }
-        view = types.GridView(orientation="vertical", gap=1, pad=1, componentsProps=style)
-        return types.Property(panel, view=view)
+        return types.Property(panel, view=stacked())
 
     def _render_review(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
         try:

@@ -22,7 +22,7 @@ from ..propagation import made_fields
 from ..propagation.suggest import read_signs
 from ..videos import select_videos
 from . import strip_plots as plots
-from .review_controls import fitting
+from .review_controls import fitting, stacked
 from .review_source import list_runs
 from .strip_data import Strip, make_strip
 
@@ -36,8 +36,8 @@ _NOTHING = (
     "open video are, and which frame to correct next. Run *Propagate masks* first."
 )
 _DATA = ("body", "said")
-_WIDTH = 330
-"""Pixels of the plot, at least; it is as wide as the panel."""
+_WIDTH, _BUTTON = 330, 180
+"""Pixels of the plot and of a button, at least; the plot is as wide as the panel."""
 
 _log = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class MaskStrip(foo.Panel):
             panel.view("problem", types.Error(label="Cannot be shown", description=problem))
         elif not shown:
             panel.md(_NOTHING, name="nothing")
-        buttons = panel.grid("buttons", gap=1, componentsProps={"item": {"sx": {"width": "auto"}}})
+        buttons = panel.grid("buttons", gap=1, **fitting(_BUTTON))
         if shown:
             if shown["suggested"] is not None:
                 buttons.btn("suggested", label="Go to suggested frame", on_click=self.to_suggested)
@@ -175,7 +175,7 @@ class MaskStrip(foo.Panel):
             layout = plots.layout(**{k: v for k, v in shown.items() if k != "suggested"})
             body = panel.grid("body", gap=1, **fitting(_WIDTH))
             body.plot("strip", layout=layout, config=plots.CONFIG, on_click=self.on_frame)
-        return types.Property(panel, view=types.GridView(orientation="vertical", gap=1, pad=1))
+        return types.Property(panel, view=stacked())
 
     def _add_controls(self, panel: types.Object, choice: Choice) -> None:
         row = panel.grid("controls", gap=1)

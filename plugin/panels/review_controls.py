@@ -174,6 +174,19 @@ def add_controls(
     )
 
 
+def stacked() -> types.GridView:
+    """One below the other, each as wide as the panel.
+
+    Else the widest part, as a table, makes all of a narrow panel as wide as it is, and a plot
+    alone stays narrow in a wide one.
+    """
+    style = {
+        "grid": {"sx": {"gridTemplateColumns": "minmax(0, 1fr)"}},
+        "item": {"sx": {"minWidth": 0, "overflowX": "auto"}},
+    }
+    return types.GridView(orientation="vertical", gap=1, pad=1, componentsProps=style)
+
+
 def fitting(least: int) -> dict[str, Any]:
     """Of a grid: as many columns as fit, each at least so many pixels wide."""
     columns = f"repeat(auto-fit, minmax(min({least}px, 100%), 1fr))"
