@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
-from functools import cached_property
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hs2s_core.devices import free_memory, is_out_of_memory
 from hs2s_core.errors import HS2SError
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter, join_states, select_objects
-from hs2s_core.models.inference import choose_pace, for_inference
-from hs2s_core.models.inputs import network_size, normalise
+from hs2s_core.models.inputs import network_size
 from hs2s_core.propagation.engine import Engine, Prediction
+from hs2s_core.propagation.prepared import PreparedNetwork, resize
 from hs2s_core.propagation.snapshot import Snapshot, pack, unpack
 
 Size = tuple[int, int]
-Found = TypeVar("Found")
 Stepped = tuple[StepOutput, State]
 
 BANK_FRAMES = 2
@@ -65,12 +58,12 @@ class NetworkEngine:
     """
 
     def __init__(self, model: VideoSegmenter, speed: str | None = None) -> None:
-        self._share(_Eyes(model, speed or model.speed))
+        self._share(PreparedNetwork(model, speed or model.speed))
 
-    def _share(self, eyes: _Eyes) -> None:
-        self._eyes = eyes
-        self.model = eyes.model
-        self.device = eyes.device
+    def _share(self, network: PreparedNetwork) -> None:
+        self._network = network
+        self.model = network.model
+        self.device = network.device
         self.online = self.model.online
         self.references = type(self.model).remember is not VideoSegmenter.remember
         self.start()
@@ -78,18 +71,18 @@ class NetworkEngine:
     def sibling(self) -> NetworkEngine:
         """See :meth:`Engine.sibling`."""
         other = NetworkEngine.__new__(NetworkEngine)
-        other._share(self._eyes)
+        other._share(self._network)
         return other
 
     @property
     def given(self) -> VideoSegmenter:
         """The network as it was given, :attr:`model` being its copy for inference."""
-        return self._eyes.given
+        return self._network.given
 
     @property
     def weights(self) -> str:
         """A digest of the weights that were given."""
-        return self._eyes.weights
+        return self._network.weights
 
     @property
     def between(self) -> bool:
@@ -117,8 +110,8 @@ class NetworkEngine:
                 f"{len(self._ahead)} frames looked at are left; step through them first"
             )
         inner = self._inner(self._check_frame(frames[0]))
-        with self._eyes.telling(f"{len(frames)} frames at once (a smaller chunk needs less)"):
-            self._ahead.extend(self._eyes.features(frames, inner))
+        with self._network.telling(f"{len(frames)} frames at once (a smaller chunk needs less)"):
+            self._ahead.extend(self._network.features(frames, inner))
             if self._state is not None:
                 owner = self._owner(len(self._ids))
                 self._state = self.model.look_ahead(list(self._ahead), self._state, owner)
@@ -131,7 +124,7 @@ class NetworkEngine:
         object at a time; before that, objects are followed in smaller batches.
         """
         inner = self._inner(self._check_frame(frame))
-        with self._eyes.telling("one frame and one object at a time"):
+        with self._network.telling("one frame and one object at a time"):
             return self._step(frame, prompts, inner)
 
     def _step(self, frame: RGBImage, prompts: Mapping[int, BoolMask], inner: Size) -> Prediction:
@@ -142,7 +135,7 @@ class NetworkEngine:
                     "this network sees frames before it segments them; call look_ahead() with the "
                     "next frames first, or use propagate()"
                 )
-            (features,) = self._eyes.features([frame], inner)
+            (features,) = self._network.features([frame], inner)
         ids = tuple(self._ids)
         logits = self._predict([self], features)[0] if ids else None
         if prompts:
@@ -158,8 +151,8 @@ class NetworkEngine:
         if not self.online or len(siblings) < len(engines) or len(counts) > 1 or 0 in counts:
             return [engine.step(frame, {}) for engine in engines]
         sizes = [each._check_frame(frame) for each in siblings]
-        with self._eyes.telling("one frame and one object at a time"):
-            (features,) = self._eyes.features([frame], self._inner(sizes[0]))
+        with self._network.telling("one frame and one object at a time"):
+            (features,) = self._network.features([frame], self._inner(sizes[0]))
             logits = self._predict(siblings, features)
         return [
             Prediction(tuple(each._ids), found)
@@ -174,8 +167,8 @@ class NetworkEngine:
         inner = self._inner(self._check_frame(frame))
         given = self._to_masks([masks[object_id] for object_id in self._ids], inner)
         owner = self._owner(len(self._ids))
-        with self._eyes.telling("one more key frame"):
-            features = self._eyes.encode(frame, inner)
+        with self._network.telling("one more key frame"):
+            features = self._network.encode(frame, inner)
             self._state = self.model.remember(features, given, self._state, owner)
         for past in self._pasts:
             past.given += 1
@@ -222,8 +215,8 @@ class NetworkEngine:
         return torch.zeros(objects, dtype=torch.int64, device=self.device)
 
     def _to_masks(self, masks: Sequence[BoolMask], inner: Size) -> Tensor:
-        small = np.stack([_resize(mask.astype(np.float32), inner) for mask in masks])
-        return self._eyes.upload(torch.from_numpy(small)[:, None]).to(self._eyes.dtype)
+        small = np.stack([resize(mask.astype(np.float32), inner) for mask in masks])
+        return self._network.upload(torch.from_numpy(small)[:, None]).to(self._network.dtype)
 
     def _predict(self, siblings: Sequence[NetworkEngine], features: object) -> list[Tensor]:
         """Logits (B, h, w) of each, which all have B objects; they keep what comes of it."""
@@ -238,7 +231,7 @@ class NetworkEngine:
             own = [states[place] for place in places]
             return self.model.step_each(features, [masks[place] for place in places], own, owner)
 
-        found = chain.from_iterable(self._eyes.batched(step, len(siblings)))
+        found = chain.from_iterable(self._network.batched(step, len(siblings)))
         return [each._keep(features, *result) for each, result in zip(siblings, found, strict=True)]
 
     def _step_objects(self, features: object, masks: Tensor, state: State) -> Stepped:
@@ -251,7 +244,7 @@ class NetworkEngine:
             owner = self._owner(len(own[0]))
             return self.model.step_each(features, [own[0]], [own[1]], owner)[0]
 
-        found = self._eyes.batched(step, len(masks))
+        found = self._network.batched(step, len(masks))
         if len(found) == 1:
             return found[0]
         logits = torch.cat([output.logits for output, _ in found])
@@ -261,7 +254,7 @@ class NetworkEngine:
         """The soft masks and the state for the next step; returns logits (B, h, w)."""
         self._state = state
         logits = output.logits.float()
-        self._masks = logits.sigmoid().to(self._eyes.dtype)
+        self._masks = logits.sigmoid().to(self._network.dtype)
         for place, past in enumerate(self._pasts):
             past.followed += 1
             if self.references and past.followed % BANK_EVERY == 0 and _is_sure(logits[place]):
@@ -294,7 +287,7 @@ class NetworkEngine:
             chosen = all_masks if part is None else all_masks[part]
             return self.model.begin(features, chosen, self._owner(len(chosen)))
 
-        state, *rest = begun = self._eyes.batched(begin, len(given))
+        state, *rest = begun = self._network.batched(begin, len(given))
         if rest:
             state = join_states(begun)
         if self._ahead:
@@ -309,94 +302,7 @@ class NetworkEngine:
         self._state, self._masks = state, masks
 
 
-class _Eyes:
-    """The network and what it saw last: engines that walk together encode each frame once."""
-
-    def __init__(self, model: VideoSegmenter, speed: str) -> None:
-        self.given = model
-        parameter = next(model.parameters())
-        self.device = parameter.device
-        self.dtype, _ = choose_pace(speed, model.config, self.device)
-        self.model = for_inference(model, self.dtype)
-        exact = [*self.model.precise_parts()]
-        # Pixels have as many digits as bfloat16 has.
-        self._pixels = next(exact[0].parameters()).dtype if exact else self.dtype
-        self._seen: list[tuple[RGBImage, Any]] = []
-        self._batch: int | None = None
-        """Objects that are followed together at most; None where memory was always enough."""
-
-    @cached_property
-    def weights(self) -> str:
-        """A digest of the weights that were given; 400 M parameters take more than a second."""
-        found = hashlib.sha256()
-        for name, tensor in sorted(self.given.state_dict().items()):
-            found.update(name.encode())
-            found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-        return found.hexdigest()
-
-    def batched(self, run: Callable[[Tensor | None], Found], objects: int) -> list[Found]:
-        """``run`` for all objects (None), or for places of some, in batches that memory allows.
-
-        A batch that did not fit is halved, and so are those of later frames.
-        """
-        while True:
-            largest = min(objects, self._batch or objects)
-            parts = torch.split(torch.arange(objects, device=self.device), largest)
-            try:
-                return [run(part if len(parts) > 1 else None) for part in parts]
-            except (RuntimeError, MemoryError) as error:
-                if largest == 1 or not is_out_of_memory(error):
-                    raise
-            # Here, as the error holds what was computed until then.
-            self._batch = (largest + 1) // 2
-            free_memory(self.device)
-
-    @contextmanager
-    def telling(self, what: str) -> Iterator[None]:
-        """Say of an exhausted memory what it was too small for, and what helps."""
-        try:
-            yield
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            free_memory(self.device)
-            raise HS2SError(
-                f"the memory of {self.device} is exhausted, by {what}; end what else uses it, or "
-                "choose speed 'fast', smaller frames or another device, such as cpu. PyTorch says: "
-                f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
-            ) from error
-
-    def features(self, frames: Sequence[RGBImage], inner: Size) -> list[Any]:
-        """Features of each frame; those of the last call's frames are at hand."""
-        found = []
-        for frame in frames:
-            known = next((features for seen, features in self._seen if seen is frame), None)
-            found.append((frame, self.encode(frame, inner) if known is None else known))
-        self._seen = found
-        return [features for _, features in found]
-
-    def encode(self, frame: RGBImage, inner: Size) -> Any:
-        """Features of one frame, not kept."""
-        small = np.ascontiguousarray(_resize(frame, inner))
-        tensor = self.upload(torch.from_numpy(small)).permute(2, 0, 1)[None]
-        frames = normalise(tensor).to(self._pixels, memory_format=torch.channels_last)
-        return self.model.encode(frames)
-
-    def upload(self, tensor: Tensor) -> Tensor:
-        """``tensor`` on the network's device; a GPU goes on computing meanwhile."""
-        if self.device.type == "cuda":
-            tensor = tensor.pin_memory()
-        return tensor.to(self.device, non_blocking=True)
-
-
 def _is_sure(logits: Tensor) -> bool:
     """Whether an object's mask, from its ``logits``, is worth comparing with."""
     own = logits[logits > 0]
     return own.numel() > 0 and own.sigmoid().mean().item() >= BANK_CONFIDENCE
-
-
-def _resize(image: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
-    """Area average when shrinking (no aliasing, soft mask edges), bilinear when enlarging."""
-    shrink = size[0] * size[1] < image.shape[0] * image.shape[1]
-    mode = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=mode))

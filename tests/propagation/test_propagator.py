@@ -322,7 +322,7 @@ def test_exhausted_memory_makes_batches_smaller(
     frames = [frame(seed) for seed in range(3)]
     whole, parts = Propagator(model), Propagator(model)
     for propagator in (whole, parts):
-        propagator.engine._eyes.model = model  # type: ignore[attr-defined]
+        propagator.engine._network.model = model  # type: ignore[attr-defined]
         propagator.engine.model = model  # type: ignore[attr-defined]
     prompts: list[dict[int, npt.NDArray[np.bool_]]] = [given, {}, {}]
     expected = [whole.step(*each) for each in zip(frames, prompts, strict=True)]
@@ -349,7 +349,7 @@ def test_exhausted_memory_parts_engines_that_step_together(
     model: VideoSegmenter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = NetworkEngine(model)
-    first._eyes.model = first.model = model
+    first._network.model = first.model = model
     engines = [first, first.sibling(), first.sibling()]
     for object_id, engine in enumerate(engines, 1):
         engine.step(frame(0), {object_id: box(10 * object_id, 20 * object_id)})

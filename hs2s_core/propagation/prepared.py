@@ -1,0 +1,115 @@
+"""A network prepared once for all engines of a run: folded, packed, and careful with memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hs2s_core.devices import free_memory, is_out_of_memory
+from hs2s_core.errors import HS2SError
+from hs2s_core.media.images import RGBImage
+from hs2s_core.models.base import VideoSegmenter
+from hs2s_core.models.inference import choose_pace, for_inference
+from hs2s_core.models.inputs import normalise
+
+Found = TypeVar("Found")
+Size = tuple[int, int]
+
+
+class PreparedNetwork:
+    """A network ready for inference, with the features of the frames it saw last.
+
+    Engines that walk together share it, and so encode each frame once.
+    """
+
+    def __init__(self, model: VideoSegmenter, speed: str) -> None:
+        self.given = model
+        parameter = next(model.parameters())
+        self.device = parameter.device
+        self.dtype, _ = choose_pace(speed, model.config, self.device)
+        self.model = for_inference(model, self.dtype)
+        exact = [*self.model.precise_parts()]
+        # Pixels have as many digits as bfloat16 has.
+        self._pixels = next(exact[0].parameters()).dtype if exact else self.dtype
+        self._seen: list[tuple[RGBImage, Any]] = []
+        self._batch: int | None = None
+        """Objects that are followed together at most; None where memory was always enough."""
+
+    @cached_property
+    def weights(self) -> str:
+        """A digest of the weights that were given; 400 M parameters take more than a second."""
+        found = hashlib.sha256()
+        for name, tensor in sorted(self.given.state_dict().items()):
+            found.update(name.encode())
+            found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        return found.hexdigest()
+
+    def batched(self, run: Callable[[Tensor | None], Found], objects: int) -> list[Found]:
+        """``run`` for all objects (None), or for places of some, in batches that memory allows.
+
+        A batch that did not fit is halved, and so are those of later frames.
+        """
+        while True:
+            largest = min(objects, self._batch or objects)
+            parts = torch.split(torch.arange(objects, device=self.device), largest)
+            try:
+                return [run(part if len(parts) > 1 else None) for part in parts]
+            except (RuntimeError, MemoryError) as error:
+                if largest == 1 or not is_out_of_memory(error):
+                    raise
+            # Here, as the error holds what was computed until then.
+            self._batch = (largest + 1) // 2
+            free_memory(self.device)
+
+    @contextmanager
+    def telling(self, what: str) -> Iterator[None]:
+        """Say of an exhausted memory what it was too small for, and what helps."""
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            free_memory(self.device)
+            raise HS2SError(
+                f"the memory of {self.device} is exhausted, by {what}; end what else uses it, or "
+                "choose speed 'fast', smaller frames or another device, such as cpu. PyTorch says: "
+                f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
+            ) from error
+
+    def features(self, frames: Sequence[RGBImage], inner: Size) -> list[Any]:
+        """Features of each frame; those of the last call's frames are at hand."""
+        found = []
+        for frame in frames:
+            known = next((features for seen, features in self._seen if seen is frame), None)
+            found.append((frame, self.encode(frame, inner) if known is None else known))
+        self._seen = found
+        return [features for _, features in found]
+
+    def encode(self, frame: RGBImage, inner: Size) -> Any:
+        """Features of one frame, not kept."""
+        small = np.ascontiguousarray(resize(frame, inner))
+        tensor = self.upload(torch.from_numpy(small)).permute(2, 0, 1)[None]
+        frames = normalise(tensor).to(self._pixels, memory_format=torch.channels_last)
+        return self.model.encode(frames)
+
+    def upload(self, tensor: Tensor) -> Tensor:
+        """``tensor`` on the network's device; a GPU goes on computing meanwhile."""
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
+
+
+def resize(image: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
+    """Area average when shrinking (no aliasing, soft mask edges), bilinear when enlarging."""
+    shrink = size[0] * size[1] < image.shape[0] * image.shape[1]
+    mode = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=mode))
