@@ -144,6 +144,17 @@ def test_shared_weights_say_what_each_objects_own_say(
         assert torch.equal(alone, found[1])
 
 
+def test_a_position_unlike_all_others_reads_their_mean() -> None:
+    """Every weight underflows where the highest score is not taken off: it read NaN."""
+    matching = PositionMatching(99.0, None)
+    key = F.normalize(torch.ones(1, 5, 6, 9), dim=1)
+    references = References.of(-key, torch.rand(1, 3, 6, 9))
+    with torch.inference_mode():
+        (found,) = matching(key, [references])
+    expected = references.value.mean(1)[:, :, None, None].expand(1, 3, 6, 9)
+    torch.testing.assert_close(found, expected)
+
+
 def test_weights_of_a_frame_are_computed_once_for_all_objects(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

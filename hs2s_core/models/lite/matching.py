@@ -119,6 +119,10 @@ class PositionMatching(nn.Module):
         near = closeness * torch.stack([2 * y, 2 * x, torch.ones_like(y)])
         batch = query.shape[0]
         q = _tokens(torch.cat([temperature * query, near.expand(batch, -1, -1, -1)], dim=1))
+
+        def attend(each: References) -> Tensor:
+            return _attend(q.expand(len(each.key), -1, -1), *each)
+
         # No fused kernel of a CPU takes values wider than keys, nor the keys of several objects
         # as one.
         if torch.is_inference_mode_enabled() and query.device.type == "cpu" and batch == 1:
@@ -126,8 +130,11 @@ class PositionMatching(nn.Module):
             # sign in the range of float32.
             offset = closeness * (y.square() + x.square()) + temperature / 3
             reads = _attend_together(q[0], offset.reshape(-1, 1), references)
+            # A position may be so unlike all others that every weight is too small even so.
+            pairs = zip(reads, references, strict=True)
+            reads = [read if read.isfinite().all() else attend(each) for read, each in pairs]
         else:
-            reads = [_attend(q.expand(len(each.key), -1, -1), *each) for each in references]
+            reads = [attend(each) for each in references]
         return [read.transpose(1, 2).reshape(len(read), -1, height, width) for read in reads]
 
 
