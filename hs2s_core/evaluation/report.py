@@ -60,7 +60,7 @@ def _time_lines(rows: Rows) -> Iterator[str]:
 
 
 def _early_late_lines(split: EarlyLate) -> Iterator[str]:
-    segments = (("t < 10", split.early), ("t > 20", split.late), ("t > 10", split.late_after_10))
+    segments = (("t < 10", split.early), ("t > 10", split.late_after_10), ("t > 20", split.late))
     yield "by annotated frames since the prompt, t:"
     for name, segment in segments:
         if segment is not None:
