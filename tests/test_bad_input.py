@@ -127,7 +127,7 @@ def no_memory(_: Path) -> None:
     def encode(frame: object) -> object:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    propagator.engine._eyes.model.encode = encode  # type: ignore[attr-defined]
+    propagator.engine._network.model.encode = encode  # type: ignore[attr-defined]
     propagator.step(np.zeros((64, 96, 3), np.uint8), {1: np.ones((64, 96), bool)})
 
 
