@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hs2s_core.commands import recipe_options as options
+from hs2s_core.commands import options
 from hs2s_core.errors import InvalidConfig
 from hs2s_core.meters import StepMeter
 from hs2s_core.wording import counted
@@ -27,7 +27,6 @@ PAGE = "ablation.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``hs2s ablate``."""
     parser.add_argument(
         "--tables", nargs="+", default=["1", "2a", "2b", "3", "4", "5"], metavar="TABLE"
     )
@@ -61,7 +60,12 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from hs2s_core.devices import pick_device
-    from hs2s_core.training.ablation import format_tables, run_ablation, stored_scores
+    from hs2s_core.training.ablation import (
+        format_tables,
+        row_configs,
+        run_ablation,
+        stored_scores,
+    )
     from hs2s_core.training.paper_tables import find_tables
     from hs2s_core.training.processes import process_group, rank
 
@@ -88,7 +92,8 @@ def run(args: argparse.Namespace) -> int:
                 report=partial(StepMeter, quiet=args.quiet),
             )
         if rank() == 0:
-            budget = _budget(args, recipe, list(scores))
+            rows = row_configs(tables, recipe, args.divisor)
+            budget = _budget(args, recipe, rows, list(scores))
             scored = f"{budget} Scored on {counted(len(videos), 'video')} on {device}."
             text = format_tables(tables, scores, scored)
             (args.out / "tables.md").write_text(text)
@@ -96,10 +101,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _budget(args: argparse.Namespace, recipe: TrainingConfig, names: list[str]) -> str:
+def _budget(
+    args: argparse.Namespace,
+    recipe: TrainingConfig,
+    rows: dict[str, TrainingConfig],
+    names: list[str],
+) -> str:
     """What the rows cost and share, in words."""
-    from hs2s_core.training.ablation import row_configs, training_minutes
-    from hs2s_core.training.paper_tables import find_tables
+    from hs2s_core.training.ablation import training_minutes
 
     last = recipe.stages[-1]
     budget = (
@@ -108,7 +117,6 @@ def _budget(args: argparse.Namespace, recipe: TrainingConfig, names: list[str]) 
         f"{last.size[0]}x{last.size[1]}, widths divided by {args.divisor}, seed {recipe.seed}, "
         "one recipe for all rows."
     )
-    rows = row_configs(find_tables(args.tables), recipe, args.divisor)
     started = [name for name, row in rows.items() if row.pretrained_backbone]
     random = [name for name in rows if name not in started]
     if started:

@@ -11,7 +11,6 @@ from hs2s_core.errors import InvalidDataset
 from hs2s_core.wording import counted, some
 
 if TYPE_CHECKING:
-    from hs2s_core.data.folder_check import FolderProblem
     from hs2s_core.data.videos import VosVideo
 
 FOUND = 1
@@ -25,7 +24,6 @@ PAGE = "data.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``hs2s check``."""
     parser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="a YouTube-VOS, DAVIS or plain folder"
     )
@@ -55,7 +53,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for problem in problems:
         print(problem)
-    print(f"\n{counted(len(problems), 'finding')} in {_places(problems)}.")
+    videos = {(problem.split, problem.video) for problem in problems if problem.video}
+    places = counted(len(videos), "video") if videos else "the folder itself"
+    print(f"\n{counted(len(problems), 'finding')} in {places}.")
     return FOUND
 
 
@@ -92,8 +92,3 @@ def _inventory(videos: list[VosVideo]) -> str:
         f"{counted(frames, 'frame')}, {annotated} annotated; {counted(objects, 'object')} "
         f"{source}; {some(f'{size} ({count})' for size, count in sizes.most_common())}"
     )
-
-
-def _places(problems: list[FolderProblem]) -> str:
-    videos = {(problem.split, problem.video) for problem in problems if problem.video}
-    return counted(len(videos), "video") if videos else "the folder itself"

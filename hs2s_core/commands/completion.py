@@ -14,12 +14,10 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what ``hs2s completion`` takes."""
     parser.add_argument("shell", choices=SHELLS)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print it."""
     from hs2s_core.cli import build_parser
 
     try:

@@ -14,7 +14,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``hs2s curve``."""
     parser.add_argument(
         "run", type=Path, metavar="RUN", help="folder of a training run, or its log.jsonl"
     )

@@ -15,7 +15,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``hs2s doctor``."""
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")
 
 

@@ -22,7 +22,6 @@ PAGE = "evaluation.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``hs2s evaluate``."""
     described = (f"  {protocol.description}" for protocol in PROTOCOLS.values())
     parser.epilog = "\n".join(["protocols:", *described])
     parser.add_argument("predictions", type=Path, metavar="PRED_DIR", help="<video>/<frame>.png")

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hs2s_core.commands.propagate_options import USAGE
 from hs2s_core.commands.propagate_work import load, settings_of, steps_of, write_steps
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Done, Item, Tick, Work, drive, find_engine, run_job
@@ -22,14 +21,11 @@ if TYPE_CHECKING:
     from hs2s_core.propagation.network import NetworkEngine
 
 
-def run_split(args: argparse.Namespace, places: list[Path], out: Path | None) -> int:
+def run_split(args: argparse.Namespace, out: Path) -> int:
     """Every video of a split; 1 if one failed."""
     from hs2s_core.data.folders import open_folder
     from hs2s_core.data.results import check_free, videos_root, write_zip
 
-    alone = "prompt", "mend", "frame", "overlay", "report", "first", "last", "session", "cuts"
-    if places or out is None or any(getattr(args, each) for each in alone):
-        raise HS2SError(f"with --data, expected\n       {USAGE.splitlines()[-1].strip()}")
     folder = open_folder(args.data, args.split)
     root = videos_root(out, "davis" if folder.layout == "davis" else "youtube_vos")
     if root.resolve() in (folder.annotations.resolve(), folder.images.resolve()):

@@ -1,4 +1,4 @@
-"""The work of ``hs2s propagate`` on one video: a model from the options, steps, masks written."""
+"""What ``hs2s propagate`` is given, and its work on one video: steps, masks written."""
 
 from __future__ import annotations
 
@@ -10,16 +10,88 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hs2s_core.commands.propagate_options import FPS
+from hs2s_core.errors import HS2SError
 from hs2s_core.wording import counted
 
 if TYPE_CHECKING:
+    from hs2s_core.hints import Hint
     from hs2s_core.media.source import FrameSource
     from hs2s_core.models.base import VideoSegmenter
-    from hs2s_core.prompts import Prompts
+    from hs2s_core.prompts import Prompt, Prompts
     from hs2s_core.propagation.clip import ClipSettings, Step
     from hs2s_core.propagation.network import NetworkEngine
     from hs2s_core.propagation.propagator import FrameResult
+
+FPS = 24.0
+"""Of an overlay, where the video tells none."""
+
+
+def check_places(args: argparse.Namespace, source: Path, masks: Path | None, out: Path) -> None:
+    """Nothing that was given may be overwritten, nor anything else without a word."""
+    from hs2s_core.data.results import check_free
+    from hs2s_core.hints import is_hint
+
+    files = [Path(what) for _, what in (*args.prompt, *args.mend) if not is_hint(what)]
+    given = [*files, *([] if masks is None else [masks])]
+    taken = {source.resolve()} | {
+        place for path in given for place in (path.resolve(), path.resolve().parent)
+    }
+    if out.resolve() in taken:
+        raise HS2SError(f"{out}: holds what was given; expected another folder to write to.")
+    check_free(out, overwrite=args.overwrite)
+    if args.overlay is not None:
+        from hs2s_core.media.encode import find_ffmpeg
+
+        find_ffmpeg()
+        if args.overlay.suffix.lower() != ".mp4":
+            raise HS2SError(f"{args.overlay}: cannot write this format; expected a name in .mp4.")
+    if args.report is not None:
+        from hs2s_core.propagation.signs import check_report
+
+        check_report(args.report)
+    for beside in filter(None, (args.overlay, args.report)):
+        if beside.resolve() in taken:
+            raise HS2SError(f"{beside}: was given itself; expected another file to write.")
+        if beside.exists() and not args.overwrite:
+            raise HS2SError(
+                f"{beside}: exists already; give another name, or --overwrite to replace it."
+            )
+
+
+def read_given(args: argparse.Namespace, masks: Path | None, frames: FrameSource) -> Prompts:
+    """The masks of ``MASKS``, or what the ``--prompt`` say."""
+    from hs2s_core.prompts import Prompts
+
+    if masks is not None:
+        prompts = Prompts.from_files(masks, frames, frame=args.frame)
+        if args.frame is None and not masks.is_dir() and not args.quiet:
+            print(f"{masks}: taken for frame {min(prompts)} (else --frame N)", file=sys.stderr)
+        return prompts
+    if args.frame is not None:
+        raise HS2SError("--frame goes with MASKS; --prompt says its frame itself")
+    return Prompts(each for frame, word in args.prompt for each in _given(frame, word, frames))
+
+
+def _given(frame: int, word: str, frames: FrameSource) -> Iterator[Prompt]:
+    """What ``--prompt`` says is given in a frame: masks of a PNG, or what hints point at."""
+    from hs2s_core.hints import is_hint
+    from hs2s_core.prompts import Prompt, Prompts, has_frame
+
+    if not (word.lower().endswith(".json") or is_hint(word)):
+        yield from Prompts.from_files(Path(word), frames, frame=frame).each()
+        return
+    if not has_frame(frames, frame):
+        raise HS2SError(f"{frame}={word}: {frames.description} has frames 0 to {len(frames) - 1}")
+    picture = frames.at(frame)
+    for object_id, hint in hints_of(word):
+        yield Prompt.pointed(frame, object_id, picture, hint)
+
+
+def hints_of(word: str) -> Iterator[tuple[int, Hint]]:
+    """What a word of ``--prompt`` or ``--mend`` points at, by object id."""
+    from hs2s_core.hints import parse_hint, read_hints
+
+    return read_hints(Path(word)) if word.lower().endswith(".json") else iter([parse_hint(word)])
 
 
 def load(args: argparse.Namespace) -> VideoSegmenter:

@@ -26,7 +26,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``hs2s synthesize``."""
     parser.add_argument(
         "stills",
         type=Path,

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hs2s_core.commands import recipe_options as options
+from hs2s_core.commands import options
 from hs2s_core.errors import InvalidConfig
 from hs2s_core.extensions import LABELS, extensions
 from hs2s_core.wording import counted, some
@@ -16,7 +16,6 @@ from hs2s_core.wording import counted, some
 if TYPE_CHECKING:
     import torch
 
-    from hs2s_core.models.base import VideoSegmenter
     from hs2s_core.training.config import FolderConfig, TrainingConfig
 
 VALIDATE_EVERY = 10
@@ -37,7 +36,6 @@ PAGE = "training.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``hs2s train``."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--config", type=Path, metavar="FILE.toml", help="the run, as data")
     source.add_argument(
@@ -95,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
         option = f"--{module.SOURCE.replace('_', '-')}"
         options.refuse_options(args, module.OPTIONS, f"expected with {option} only")
 
+    import torch
+
     from hs2s_core.devices import pick_device
     from hs2s_core.meters import reporting
     from hs2s_core.models.pretrained import check_backbone
@@ -102,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
     from hs2s_core.training.processes import process_group, rank
     from hs2s_core.training.run_file import write_config
     from hs2s_core.training.run_folder import claim
+    from hs2s_core.weights import save_weights
 
     name = (args.preset or args.config.stem).replace("/", "-")
     config = _from_preset(args) if args.preset else _from_file(args)
@@ -126,19 +127,12 @@ def run(args: argparse.Namespace) -> int:
             model = train(config, out, device=device, report=report if main else None)
         if main:
             print(f"trained for {(time.perf_counter() - started) / 60:.1f} min")
-            _save(model, out / f"{name}.safetensors", config, device, half=args.half)
+            path = out / f"{name}.safetensors"
+            save_weights(
+                model, path, _card(name, config, device), torch.float16 if args.half else None
+            )
+            print(f"use it: hs2s propagate SOURCE MASKS OUT --weights {path}")
     return 0
-
-
-def _save(
-    model: VideoSegmenter, path: Path, config: TrainingConfig, device: torch.device, *, half: bool
-) -> None:
-    import torch
-
-    from hs2s_core.weights import save_weights
-
-    save_weights(model, path, _card(path.stem, config, device), torch.float16 if half else None)
-    print(f"use it: hs2s propagate SOURCE MASKS OUT --weights {path}")
 
 
 def _from_preset(args: argparse.Namespace) -> TrainingConfig:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 from hs2s_core.wording import counted
@@ -19,7 +18,6 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the verbs of ``hs2s weights``."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     convert = verbs.add_parser(
@@ -74,29 +72,20 @@ def _size(word: str) -> tuple[int, int]:
 
 def run(args: argparse.Namespace) -> int:
     """Run the verb that was asked for; errors are raised as HS2SError."""
-    verbs = {"convert": _convert, "export": _export, "info": _info, "onnx": _onnx, "list": _list}
+    verbs = {"convert": _store, "export": _store, "info": _info, "onnx": _onnx, "list": _list}
     verbs[args.verb](args)
     return 0
 
 
-def _convert(args: argparse.Namespace) -> None:
-    from hs2s_core.authors import convert_checkpoint
-
-    _store(args, convert_checkpoint)
-
-
-def _export(args: argparse.Namespace) -> None:
-    from hs2s_core.training.checkpoint import export_run
-
-    _store(args, export_run)
-
-
-def _store(args: argparse.Namespace, write: Callable[..., None]) -> None:
-    """Let a function write the weights of a checkpoint, and say what they are."""
+def _store(args: argparse.Namespace) -> None:
+    """Write the weights of a checkpoint, the authors' or a run's, and say what they are."""
     import torch
 
+    from hs2s_core.authors import convert_checkpoint
+    from hs2s_core.training.checkpoint import export_run
     from hs2s_core.weights import read_header
 
+    write = convert_checkpoint if args.verb == "convert" else export_run
     write(args.checkpoint, args.out, torch.float16 if args.half else None)
     header = read_header(args.out)
     tensors, values = counted(len(header.tensors), "tensor"), header.parameters / 1e6

@@ -10,7 +10,7 @@ import pytest
 
 from hs2s_core.cli import build_parser
 from hs2s_core.commands import train
-from hs2s_core.commands.recipe_options import describe_folder
+from hs2s_core.commands.options import describe_folder
 from hs2s_core.training.config import TrainingConfig
 from hs2s_core.weights import load_model, read_header
 
