@@ -55,12 +55,6 @@ class Counted(NetworkEngine):
         Counted.steps += 1 + len(others)
         return super().step_together(others, frame)
 
-    def sibling(self) -> Counted:
-        """See :meth:`NetworkEngine.sibling`."""
-        other = Counted.__new__(Counted)
-        other._share(self._eyes)
-        return other
-
 
 Rounds = list[tuple[float, float]]
 """J&F after each round, and the share of a full run's steps that it took."""

@@ -70,7 +70,7 @@ class NetworkEngine:
 
     def sibling(self) -> NetworkEngine:
         """See :meth:`Engine.sibling`."""
-        other = NetworkEngine.__new__(NetworkEngine)
+        other = type(self).__new__(type(self))
         other._share(self._network)
         return other
 
