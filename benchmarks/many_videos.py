@@ -1,10 +1,11 @@
 """Many tiny videos through the engines: that all are done, alike, and how many frames a second.
 
     python benchmarks/many_videos.py [--videos 500] [--frames 4] [--workers 1 2] [--sample 20]
+        [--engines process ray]
 
 Videos of 48x64 pixels with a square that moves, as a YouTube-VOS folder, and a network of few
 random weights: what is measured is what surrounds the network. Each number of workers is a run of
-``hs2s propagate --data`` with the engine ``process``; the masks of some videos are compared, byte
+``hs2s propagate --data`` with each engine; the masks of some videos are compared, byte
 for byte, with those of the engine ``inline``.
 """
 
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--sample", type=int, default=20, help="videos that inline does, too")
+    parser.add_argument("--engines", nargs="+", default=["process"])
     arguments = parser.parse_args()
     names = [f"{number:05}" for number in range(arguments.videos)]
     with tempfile.TemporaryDirectory() as place:
@@ -48,16 +51,17 @@ def main() -> None:
         _make(folder / "all", names, arguments.frames)
         _make(folder / "some", names[: arguments.sample], arguments.frames)
         _propagate(folder, "some", "inline", "--engine", "inline")
-        for workers in arguments.workers:
-            words = ("--engine", "process", "--workers", str(workers))
-            seconds = _propagate(folder, "all", f"out{workers}", *words)
-            masks = sorted((folder / f"out{workers}").rglob("*.png"))
+        for engine, workers in product(arguments.engines, arguments.workers):
+            out = f"{engine}{workers}"
+            words = ("--engine", engine, "--workers", str(workers))
+            seconds = _propagate(folder, "all", out, *words)
+            masks = sorted((folder / out).rglob("*.png"))
             expected = arguments.videos * arguments.frames
-            same = [_same(folder, f"out{workers}", name) for name in names[: arguments.sample]]
+            same = [_same(folder, out, name) for name in names[: arguments.sample]]
             print(
-                f"{workers} workers: {len(masks)} of {expected} masks in {seconds:.1f} s, "
-                f"{len(masks) / seconds:.1f} frames a second; {sum(same)} of {len(same)} videos as "
-                "inline",
+                f"{engine}, {workers} workers: {len(masks)} of {expected} masks "
+                f"in {seconds:.1f} s, {len(masks) / seconds:.1f} frames a second; "
+                f"{sum(same)} of {len(same)} videos as inline",
                 flush=True,
             )
             if len(masks) < expected or not all(same):

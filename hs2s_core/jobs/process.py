@@ -24,7 +24,7 @@ from .engines import Event, Events, attempt, cores
 from .job import Item, Job, Result, describe
 
 _READY = "ready"
-_PATIENCE = 20.0
+PATIENCE = 20.0
 """Seconds that a worker has to undo its video when it is stopped."""
 _BOOT = """
 import pickle, sys
@@ -98,7 +98,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             env={"OMP_NUM_THREADS": threads, **os.environ},
         )
-        self.say((sys.path, *_home(type(job))))
+        self.say((sys.path, *home_of(type(job))))
         self.say(job)
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -116,7 +116,7 @@ class _Worker:
 
     def end(self) -> None:
         try:
-            self.process.wait(_PATIENCE)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -130,7 +130,7 @@ class _Worker:
             self._inbox.put((self, None))
 
 
-def _home(kind: type) -> tuple[str, str | None]:
+def home_of(kind: type) -> tuple[str, str | None]:
     """The outermost package of a class, and its file: a plugin may lie on no import path."""
     parts = kind.__module__.split(".")
     names = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
@@ -159,7 +159,7 @@ def serve(name: str, file: str | None) -> None:
         pickle.dump(value, answers)
         answers.flush()
 
-    _import(name, file)
+    import_home(name, file)
     questions = sys.stdin.buffer
     try:
         work = pickle.load(questions).open()
@@ -172,7 +172,7 @@ def serve(name: str, file: str | None) -> None:
             say(event)
 
 
-def _import(name: str, file: str | None) -> None:
+def import_home(name: str, file: str | None) -> None:
     """Have a package under the name that it had where the job was made."""
     import importlib.util
 

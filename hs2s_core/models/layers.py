@@ -2,11 +2,56 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 CLOSING_NORMS = ("bn3", "up_bn")
 """Names of the last norm of a residual block: torchvision's and the axial encoder's."""
+
+
+class Conv(nn.Conv2d):
+    """A convolution that may run in one pass with the activation after it, see :meth:`fuse`."""
+
+    _fused: tuple[str, list[float]] | None = None
+
+    def fuse(self, activation: nn.Module | None) -> bool:
+        """Only infer from now on, on a CPU, with ``activation`` on the result; whether it can.
+
+        What oneDNN computes at once passes through memory once. Without an activation, too, it is
+        sooner: PyTorch leaves 1 x 1 convolutions to another library where it has one thread, and
+        copies maps for it.
+        """
+        if activation is None:
+            self._fused = "none", []
+        elif isinstance(activation, nn.ReLU6):
+            self._fused = "hardtanh", [0.0, 6.0]
+        elif isinstance(activation, nn.ReLU):
+            self._fused = "relu", []
+        else:
+            return False
+        return True
+
+    def convolve(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        padding: tuple[int, ...] | None = None,
+    ) -> Tensor:
+        """This convolution of ``x`` with another weight, bias or padding."""
+        places = self.padding if padding is None else padding
+        if self._fused is None:
+            return F.conv2d(x, weight, bias, self.stride, places, self.dilation, self.groups)
+        # What compiled networks call, too; PyTorch documents none of it.
+        y: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x, weight, bias, places, self.stride, self.dilation, self.groups, *self._fused, ""
+        )
+        return y
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, out_channels, ., .), as :class:`torch.nn.Conv2d`."""
+        return self.convolve(x, self.weight, self.bias)
 
 
 def resize(x: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:

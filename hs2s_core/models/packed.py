@@ -24,13 +24,21 @@ def pack(conv: nn.Conv2d, dtype: torch.dtype) -> nn.Module:
     return PackedConv(conv, dtype)
 
 
+def can_infer(dtype: torch.dtype) -> bool:
+    """Whether oneDNN's layers for inference are there, and compute in ``dtype``."""
+    # What compiled networks call, too; PyTorch documents none of it.
+    if not hasattr(torch.ops.mkldnn, "_reorder_convolution_weight"):
+        return False
+    if dtype is torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return dtype is torch.float32
+
+
 def can_pack(conv: nn.Conv2d, dtype: torch.dtype) -> bool:
     """Whether :class:`PackedConv` is there, fits ``conv`` and gains anything."""
-    if dtype not in (torch.float32, torch.bfloat16) or conv.weight.numel() < _LEAST:
+    if not can_infer(dtype) or conv.weight.numel() < _LEAST:
         return False
-    # What compiled networks call, too; PyTorch documents none of it.
-    there = hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
-    return there and conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
+    return conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
 
 
 class PackedConv(nn.Module):

@@ -168,7 +168,7 @@ class NetworkEngine:
         given = self._to_masks([masks[object_id] for object_id in self._ids], inner)
         owner = self._owner(len(self._ids))
         with self._network.telling("one more key frame"):
-            features = self._network.encode(frame, inner)
+            (features,) = self._network.features([frame], inner)
             self._state = self.model.remember(features, given, self._state, owner)
         for past in self._pasts:
             past.given += 1

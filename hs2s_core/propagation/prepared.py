@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -24,11 +25,16 @@ from hs2s_core.models.inputs import normalise
 Found = TypeVar("Found")
 Size = tuple[int, int]
 
+_KEPT_FRAMES = 32
+_KEPT_BYTES = 256 * 2**20
+"""Of the features that are at hand; those of the last call's frames are in any case."""
+
 
 class PreparedNetwork:
     """A network ready for inference, with the features of the frames it saw last.
 
-    Engines that walk together share it, and so encode each frame once.
+    Engines that walk together share it, and so encode each frame once; what was followed backwards
+    lately is not encoded again on the way forwards.
     """
 
     def __init__(self, model: VideoSegmenter, speed: str) -> None:
@@ -40,7 +46,8 @@ class PreparedNetwork:
         exact = [*self.model.precise_parts()]
         # Pixels have as many digits as bfloat16 has.
         self._pixels = next(exact[0].parameters()).dtype if exact else self.dtype
-        self._seen: list[tuple[RGBImage, Any]] = []
+        self._seen: OrderedDict[tuple[Size, bytes], Any] = OrderedDict()
+        """Features by what the network sees of a frame; those used last at the end."""
         self._batch: int | None = None
         """Objects that are followed together at most; None where memory was always enough."""
 
@@ -86,26 +93,35 @@ class PreparedNetwork:
             ) from error
 
     def features(self, frames: Sequence[RGBImage], inner: Size) -> list[Any]:
-        """Features of each frame; those of the last call's frames are at hand."""
-        found = []
-        for frame in frames:
-            known = next((features for seen, features in self._seen if seen is frame), None)
-            found.append((frame, self.encode(frame, inner) if known is None else known))
-        self._seen = found
-        return [features for _, features in found]
+        """Features of each frame; those of the last frames are at hand."""
+        found = [self._features(np.ascontiguousarray(resize(frame, inner))) for frame in frames]
+        kept = min(_KEPT_FRAMES, _KEPT_BYTES // max(1, _size(found[-1])))
+        while len(self._seen) > max(kept, len(frames)):
+            self._seen.popitem(last=False)
+        return found
 
-    def encode(self, frame: RGBImage, inner: Size) -> Any:
-        """Features of one frame, not kept."""
-        small = np.ascontiguousarray(resize(frame, inner))
-        tensor = self.upload(torch.from_numpy(small)).permute(2, 0, 1)[None]
-        frames = normalise(tensor).to(self._pixels, memory_format=torch.channels_last)
-        return self.model.encode(frames)
+    def _features(self, small: RGBImage) -> Any:
+        key = (small.shape[0], small.shape[1]), small.tobytes()
+        found = self._seen.pop(key, None)
+        if found is None:
+            tensor = self.upload(torch.from_numpy(small)).permute(2, 0, 1)[None]
+            frames = normalise(tensor).to(self._pixels, memory_format=torch.channels_last)
+            found = self.model.encode(frames)
+        self._seen[key] = found
+        return found
 
     def upload(self, tensor: Tensor) -> Tensor:
         """``tensor`` on the network's device; a GPU goes on computing meanwhile."""
         if self.device.type == "cuda":
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
+
+
+def _size(tree: Any) -> int:
+    """Bytes of the tensors of a tree."""
+    if isinstance(tree, Tensor):
+        return tree.nbytes
+    return sum(map(_size, tree)) if isinstance(tree, (tuple, list)) else 0
 
 
 def resize(image: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from hs2s_core.errors import HS2SError
 from hs2s_core.models import VideoSegmenter, packed
 from hs2s_core.models.inference import choose_pace, for_inference
+from hs2s_core.models.lite.efficientnet import SameConv
 from hs2s_core.models.packed import PackedConv, TiledConv, can_pack, pack
 from hs2s_core.models.presets import PRESETS
 
@@ -93,6 +94,38 @@ def test_packed_weights_serve_other_sizes_and_batches(monkeypatch: pytest.Monkey
         x = torch.randn(shape)
         torch.testing.assert_close(layer(x), conv(x), rtol=0, atol=1e-5)
     assert not can_pack(nn.Conv2d(8, 8, 3, padding=1, padding_mode="reflect"), torch.float32)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_small_networks_compute_activations_with_convolutions(dtype: torch.dtype) -> None:
+    if not packed.can_infer(dtype):
+        pytest.skip(f"oneDNN computes no {dtype} on this processor")
+    model = for_inference(trained_like("hs2s-lite"), dtype)
+    assert not any(isinstance(part, nn.ReLU6) for part in model.modules())
+    left = [name for name, part in model.named_modules() if isinstance(part, nn.ReLU)]
+    assert left == ["encoder.2", "encoder_ref.2"]  # after the sum of a joined convolution
+    for_graphs = for_inference(trained_like("hs2s-lite"), dtype, packed=False)
+    assert any(isinstance(part, nn.ReLU6) for part in for_graphs.modules())
+
+
+@pytest.mark.parametrize("activation", [None, nn.ReLU(), nn.ReLU6()])
+@pytest.mark.parametrize("size", [(20, 30), (33, 9)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_convolution_says_the_same_with_its_activation(
+    activation: nn.Module | None, size: tuple[int, int], stride: int
+) -> None:
+    if not packed.can_infer(torch.float32):
+        pytest.skip("no oneDNN on this processor")
+    torch.manual_seed(0)
+    conv = SameConv(8, 8, 5, stride, groups=4).requires_grad_(False)
+    x = 10 * torch.randn(2, 8, *size)
+    expected = conv(x)
+    if activation is not None:
+        expected = activation(expected)
+        assert expected.max() == 6 if isinstance(activation, nn.ReLU6) else expected.max() > 6
+    assert conv.fuse(activation)
+    torch.testing.assert_close(conv(x), expected, rtol=0, atol=1e-5)
+    assert not conv.fuse(nn.Tanh())
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ from hs2s_core.media.masks import object_ids, read_id_map, write_id_map
 from hs2s_core.models import build_model
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.presets import PRESETS
-from hs2s_core.propagation import Propagator, propagate
+from hs2s_core.propagation import Propagator, prepared, propagate
 from hs2s_core.propagation.network import NetworkEngine
+from hs2s_core.weights import fill_model
 
 SIZE = (90, 122)
 
@@ -357,3 +358,39 @@ def test_exhausted_memory_parts_engines_that_step_together(
     found = first.step_together(engines[1:], frame(1))
     assert [prediction.ids for prediction in found] == [(1,), (2,), (3,)]
     assert sizes == [3, 2, 1]
+
+
+def test_frames_followed_backwards_are_not_encoded_again(
+    model: VideoSegmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode, calls = type(model).encode, 0
+
+    def counted(self: VideoSegmenter, image: torch.Tensor) -> Any:
+        nonlocal calls
+        calls += 1
+        return encode(self, image)
+
+    monkeypatch.setattr(type(model), "encode", counted)
+    frames = [frame(seed) for seed in range(6)]
+    prompts = {0: {1: box(10, 10)}, 5: {1: box(40, 40)}}
+    monkeypatch.setattr(prepared, "_KEPT_BYTES", 1)  # only the last frame's
+    small = dataclasses.replace(model.config, input_size=(64, 96))
+    engine = NetworkEngine(fill_model(small, model.state_dict()))
+    apart = list(propagate(engine, frames, prompts, soft=True))
+    assert calls > len(frames) == 6
+    assert len(engine._network._seen) == 1
+    monkeypatch.undo()
+    monkeypatch.setattr(type(model), "encode", counted)
+    calls = 0
+    engine = engine.sibling()
+    engine._network._seen.clear()
+    together = list(propagate(engine, [image.copy() for image in frames], prompts, soft=True))
+    assert calls == len(frames)
+    for one, two in zip(apart, together, strict=True):
+        assert one.soft is not None
+        assert two.soft is not None
+        assert one.soft.keys() == two.soft.keys()
+        assert all(np.array_equal(mask, two.soft[i]) for i, mask in one.soft.items())
+    monkeypatch.setattr(prepared, "_KEPT_FRAMES", 2)
+    engine._network.features(frames[:1], (64, 96))
+    assert len(engine._network._seen) == 2

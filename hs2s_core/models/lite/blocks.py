@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hs2s_core.models.layers import resize, size_of
+from hs2s_core.models.layers import Conv, resize, size_of
 
 
 class ConvBlock(nn.Sequential):
@@ -18,13 +17,13 @@ class ConvBlock(nn.Sequential):
         self, in_channels: int, channels: int, stride: int = 1, *, kernel: int = 3
     ) -> None:
         super().__init__(
-            nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2, bias=False),
+            Conv(in_channels, channels, kernel, stride, kernel // 2, bias=False),
             nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
         )
 
 
-class JoinedConv(nn.Conv2d):
+class JoinedConv(Conv):
     """A convolution over the concatenation of several maps, computed map by map.
 
     The sum is the same, and each map is convolved where that is cheapest: the image's when it is
@@ -40,10 +39,14 @@ class JoinedConv(nn.Conv2d):
         self.image = image
         """Which of the maps is the image's; it has the size of the result."""
 
+    def fuse(self, activation: nn.Module | None) -> bool:
+        # An activation would come before the sum.
+        return activation is None and super().fuse(None)
+
     def of_image(self, x: Tensor) -> Tensor:
         """The image's share (C, out, H, W) of the result, for :meth:`forward`."""
         part = torch.split(self.weight, self.channels, dim=1)[self.image]
-        return F.conv2d(x, part, self.bias, padding=self.padding)
+        return self.convolve(x, part, self.bias)
 
     def forward(self, image: Tensor, maps: Sequence[Tensor], owner: Tensor) -> Tensor:  # type: ignore[override]
         """(B, out, H, W) from the image's share (C, out, H, W) and the other maps, of B objects.
@@ -54,7 +57,7 @@ class JoinedConv(nn.Conv2d):
         del parts[self.image]
         total = per_object(image, owner)
         for x, part in zip(maps, parts, strict=True):
-            total = total + resize(F.conv2d(x, part, padding=self.padding), size_of(total))
+            total = total + resize(self.convolve(x, part, None), size_of(total))
         return total
 
 
@@ -84,7 +87,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv1 = ConvBlock(channels, channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.conv2 = Conv(channels, channels, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(channels)
         nn.init.zeros_(self.norm2.weight)
 

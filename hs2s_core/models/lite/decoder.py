@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hs2s_core.models.layers import Conv
 from hs2s_core.models.lite.blocks import JoinedConv
 from hs2s_core.models.lite.trunk import ImageFeatures
 
@@ -30,15 +31,15 @@ class LiteDecoder(nn.Module):
         self, memory_channels: int, reads: Sequence[int] = (), masks: Sequence[int] = ()
     ) -> None:
         super().__init__()
-        self.memory = nn.Conv2d(memory_channels, 64, 1)
+        self.memory = Conv(memory_channels, 64, 1)
         self.merge_s8 = JoinedConv([64, 80, *reads], 80, 1, image=1)
-        self.conv_s8a = nn.Conv2d(80, 80, 3, padding=1)
-        self.conv_s8b = nn.Conv2d(80, 80, 3, padding=1)
+        self.conv_s8a = Conv(80, 80, 3, padding=1)
+        self.conv_s8b = Conv(80, 80, 3, padding=1)
         self.merge_s4 = JoinedConv([80, 40, *masks], 48, 1, image=1)
-        self.conv_s4 = nn.Conv2d(48, 48, 3, padding=1)
+        self.conv_s4 = Conv(48, 48, 3, padding=1)
         self.merge_s2 = JoinedConv([48, 24], 24, 1, image=1)
-        self.conv_s2 = nn.Conv2d(24, 16, 3, padding=1)
-        self.logits = nn.Conv2d(16, 1, 3, padding=1)
+        self.conv_s2 = Conv(24, 16, 3, padding=1)
+        self.logits = Conv(16, 1, 3, padding=1)
         # Most pixels are background.
         nn.init.constant_(self.logits.bias, -1.0)  # type: ignore[arg-type]
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hs2s_core.models.inputs import denormalise
+from hs2s_core.models.layers import Conv
 
 CHANNELS = (16, 24, 40, 112)
 """Of the maps at strides 2, 4, 8 and 16."""
@@ -33,7 +33,7 @@ _PRECISE = 2
 """Blocks from the first that stay in float32 where the rest is in bfloat16."""
 
 
-class SameConv(nn.Conv2d):
+class SameConv(Conv):
     """A convolution whose output has ``ceil(size / stride)`` cells, padded as TensorFlow does."""
 
     def __init__(
@@ -55,12 +55,12 @@ class SameConv(nn.Conv2d):
 
     def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
         if self.stride[0] == 1:
-            return F.conv2d(x, weight, self.bias, padding=self.padding, groups=self.groups)
+            return self.convolve(x, weight, self.bias)
         # At stride 2 and an even size, TensorFlow pads one cell less before than after. Starting
         # one step early and leaving out the first result gives just that, without a padded copy.
         rows, columns = (1 - x.shape[2] % 2, 1 - x.shape[3] % 2)
         padding = (self.kernel_size[0] // 2 + rows, self.kernel_size[1] // 2 + columns)
-        y = F.conv2d(x, weight, self.bias, self.stride, padding, groups=self.groups)
+        y = self.convolve(x, weight, self.bias, padding)
         return y[:, :, rows:, columns:]
 
 
@@ -76,16 +76,18 @@ class InvertedBottleneck(nn.Module):
         if self.expands:
             self._expand_conv = SameConv(in_channels, inner, 1)
             self._bn0 = nn.BatchNorm2d(inner, eps=_EPS)
+            self._relu0 = nn.ReLU6(inplace=True)
         self._depthwise_conv = SameConv(inner, inner, kernel, stride, groups=inner)
         self._bn1 = nn.BatchNorm2d(inner, eps=_EPS)
+        self._relu1 = nn.ReLU6(inplace=True)
         self._project_conv = SameConv(inner, channels, 1)
         self._bn2 = nn.BatchNorm2d(channels, eps=_EPS)
         self.adds = stride == 1 and in_channels == channels
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) to (N, channels, ceil(H / stride), ceil(W / stride))."""
-        inner = F.relu6(self._bn0(self._expand_conv(x)), inplace=True) if self.expands else x
-        inner = F.relu6(self._bn1(self._depthwise_conv(inner)))
+        inner = self._relu0(self._bn0(self._expand_conv(x))) if self.expands else x
+        inner = self._relu1(self._bn1(self._depthwise_conv(inner)))
         change: Tensor = self._bn2(self._project_conv(inner))
         return x + change if self.adds else change
 
@@ -97,6 +99,7 @@ class EfficientNetLite0(nn.Module):
         super().__init__()
         self._conv_stem = SameConv(3, _STEM, 3, 2)
         self._bn0 = nn.BatchNorm2d(_STEM, eps=_EPS)
+        self._relu0 = nn.ReLU6(inplace=True)
         blocks: list[InvertedBottleneck] = []
         channels = _STEM
         ends = []
@@ -126,7 +129,7 @@ class EfficientNetLite0(nn.Module):
         # The published weights expect grey to be 0 and the range to be about [-1, 1].
         frame = frame.to(self._conv_stem.weight.dtype)
         x = ((denormalise(frame) * 255 - 127) / 128).to(frame.dtype)
-        x = F.relu6(self._bn0(self._conv_stem(x)))
+        x = self._relu0(self._bn0(self._conv_stem(x)))
         rest = next(self._blocks[-1].parameters()).dtype
         half = rest in (torch.bfloat16, torch.float16)
         maps = []

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
 from hs2s_core.models.config import LiteConfig
-from hs2s_core.models.layers import size_of
+from hs2s_core.models.layers import Conv, size_of
 from hs2s_core.models.lite.blocks import ConvBlock, JoinedBlock, per_object
 from hs2s_core.models.lite.decoder import ImageShares, LiteDecoder
 from hs2s_core.models.lite.matching import PositionMatching, References
@@ -85,7 +85,7 @@ class HS2SLite(VideoSegmenter):
         self.memory = build_memory(config, channels)
         # Reference encoder (x_r, y_r): its output is what the attention reads.
         self.encoder_ref = JoinedBlock(80, 32, 64)
-        self.value_ref = nn.Conv2d(64, config.value_width - 1, 3, padding=1)
+        self.value_ref = Conv(64, config.value_width - 1, 3, padding=1)
         # The first frame may be anywhere by now, the previous one is close.
         closeness = {"first": 0.5, "previous": 20.0} if config.fusion == "matching" else {}
         self.matching = nn.ModuleDict(

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hs2s_core.models.config import LiteConfig
-from hs2s_core.models.layers import resize, size_of
+from hs2s_core.models.layers import Conv, resize, size_of
 from hs2s_core.models.lite.blocks import ConvBlock, ResidualBlock
 from hs2s_core.models.lite.efficientnet import CHANNELS, EfficientNetLite0
 from hs2s_core.models.memory import at_least_float32
@@ -52,8 +52,8 @@ class Trunk(nn.Module):
         super().__init__()
         self.keys = key_channels is not None
         if key_channels is not None:
-            self.key_s8 = nn.Conv2d(WIDTHS[2], key_channels, 3, padding=1)
-            self.key_s16 = nn.Conv2d(WIDTHS[3], key_channels, 1)
+            self.key_s8 = Conv(WIDTHS[2], key_channels, 3, padding=1)
+            self.key_s16 = Conv(WIDTHS[3], key_channels, 1)
 
     def maps(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Maps of ``frame`` (C, 3, H, W) at strides 2, 4, 8 and 16, of :data:`WIDTHS` channels."""
