@@ -74,8 +74,10 @@ def initialise(module: nn.Module, mode: str = "fan_out") -> None:
 
     The last norm of each residual block starts at 0, so that the block starts as its shortcut (our
     decision): sums of many random blocks grow until rounding shows in the logits. ImageNet weights,
-    loaded later, replace these values.
+    loaded later, replace these values. On the meta device there are none, and nothing is done.
     """
+    if next(module.parameters()).is_meta:
+        return
     for name, part in module.named_modules():
         if isinstance(part, (nn.Conv1d, nn.Conv2d)):
             nn.init.kaiming_normal_(part.weight, mode=mode, nonlinearity="relu")  # type: ignore[arg-type]

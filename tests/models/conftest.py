@@ -21,6 +21,12 @@ from hs2s_core.weights import fill_model
 PARITY = Path(__file__).resolve().parents[1] / "data" / "parity"
 
 
+@pytest.fixture
+def no_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For networks on the meta device: no values are drawn that it has no memory for anyway."""
+    monkeypatch.setattr("torch.nn.Conv2d.reset_parameters", lambda _: None)
+
+
 @pytest.fixture(scope="session")
 def recipe() -> ModuleType:
     """The parity recipe: weights and inputs from seeds."""
