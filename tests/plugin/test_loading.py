@@ -1,4 +1,7 @@
-"""The three ways in which FiftyOne gets the plugin, each in a process of its own that uses it."""
+"""The three ways in which FiftyOne gets the plugin, each in a process of its own that uses it.
+
+One is the wheel: what is in it, and what an index would say to it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,9 +32,11 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-from .clone import ROOT, repository_files, served_clone
+from .clone import ROOT, served_clone
 from .helpers import SIZE, detection, square, tiny_network, video_sample
 
+MEBIBYTES = 8
+"""Of the wheel, at most; docs/install.md states the size."""
 USE = """
 import sys
 {prepare}
@@ -97,7 +103,6 @@ def use(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=240,
     )
     assert ended.returncode == 0, ended.stderr[-3000:]
     lines = [line.split() for line in ended.stdout.splitlines()]
@@ -130,25 +135,72 @@ def test_fiftyone_download(scene: dict[str, str], tmp_path: Path) -> None:
     check(said, plugins / "@hs2s" / "vos")
 
 
-def test_an_installed_wheel(scene: dict[str, str], tmp_path: Path) -> None:
-    """Built and installed by pip, then made known by ``hs2s install-plugin``."""
-    source, site, plugins = tmp_path / "source", tmp_path / "site", tmp_path / "plugins"
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built of a copy of what is in the repository, so that nothing is left here."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    names = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():  # not one that was deleted, and not yet committed so
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, source / name)
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
+    done = subprocess.run([*build, str(source)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_what_is_in_the_wheel(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    for name in (
+        "hs2s_core/assets/hs2s-lite.safetensors",
+        "hs2s_core/assets/icon.svg",
+        "hs2s_core/assets/demo/meta.json",
+        "hs2s_core/py.typed",
+        "hs2s_fiftyone/docs/propagation.md",
+        "hs2s_fiftyone/operators/propagate_masks.py",
+        "hs2s_fiftyone/py.typed",
+    ):
+        assert name in names
+    pictures = [name for name in names if name.endswith((".png", ".webp")) and "demo/" not in name]
+    assert pictures == []
+    # Another package could have a folder called `plugin`.
+    assert {Path(name).parts[0] for name in names if ".dist-info" not in name} == {
+        "hs2s_core",
+        "hs2s_fiftyone",
+    }
+    assert wheel.stat().st_size < MEBIBYTES * 2**20
+
+
+def test_an_index_would_take_the_wheel(wheel: Path) -> None:
+    command = [sys.executable, "-m", "twine", "check", "--strict", str(wheel)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_an_installed_wheel(scene: dict[str, str], wheel: Path, tmp_path: Path) -> None:
+    """Installed by pip, complete, and made known by ``hs2s install-plugin``."""
+    site, plugins = tmp_path / "site", tmp_path / "plugins"
     plugins.mkdir()
-    for path in repository_files():  # a copy: building leaves files in the source
-        target = source / path.relative_to(ROOT)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
-    built = subprocess.run(
-        [*pip, "--target", str(site), str(source)], capture_output=True, text=True
-    )
-    assert built.returncode == 0, built.stderr[-3000:]
-    assert not (site / "plugin").exists()  # would collide with other packages of that name
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site)]
+    installed = subprocess.run([*pip, str(wheel)], capture_output=True, text=True)
+    assert installed.returncode == 0, installed.stderr[-3000:]
     prepare = """
+        import hs2s_core, hs2s_fiftyone
         from hs2s_core.cli import main
+        from hs2s_core.resources import asset
         assert main(["install-plugin"]) == 0
+        assert hs2s_core.load_model().config
+        assert len(hs2s_core.open_frames(next((asset("demo") / "JPEGImages").iterdir()))) == 26
+        print("PLUGIN", hs2s_fiftyone.__file__)
         """
-    check(use(scene, plugins, output="installed", prepare=prepare, path=site), site)
+    said = use(scene, plugins, output="installed", prepare=prepare, path=site)
+    check(said, site)
+    assert Path(said["PLUGIN"][0]).is_relative_to(site)
     for name in ("assets/icon.svg", "docs/draw.html"):
         assert (plugins / "@hs2s" / "vos" / name).is_file()
 
