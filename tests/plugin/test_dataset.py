@@ -128,31 +128,35 @@ class TestExactness:
             assert detection.mask.dtype == bool
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two videos; no test changes it."""
+    return youtube_vos(tmp_path_factory.mktemp("fields"))
+
+
+@pytest.fixture(scope="module")
+def loaded(root: Path) -> Iterator[fo.Dataset]:
+    """What it is as a dataset; no test changes it."""
+    dataset = load(root, "fields", split="valid", video_dir=root.with_name("fields-encoded"))
+    yield dataset
+    dataset.delete()
+
+
 class TestFields:
-    @pytest.fixture(scope="class")
-    def root(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        return youtube_vos(tmp_path_factory.mktemp("fields"))
+    def test_a_youtube_vos_video(self, loaded: fo.Dataset) -> None:
+        assert loaded.media_type == "video"
+        assert loaded.values("video_id") == ["aaa", "bbb"]
+        assert loaded.values("num_frames") == [6, 3]
+        assert loaded.values("num_objects") == [2, 1]
+        assert loaded.values("categories") == [["person", "nilgai"], ["person"]]
+        assert loaded.values("seen") == [False, True]
+        assert loaded.count_sample_tags() == {"valid": 2}
+        assert loaded.app_config.color_scheme.color_by == "instance"
+        assert loaded.info["vos"]["seen_categories"] == ["person"]
+        assert not loaded.persistent
 
-    @pytest.fixture(scope="class")
-    def dataset(self, root: Path) -> Iterator[fo.Dataset]:
-        dataset = load(root, "fields", split="valid", video_dir=root.with_name("fields-encoded"))
-        yield dataset
-        dataset.delete()
-
-    def test_a_youtube_vos_video(self, dataset: fo.Dataset) -> None:
-        assert dataset.media_type == "video"
-        assert dataset.values("video_id") == ["aaa", "bbb"]
-        assert dataset.values("num_frames") == [6, 3]
-        assert dataset.values("num_objects") == [2, 1]
-        assert dataset.values("categories") == [["person", "nilgai"], ["person"]]
-        assert dataset.values("seen") == [False, True]
-        assert dataset.count_sample_tags() == {"valid": 2}
-        assert dataset.app_config.color_scheme.color_by == "instance"
-        assert dataset.info["vos"]["seen_categories"] == ["person"]
-        assert not dataset.persistent
-
-    def test_frames_keep_source_and_name(self, root: Path, dataset: fo.Dataset) -> None:
-        sample = dataset.first()
+    def test_frames_keep_source_and_name(self, root: Path, loaded: fo.Dataset) -> None:
+        sample = loaded.first()
         source = root / "valid/JPEGImages/aaa"
         assert [frame.filepath for frame in sample.frames.values()] == [
             str(source / f"{5 * step:05d}.jpg") for step in range(1, 7)
@@ -160,15 +164,15 @@ class TestFields:
         assert [sample.frames[number].frame_name for number in (1, 6)] == ["00005", "00030"]
 
     def test_unannotated_is_none_and_annotated_without_object_is_empty(
-        self, dataset: fo.Dataset
+        self, loaded: fo.Dataset
     ) -> None:
-        sparse, dense = dataset
+        sparse, dense = loaded
         assert sparse.frames[2].ground_truth is None
         assert dense.frames[2].ground_truth == fo.Detections(detections=[])
 
-    def test_an_object_is_one_instance(self, dataset: fo.Dataset) -> None:
+    def test_an_object_is_one_instance(self, loaded: fo.Dataset) -> None:
         seen: dict[tuple[str, int], set[str]] = {}
-        for sample in dataset:
+        for sample in loaded:
             for frame in sample.frames.values():
                 for found in frame.ground_truth.detections if frame.ground_truth else ():
                     seen.setdefault((sample.video_id, found.index), set()).add(found.instance.id)
