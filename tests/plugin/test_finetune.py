@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from fiftyone.operators.executor import Executor
 from hs2s_core.cli import main
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.own_weights import FOLDER
+from hs2s_core.resources import asset
 from hs2s_core.weights import fill_model, find_weights, load_model, read_header, save_weights
 from hs2s_fiftyone import finetune
 from hs2s_fiftyone.operators import Finetune, PropagateMasks
@@ -40,6 +42,17 @@ def start(tmp_path: Path) -> str:
     network.get_parameter("decoder.logits.bias").data -= 4
     save_weights(network, path, {"name": "flawed"})
     return str(path)
+
+
+@pytest.fixture
+def brief(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the bundled clip only the first frames: scoring all takes most of a test's time."""
+    for kind in ("JPEGImages", "Annotations"):
+        out = tmp_path / "demo" / kind / "stefan_001"
+        out.mkdir(parents=True)
+        for path in sorted((asset("demo") / kind / "stefan_001").iterdir())[:3]:
+            shutil.copyfile(path, out / path.name)
+    monkeypatch.setattr("hs2s_core.training.held_out.asset", tmp_path.joinpath)
 
 
 @pytest.fixture
@@ -87,6 +100,7 @@ def test_what_is_better_is_stored_and_offered(
         learn(labelled, "walker", start)
 
 
+@pytest.mark.usefixtures("brief")
 def test_what_is_not_better_is_not_stored(labelled: fo.Dataset, start: str, folder: Path) -> None:
     tuning = learn(labelled, "walker", start, steps=1, learning_rate=1e-12)
     assert tuning.path is None
@@ -109,6 +123,7 @@ def test_a_mistake_is_told_before_anything_is_trained(labelled: fo.Dataset, star
         learn(labelled, "walker", start)
 
 
+@pytest.mark.usefixtures("brief")
 def test_the_command_trains_on_a_saved_view(
     labelled: fo.Dataset, start: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -130,6 +145,7 @@ def test_the_command_trains_on_a_saved_view(
     assert "--field would change nothing: expected with --from-f" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("brief")
 def test_the_operator_does_the_same(labelled: fo.Dataset, start: str) -> None:
     shown = form(Finetune(), labelled, name="no/name")
     assert "is no name" in shown["name"].error_message
