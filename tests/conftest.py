@@ -138,7 +138,7 @@ def _prepare() -> None:
 
     def stop() -> None:
         server.terminate()
-        server.wait(20)
+        server.wait()
         for folder in (root, database):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -178,7 +178,7 @@ def _start_server(database: Path) -> tuple[subprocess.Popen[bytes], str]:
             stderr=subprocess.STDOUT,
             preexec_fn=_end_with_parent if _LINUX else None,
         )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 400  # seconds; a busy machine may need many
     while time.monotonic() < deadline and server.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=0.2).close()

@@ -18,7 +18,6 @@ PATH = Path(__file__).resolve().parents[1] / "examples/tutorial.ipynb"
 PICTURES = 4
 
 
-@pytest.mark.timeout(1200)
 def test_the_notebook_runs() -> None:
     notebook = nbformat.read(PATH, 4)
     client = NotebookClient(notebook, timeout=None, resources={"metadata": {"path": PATH.parent}})

@@ -138,7 +138,7 @@ def test_frames_are_read_while_the_network_works(direction: str) -> None:
             number = int(frame[0, 0, 0])
             after = number + 1 if direction == "forward" else number - 32
             if 1 < number < 98 and after > 1:
-                assert arrived[after].wait(60)
+                assert arrived[after].wait(400)
                 Waiting.waited += 1
             return super().step(frame, prompts)
 

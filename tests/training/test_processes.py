@@ -136,7 +136,7 @@ def in_two_processes(*words: object) -> None:
         command = [sys.executable, *map(str, words)]
         workers.append(subprocess.Popen(command, env=environment))
     try:
-        assert [worker.wait(240) for worker in workers] == [0, 0]
+        assert [worker.wait(900) for worker in workers] == [0, 0]
     finally:
         for worker in workers:
             worker.kill()  # one that waits for the other's sums would wait on

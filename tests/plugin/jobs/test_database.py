@@ -55,7 +55,7 @@ def test_a_run_ends_at_once_when_the_database_is_gone(
         capture_output=True,
         text=True,
     )
-    server.wait(20)
+    server.wait()
     assert done.returncode == 0, done.stderr
     *_, said, last = done.stdout.splitlines()
     assert said.startswith("RunEnded: the database does not answer any more"), done.stdout
