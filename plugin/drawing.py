@@ -6,6 +6,7 @@ add such a field to videos. And it draws only on videos whose number of frames i
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 
 import fiftyone as fo
@@ -53,10 +54,7 @@ def prepare_drawing(
     path = f"frames.{name}"
     schema = dataset.label_schemas.get(path)
     if schema is None:
-        try:
-            schema = dataset.generate_label_schemas(fields=path, scan_samples=False)
-        except ValueError as error:
-            raise HS2SError(f"{_too_old()}: {error}") from error
+        schema = dataset.generate_label_schemas(fields=path, scan_samples=False)
     offered = list(dict.fromkeys([*schema.get("classes", []), *filter(None, known)]))
     schema["classes"] = offered or [NO_CLASS]
     schema["component"] = "dropdown"
@@ -75,9 +73,17 @@ def without_metadata(samples: SampleCollection) -> SampleCollection:
 
 def drawing_problem(samples: SampleCollection, field: str) -> str | None:
     """Why nothing can be drawn in the frame field ``field``; None if it can."""
+    return kind_error(samples, field) if draws_on_videos() else _too_old()
+
+
+def draws_on_videos() -> bool:
+    """Whether this FiftyOne's App draws on videos: its label schemas take frame fields."""
     if not hasattr(fo.Dataset, "activate_label_schemas"):
-        return _too_old()
-    return kind_error(samples, field)
+        return False
+    # Between the first label schemas and those of videos, nothing else tells the two apart.
+    from fiftyone.core.annotation.utils import list_valid_annotation_fields
+
+    return "include_frames" in inspect.signature(list_valid_annotation_fields).parameters
 
 
 def known_classes(samples: SampleCollection, at_most: int | None = None) -> list[str]:

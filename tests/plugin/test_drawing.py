@@ -6,14 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.core.annotation.utils as annotation
 import pytest
 
 from hs2s_core.errors import HS2SError
 from hs2s_fiftyone.drawing import prepare_drawing
 from hs2s_fiftyone.operators.prepare_drawing import PrepareDrawing
+from hs2s_fiftyone.propagation import propagate
 
 from .forms import context
-from .helpers import detection, square, video_sample
+from .helpers import CopyNetwork, detection, square, video_sample
 
 
 @pytest.fixture
@@ -61,13 +63,36 @@ def test_images_are_refused() -> None:
     images.delete()
 
 
-def test_a_fiftyone_without_label_schemas_is_named(
-    video: fo.Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delattr(fo.Dataset, "activate_label_schemas")
+@pytest.fixture(params=["without label schemas", "with those of samples alone"])
+def older(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FiftyOne before 1.18."""
+    if request.param == "without label schemas":
+        monkeypatch.delattr(fo.Dataset, "activate_label_schemas")
+        return
+
+    def fields(samples: Any, require_app_support: bool = False, flatten: bool = False) -> list[str]:
+        return ["tags"]
+
+    monkeypatch.setattr(annotation, "list_valid_annotation_fields", fields)
+
+
+@pytest.mark.usefixtures("older")
+def test_a_fiftyone_that_cannot_draw_on_videos_is_named(video: fo.Dataset) -> None:
     with pytest.raises(HS2SError, match=rf"{fo.__version__}.*cannot draw masks on videos"):
         prepare_drawing(video)
     assert not video.has_frame_field("objects")
+    shown = PrepareDrawing().resolve_input(context(video)).type.properties
+    assert "cannot draw" in shown["field"].error_message
+
+
+@pytest.mark.usefixtures("older")
+def test_it_propagates_all_the_same(
+    dataset: fo.Dataset, make_video: Callable[..., str], network: CopyNetwork
+) -> None:
+    label = fo.Detections(detections=[detection(square(8, 8), index=1)])
+    dataset.add_sample(video_sample(make_video(frames=3), {1: label}))
+    assert propagate(dataset, "truth", model=network, progress=False).done == ["clip.mp4"]
+    assert dataset.count("frames.hs2s.detections") == 3
 
 
 def test_the_form_offers_the_known_classes(video: fo.Dataset) -> None:
