@@ -14,7 +14,9 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 from hs2s_core.errors import HS2SError, where_to_read
 from hs2s_core.extensions import COMMANDS as COMMAND_GROUP
@@ -68,7 +70,7 @@ def build_parser(arguments: Sequence[str], *, every: bool = False) -> argparse.A
 
     With ``every``, all are.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="hs2s", description="HS2S: one mask in, the object segmented in every frame."
     )
     parser.add_argument("--version", action="version", version=f"hs2s {_version()}")
@@ -98,6 +100,16 @@ def build_parser(arguments: Sequence[str], *, every: bool = False) -> argparse.A
             examples = "\n  ".join(["examples:", *module.EXAMPLES])
             command.epilog = "\n\n".join(filter(None, [command.epilog, examples]))
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says how files are named whose names look like options."""
+
+    def error(self, message: str) -> NoReturn:
+        files = (word for word in message.split() if word.startswith("-") and Path(word).exists())
+        if file := next(files, None):
+            message += f"; the file is named ./{file}, because names in - are options"
+        super().error(message)
 
 
 def _version() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from hs2s_core.errors import HS2SError, InvalidMask, check_choice
 from hs2s_core.hints import Hint
 from hs2s_core.media.grabcut import draw, mend
-from hs2s_core.media.images import RGBImage
+from hs2s_core.media.images import IMAGE_SUFFIXES, RGBImage, list_files
 from hs2s_core.media.masks import (
     BoolMask,
     check_prompt,
@@ -266,6 +266,9 @@ def _placed_files(
     files = list_masks(masks)
     if not files:
         raise InvalidMask(f"{masks}: no PNG files in this folder; expected one mask per key frame.")
+    _refuse_other_formats(
+        masks, {_place(path.stem, names, frames) for path in files}, names, frames
+    )
     for path in files:
         named = _place(path.stem, names, frames)
         if named is None:
@@ -274,6 +277,19 @@ def _placed_files(
                 f"{_known(names, frames)}. Rename it, or give one PNG and its --frame."
             )
         yield named, path
+
+
+def _refuse_other_formats(
+    masks: Path, given: Collection[int | None], names: Mapping[str, int] | None, frames: FrameSource
+) -> None:
+    """A picture named after a frame for which there is no PNG would be left out without a word."""
+    for path in list_files(masks, IMAGE_SUFFIXES - {".png"}):
+        place = _place(path.stem, names, frames)
+        if place is not None and place not in given:
+            raise InvalidMask(
+                f"{path}: named after frame {place}, but no PNG; expected masks as PNG, because "
+                "other formats may change the ids. Save it as one, or move it to another folder."
+            )
 
 
 def _place(stem: str, names: Mapping[str, int] | None, frames: FrameSource) -> int | None:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.files import replacing
+from hs2s_core.media.images import is_hidden
 
 LAYOUTS = {
     "youtube_vos": "YouTube-VOS: Annotations/<video>/<frame>.png",
@@ -45,7 +46,7 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise HS2SError(f"{folder}: is a file; expected a folder to write masks to.")
     check_writable(folder)
-    for path in sorted(folder.glob("*.png")):
+    for path in _pictures(folder):
         if not overwrite:
             raise HS2SError(
                 f"{folder}: holds masks already, such as {path.name}; give another folder, or "
@@ -78,6 +79,13 @@ def _nearest(folder: Path) -> Path:
     return next(place for place in (folder, *folder.parents) if place.exists())
 
 
+def _pictures(folder: Path) -> list[Path]:
+    """What readers of a folder would take for masks, and folders of such names."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    pngs = (path for path in found if path.suffix.lower() == ".png" and not is_hidden(path.name))
+    return sorted(pngs)
+
+
 def _is_mask(path: Path) -> bool:
     try:
         with Image.open(path) as image:
@@ -104,7 +112,7 @@ def _writing_masks(folder: Path, *, whole: bool) -> Iterator[Path]:
         if torn.fullmatch(path.name):
             shutil.rmtree(path, ignore_errors=True)
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    earlier = set(folder.glob("*.png"))
+    earlier = _pictures(folder)
     try:
         yield part
     except BaseException:
@@ -148,7 +156,7 @@ def write_zip(target: Path, out_dir: Path, folders: Iterable[Path]) -> None:
     """
     with replacing(target) as part, zipfile.ZipFile(part, "w") as archive:
         for folder in sorted(folders):
-            for file in sorted(folder.glob("*.png")):
+            for file in _pictures(folder):
                 entry = zipfile.ZipInfo(file.relative_to(out_dir).as_posix(), _EPOCH)
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, file.read_bytes())  # PNGs are compressed already

@@ -49,7 +49,9 @@ def read_names(path: str | Path) -> tuple[str, ...]:
 
 def _name(line: str, where: str) -> str:
     """The video of a line: its text, or the folder of the first path's picture."""
-    entry = line.split("\t")[0].rstrip()
+    # Windows' tools write backslashes, and a drive in front; find writes "./".
+    entry = line.split("\t")[0].rstrip().replace("\\", "/")
+    entry = re.sub(r"^([A-Za-z]:|\.)(?=/)", "", entry)
     if "/" not in entry:
         return safe_name(entry, where)
     # "/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png"; names may have spaces.

@@ -20,6 +20,7 @@ from hs2s_core.evaluation.rows import COUNTS, RECORD, Records, Rows, RowsVideo
 from hs2s_core.evaluation.score_lines import html_scores
 from hs2s_core.evaluation.scores import Summary, summarise
 from hs2s_core.media.masks import IdMap
+from hs2s_core.wording import counted, some
 
 
 class FramePair(NamedTuple):
@@ -117,14 +118,14 @@ def evaluate_sequence(
     predicted_ids: set[int] = set()
     overlaps = IdOverlaps()
     for pair in frames:
-        counted = _count_frame(video, pair, protocol)
+        found = _count_frame(video, pair, protocol)
         positions.append((pair.frame, pair.name))
-        counts.append(counted)
-        shown = [key for key, count in counted.items() if count.area_truth]
+        counts.append(found)
+        shown = [key for key, count in found.items() if count.area_truth]
         truth_ids.update(shown)
         if not protocol.merge_objects:
             overlaps.measure(pair.truth, pair.prediction, shown)
-        predicted_ids.update(key for key, count in counted.items() if count.area_prediction)
+        predicted_ids.update(key for key, count in found.items() if count.area_prediction)
     _check_order(video, [frame for frame, _ in positions])
     parts, known = [np.zeros(0, RECORD)], {}
     for object_id in sorted(truth_ids):
@@ -212,7 +213,15 @@ def _id_notes(
         return (f"{video}: the truth shows no object in any frame; nothing to score.",)
     if remark is not None:
         return (f"{video}: {remark}",)
+    notes = []
     if extra := sorted(predicted - truth):
-        shown = ", ".join(map(str, extra[:8])) + (", ..." if len(extra) > 8 else "")
-        return (f"{video}: predicted ids that the truth never has are not scored: {shown}.",)
-    return ()
+        shown = some(map(str, extra), 8)
+        notes.append(f"{video}: predicted ids that the truth never has are not scored: {shown}.")
+    if missing := sorted(truth - predicted):
+        what = f"{len(missing)} of {counted(len(truth), 'object')} ({some(map(str, missing), 8)})"
+        single = predicted == {1} and len(truth) > 1
+        hint = (
+            "; a mask of all objects as one is scored by the protocol davis2016" if single else ""
+        )
+        notes.append(f"{video}: the prediction never shows {what}{hint}.")
+    return tuple(notes)

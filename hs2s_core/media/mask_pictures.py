@@ -92,7 +92,11 @@ def wide_ids(values: npt.NDArray[Any], name: object) -> IdMap:
 
 
 def _palette_ids(image: Image.Image, name: object) -> tuple[IdMap, bool]:
-    """Indices are the ids, unless the palette says that another index than 0 is black."""
+    """Indices are the ids, unless the colours say otherwise.
+
+    They do where another index than 0 is black, and where several objects have DAVIS's colours at
+    other indices than DAVIS: editors make a palette anew when they save.
+    """
     indices = np.array(image)
     listed = image.getpalette() or []
     colours = np.zeros((256, 3), np.uint8)
@@ -101,7 +105,17 @@ def _palette_ids(image: Image.Image, name: object) -> tuple[IdMap, bool]:
     black = ~colours[used].any(axis=1)
     if len(used) > 1 and black.any() and not black[0]:
         return _colour_ids(colours[indices], name)
-    return indices, bool((colours[used] == davis_palette()[used]).all())
+    as_davis = bool((colours[used] == davis_palette()[used]).all())
+    if not as_davis and len(used) > 2 and _are_davis_colours(colours[used]):
+        return _colour_ids(colours[indices], name)
+    return indices, as_davis
+
+
+def _are_davis_colours(colours: npt.NDArray[np.uint8]) -> bool:
+    """Whether each of these (n, 3) is another of DAVIS's colours, and not all are greys."""
+    codes = _codes(colours)
+    known = np.isin(codes, _codes(davis_palette())).all()
+    return bool(known) and len(set(codes)) == len(codes) and bool((colours != colours[:, :1]).any())
 
 
 def _flatten(image: Image.Image) -> npt.NDArray[np.uint8]:

@@ -320,6 +320,48 @@ def test_a_mask_named_after_a_later_frame_belongs_to_it(
     assert np.array_equal(read_id_map(tmp_path / "out" / "14.png"), given)
 
 
+@pytest.mark.parametrize("name", ["12.tif", "12.jpg", "12.BMP"])
+def test_masks_of_other_formats_are_not_left_out(
+    clip: Path, weights: Path, run: Run, tmp_path: Path, name: str
+) -> None:
+    given = tmp_path / "given"
+    given.mkdir()
+    shutil.copy(clip / "masks" / "10.png", given)
+    Image.open(clip / "masks" / "10.png").convert("L").save(given / "10.tif")  # beside its PNG
+    Image.open(clip / "masks" / "10.png").convert("L").save(given / "preview.jpg")
+    words = ("propagate", clip / "frames", given, tmp_path / "out", "--weights", weights)
+    assert run(*words)[0] == 0
+    Image.open(clip / "masks" / "12.png").convert("L").save(given / name)
+    status, _, err = run(*words, "--overwrite")
+    assert status == 2
+    assert f"{name}: named after frame 2, but no PNG" in err
+
+
+def test_earlier_masks_are_found_whatever_their_case(
+    clip: Path, weights: Path, run: Run, tmp_path: Path
+) -> None:
+    out, mask = tmp_path / "out", clip / "masks" / "10.png"
+    out.mkdir()
+    shutil.copy(mask, out / "99.PNG")
+    (out / "._99.png").write_bytes(b"of macOS")
+    words = ("propagate", clip / "frames", mask, out, "--weights", weights)
+    status, _, err = run(*words)
+    assert status == 2
+    assert "99.PNG" in err
+    assert run(*words, "--overwrite", "--to", 1)[0] == 0
+    assert sorted(path.name for path in out.iterdir()) == ["._99.png", "10.png", "11.png"]
+
+
+def test_a_name_like_an_option_is_told_how_to_write(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "-clip.mp4").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["propagate", "-clip.mp4", "a.png", "out"])
+    assert "the file is named ./-clip.mp4" in capsys.readouterr().err
+
+
 def test_a_folder_holds_one_run(
     clip: Path, weights: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,9 @@ PAIR = "/JPEGImages/480p/{0}/00000.jpg /Annotations/480p/{0}/00000.png"
         "\n".join(PAIR.format(name) for name in ("bear", "bear", "dogs")).encode(),
         b"JPEGImages/1080p/bear/00000.jpg\tAnnotations/1080p/bear/00000.png\ndogs/00001\n",
         b"JPEGImages/480p/bear/\nJPEGImages/480p/dogs\n",
+        b"JPEGImages\\480p\\bear\\00000.jpg Annotations\\480p\\bear\\00000.png\r\ndogs\\\r\n",
+        b"C:\\DAVIS\\JPEGImages\\480p\\bear\\00000.jpg\r\nD:/dogs\r\n",
+        b"./bear\n./dogs/\n",
     ],
 )
 def test_names_of_a_list(tmp_path: Path, content: bytes) -> None:

@@ -138,7 +138,7 @@ def test_join() -> None:
     two = evaluate_sequence("b", pairs([((), (1,))] * 2), "all_frames")
     both = EvaluationTable.join([one, two])
     assert list(both.rows) == [*one.rows, *two.rows]
-    assert both.notes == one.notes
+    assert both.notes == one.notes + two.notes
     summary = both.summary()
     assert summary.overall is not None
     assert summary.overall.j.mean == 0.5

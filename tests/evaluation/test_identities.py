@@ -52,9 +52,19 @@ def test_other_numbers_are_told_from_bad_masks(ids: Mapping[str, int]) -> None:
 def test_nothing_is_said_of_ids_that_agree_or_masks_that_are_bad() -> None:
     assert notes(frames(TRUTH)) == ()
     assert notes([np.roll(ids, 15, 0) for ids in frames(TRUTH)]) == ()
-    assert notes([np.zeros((30, 40), np.uint8)] * 4) == ()
     # All objects count as one there.
     assert notes(frames(SWAPPED), "davis2016") == ()
+
+
+def test_objects_that_are_never_predicted_are_named() -> None:
+    """A total of nothing, or of a third, comes with its cause."""
+    count = len(TRUTH)
+    (note,) = notes([np.zeros((30, 40), np.uint8)] * 4)
+    assert f"never shows {count} of {count} objects" in note
+    (note,) = notes([(ids > 0).astype(np.uint8) for ids in frames(TRUTH)])
+    assert f"never shows {count - 1} of {count} objects" in note
+    assert "protocol davis2016" in note
+    assert notes([(ids > 0).astype(np.uint8) for ids in frames(TRUTH)], "davis2016") == ()
 
 
 def test_objects_are_tied_where_they_first_appear() -> None:

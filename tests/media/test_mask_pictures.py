@@ -90,6 +90,31 @@ def test_ids_in_any_form_are_kept(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_id_map(tmp_path / "few.png"), few)
 
 
+@pytest.mark.parametrize("order", [(0, 2, 1, 3), (0, 3, 1, 2), (3, 0, 1, 2)])
+def test_a_palette_made_anew_keeps_the_ids_of_its_colours(
+    tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    """Editors sort a palette by use; in DAVIS's colours it shows the same ids all the same."""
+    ids = np.zeros(DISC.shape, np.uint8)
+    ids[DISC], ids[:20, 90:], ids[60:, 90:] = 1, 2, 3
+    write_id_map(tmp_path / "davis.png", ids)
+    other = Image.open(tmp_path / "davis.png").remap_palette(list(order))
+    assert not np.array_equal(np.asarray(other), ids)
+    other.save(tmp_path / "other.png")
+    np.testing.assert_array_equal(read_id_map(tmp_path / "other.png"), ids)
+
+
+def test_other_palettes_leave_the_ids_to_the_indices(tmp_path: Path) -> None:
+    """Also where some of their colours happen to be DAVIS's, or all are greys."""
+    ids = np.where(DISC, 1, 0).astype(np.uint8)
+    ids[:20, 90:] = 2
+    picture = Image.fromarray(ids)
+    for second, first in [((0, 99, 0), (0, 128, 0)), ((64, 64, 64), (128, 128, 128))]:
+        picture.putpalette([0, 0, 0, *first, *second])
+        picture.save(tmp_path / "a.png")
+        np.testing.assert_array_equal(read_id_map(tmp_path / "a.png"), ids)
+
+
 def antialiased(levels: int) -> np.ndarray:
     """A slanted box with so many grey levels along its edges, as drawing programs make them."""
     large = Image.new("L", (120 * levels, 80 * levels))
