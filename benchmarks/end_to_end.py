@@ -40,7 +40,7 @@ from hs2s_core.media.frames import open_frames
 from hs2s_core.media.images import list_images, read_image
 from hs2s_core.models import build_model
 from hs2s_core.models.base import VideoSegmenter
-from hs2s_core.propagation import clip, network, propagate
+from hs2s_core.propagation import clip, prepared, propagate
 from hs2s_core.resources import asset
 from hs2s_core.weights import DEFAULT, load_model
 
@@ -51,7 +51,7 @@ Part = tuple[str, Any, str]
 AROUND: list[Part] = [
     ("decoding", video._Cursor, "advance"),
     ("decoding", video._Cursor, "frame"),
-    ("resizing frames", network, "_resize"),
+    ("resizing frames", prepared, "resize"),
     ("masks at the frame's size", clip._Clip, "_settle"),
     ("writing PNG", masks, "write_id_map"),
 ]

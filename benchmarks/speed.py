@@ -104,12 +104,17 @@ def propagator_step(
     name: str, speed: str, objects: int, size: tuple[int, int], device: torch.device
 ) -> Step:
     """One frame as the command line and the App propagate it."""
-    # Two, in turn: what was seen of a frame is at hand when the same one comes again.
-    noise = np.random.default_rng(0).integers(0, 256, (2, *size, 3), dtype=np.uint8)
-    frames = itertools.cycle(list(noise))
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    numbers = itertools.count()
+
+    def frame() -> np.ndarray:
+        # A new one each time: what was seen of a frame is at hand when the same one comes again.
+        noise[:64, :64] = next(numbers) % 256
+        return noise
+
     propagator = Propagator(NetworkEngine(made(lambda: build_model(name), device), speed))
-    propagator.step(next(frames), masks(objects, *size))
-    return lambda: propagator.step(next(frames))
+    propagator.step(frame(), masks(objects, *size))
+    return lambda: propagator.step(frame())
 
 
 def option_steps(name: str, device: torch.device) -> dict[str, Step]:

@@ -14,7 +14,8 @@ from hs2s_core.wording import counted
 
 _LOOKS = 6
 """At what runs now: what runs but for a moment takes no thread away."""
-_BFLOAT16 = ("avx512_bf16", "amx_tile")
+_TILES = "amx_tile"
+_BFLOAT16 = ("avx512_bf16", _TILES)
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -67,13 +68,23 @@ def half_precision(device: torch.device) -> tuple[torch.dtype | None, str]:
     return None, "this CPU has no instructions for bfloat16"
 
 
+def multiplies_tiles() -> bool:
+    """Whether this CPU multiplies bfloat16 in tiles (AMX): many times as fast as float32."""
+    return _has(_TILES)
+
+
 def _bfloat16_instructions() -> bool:
     """Whether this CPU multiplies bfloat16 (AVX-512 bf16 or AMX)."""
-    # Private to PyTorch, hence the doubt; its kernels ask the same.
+    return any(map(_has, _BFLOAT16))
+
+
+def _has(name: str) -> bool:
+    """Whether oneDNN is there, and this CPU has these instructions."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
-    known = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in _BFLOAT16)
-    return any(bool(ask()) for ask in known if ask is not None)
+    # Private to PyTorch, hence the doubt; its kernels ask the same.
+    ask = getattr(torch.cpu, f"_is_{name}_supported", None)
+    return ask is not None and bool(ask())
 
 
 def use_threads(count: int | None = None) -> str:

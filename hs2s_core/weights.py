@@ -245,12 +245,18 @@ def read_header(path: str | Path) -> WeightsHeader:
     return WeightsHeader(config, card, tensors)
 
 
+def _all_finite(lowest: Tensor, highest: Tensor) -> bool:
+    """Whether all of some values are, from their extremes, which are NaN where one of them is."""
+    return bool(lowest.isfinite() & highest.isfinite())
+
+
 def _check_finite(tensors: Mapping[str, Tensor], name: str) -> None:
     """Raise InvalidWeights naming the tensors with infinity or what is no number."""
     broken = [
         key
         for key, value in tensors.items()
-        if value.is_floating_point() and not value.isfinite().all()
+        # One pass, and no memory: of 400 M values anything else takes seconds.
+        if value.is_floating_point() and value.numel() and not _all_finite(*value.aminmax())
     ]
     if broken:
         raise InvalidWeights(

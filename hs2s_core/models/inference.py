@@ -6,14 +6,15 @@ Only propagation uses it; training and files keep the network as it is defined.
 from __future__ import annotations
 
 import copy
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from hs2s_core.devices import half_precision
+from hs2s_core.devices import half_precision, multiplies_tiles
 from hs2s_core.errors import HS2SError
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import LiteConfig, ModelConfig
@@ -41,7 +42,8 @@ def choose_pace(speed: str, config: ModelConfig, device: torch.device) -> Pace:
 
     ``exact`` is float32, equal to the network as defined but for rounding. ``fast`` is half
     precision where the device has instructions for it: masks differ in few pixels. ``auto`` is
-    ``fast`` on a GPU and for the paper's networks, ``exact`` for small ones on a CPU.
+    ``fast`` on a GPU, on a CPU with AMX and for the paper's networks, ``exact`` for small ones on
+    other CPUs.
     """
     if speed not in SPEEDS:
         raise HS2SError(f"speed is {speed!r}; expected one of {', '.join(SPEEDS)}")
@@ -50,8 +52,9 @@ def choose_pace(speed: str, config: ModelConfig, device: torch.device) -> Pace:
         return Pace(torch.float32, "exact: float32")
     if half is None:
         return Pace(torch.float32, f"exact: float32, as {instructions}")
-    if speed == "auto" and device.type == "cpu" and isinstance(config, LiteConfig):
-        return Pace(torch.float32, "exact: float32, as small networks are quick anyway")
+    small = isinstance(config, LiteConfig)
+    if speed == "auto" and device.type == "cpu" and small and not multiplies_tiles():
+        return Pace(torch.float32, "exact: float32, as small networks gain little without AMX")
     return Pace(half, f"fast: {str(half).removeprefix('torch.')}, as {instructions}")
 
 
@@ -70,44 +73,68 @@ def for_inference(
     :meth:`VideoSegmenter.precise_parts`, which then take frames in float32. The copy shares no
     memory with ``model`` and cannot be trained.
     """
-    fast = copy.deepcopy(model).eval().requires_grad_(False)
-    names = {module: name for name, module in fast.named_modules()}
-    if any(isinstance(part, NORMS) for part in names):
-        for norm, conv in _after_convolutions(fast, NORMS).items():
-            assert isinstance(norm, _BatchNorm)
-            _replace(fast, names[conv], fuse_conv_bn_eval(conv, norm))
-            _replace(fast, names[norm], nn.Identity())
-    dtype = dtype or next(fast.parameters()).dtype
-    on_cpu = packed and next(fast.parameters()).is_cpu
+    first = next(model.parameters())
+    dtype = dtype or first.dtype
+    # Weights may be many: they are copied once, at the end, as they shall be.
+    fast = _copy(model, Tensor.detach).eval()
+    _fold(fast)
     small = isinstance(fast.config, LiteConfig)
-    if on_cpu and small and can_infer(dtype):
+    if packed and first.is_cpu and small and can_infer(dtype):
         _fuse(fast)
     precise = {
-        part: copy.deepcopy(part.state_dict())
+        each
         for part in (fast.precise_parts() if dtype is torch.bfloat16 else ())
+        for each in part.modules()
     }
-    fast.to(dtype)
-    for part, state in precise.items():
-        part.float().load_state_dict(state)
-    fast.to(memory_format=torch.channels_last)
-    parts = dict(fast.named_modules())
-    for name, part in parts.items():
-        if isinstance(part, NORMS):
-            # The statistics of the norms that are left cost nothing in full precision.
-            part.to(torch.promote_types(dtype, torch.float32))
-            part.load_state_dict(model.get_submodule(name).state_dict())
-        elif isinstance(part, nn.Conv2d) and on_cpu and not small and can_pack(part, dtype):
+    full = torch.promote_types(dtype, torch.float32)
+    for name, part in list(fast.named_modules()):
+        packs = packed and first.is_cpu and not small
+        if packs and isinstance(part, nn.Conv2d) and can_pack(part, dtype):
             _replace(fast, name, pack(part, dtype))
+        else:
+            # The statistics of the norms that are left cost nothing in full precision.
+            _own(part, full if part in precise or isinstance(part, NORMS) else dtype)
     return fast
+
+
+def _copy(model: VideoSegmenter, tensor: Callable[[Tensor], Tensor]) -> VideoSegmenter:
+    """A copy of ``model`` with what ``tensor`` makes of each of its tensors; none is trained."""
+    memo: dict[int, Any] = {
+        id(each): nn.Parameter(tensor(each), requires_grad=False) for each in model.parameters()
+    }
+    memo |= {id(each): tensor(each) for each in model.buffers()}
+    return copy.deepcopy(model, memo)
+
+
+def _own(part: nn.Module, dtype: torch.dtype) -> None:
+    """Give ``part``, without the parts in it, tensors of its own, floating ones of ``dtype``."""
+    for name, each in [*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)]:
+        own = each.detach().to(
+            dtype if each.is_floating_point() else each.dtype,
+            memory_format=torch.channels_last if each.dim() == 4 else torch.preserve_format,
+            copy=True,
+        )
+        is_weight = isinstance(each, nn.Parameter)
+        setattr(part, name, nn.Parameter(own, requires_grad=False) if is_weight else own)
+
+
+def _fold(model: VideoSegmenter) -> None:
+    """Fold each batch norm into the convolution before it, where it can be."""
+    names = {module: name for name, module in model.named_modules()}
+    for norm, conv in _after_convolutions(model, NORMS).items():
+        assert isinstance(norm, _BatchNorm)
+        _replace(model, names[conv], fuse_conv_bn_eval(conv, norm))
+        _replace(model, names[norm], nn.Identity())
 
 
 def _fuse(model: VideoSegmenter) -> None:
     """Let each convolution do the activation that follows it, where it can."""
     names = {module: name for name, module in model.named_modules()}
+    found = _after_convolutions(model, ACTIVATIONS)
     for part in names:
         if isinstance(part, Conv):
             part.fuse(None)
-    for activation, conv in _after_convolutions(model, ACTIVATIONS).items():
+    for activation, conv in found.items():
         if isinstance(conv, Conv) and conv.fuse(activation):
             _replace(model, names[activation], nn.Identity())
 
@@ -117,8 +144,11 @@ def _after_convolutions(
 ) -> dict[nn.Module, nn.Conv2d]:
     """Parts of ``kinds`` whose one input is one convolution's output, seen on a trial run.
 
-    Networks here are plain Python, where what feeds what shows only when they run.
+    Networks here are plain Python, where what feeds what shows only when they run; on PyTorch's
+    meta device that computes nothing.
     """
+    trial = _copy(model, lambda x: torch.empty_like(x, device="meta"))
+    names = {module: name for name, module in trial.named_modules()}
     # Kept alive: the identity of a tensor is only its own as long as it lives.
     outputs: dict[int, tuple[Tensor, nn.Conv2d]] = {}
     sources: dict[nn.Module, set[nn.Conv2d | None]] = {}
@@ -131,20 +161,19 @@ def _after_convolutions(
         _, conv = outputs.get(id(inputs[0]), (None, None))
         sources.setdefault(part, set()).add(conv)
 
-    hooks: list[Any] = []
-    for module in model.modules():
+    for module in names:
         if isinstance(module, nn.Conv2d):
-            hooks.append(module.register_forward_hook(note_output))
+            module.register_forward_hook(note_output)
         elif isinstance(module, kinds):
-            hooks.append(module.register_forward_pre_hook(note_input))
-    try:
-        _try_out(model)
-    finally:
-        for hook in hooks:
-            hook.remove()
+            module.register_forward_pre_hook(note_input)
+    _try_out(trial)
     pairs = {part: conv for part, (conv, *others) in sources.items() if conv and not others}
     used = list(pairs.values())
-    return {part: conv for part, conv in pairs.items() if used.count(conv) == 1}
+    return {
+        model.get_submodule(names[part]): cast(nn.Conv2d, model.get_submodule(names[conv]))
+        for part, conv in pairs.items()
+        if used.count(conv) == 1
+    }
 
 
 def _try_out(model: VideoSegmenter) -> None:

@@ -50,10 +50,10 @@ class PackedConv(nn.Module):
     def __init__(self, conv: nn.Conv2d, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
-        self.bias = None if conv.bias is None else conv.bias.detach().to(dtype)
+        self.bias = None if conv.bias is None else conv.bias.detach().to(dtype, copy=True)
         self.places = list(conv.padding), list(conv.stride), list(conv.dilation)
         self.groups = conv.groups
-        self.plain: Tensor | None = conv.weight.detach().to(dtype)
+        self.plain: Tensor | None = conv.weight.detach().to(dtype, copy=True)
         self.packed: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ class TiledConv(nn.Module):
         weight = torch.einsum("ua,vb,oiab->vuio", kernel, kernel, weight)
         shape = (36, conv.in_channels, conv.out_channels)
         self.register_buffer("weight", weight.reshape(shape).to(conv.weight), persistent=False)
-        self.bias = None if conv.bias is None else conv.bias.detach()
+        self.bias = None if conv.bias is None else conv.bias.detach().clone()
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape

@@ -16,6 +16,10 @@ from hs2s_core.models.presets import PRESETS
 from .test_contract import clip, unroll, zeros
 from .tiny import tiny_once, trained_like
 
+NONE: tuple[str, ...] = ()
+BFLOAT16 = ("avx512_bf16",)
+TILES = ("avx512_bf16", "amx_tile")
+
 
 def norms(model: nn.Module) -> int:
     return sum(isinstance(part, nn.BatchNorm2d) for part in model.modules())
@@ -129,15 +133,16 @@ def test_a_convolution_says_the_same_with_its_activation(
 
 
 @pytest.mark.parametrize(
-    ("speed", "preset", "device", "bfloat16", "dtype", "why"),
+    ("speed", "preset", "device", "instructions", "dtype", "why"),
     [
-        ("auto", "hs2s", "cpu", True, torch.bfloat16, "this CPU has instructions"),
-        ("auto", "hs2s-lite", "cpu", True, torch.float32, "small networks"),
-        ("fast", "hs2s-lite", "cpu", True, torch.bfloat16, "this CPU has instructions"),
-        ("fast", "hs2s", "cpu", False, torch.float32, "no instructions"),
-        ("exact", "hs2s", "cpu", True, torch.float32, "exact"),
-        ("auto", "hs2s-lite", "cuda", False, torch.float16, "GPU"),
-        ("auto", "hs2s", "mps", True, torch.float32, "not tried on mps"),
+        ("auto", "hs2s", "cpu", BFLOAT16, torch.bfloat16, "this CPU has instructions"),
+        ("auto", "hs2s-lite", "cpu", BFLOAT16, torch.float32, "little without AMX"),
+        ("auto", "hs2s-lite", "cpu", TILES, torch.bfloat16, "this CPU has instructions"),
+        ("fast", "hs2s-lite", "cpu", BFLOAT16, torch.bfloat16, "this CPU has instructions"),
+        ("fast", "hs2s", "cpu", NONE, torch.float32, "no instructions"),
+        ("exact", "hs2s", "cpu", TILES, torch.float32, "exact"),
+        ("auto", "hs2s-lite", "cuda", NONE, torch.float16, "GPU"),
+        ("auto", "hs2s", "mps", TILES, torch.float32, "not tried on mps"),
     ],
 )
 def test_speed_is_chosen_by_network_and_instructions(
@@ -145,11 +150,11 @@ def test_speed_is_chosen_by_network_and_instructions(
     speed: str,
     preset: str,
     device: str,
-    bfloat16: bool,
+    instructions: tuple[str, ...],
     dtype: torch.dtype,
     why: str,
 ) -> None:
-    monkeypatch.setattr("hs2s_core.devices._bfloat16_instructions", lambda: bfloat16)
+    monkeypatch.setattr("hs2s_core.devices._has", lambda name: name in instructions)
     pace = choose_pace(speed, PRESETS[preset], torch.device(device))
     assert pace.dtype is dtype
     assert why in pace.why
