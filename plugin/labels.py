@@ -174,7 +174,7 @@ class LabelField:
 
     def _decode(self, raw: Document, size: Size, name: str) -> BoolMask | None:
         if issubclass(self.kind, (fo.Polyline, fo.Polylines)):
-            return fill(raw.get("points") or [], size)
+            return fill(raw.get("points") or [], size, name)
         mask, path = raw.get("mask"), raw.get("mask_path")
         if mask is None and path is None:
             return None

@@ -28,6 +28,8 @@ _SOFT = 128
 # the mask but not to the box: a mask up to so many pixels larger than its box is at pixel size.
 _LARGER = 1.01
 _NEAR = 2
+_RELATIVE = 2.0
+"""No box relative to the frame reaches further beyond it."""
 
 
 def read_instance_mask(path: str, name: str) -> npt.NDArray[Any]:
@@ -137,6 +139,11 @@ def _scale(box: Sequence[float], size: Size, name: str) -> _Box:
             f"{name}: the bounding box is {box}; expected [x, y, width, height], relative to the "
             "frame. Draw the label again."
         )
+    if max(map(abs, numbers)) > _RELATIVE:
+        raise InvalidMask(
+            f"{name}: the bounding box is {numbers}, as in pixels; expected [x, y, width, height] "
+            "relative to the frame, from 0 to 1. Divide it by the frame's width and height."
+        )
     height, width = size
     left, top, box_width, box_height = numbers
     return _Box(left * width, top * height, box_width * width, box_height * height)
@@ -194,20 +201,25 @@ def extend(id_map: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
     return np.pad(id_map, more) if id_map.shape != size else id_map
 
 
-def fill(shapes: Iterable[Sequence[Sequence[float]]], size: Size) -> BoolMask | None:
+def fill(
+    shapes: Iterable[Sequence[Sequence[float]]], size: Size, name: str = "outline"
+) -> BoolMask | None:
     """The area (H, W) of a polyline's ``points``, open or closed; None without three points.
 
     The App's polygon tool closes and fills nothing that it draws. Where two shapes overlap is a
-    hole, as FiftyOne draws it.
+    hole, as FiftyOne draws it. Raises InvalidMask, which calls the label ``name``, where points are
+    not finite, or far off as in pixels.
     """
     height, width = size
-    outlines = [
-        np.rint(np.asarray(shape, dtype=np.float64) * (width, height)).astype(np.int32)
-        for shape in shapes
-        if len(shape) >= 3
-    ]
-    if not outlines:
+    areas = [np.asarray(shape, dtype=np.float64) for shape in shapes if len(shape) >= 3]
+    if not areas:
         return None
+    if not all((np.abs(area) <= _RELATIVE).all() for area in areas):
+        raise InvalidMask(
+            f"{name}: has points that are not relative to the frame; expected (x, y) from 0 to 1. "
+            "Divide pixels by the frame's width and height."
+        )
+    outlines = [np.rint(area * (width, height)).astype(np.int32) for area in areas]
     canvas = np.zeros(size, dtype=np.uint8)
     cv2.fillPoly(canvas, outlines, 1)
     return canvas.astype(np.bool_)

@@ -261,6 +261,6 @@ class _Reader:
 def _name(part: LabelPart) -> str:
     """What to call the object of a label in a message."""
     instance = part.mark.instance
-    if isinstance(instance, tuple):
+    if isinstance(instance, tuple) or part.mark.is_nameless:
         return f"label number {part.place + 1}"
     return part.mark.name

@@ -51,6 +51,10 @@ BoolMask = npt.NDArray[np.bool_]
 """(H, W) bool, true inside the object."""
 
 
+_EXACT = ("PNG", "BMP", "TIFF")
+"""Formats of a single mask; others may change its values. Folders of masks have PNGs."""
+
+
 def list_masks(folder: Path) -> list[Path]:
     """PNG files of a folder in natural order, without hidden ones; InvalidMedia if unlistable."""
     return list_files(folder, (".png",))
@@ -66,13 +70,13 @@ class MaskFile(NamedTuple):
 
 
 def read_id_map(path: str | Path, *, void: int | None = VOID) -> IdMap:
-    """Read the id map of one frame from a PNG of any mode.
+    """Read the id map of one frame from a PNG, BMP or TIFF of any mode.
 
     A palettised or grey file holds the ids themselves; one of 0 and white alone is a mask of one
     object, which gets id 1; colours are read by :mod:`hs2s_core.media.mask_pictures`.
 
     Args:
-        path: the PNG file, of 1 to 16 bits.
+        path: the file, of 1 to 16 bits.
         void: the value of pixels without annotation in 8-bit files, read as background;
             ``None`` takes every value for an id. 16-bit files have no void value.
 
@@ -80,7 +84,8 @@ def read_id_map(path: str | Path, *, void: int | None = VOID) -> IdMap:
         ``(H, W)`` uint8, or uint16 from a 16-bit file.
 
     Raises:
-        InvalidMask: the file is missing, broken, not a PNG, has soft edges or several colours.
+        InvalidMask: the file is missing, broken or of another format, has soft edges or several
+            colours.
     """
     return read_mask_file(path, void=void).ids
 
@@ -92,7 +97,7 @@ def read_mask_file(path: str | Path, *, void: int | None = VOID) -> MaskFile:
         raise InvalidMask(f"{path}: no such mask file; expected a palettised PNG with object ids.")
     try:
         with Image.open(path) as image:
-            if image.format != "PNG":
+            if image.format not in _EXACT:
                 raise InvalidMask(
                     f"{path}: is a {image.format} file; expected a PNG, because other formats may "
                     "change the ids."

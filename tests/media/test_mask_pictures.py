@@ -115,6 +115,24 @@ def test_other_palettes_leave_the_ids_to_the_indices(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_id_map(tmp_path / "a.png"), ids)
 
 
+@pytest.mark.parametrize("suffix", [".bmp", ".tif"])
+def test_other_exact_formats_are_read(tmp_path: Path, suffix: str) -> None:
+    """FiftyOne shows a segmentation in them."""
+    grey(1).save(tmp_path / f"ids{suffix}")
+    grey(255).convert("P").save(tmp_path / f"white{suffix}")
+    grey(2).convert("RGB").save(tmp_path / f"rgb{suffix}")
+    np.testing.assert_array_equal(read_id_map(tmp_path / f"ids{suffix}"), DISC)
+    np.testing.assert_array_equal(read_id_map(tmp_path / f"white{suffix}"), DISC)
+    np.testing.assert_array_equal(read_id_map(tmp_path / f"rgb{suffix}"), DISC * 2)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+def test_formats_that_may_change_values_are_refused(tmp_path: Path, suffix: str) -> None:
+    grey(1).save(tmp_path / f"a{suffix}")
+    with pytest.raises(InvalidMask, match="expected a PNG, because"):
+        read_id_map(tmp_path / f"a{suffix}")
+
+
 def antialiased(levels: int) -> np.ndarray:
     """A slanted box with so many grey levels along its edges, as drawing programs make them."""
     large = Image.new("L", (120 * levels, 80 * levels))

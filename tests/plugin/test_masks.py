@@ -109,6 +109,15 @@ def test_a_mask_without_a_box_is_refused(box: list[float] | None) -> None:
         paste(box, np.ones((4, 4), bool), SIZE)  # type: ignore[arg-type]
 
 
+def test_pixels_are_told_from_relative_coordinates() -> None:
+    """The advice is the one that helps: such a mask is not empty."""
+    with pytest.raises(InvalidMask, match=r"it: the bounding box is \[20.*as in pixels"):
+        paste([20, 40, 40, 40], np.ones((40, 40), bool), SIZE, "it")
+    for corner in (60.0, float("nan")):
+        with pytest.raises(InvalidMask, match="it: has points that are not relative"):
+            fill([[(0.0, 0.0), (corner, 0.0), (1.0, 1.0)]], SIZE, "it")
+
+
 SHAPE = np.array([[0, 1], [1, 1]])
 
 

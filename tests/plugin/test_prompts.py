@@ -133,6 +133,12 @@ def test_objects_without_any_mask_are_named(read: Read) -> None:
     ]
 
 
+def test_a_line_without_identity_is_called_by_its_place(dataset: fo.Dataset) -> None:
+    line = fo.Polyline(points=[[(0.1, 0.1), (0.5, 0.5)]], label="a")
+    dataset.add_sample(video_sample("/nowhere/clip.mp4", {1: line}))
+    assert read_prompts(dataset.first(), "truth", SIZE).without_mask == ["label number 1"]
+
+
 def test_an_empty_mask_is_refused(read: Read) -> None:
     empty = fo.Detection(bounding_box=[0, 0, 0.5, 0.5], mask=np.zeros((32, 48), bool), index=1)
     with pytest.raises(InvalidMask, match="object 1 in frame 2: the mask is empty"):

@@ -122,6 +122,20 @@ def test_a_single_detection_a_frame_is_propagated_scored_and_exported(
     assert all(np.array_equal(id_map == 3, square(8, 8)) for id_map in written)
 
 
+def test_results_are_deleted_as_the_docs_say(videos: fo.Dataset, network: CopyNetwork) -> None:
+    propagate(videos, "truth", model=network, progress=False)
+    evaluate(videos, "hs2s", "truth", "eval_hs2s", progress=False)
+    text = (Path(__file__).resolve().parents[3] / "docs" / "questions.md").read_text("utf-8")
+    _, _, below = text.partition("### How do I delete results?")
+    code = below.split("```python\n")[1].split("```")[0]
+    exec(code, {"dataset": videos})
+    assert not videos.has_frame_field("hs2s")
+    assert not any("hs2s" in name for name in videos.get_field_schema())
+    assert videos.list_evaluations() == []
+    propagate(videos, "truth", model=network, progress=False)
+    assert videos.count("frames.hs2s.detections") > 0
+
+
 def test_the_prompts_are_only_read(videos: fo.Dataset, network: CopyNetwork) -> None:
     before = [frame.truth.to_dict() for frame in (s.frames[1] for s in videos)]
     propagate(videos, "truth", "found", model=network)
