@@ -10,12 +10,16 @@ import fiftyone.core.annotation.utils as annotation
 import pytest
 
 from hs2s_core.errors import HS2SError
-from hs2s_fiftyone.drawing import prepare_drawing
+from hs2s_fiftyone.drawing import draws_on_videos, prepare_drawing
 from hs2s_fiftyone.operators.prepare_drawing import PrepareDrawing
 from hs2s_fiftyone.propagation import propagate
 
 from .forms import context
 from .helpers import CopyNetwork, detection, square, video_sample
+
+needs_drawing = pytest.mark.skipif(
+    not draws_on_videos(), reason="FiftyOne before 1.18, whose App draws on no video"
+)
 
 
 @pytest.fixture
@@ -26,6 +30,7 @@ def video(dataset: fo.Dataset) -> fo.Dataset:
     return dataset
 
 
+@needs_drawing
 def test_the_app_can_draw_where_it_could_not(video: fo.Dataset) -> None:
     assert prepare_drawing(video) == ["cat", "dog"]
     video.reload()
@@ -36,17 +41,20 @@ def test_the_app_can_draw_where_it_could_not(video: fo.Dataset) -> None:
     assert video.count("frames.truth.detections") == 2
 
 
+@needs_drawing
 def test_what_a_schema_has_is_kept(video: fo.Dataset) -> None:
     prepare_drawing(video, "frames.mine", ["bird "])
     assert prepare_drawing(video, "mine", ["fish", ""]) == ["bird", "fish"]
     assert video.active_label_schemas.count("frames.mine") == 1
 
 
+@needs_drawing
 def test_without_any_label_there_is_one_class(dataset: fo.Dataset) -> None:
     dataset.add_sample(fo.Sample(filepath="/nowhere/clip.mp4"))
     assert prepare_drawing(dataset) == ["object"]
 
 
+@needs_drawing
 def test_fields_of_another_kind_are_refused(video: fo.Dataset) -> None:
     video.add_frame_field("score", fo.FloatField)
     for field, message in (("score", "does not hold Detections"), ("two words", "no field name")):
@@ -95,6 +103,7 @@ def test_it_propagates_all_the_same(
     assert dataset.count("frames.hs2s.detections") == 3
 
 
+@needs_drawing
 def test_the_form_offers_the_known_classes(video: fo.Dataset) -> None:
     def form(**params: str) -> dict[str, Any]:
         return dict(PrepareDrawing().resolve_input(context(video, **params)).type.properties)
@@ -106,6 +115,7 @@ def test_the_form_offers_the_known_classes(video: fo.Dataset) -> None:
     assert form()["classes"].default == "bird", "what it has, and no more"
 
 
+@needs_drawing
 def test_the_operator_prepares_with_and_without_a_form(video: fo.Dataset) -> None:
     assert PrepareDrawing().execute(context(video))["classes"] == "cat, dog"
     result = PrepareDrawing().execute(context(video, field="frames.mine", classes="cat, bird"))
@@ -113,6 +123,7 @@ def test_the_operator_prepares_with_and_without_a_form(video: fo.Dataset) -> Non
     assert PrepareDrawing()(video, "mine") == ["cat", "bird", "dog"]
 
 
+@needs_drawing
 def test_the_app_draws_only_where_the_number_of_frames_is_known(
     dataset: fo.Dataset, make_video: Callable[..., str]
 ) -> None:
