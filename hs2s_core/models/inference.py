@@ -144,10 +144,11 @@ def _after_convolutions(
 ) -> dict[nn.Module, nn.Conv2d]:
     """Parts of ``kinds`` whose one input is one convolution's output, seen on a trial run.
 
-    Networks here are plain Python, where what feeds what shows only when they run; on PyTorch's
-    meta device that computes nothing.
+    Networks here are plain Python, where what feeds what shows only when they run. Large ones do
+    so on PyTorch's meta device, which computes nothing but takes a second to begin.
     """
-    trial = _copy(model, lambda x: torch.empty_like(x, device="meta"))
+    small = isinstance(model.config, LiteConfig)
+    trial = _copy(model, lambda x: x.detach() if small else torch.empty_like(x, device="meta"))
     names = {module: name for name, module in trial.named_modules()}
     # Kept alive: the identity of a tensor is only its own as long as it lives.
     outputs: dict[int, tuple[Tensor, nn.Conv2d]] = {}
