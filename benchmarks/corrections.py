@@ -26,7 +26,6 @@ import torch
 from named_videos import named_videos
 
 from hs2s_core.data.videos import VosVideo
-from hs2s_core.evaluation.methods import UNGROUPED
 from hs2s_core.evaluation.rows import Row
 from hs2s_core.evaluation.table import FramePair, evaluate_sequence
 from hs2s_core.media.frames import open_frames
@@ -37,6 +36,7 @@ from hs2s_core.propagation.clip import ClipSettings
 from hs2s_core.propagation.engine import Engine, Prediction
 from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.propagation.session import Session
+from hs2s_core.training.validation import UNGROUPED
 from hs2s_core.weights import load_model
 
 

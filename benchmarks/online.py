@@ -16,12 +16,12 @@ from functools import partial
 from named_videos import named_videos
 
 from hs2s_core.data.videos import VosVideo
-from hs2s_core.evaluation.methods import score_video
 from hs2s_core.evaluation.table import EvaluationTable
 from hs2s_core.media.frames import open_frames
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.propagation import propagate
 from hs2s_core.training.online import adapt
+from hs2s_core.training.validation import score_video
 from hs2s_core.weights import load_model
 
 

@@ -30,11 +30,11 @@ from named_videos import named_videos
 from hs2s_core.data.stills import StillSet
 from hs2s_core.data.synthesis import Clip, Synthesizer
 from hs2s_core.evaluation.lengths import parts_of_time
-from hs2s_core.evaluation.methods import UNGROUPED, Method, score_video
 from hs2s_core.evaluation.rows import Rows
 from hs2s_core.evaluation.table import EvaluationTable, FramePair, evaluate_sequence
 from hs2s_core.propagation import propagate
 from hs2s_core.propagation.baselines import copy_first, warp_with_flow
+from hs2s_core.training.validation import UNGROUPED, Method, score_video
 from hs2s_core.weights import load_model
 
 BASELINES: dict[str, Method] = {

@@ -54,7 +54,8 @@ def tables() -> str:
 
 def _rows(cls: type[Checked]) -> Iterator[str]:
     meanings = _meanings(cls)
-    for field in dataclasses.fields(cls):
+    # What must be given first.
+    for field in sorted(dataclasses.fields(cls), key=lambda field: _default(field) != ""):
         hint = hints(cls)[field.name]
         takes = expectation(hint, field.metadata).removeprefix("a ").replace("|", "\\|")
         cells = (f"`{field.name}`", takes, _default(field), meanings[field.name])

@@ -67,8 +67,8 @@ def finetune(
     Raises:
         HS2SError: settings or labels that cannot work; before anything is trained.
     """
+    from hs2s_core.training.curve import LiveCurve, in_notebook
     from hs2s_core.training.finetune import TuneSettings
-    from hs2s_core.training.live import LiveCurve, in_notebook
 
     if progress is None and fo.config.show_progress_bars and in_notebook():
         progress = LiveCurve(steps).watch

@@ -82,7 +82,7 @@ def _store(args: argparse.Namespace) -> None:
     import torch
 
     from hs2s_core.authors import convert_checkpoint
-    from hs2s_core.training.checkpoint import export_run
+    from hs2s_core.training.run_folder import export_run
     from hs2s_core.weights import read_header
 
     write = convert_checkpoint if args.verb == "convert" else export_run

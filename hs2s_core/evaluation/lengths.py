@@ -166,20 +166,15 @@ def stretches(rows: Rows, holds: Bools, among: Bools | None = None) -> Iterator[
 
 
 def losses(
-    rows: Rows,
-    threshold: float = FAILURE_THRESHOLD,
-    frames: int = FAILURE_FRAMES,
-    among: Bools | None = None,
+    rows: Rows, frames: int = FAILURE_FRAMES, among: Bools | None = None
 ) -> Iterator[Stretch]:
-    """Stretches in which an object is lost: J below ``threshold`` in ``frames`` rows or more."""
-    for stretch in stretches(rows, rows.j < threshold, among):
+    """Stretches in which an object is lost: J below 0.5 in ``frames`` rows or more."""
+    for stretch in stretches(rows, rows.j < FAILURE_THRESHOLD, among):
         if stretch.holds and len(stretch.places) >= frames:
             yield stretch
 
 
-def first_failures(
-    rows: Rows, threshold: float = FAILURE_THRESHOLD, frames: int = FAILURE_FRAMES
-) -> dict[ObjectKey, int | None]:
+def first_failures(rows: Rows) -> dict[ObjectKey, int | None]:
     """Return the ``frame`` in which each object is first lost, or None if it never is.
 
     It is the first frame of the first of its :func:`losses`. Objects without a frame after their
@@ -187,7 +182,7 @@ def first_failures(
     """
     followed = np.unique(rows.owner[rows.t > 0])
     failures: dict[ObjectKey, int | None] = {rows.objects[place]: None for place in followed}
-    for stretch in losses(rows, threshold, frames):
+    for stretch in losses(rows):
         key = rows.objects[stretch.object]
         if failures[key] is None:
             failures[key] = int(rows.records["frame"][stretch.places[0]])

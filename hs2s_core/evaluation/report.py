@@ -12,8 +12,7 @@ from hs2s_core.evaluation.lengths import (
     recoveries,
 )
 from hs2s_core.evaluation.rows import ObjectKey, Rows
-from hs2s_core.evaluation.score_lines import HEADINGS, score_lines
-from hs2s_core.evaluation.scores import Summary
+from hs2s_core.evaluation.scores import HEADINGS, Summary
 from hs2s_core.evaluation.table import EvaluationTable
 from hs2s_core.wording import counted, some
 
@@ -38,7 +37,7 @@ def format_table(table: EvaluationTable, *, objects: bool = False) -> str:
 
 def _score_block(summary: Summary, objects: bool) -> Iterator[str]:
     """Yield an aligned block: a line per video or object, per group, and overall."""
-    named = list(score_lines(summary, objects=objects))
+    named = list(summary.lines(objects=objects))
     width = max(len(name) for name, _ in named)
     yield " " * width + "".join(f"{heading:>10}" for heading in HEADINGS)
     for name, values in named:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import pairwise
 from statistics import fmean
 
@@ -17,6 +18,8 @@ from hs2s_core.wording import counted, some
 
 RECALL_THRESHOLD = 0.5
 DECAY_BINS = 4
+HEADINGS = ("J&F", "J mean", "J recall", "J decay", "F mean", "F recall", "F decay")
+"""Of what :meth:`Summary.lines` has in a line."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,33 @@ class Summary:
     def seen_unknown(self) -> tuple[ObjectKey, ...]:
         """Scored objects of which it is not known whether their category is a seen one."""
         return tuple((score.video, score.object) for score in self.objects if score.seen is None)
+
+    def lines(self, *, objects: bool = False) -> Iterator[tuple[str, list[str]]]:
+        """Name and values in percent, one for each of HEADINGS: per video, per group, overall.
+
+        With ``objects``, a line per object instead of one per video.
+        """
+        named: dict[str, ObjectScore | GroupScore] = {**self.videos}
+        if objects:
+            named = {f"{score.video}/{score.object}": score for score in self.objects}
+        overall = {} if self.overall is None else {"overall": self.overall}
+        for name, score in (*named.items(), *self.groups.items(), *overall.items()):
+            j, f = score.j, score.f
+            values = (score.jf, j.mean, j.recall, j.decay, f.mean, f.recall, f.decay)
+            yield name, [f"{100 * value:.2f}" for value in values]
+
+    def _repr_html_(self) -> str:
+        """The scores of each video as a table, its protocol as the caption."""
+        head = "".join(f"<th>{escape(heading)}</th>" for heading in ("video", *HEADINGS))
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td>{''.join(f'<td>{value}</td>' for value in values)}</tr>"
+            for name, values in self.lines()
+        )
+        caption = f"Protocol {self.protocol.description}. Scores in percent."
+        return (
+            f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
+            f"<tbody>{rows}</tbody></table>"
+        )
 
 
 def overall_parts(seen: Sequence[bool | None], protocol: Protocol) -> list[list[int]] | None:

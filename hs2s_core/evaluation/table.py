@@ -17,7 +17,6 @@ from hs2s_core.evaluation.identities import IdOverlaps
 from hs2s_core.evaluation.metrics import FrameCounts, count_objects
 from hs2s_core.evaluation.protocol import Protocol, find_protocol
 from hs2s_core.evaluation.rows import COUNTS, RECORD, Records, Rows, RowsVideo
-from hs2s_core.evaluation.score_lines import html_scores
 from hs2s_core.evaluation.scores import Summary, summarise
 from hs2s_core.media.masks import IdMap
 from hs2s_core.wording import counted, some
@@ -70,7 +69,7 @@ class EvaluationTable:
         return summarise(self.rows, self.protocol)
 
     def _repr_html_(self) -> str:
-        return html_scores(self.summary())
+        return self.summary()._repr_html_()
 
     def write(self, path: str | Path) -> None:
         """Write ``.csv``, ``.parquet`` or ``.json``, by the suffix."""

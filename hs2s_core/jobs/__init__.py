@@ -1,6 +1,5 @@
 """One picklable function per video, and who runs it: all loops over videos are this one."""
 
-from .choice import ENGINES, find_engine
 from .engines import Engine, cores, inline
 from .job import (
     Done,
@@ -16,11 +15,10 @@ from .job import (
     describe,
     require,
 )
-from .loop import run_job
+from .loop import find_engine, run_job
 from .progress import Progress, Steps, Value, Watch, drive, retold
 
 __all__ = [
-    "ENGINES",
     "Done",
     "Engine",
     "Item",

@@ -1,4 +1,4 @@
-"""The one loop over videos: progress, failures, the report."""
+"""The one loop over videos: who does them, progress, failures, the report."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
+from hs2s_core.errors import HS2SError, check_choice
 from hs2s_core.meters import clock_time
 
 from .engines import Engine, inline
@@ -13,6 +14,33 @@ from .job import Item, Job, Problem, Report, Result, RunEnded, Tick
 from .progress import Progress, Steps
 
 _REPORT_SECONDS = 0.25
+ENGINES = {
+    "inline": "This process, one video after the other",
+    "process": "Several processes on this machine, a video each",
+    "ray": "The workers of a Ray cluster, a video each",
+}
+"""Who can do the videos: name -> description."""
+
+
+def find_engine(name: str | None, workers: int = 1) -> Engine:
+    """An engine by its name; None is ``inline`` for one worker and ``process`` for several.
+
+    Raises HS2SError for an unknown name, a wrong number of workers, or where Ray is missing.
+    """
+    if workers < 1:
+        raise HS2SError(f"workers is {workers}; expected at least 1.")
+    name = check_choice("engine", name or ("inline" if workers == 1 else "process"), ENGINES)
+    if name == "process":
+        from .process import Processes
+
+        return Processes(workers)
+    if name == "ray":
+        from .ray import RayWorkers
+
+        return RayWorkers(workers)
+    if workers > 1:
+        raise HS2SError(f"workers is {workers}, but 'inline' is one process; expected 'process'.")
+    return inline
 
 
 def run_job(

@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from hs2s_core.devices import half_precision, multiplies_tiles
-from hs2s_core.errors import HS2SError
+from hs2s_core.errors import check_choice
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import LiteConfig, ModelConfig
 from hs2s_core.models.layers import Conv
@@ -45,8 +45,7 @@ def choose_pace(speed: str, config: ModelConfig, device: torch.device) -> Pace:
     ``fast`` on a GPU, on a CPU with AMX and for the paper's networks, ``exact`` for small ones on
     other CPUs.
     """
-    if speed not in SPEEDS:
-        raise HS2SError(f"speed is {speed!r}; expected one of {', '.join(SPEEDS)}")
+    check_choice("speed", speed, SPEEDS)
     half, instructions = half_precision(device)
     if speed == "exact":
         return Pace(torch.float32, "exact: float32")

@@ -13,7 +13,6 @@ import torch
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import HS2SError, InvalidConfig, InvalidWeights
 from hs2s_core.evaluation.lengths import early_late
-from hs2s_core.evaluation.methods import UNGROUPED, Method, score_video
 from hs2s_core.evaluation.table import EvaluationTable
 from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.costs import count_costs
@@ -26,7 +25,7 @@ from hs2s_core.training.losses import LOSS_PRESETS
 from hs2s_core.training.paper_tables import EARLY_LATE, PaperTable
 from hs2s_core.training.processes import rank, wait_for_all
 from hs2s_core.training.run_folder import check_run, claim
-from hs2s_core.training.validation import scored_whole
+from hs2s_core.training.validation import UNGROUPED, Method, score_video, scored_whole
 from hs2s_core.wording import counted
 
 OURS = ("J", "F", "J&F")

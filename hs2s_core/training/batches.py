@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -79,6 +80,7 @@ class Batch(NamedTuple):
         return Batch(*parts)  # type: ignore[arg-type]
 
 
+@dataclass(eq=False)
 class ClipItems(Dataset[ClipItem]):
     """Item ``i`` is drawn with a generator seeded by ``(seed, i)``.
 
@@ -87,19 +89,11 @@ class ClipItems(Dataset[ClipItem]):
     ones. The length follows from the seed alone, so processes that share a step agree on it.
     """
 
-    def __init__(
-        self,
-        source: ClipSource,
-        stages: Sequence[Stage],
-        objects: int,
-        seed: int,
-        borders: bool = False,
-    ) -> None:
-        self.source = source
-        self.stages = list(stages)
-        self.objects = objects
-        self.seed = seed
-        self.borders = borders
+    source: ClipSource
+    stages: Sequence[Stage]
+    objects: int
+    seed: int
+    borders: bool = False
 
     def __getitem__(self, index: int) -> ClipItem:
         stage, step, first = self._place(index)

@@ -112,7 +112,25 @@ class ValidationConfig(Checked):
 
 
 @dataclass(frozen=True)
-class TrainingConfig(Checked):
+class Unrolling(Checked):
+    """How a network goes through a clip that it learns from."""
+
+    precision: str = setting("float32", choices=("float32", "bfloat16"))
+    """``bfloat16`` runs the network under autocast; losses stay in float32."""
+    checkpointing: bool = False
+    """Recompute each step in the backward pass: less memory, a third more time."""
+    detach: bool = False
+    """Cut the gradient at fed-back masks; the authors' code lets it through."""
+    chunk: int = setting(0, least=0)
+    """Frames that a bidirectional network reads ahead at once, as in propagation; 0: all."""
+    remember: float = setting(0.0, least=0, most=1)
+    """Chance, per step, that its frame joins those that later ones are compared with."""
+    references: int = setting(3, least=1)
+    """Frames, the first one included, that are compared with at the most while training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig(Unrolling):
     """Everything that decides a run; equal configs and seeds give equal weights."""
 
     model: ModelConfig
@@ -137,24 +155,12 @@ class TrainingConfig(Checked):
     """Longest gradient; longer ones are shortened to it."""
     average: float = setting(0.999, least=0, most=1)
     """Decay of the moving average of the weights, which is what is used; 0: no average."""
-    precision: str = setting("float32", choices=("float32", "bfloat16"))
-    """``bfloat16`` runs the network under autocast; losses stay in float32."""
-    checkpointing: bool = False
-    """Recompute each step in the backward pass: less memory, a third more time."""
-    detach: bool = False
-    """Cut the gradient at fed-back masks; the authors' code lets it through."""
-    chunk: int = setting(0, least=0)
-    """Frames that a bidirectional network reads ahead at once, as in propagation; 0: all."""
     pretrained_backbone: bool | str = False
     """ImageNet start of the encoders: true (the published weights), or a state-dict file."""
     backbone_rate: float = setting(1.0, least=0)
     """Learning rate of the lite trunk's ImageNet layers, as a fraction of the others'."""
     freeze_backbone: bool = False
     """Batch norms of the lite trunk's ImageNet layers keep their statistics."""
-    remember: float = setting(0.0, least=0, most=1)
-    """Chance, per step, that its frame joins those that later ones are compared with."""
-    references: int = setting(3, least=1)
-    """Frames, the first one included, that are compared with at the most while training."""
     start: str | None = None
     """Weights to start from instead of random ones: a file, or ``hs2s-lite`` for the bundled."""
     checkpoint_minutes: float = setting(10.0, least=0)

@@ -1,8 +1,14 @@
-"""The learning curve of a run as a picture, from the log that training writes."""
+"""The learning curve of a run: as a picture from its log, and as it grows in a notebook."""
 
 from __future__ import annotations
 
+import base64
+import importlib.util
+import io
 import json
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.jobs import Progress
+from hs2s_core.meters import Record, StepMeter
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,9 +29,12 @@ _STEERING = {
 }
 _OTHER = {"step", "loss", "norm", "seconds", "waited", *_STEERING}
 """Keys of a record that are no term of the loss."""
+SECONDS = 3.0
+"""Between two pictures."""
+_SMOOTH = 20
 
 
-def read_log(path: Path) -> list[dict[str, Any]]:
+def read_log(path: Path) -> list[Record]:
     """Records of a ``log.jsonl``, one per step; of a step that was logged twice the later one.
 
     Raises:
@@ -35,7 +46,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         raise HS2SError(
             f"{path}: cannot be read ({error.strerror}); expected the log.jsonl of a training run"
         ) from error
-    steps: dict[int, dict[str, Any]] = {}
+    steps: dict[int, Record] = {}
     for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
@@ -62,7 +73,7 @@ def moving_average(values: NDArray[np.float64], width: int) -> NDArray[np.float6
         return np.asarray((sums[last] - sums[first]) / np.where(number > 0, number, np.nan))
 
 
-def draw_curve(records: list[dict[str, Any]], out: Path, *, smooth: int = 50) -> None:
+def draw_curve(records: list[Record], out: Path, *, smooth: int = 50) -> None:
     """Write the picture of :func:`curve_figure`.
 
     Raises:
@@ -75,7 +86,7 @@ def draw_curve(records: list[dict[str, Any]], out: Path, *, smooth: int = 50) ->
     figure.savefig(out, dpi=90)
 
 
-def curve_figure(records: list[dict[str, Any]], *, smooth: int = 50) -> Figure:
+def curve_figure(records: list[Record], *, smooth: int = 50) -> Figure:
     """Draw the loss and its terms above, what steered the run below.
 
     Raises:
@@ -115,3 +126,60 @@ def curve_figure(records: list[dict[str, Any]], *, smooth: int = 50) -> Figure:
         panel.grid(alpha=0.3)
     panels[-1, 0].set_xlabel("step")
     return figure
+
+
+def in_notebook() -> bool:
+    """Whether pictures can be shown below a cell, and be drawn."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    kernel = getattr(shell, "kernel", None)
+    return kernel is not None and importlib.util.find_spec("matplotlib") is not None
+
+
+def step_meter(steps: int) -> Callable[[Record], None]:
+    """What to report each step of a run of so many to."""
+    return LiveCurve(steps) if in_notebook() else StepMeter(steps)
+
+
+class LiveCurve:
+    """The learning curve of a run below the cell that trains, drawn anew as it grows.
+
+    Call it with each step's record, as :class:`hs2s_core.meters.StepMeter`.
+    """
+
+    def __init__(self, steps: int) -> None:
+        """``steps`` of the run."""
+        self._meter = StepMeter(steps, quiet=True)
+        self._records: list[Record] = []
+        self._place: Any = None
+        self._drawn = -SECONDS
+
+    def __call__(self, record: Record) -> None:
+        """Add a step."""
+        self._records.append(record)
+        self._meter(record)
+        self._show(self._meter.line(record), now=record["step"] >= self._meter.steps)
+
+    def watch(self, progress: Progress) -> None:
+        """As :data:`hs2s_core.jobs.Watch`, of work that trains on its way."""
+        if progress.record is not None:
+            self(progress.record)
+        else:
+            self._show(progress.label, now=True)
+
+    def _show(self, words: str, *, now: bool) -> None:
+        if not now and time.monotonic() - self._drawn < SECONDS:
+            return
+        from IPython.display import display
+
+        shown: dict[str, Any] = {"text/plain": words}
+        if self._records:
+            figure = curve_figure(self._records, smooth=_SMOOTH)
+            figure.suptitle(words, fontsize="medium")
+            picture = io.BytesIO()
+            figure.savefig(picture, format="png", dpi=90)
+            shown["image/png"] = base64.b64encode(picture.getvalue()).decode()
+        if self._place is None:
+            self._place = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._place.update(shown, raw=True)
+        self._drawn = time.monotonic()

@@ -12,14 +12,13 @@ import numpy.typing as npt
 from hs2s_core.data.clips import LabelledVideo
 from hs2s_core.data.folders import open_folder
 from hs2s_core.errors import InvalidDataset
-from hs2s_core.evaluation.methods import UNGROUPED, score_video
 from hs2s_core.evaluation.scores import summarise
 from hs2s_core.evaluation.table import EvaluationTable, FramePair, evaluate_sequence
 from hs2s_core.media.frames import FrameSource
 from hs2s_core.media.masks import split_objects
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.resources import asset
-from hs2s_core.training.validation import scored_whole
+from hs2s_core.training.validation import UNGROUPED, score_video, scored_whole
 from hs2s_core.wording import counted
 
 VIDEOS = 5

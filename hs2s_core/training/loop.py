@@ -23,13 +23,12 @@ from hs2s_core.meters import Record
 from hs2s_core.models import build_model
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.training.batches import Batch, ClipItems, batches
-from hs2s_core.training.checkpoint import Run, is_finite, load_run, save_run
 from hs2s_core.training.config import TrainingConfig
 from hs2s_core.training.curriculum import Curriculum, StepSettings
-from hs2s_core.training.live import step_meter
+from hs2s_core.training.curve import step_meter
 from hs2s_core.training.norms import freeze_norms
 from hs2s_core.training.processes import agreed, rank, wait_for_all, world_size
-from hs2s_core.training.run_folder import cut_log
+from hs2s_core.training.run_folder import Run, cut_log, is_finite, load_run, save_run
 from hs2s_core.training.sources import clip_source, set_apart
 from hs2s_core.training.stopping import Stopped, stop_requests
 from hs2s_core.training.unroll import Unroll
@@ -95,7 +94,9 @@ def train_steps(
         config.seed,
         borders=config.losses.border > 0 and config.model.border,
     )
-    unroll = _unroll(config, run.model)
+    unroll: nn.Module = Unroll(run.model, config.losses, config)
+    if world_size() > 1:
+        unroll = DistributedDataParallel(unroll)
     last = min(config.steps, stop_after or config.steps)
     pinned, saved = device.type == "cuda", time.monotonic()
     clock = time.perf_counter()
@@ -173,20 +174,6 @@ def _begin_or_go_on(config: TrainingConfig, out: Path, device: torch.device) -> 
     if rank() == 0:
         cut_log(out / "log.jsonl", run.step)
     return run
-
-
-def _unroll(config: TrainingConfig, model: VideoSegmenter) -> nn.Module:
-    unroll = Unroll(
-        model,
-        config.losses,
-        precision=config.precision,
-        checkpointing=config.checkpointing,
-        detach=config.detach,
-        remember=config.remember,
-        references=config.references,
-        chunk=config.chunk,
-    )
-    return DistributedDataParallel(unroll) if world_size() > 1 else unroll
 
 
 def _set_up_step(config: TrainingConfig, run: Run) -> StepSettings:

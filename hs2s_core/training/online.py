@@ -29,7 +29,7 @@ from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.inputs import network_size
 from hs2s_core.prompts import PlainPrompts, Prompts
 from hs2s_core.training.batches import ClipItems, Mixture, collate
-from hs2s_core.training.config import Stage
+from hs2s_core.training.config import Stage, Unrolling
 from hs2s_core.training.losses import LOSS_PRESETS
 from hs2s_core.training.norms import freeze_norms
 from hs2s_core.training.unroll import Unroll
@@ -82,7 +82,7 @@ def adapt(
     freeze_norms(adapted)
     device = next(adapted.parameters()).device
     losses = LOSS_PRESETS["lite" if isinstance(config, LiteConfig) else "authors"]
-    unroll = Unroll(adapted, losses, detach=True)
+    unroll = Unroll(adapted, losses, Unrolling(detach=True))
     optimizer = torch.optim.Adam(adapted.parameters(), learning_rate)
     for step in range(steps):
         loss, _ = unroll(collate([items[step]]).to(device), 1.0)

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from hs2s_core.errors import InvalidConfig
 from hs2s_core.models.base import StepOutput, VideoSegmenter, map_tree
 from hs2s_core.models.inputs import denormalise
 from hs2s_core.training.batches import Batch
+from hs2s_core.training.config import Unrolling
 from hs2s_core.training.losses import LossWeights, step_loss
 from hs2s_core.training.norms import kept_statistics
 
@@ -28,47 +28,21 @@ T = TypeVar("T")
 class Unroll(nn.Module):
     """Clip in, loss out; a module, so that data parallel training can wrap it.
 
-    Args:
-        model: the network, in training mode.
-        weights: of the loss terms.
-        precision: ``bfloat16`` runs the network, not the losses, under autocast.
-        checkpointing: keep no activations of the image encoding, of a look-ahead and of the steps;
-            the backward pass computes each part anew. Results and batch-norm statistics stay the
-            same. All frames are encoded as one part, since batch norms pool over them.
-        detach: cut the gradient at fed-back masks.
-        remember: chance, per step, that its frame joins those that later steps compare with.
-        references: frames, the first one included, that are compared with at the most; beyond, a
-            new one takes the place of another than the first.
-        chunk: frames that a network which is not online sees at once, as :func:`propagate` shows
-            them: the given frame is the first of the first chunk. 0: the whole clip.
-
-    Raises:
-        InvalidConfig: a negative chunk.
+    With ``checkpointing`` no activations are kept of the image encoding, of a look-ahead and of the
+    steps; the backward pass computes each part anew. Results and batch-norm statistics stay the
+    same. All frames are encoded as one part, since batch norms pool over them. Beyond as many
+    ``references`` as there may be, a new one takes the place of another than the first. Chunks are
+    those of :func:`propagate`: the given frame is the first of the first one.
     """
 
     def __init__(
-        self,
-        model: VideoSegmenter,
-        weights: LossWeights,
-        *,
-        precision: str = "float32",
-        checkpointing: bool = False,
-        detach: bool = False,
-        remember: float = 0.0,
-        references: int = 3,
-        chunk: int = 0,
+        self, model: VideoSegmenter, weights: LossWeights, how: Unrolling | None = None
     ) -> None:
+        """``model`` is in training mode, ``weights`` are those of the terms of the loss."""
         super().__init__()
-        if chunk < 0:
-            raise InvalidConfig(f"chunk is {chunk}; expected frames, or 0 for whole clips")
         self.model = model
         self.weights = weights
-        self.precision = precision
-        self.checkpointing = checkpointing
-        self.detach = detach
-        self.remember = remember
-        self.references = references
-        self.chunk = chunk
+        self.how = how or Unrolling()
 
     def forward(self, batch: Batch, sampling: float) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean loss over the steps, and the mean of each of its terms by name.
@@ -82,7 +56,7 @@ class Unroll(nn.Module):
         known = 1
         losses: list[Tensor] = []
         sums: dict[str, Tensor] = {}
-        chunk = self.chunk or length
+        chunk = self.how.chunk or length
         for t in range(1, length):
             if t == 1 or t % chunk == 0:
                 ahead = features[t : (t // chunk + 1) * chunk]
@@ -99,8 +73,8 @@ class Unroll(nn.Module):
                 sums[name] = sums.get(name, term.new_zeros(())) + term / (length - 1)
             mask = self._next_mask(output, batch.masks[t], batch.draws[t] < sampling)
             # Drawn with the step's seed, hence alike in every process.
-            if self.references > 1 and torch.rand(()) < self.remember:
-                slot = None if known < self.references else int(torch.randint(1, known, ()))
+            if self.how.references > 1 and torch.rand(()) < self.how.remember:
+                slot = None if known < self.how.references else int(torch.randint(1, known, ()))
                 known += slot is None
                 state = self._call(self.model.remember, features[t], mask, state, batch.owner, slot)
         return torch.stack(losses).mean(), sums
@@ -117,8 +91,8 @@ class Unroll(nn.Module):
     def _call(self, part: Callable[..., T], *inputs: Any) -> T:
         """Run a part of the model on ``inputs``, in this training's precision."""
         device = next(self.model.parameters()).device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            if not (self.checkpointing and torch.is_grad_enabled()):
+        with torch.autocast(device, torch.bfloat16, enabled=self.how.precision == "bfloat16"):
+            if not (self.how.checkpointing and torch.is_grad_enabled()):
                 return part(*inputs)
             result: T = checkpoint(
                 part,
@@ -130,7 +104,7 @@ class Unroll(nn.Module):
 
     def _next_mask(self, output: StepOutput, truth: Tensor, own: Tensor) -> Tensor:
         prediction = output.logits.float().sigmoid()
-        if self.detach:
+        if self.how.detach:
             prediction = prediction.detach()
         return torch.where(own.view(-1, 1, 1, 1), prediction, truth)
 

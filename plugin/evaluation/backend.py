@@ -28,7 +28,6 @@ from hs2s_core.evaluation import (
     VideoFailure,
     format_table,
 )
-from hs2s_core.evaluation.score_lines import html_scores
 from hs2s_core.evaluation.scores import summarise
 
 from ..frame_fields import bare, label_list
@@ -157,7 +156,7 @@ class VOSEvaluationResults(DetectionResults):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html_scores(self.summary)
+        return self.summary._repr_html_()
 
     def __getattr__(self, name: str) -> Any:
         """FiftyOne's lists of matches, made when they are first asked for: they are large."""

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.box_trackers import track_camshift, track_mil
-from hs2s_core.evaluation.methods import Method
 from hs2s_core.propagation.baselines import copy_first, warp_with_flow
+from hs2s_core.training.validation import Method
 
 
 def shifting_clip(shift: int) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -12,11 +12,11 @@ from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
 from hs2s_core.meters import StepMeter
-from hs2s_core.training.live import in_notebook, step_meter
+from hs2s_core.training.curve import in_notebook, step_meter
 
 CODE = """
 from hs2s_core.jobs import Progress
-from hs2s_core.training import live
+from hs2s_core.training import curve as live
 
 live.SECONDS = 0.0
 curve = live.step_meter(3)

@@ -18,9 +18,9 @@ import torch
 from hs2s_core.errors import HS2SError, InvalidWeights
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import preset
-from hs2s_core.training.checkpoint import export_run
 from hs2s_core.training.loop import train
 from hs2s_core.training.run_file import read_config
+from hs2s_core.training.run_folder import export_run
 from hs2s_core.training.stopping import Stopped
 from hs2s_core.training.unroll import Unroll
 from hs2s_core.weights import fill_model, load_model, read_header, save_weights

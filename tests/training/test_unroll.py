@@ -17,6 +17,7 @@ from hs2s_core.models.inputs import normalise
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.propagation import Propagator
 from hs2s_core.training.batches import Batch
+from hs2s_core.training.config import Unrolling
 from hs2s_core.training.losses import LOSS_PRESETS, LossWeights, step_loss
 from hs2s_core.training.unroll import Unroll
 
@@ -103,7 +104,7 @@ def test_predictions_are_fed_back_by_object_and_step(sampling: float) -> None:
 @pytest.mark.parametrize("detach", [False, True])
 def test_gradients_pass_through_fed_back_masks_unless_cut(detach: bool) -> None:
     model = Recorder()
-    Unroll(model, LossWeights(bce=1.0), detach=detach)(batch_of(3), 1.0)
+    Unroll(model, LossWeights(bce=1.0), Unrolling(detach=detach))(batch_of(3), 1.0)
     assert model.fed[1].requires_grad is not detach
 
 
@@ -151,7 +152,7 @@ def test_flow_joins_the_loss_with_its_weight() -> None:
 def trained(model: VideoSegmenter, batch: Batch, **settings: Any) -> tuple[Tensor, list[Tensor]]:
     """Loss and gradients of one step, all fed back; a model's random choices repeat."""
     torch.manual_seed(2)
-    loss, _ = Unroll(model, losses_of(model), **settings)(batch, 1.0)
+    loss, _ = Unroll(model, losses_of(model), Unrolling(**settings))(batch, 1.0)
     loss.backward()
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     assert gradients
@@ -185,7 +186,7 @@ def test_checkpointing_keeps_less() -> None:
             return x
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
-            Unroll(model, losses_of(model), checkpointing=checkpointing)(batch, 1.0)
+            Unroll(model, losses_of(model), Unrolling(checkpointing=checkpointing))(batch, 1.0)
         return sum(bytes_kept.values())
 
     assert kept(True) < 0.4 * kept(False)
@@ -238,7 +239,7 @@ def test_chunks_are_those_of_propagation(chunk: int, expected: list[list[int]]) 
     batch = batch_of(7)
     numbers = torch.arange(7.0).view(7, 1, 1, 1, 1).expand_as(batch.frames)
     model = Chunks()
-    Unroll(model, LossWeights(bce=1.0), chunk=chunk)(batch._replace(frames=numbers), 0.0)
+    Unroll(model, LossWeights(bce=1.0), Unrolling(chunk=chunk))(batch._replace(frames=numbers), 0.0)
     assert model.shown == expected
 
 
@@ -258,7 +259,7 @@ def test_a_bidirectional_network_sees_as_much_as_when_it_propagates() -> None:
         step = model.step
         model.step = lambda *x: (outputs.append(step(*x)[0].logits), step(*x))[1]  # type: ignore
         with torch.inference_mode():
-            Unroll(model, LossWeights(bce=1.0), chunk=chunk)(batch, 1.0)
+            Unroll(model, LossWeights(bce=1.0), Unrolling(chunk=chunk))(batch, 1.0)
         del model.step
         return [x[x > 0].sigmoid().mean().item() for x in outputs]
 
@@ -279,4 +280,4 @@ def test_a_bidirectional_network_sees_as_much_as_when_it_propagates() -> None:
 
 def test_a_negative_chunk_is_refused() -> None:
     with pytest.raises(InvalidConfig, match="chunk is -1"):
-        Unroll(Recorder(), LossWeights(bce=1.0), chunk=-1)
+        Unrolling(chunk=-1)
