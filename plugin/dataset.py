@@ -1,7 +1,7 @@
 """YouTube-VOS, DAVIS and plain VOS folders -> FiftyOne video datasets.
 
-:func:`load` is the call for scripts; ``load_plan.plan_load`` and :func:`run` are its two halves for
-an operator that shows a form and live progress.
+:func:`load` is the call for scripts; ``load_plan.plan_load`` and :func:`load_steps` are its two
+halves for an operator that shows a form and live progress.
 
 Each video becomes one sample. FiftyOne plays video files, so its frames are encoded once as an
 H.264 MP4 under FiftyOne's own dataset folder, never beside the source; ``frames[].filepath`` keeps
@@ -12,7 +12,7 @@ get it repeated once in the MP4, labels are relative to the MP4, and so every la
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ from hs2s_core.wording import counted, pixels
 from .drawing import DRAWN, drawing_problem, prepare_drawing
 from .jobs import FrameWriter, Source, VideoJob, drive, settle_killed
 from .labels import NO_CLASS, TrackedObject, to_detections
-from .load_plan import DEFAULT_LABEL_FIELD, MARK, LoadPlan, plan_load
+from .load_plan import DEFAULT_LABEL_FIELD, MARK, LoadPlan, LoadSettings, plan_load
 from .masks import extend
 from .videos import INFO_KEY, SOURCE_SIZE
 
@@ -88,18 +88,10 @@ def load(
     Raises:
         InvalidDataset: before anything is written, or if not one video could be loaded.
     """
-    plan = plan_load(
-        root,
-        name,
-        split=split,
-        label_field=label_field,
-        videos=videos,
-        max_samples=max_samples,
-        fps=fps,
-        video_dir=video_dir,
-        persistent=persistent,
+    asked = LoadSettings(
+        root, name, split, label_field, videos, max_samples, fps, video_dir, persistent
     )
-    summary = drive(load_steps(plan), progress)
+    summary = drive(load_steps(plan_load(asked)), progress)
     for problem in summary.failed:
         _log.warning("video '%s' was not loaded: %s", problem.name, problem.reason)
     return summary.dataset
@@ -188,10 +180,7 @@ class LoadJob(VideoJob[Done]):
         total = len(video.frames)
         path = plan.video_dir / f"{video.name}.mp4"
         if not _is_current(path, video, frames):
-            with VideoWriter(path, frames.size, plan.fps, plan.mark) as encoder:
-                for index, frame in enumerate(frames, 1):
-                    encoder.write(frame)
-                    yield Tick(index / total / 2, f"frame {index} of {total} encoded", index)
+            yield from encode(path, frames, plan.fps, plan.mark)
         sample = _new_sample(plan, video, frames, path)
         dataset.add_sample(sample)
         objects: dict[int, TrackedObject] = {}
@@ -221,7 +210,7 @@ def _open_dataset(plan: LoadPlan) -> fo.Dataset:
         dataset.info[INFO_KEY] = plan.source
         dataset.app_config.color_scheme = fo.ColorScheme(color_by="instance")
         dataset.save()
-    if plan.persistent:
+    if plan.asked.persistent:
         dataset.persistent = True
     return dataset
 
@@ -253,7 +242,7 @@ def _loaded_videos(dataset: fo.Dataset) -> set[str]:
 
 def _refuse_strangers(plan: LoadPlan, videos: Sequence[str]) -> None:
     """Raise InvalidDataset if a video would replace a file that was not made of these frames."""
-    if plan.own_dir:
+    if plan.asked.video_dir is None:  # nobody else has videos there
         return
     files = [plan.video_dir / f"{video}.mp4" for video in videos]
     strange = [file for file in files if file.exists() and read_comment(file) != plan.mark]
@@ -293,6 +282,15 @@ def _new_sample(plan: LoadPlan, video: VosVideo, frames: FrameSource, path: Path
         seen=None if not seen or None in seen else all(seen),
         **{SOURCE_SIZE: list(frames.size)},
     )
+
+
+def encode(path: Path, frames: FrameSource, fps: float, mark: str = "") -> Iterator[Tick]:
+    """Encode a video, which is half of what there is to do."""
+    total = len(frames)
+    with VideoWriter(path, frames.size, fps, mark) as encoder:
+        for index, frame in enumerate(frames, 1):
+            encoder.write(frame)
+            yield Tick(index / total / 2, f"frame {index} of {total} encoded", index)
 
 
 def encoded_metadata(path: Path, size: tuple[int, int], count: int, fps: float) -> fo.VideoMetadata:

@@ -20,10 +20,10 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.data.splits import safe_name
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Done, Item, Tick, Watch, Work, run_job
-from hs2s_core.media.encode import VideoWriter, even_size
+from hs2s_core.media.encode import even_size
 from hs2s_core.media.frames import open_frames
 
-from .dataset import encoded_metadata
+from .dataset import encode, encoded_metadata
 from .drawing import DRAWN, drawing_problem, prepare_drawing
 from .frame_fields import MASK_TYPES, bare
 from .jobs import FrameWriter, Source, VideoJob, drive
@@ -166,10 +166,7 @@ class GroupsJob(VideoJob[Done]):
         frames = open_frames(files)
         size, count = frames.size, len(files)
         path = self.folder / f"{safe_name(item.name, 'the dataset')}.mp4"
-        with VideoWriter(path, size, self.fps) as encoder:
-            for index, frame in enumerate(frames, 1):
-                encoder.write(frame)
-                yield Tick(index / count / 2, f"frame {index} of {count} encoded", index)
+        yield from encode(path, frames, self.fps)
         sample = fo.Sample(
             filepath=str(path),
             metadata=encoded_metadata(path, size, count, self.fps),

@@ -34,18 +34,31 @@ class InvalidSettings(InvalidDataset):
 
 
 @dataclass(frozen=True)
+class LoadSettings:
+    """What is to be loaded, see ``dataset.load``."""
+
+    root: str | Path
+    name: str | None = None
+    split: str | None = None
+    label_field: str = DEFAULT_LABEL_FIELD
+    videos: Sequence[str] | None = None
+    max_samples: int | None = None
+    fps: float | None = None
+    video_dir: str | Path | None = None
+    persistent: bool = False
+
+
+@dataclass(frozen=True)
 class LoadPlan:
     """A load that may start: all settings were checked, nothing was written."""
 
+    asked: LoadSettings
     folder: VosFolder
     name: str
     videos: tuple[str, ...]
     label_field: str
     fps: float
     video_dir: Path
-    own_dir: bool
-    """Whether nobody but this source has videos in ``video_dir``."""
-    persistent: bool
 
     @property
     def mark(self) -> str:
@@ -66,49 +79,30 @@ class LoadPlan:
         }
 
 
-def plan_load(
-    root: str | Path,
-    name: str | None = None,
-    *,
-    split: str | None = None,
-    label_field: str = DEFAULT_LABEL_FIELD,
-    videos: Sequence[str] | None = None,
-    max_samples: int | None = None,
-    fps: float | None = None,
-    video_dir: str | Path | None = None,
-    persistent: bool = False,
-) -> LoadPlan:
-    """Check all settings of ``dataset.load`` without writing; InvalidSettings has every error.
+def plan_load(asked: LoadSettings) -> LoadPlan:
+    """Check all settings without writing; InvalidSettings has every error.
 
     An error of ``root`` or ``split`` hides the others, which depend on the folder.
     """
     try:
-        folder = open_folder(root, split)
+        folder = open_folder(asked.root, asked.split)
     except HS2SError as error:
-        key = "root" if split is None else "split"
+        key = "root" if asked.split is None else "split"
         raise InvalidSettings({key: str(error)}) from error
     errors: dict[str, str] = {}
-    chosen = _choose(folder, videos, max_samples, errors)
-    label_field = bare(label_field)
+    chosen = _choose(folder, asked, errors)
+    label_field = bare(asked.label_field)
     if name_error(label_field) or label_field in _TAKEN:
         errors["label_field"] = (
             f"'{label_field}' cannot be a label field; expected letters, digits and _, a letter "
             f"first, and none of {', '.join(sorted(_TAKEN))}."
         )
-    rate = folder.fps if fps is None else float(fps)
+    rate = folder.fps if asked.fps is None else float(asked.fps)
     if not 0 < rate <= 240:
         errors["fps"] = f"{rate:g} frames per second; expected more than 0 and at most 240."
-    name = name or _default_name(folder)
-    plan = LoadPlan(
-        folder=folder,
-        name=name,
-        videos=chosen,
-        label_field=label_field,
-        fps=rate,
-        video_dir=_video_dir(video_dir, name, folder, rate),
-        own_dir=video_dir is None,
-        persistent=persistent,
-    )
+    name = asked.name or _default_name(folder)
+    video_dir = _video_dir(asked.video_dir, name, folder, rate)
+    plan = LoadPlan(asked, folder, name, chosen, label_field, rate, video_dir)
     errors |= _name_errors(plan)
     try:
         find_ffmpeg()
@@ -119,13 +113,8 @@ def plan_load(
     return plan
 
 
-def _choose(
-    folder: VosFolder,
-    videos: Sequence[str] | None,
-    max_samples: int | None,
-    errors: dict[str, str],
-) -> tuple[str, ...]:
-    names = folder.names
+def _choose(folder: VosFolder, asked: LoadSettings, errors: dict[str, str]) -> tuple[str, ...]:
+    names, videos, most = folder.names, asked.videos, asked.max_samples
     if not names:
         errors["root"] = f"{folder.images}: no videos; expected one folder of frames per video."
     if videos is not None:
@@ -137,9 +126,9 @@ def _choose(
                 f"{', '.join(names[:3])}."
             )
         names = tuple(dict.fromkeys(wanted))
-    if max_samples is not None and max_samples < 1:
-        errors["max_samples"] = f"max_samples is {max_samples}; expected at least 1."
-    return names[:max_samples]
+    if most is not None and most < 1:
+        errors["max_samples"] = f"max_samples is {most}; expected at least 1."
+    return names[:most]
 
 
 def _default_name(folder: VosFolder) -> str:

@@ -153,7 +153,10 @@ def _read_video(
 ) -> Iterator[tuple[int, fo.Detections]]:
     """Number (from 1) and labels of each file of one video."""
     video_size, source_size, _ = mask_sizes(samples, sample_id)
-    numbers = _frame_numbers(samples, sample_id)
+    documents = read_documents(samples, sample_id, ["frame_name"])
+    numbers = {
+        each["frame_name"]: each["frame_number"] for each in documents if each.get("frame_name")
+    }
     total = frame_count(samples, sample_id)
     known = {} if truth is None else _known_objects(samples, sample_id, truth)
     objects: dict[int, TrackedObject] = {}
@@ -171,13 +174,6 @@ def _read_video(
                 new = TrackedObject(object_id, object_id, NO_CLASS, fo.Instance())
                 objects[object_id] = known.get(object_id, new)
         yield number, to_detections(id_map, objects)
-
-
-def _frame_numbers(samples: SampleCollection, sample_id: str) -> dict[str, int]:
-    """Number of each frame that has a name, by that name."""
-    documents = read_documents(samples, sample_id, ["frame_name"])
-    named = ((entry.get("frame_name"), entry["frame_number"]) for entry in documents)
-    return {name: number for name, number in named if name}
 
 
 def _frame_number(file: Path, numbers: Mapping[str, int], total: int | None) -> int:

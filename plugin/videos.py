@@ -65,7 +65,12 @@ def videos_of(samples: SampleCollection) -> SampleCollection:
             f"{kind}, made again afterwards, has the new masks."
         )
     if samples.media_type is None or (samples.media_type == fom.VIDEO and not samples):
-        raise HS2SError(_nothing(samples))
+        filtered = isinstance(samples, fo.DatasetView) and len(samples._dataset)
+        raise HS2SError(
+            "no video: the view's filters leave nothing. Change or clear them."
+            if filtered
+            else "no video: the dataset has no samples yet. Add videos to it first."
+        )
     if samples.media_type != fom.VIDEO:
         raise HS2SError(
             f"no video: the samples are of type {samples.media_type!r}, expected 'video'. Of "
@@ -79,12 +84,6 @@ def videos_of(samples: SampleCollection) -> SampleCollection:
 def is_images_in_groups(samples: SampleCollection) -> bool:
     """Whether these are dynamic groups of images."""
     return samples._is_dynamic_groups and samples.flatten().media_type == fom.IMAGE
-
-
-def _nothing(samples: SampleCollection) -> str:
-    if isinstance(samples, fo.DatasetView) and len(samples._dataset):
-        return "no video: the view's filters leave nothing. Change or clear them."
-    return "no video: the dataset has no samples yet. Add videos to it first."
 
 
 def select_videos(

@@ -15,7 +15,7 @@ import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.evaluation.lengths import FAILURE_FRAMES, LATE, Stretch, losses, stretches
+from hs2s_core.evaluation.lengths import FAILURE_FRAMES, LATE, Streak, losses, streaks
 
 from .clips import Span, merged
 from .evaluation import VOSEvaluationResults, load_results
@@ -58,7 +58,7 @@ def late_failures(
     frames = results.rows.lengths.tolist()
     lengths = dict(zip(results.sample_ids.values(), frames, strict=True))
     least = median(lengths.values()) if min_frames is None and lengths else min_frames or 0
-    first: dict[int, Stretch] = {}
+    first: dict[int, Streak] = {}
     for loss in losses(results.rows):
         first.setdefault(loss.object, loss)
     late: dict[str, int] = {}
@@ -95,7 +95,7 @@ def false_positives(dataset: SampleCollection, eval_key: str) -> fo.DatasetView:
     """Clips in which an object is predicted although the truth shows that it is out of sight."""
     results = load_results(dataset, eval_key)
     rows = results.rows
-    cut = stretches(rows, rows.in_prediction & ~rows.in_truth)
+    cut = streaks(rows, rows.in_prediction & ~rows.in_truth)
     return _clips(dataset, results, (stretch for stretch in cut if stretch.holds))
 
 
@@ -191,7 +191,7 @@ def knows_seen(results: VOSEvaluationResults) -> bool:
 # ---------------------------------------------------------------- rows
 
 
-def _sample(results: VOSEvaluationResults, stretch: Stretch) -> str:
+def _sample(results: VOSEvaluationResults, stretch: Streak) -> str:
     video, _ = results.rows.objects[stretch.object]
     return results.sample_ids[video]
 
@@ -227,7 +227,7 @@ def _ordered(dataset: SampleCollection, sample_ids: list[str]) -> fo.DatasetView
 def _clips(
     dataset: SampleCollection,
     results: VOSEvaluationResults,
-    cut: Iterable[Stretch],
+    cut: Iterable[Streak],
     *,
     arrange: Callable[[Iterable[Span]], list[Span]] = merged,
 ) -> fo.DatasetView:

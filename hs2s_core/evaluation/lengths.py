@@ -140,7 +140,7 @@ def time_grid(rows: Rows, group: Ints, groups: int, width: int) -> tuple[Floats,
     return j, f
 
 
-class Stretch(NamedTuple):
+class Streak(NamedTuple):
     """Consecutive rows of one object that agree in something."""
 
     object: int
@@ -152,7 +152,7 @@ class Stretch(NamedTuple):
     """Whether no more rows of the object follow."""
 
 
-def stretches(rows: Rows, holds: Bools, among: Bools | None = None) -> Iterator[Stretch]:
+def streaks(rows: Rows, holds: Bools, among: Bools | None = None) -> Iterator[Streak]:
     """Cut the rows after each object's prompt where ``holds`` (R,) changes.
 
     ``among`` (R,) leaves out rows: those before and after them are then consecutive.
@@ -162,16 +162,16 @@ def stretches(rows: Rows, holds: Bools, among: Bools | None = None) -> Iterator[
     cuts = 1 + np.flatnonzero((np.diff(owner) != 0) | np.diff(flags))
     for start, end in pairwise([0, *cuts.tolist(), len(places)] if len(places) else []):
         last = end == len(places) or owner[end] != owner[start]
-        yield Stretch(int(owner[start]), bool(flags[start]), places[start:end], bool(last))
+        yield Streak(int(owner[start]), bool(flags[start]), places[start:end], bool(last))
 
 
 def losses(
     rows: Rows, frames: int = FAILURE_FRAMES, among: Bools | None = None
-) -> Iterator[Stretch]:
+) -> Iterator[Streak]:
     """Stretches in which an object is lost: J below 0.5 in ``frames`` rows or more."""
-    for stretch in stretches(rows, rows.j < FAILURE_THRESHOLD, among):
-        if stretch.holds and len(stretch.places) >= frames:
-            yield stretch
+    for streak in streaks(rows, rows.j < FAILURE_THRESHOLD, among):
+        if streak.holds and len(streak.places) >= frames:
+            yield streak
 
 
 def first_failures(rows: Rows) -> dict[ObjectKey, int | None]:
@@ -182,10 +182,10 @@ def first_failures(rows: Rows) -> dict[ObjectKey, int | None]:
     """
     followed = np.unique(rows.owner[rows.t > 0])
     failures: dict[ObjectKey, int | None] = {rows.objects[place]: None for place in followed}
-    for stretch in losses(rows):
-        key = rows.objects[stretch.object]
+    for streak in losses(rows):
+        key = rows.objects[streak.object]
         if failures[key] is None:
-            failures[key] = int(rows.records["frame"][stretch.places[0]])
+            failures[key] = int(rows.records["frame"][streak.places[0]])
     return failures
 
 
@@ -196,7 +196,7 @@ def recoveries(rows: Rows) -> list[int | None]:
     not before the object leaves again or the video ends.
     """
     found = []
-    for away, back in pairwise(stretches(rows, rows.in_truth)):
+    for away, back in pairwise(streaks(rows, rows.in_truth)):
         if not (away.last or away.holds):
             reached = np.flatnonzero(rows.j[back.places] >= FAILURE_THRESHOLD).tolist()
             found.append(reached[0] if reached else None)

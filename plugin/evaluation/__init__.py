@@ -2,8 +2,7 @@
 
 from .backend import VOSEvaluationResults
 from .loading import list_evaluations, load_results, load_table
-from .plan import make_plan
-from .runner import evaluate, evaluate_steps, score
+from .runner import evaluate, evaluate_steps, glance, score
 from .settings import DEFAULT_PROTOCOL, EvaluateSettings, settings_errors
 
 __all__ = [
@@ -12,10 +11,10 @@ __all__ = [
     "VOSEvaluationResults",
     "evaluate",
     "evaluate_steps",
+    "glance",
     "list_evaluations",
     "load_results",
     "load_table",
-    "make_plan",
     "score",
     "settings_errors",
 ]

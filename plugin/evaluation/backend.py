@@ -33,7 +33,6 @@ from hs2s_core.evaluation.scores import summarise
 from ..frame_fields import bare, label_list
 from . import fields
 from .fields import METHOD
-from .saved_views import delete_views, rename_views
 from .scoring import matches, metric_values
 from .stored import from_text, to_text
 
@@ -88,14 +87,14 @@ class VOSEvaluation(DetectionEvaluation):
         """
         dataset = samples._dataset
         fields.rename(dataset, eval_key, new_eval_key, self._field)
-        rename_views(dataset, eval_key, new_eval_key)
+        fields.rename_views(dataset, eval_key, new_eval_key)
         samples._rename_sidebar_group(eval_key, new_eval_key)
 
     def cleanup(self, samples: SampleCollection, eval_key: str) -> None:
         """Called by FiftyOne before the run is deleted or overwritten."""
         dataset = samples._dataset
         fields.remove(dataset, eval_key, self._items(samples))
-        delete_views(dataset, eval_key)
+        fields.delete_views(dataset, eval_key)
         samples._delete_empty_sidebar_group(eval_key)
 
     def validate_run(self, samples: SampleCollection, key: str, overwrite: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""The fields of an evaluation run: their names, their types, and how they come and go."""
+"""The fields and saved views of an evaluation run: what they are, and how they come and go."""
 
 from __future__ import annotations
 
@@ -176,3 +176,32 @@ def _pairs(
 
 def _is_ours(field: fo.Field | None) -> bool:
     return field is not None and (field.info or {}).get("evaluation") == _MARK["evaluation"]
+
+
+def rename_views(dataset: fo.Dataset, eval_key: str, new_key: str) -> None:
+    """Name the saved views of an evaluation after its new key."""
+    for name in _view_names(dataset, eval_key):
+        new_name = new_key + name[len(eval_key) :]
+        if dataset.has_saved_view(new_name):
+            dataset.delete_saved_view(new_name)
+        description = dataset.get_saved_view_info(name).get("description") or ""
+        text = description.replace(f"Evaluation {eval_key}:", f"Evaluation {new_key}:", 1)
+        dataset.update_saved_view_info(name, {"name": new_name, "description": text})
+
+
+def delete_views(dataset: fo.Dataset, eval_key: str) -> None:
+    """Delete the saved views of an evaluation."""
+    for name in _view_names(dataset, eval_key):
+        dataset.delete_saved_view(name)
+
+
+def _view_names(dataset: fo.Dataset, eval_key: str) -> list[str]:
+    """Views made by ``views.save_views``, told from others by the start of their description."""
+    return [
+        name
+        for name in dataset.list_saved_views()
+        if name.startswith(f"{eval_key}: ")
+        and (dataset.get_saved_view_info(name).get("description") or "").startswith(
+            f"Evaluation {eval_key}: "
+        )
+    ]

@@ -7,6 +7,7 @@ generator of progress, for an operator that shows it live.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -18,7 +19,18 @@ from pymongo.errors import PyMongoError
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import Protocol, Rows, Summary, VideoFailure, find_protocol
 from hs2s_core.evaluation.scores import summarise
-from hs2s_core.jobs import Done, Item, Steps, Tick, Watch, Work, require, run_job
+from hs2s_core.jobs import (
+    Done,
+    Item,
+    Plan,
+    Problem,
+    Steps,
+    Tick,
+    Watch,
+    Work,
+    require,
+    run_job,
+)
 
 from ..frame_fields import label_list
 from ..jobs import Source, VideoJob, claim, drive
@@ -27,9 +39,8 @@ from . import fields
 from .backend import VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
 from .scoring import panel_metrics, sample_scores
 from .settings import DEFAULT_PROTOCOL, EvaluateSettings, settings_errors
-from .stored import with_labels
+from .stored import with_labels, write_scores
 from .video import Video
-from .writing import write_scores
 
 _log = logging.getLogger(__name__)
 
@@ -117,6 +128,29 @@ def score(
         raise HS2SError("not one video could be evaluated; the log says why.")
     rows = Rows.join([result.rows for result in report.results.values()])
     return summarise(rows, settings.protocol)
+
+
+def glance(
+    samples: SampleCollection, settings: EvaluateSettings, *, seconds: float, videos: int
+) -> Plan:
+    """What a run would do, as far as looking at ``videos`` of them at most tells in that time.
+
+    No mask is decoded. The rest is taken on trust and counted as unchecked: a form must answer
+    quickly, and the run checks everything again.
+    """
+    deadline = time.monotonic() + seconds
+    plan = Plan()
+    for place, item in enumerate(items_of(samples)):
+        reason = None
+        if place >= videos or time.monotonic() > deadline:
+            plan.unchecked += 1
+        else:
+            reason = Video(samples, *item, settings).problem()
+        if reason is None:
+            plan.todo.append(item)
+        else:
+            plan.problems.append(Problem(*item, reason))
+    return plan
 
 
 def evaluate_steps(

@@ -1,4 +1,4 @@
-"""A collection that other processes can open, and the work on its videos."""
+"""A collection that other processes can open, the work on its videos, and running it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 from pymongo.errors import ConnectionFailure
 
-from hs2s_core.jobs import Item, RunEnded, Work
+from hs2s_core import jobs
+from hs2s_core.jobs import Item, RunEnded, Steps, Value, Watch, Work
 from hs2s_core.jobs.job import Result
 
 
@@ -60,3 +61,15 @@ class VideoJob(Generic[Result]):
     def video(self, item: Item) -> Work[Result]:
         """Do one video, all or nothing."""
         raise NotImplementedError
+
+
+def drive(steps: Steps[Value], progress: bool | Watch | None = None) -> Value:
+    """Run work to its end and return the result, telling ``progress`` about each step.
+
+    ``progress`` is True or False for a progress bar, or a function that is called with Progress;
+    None follows FiftyOne's settings. If it raises, the work is closed.
+    """
+    if callable(progress):
+        return jobs.drive(steps, progress)
+    with fo.ProgressBar(total=100, iters_str="%", progress=progress) as bar:
+        return jobs.drive(steps, lambda step: bar.set_iteration(int(100 * step.fraction)))

@@ -18,7 +18,7 @@ from ..evaluation import (
     VOSEvaluationResults,
     evaluate,
     evaluate_steps,
-    make_plan,
+    glance,
     settings_errors,
 )
 from ..evaluation.scoring import metric_values
@@ -56,7 +56,6 @@ class EvaluateVos(JobOperator):
     }
 
     def form(self, form: Form, samples: SampleCollection) -> None:
-        """What to compare with what, and how."""
         names = sorted(mask_fields(samples))
         if len(names) < 2:
             form.refuse(
@@ -79,7 +78,7 @@ class EvaluateVos(JobOperator):
         if samples._dataset.has_evaluation(settings.eval_key):
             label = f"The evaluation '{settings.eval_key}' exists"
             form.warn("replace", label, "Its fields and its run are replaced.")
-        plan = make_plan(samples, settings, seconds=_CHECK_SECONDS, videos=LOOKS)
+        plan = glance(samples, settings, seconds=_CHECK_SECONDS, videos=LOOKS)
         form.plan(plan, "evaluate", "evaluated")
 
     def params(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -95,16 +94,13 @@ class EvaluateVos(JobOperator):
         return super().params(given)
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[VOSEvaluationResults]:
-        """The evaluation that the form describes."""
         samples = videos_of(ctx.target_view())
         return evaluate_steps(samples, _settings(Form(ctx), samples))
 
     def failures(self, results: VOSEvaluationResults) -> int:
-        """How many videos were not evaluated."""
         return len(results.failures)
 
     def result(self, results: VOSEvaluationResults) -> dict[str, Any]:
-        """The numbers, and what to know about them."""
         values = metric_values(results.summary)
         return {
             **{key: f"{100 * values[key]:.1f}" for key in ("jf", "j", "f") if key in values},

@@ -38,7 +38,6 @@ class ExportVos(JobOperator):
     outputs = job_outputs("Folder", "written", zip_file="Zip for the server")
 
     def form(self, form: Form, samples: SampleCollection) -> None:
-        """What to write where."""
         names = form.mask_fields(samples, "No masks to export")
         if not names:
             return
@@ -64,7 +63,6 @@ class ExportVos(JobOperator):
             form.mark(job.errors())
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[ExportSummary]:
-        """The export that the form describes."""
         return _job(Form(ctx), ctx.target_view()).steps()
 
     def params(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +70,6 @@ class ExportVos(JobOperator):
         return super().params({**given, "zip": bool(given["zip"])})
 
     def result(self, summary: ExportSummary) -> dict[str, Any]:
-        """What was written, and the zip."""
         return {**super().result(summary), "zip_file": str(summary.zip_file or "")}
 
 

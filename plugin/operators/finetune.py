@@ -38,7 +38,6 @@ class Finetune(JobOperator):
     }
 
     def form(self, form: Form, samples: SampleCollection) -> None:
-        """What to learn from, and what to call it."""
         from hs2s_core.training.finetune import tuning_problems
 
         names = form.mask_fields(samples, "No masks to learn from")
@@ -73,7 +72,6 @@ class Finetune(JobOperator):
         return super().params({**given, **model_params(given.pop("start"))})
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Tuning]:
-        """The training that the form describes."""
         form, samples = Form(ctx), videos_of(ctx.target_view())
         device = form.get("device", "auto")
         return finetune_steps(samples, _field(form, samples), _settings(form), device=device)
@@ -83,7 +81,6 @@ class Finetune(JobOperator):
         return 0
 
     def result(self, tuning: Tuning) -> dict[str, Any]:
-        """What was stored, and the scores."""
         return {
             "stored": str(tuning.path or "nothing was better, so nothing is stored"),
             "held_out": tuning.held_out,

@@ -167,9 +167,9 @@ def is_output(samples: SampleCollection, field: str) -> bool:
     return bool(samples._dataset.has_sample_field(f"{field}_status"))
 
 
-def dropdown(labels: Mapping[str, str]) -> types.DropdownView:
+def dropdown(labels: Mapping[str, str], **shown: Any) -> types.DropdownView:
     """Choices by value, each with what is shown for it."""
-    view = types.DropdownView()
+    view = types.DropdownView(**shown)
     for value, label in labels.items():
         view.add_choice(value, label=label)
     return view

@@ -12,7 +12,7 @@ from hs2s_core.data.folders import list_splits
 from hs2s_core.jobs import Steps
 
 from ..dataset import LoadSummary, load, load_steps
-from ..load_plan import DEFAULT_LABEL_FIELD, InvalidSettings, LoadPlan, plan_load
+from ..load_plan import DEFAULT_LABEL_FIELD, InvalidSettings, LoadPlan, LoadSettings, plan_load
 from .base import JobOperator, job_outputs
 from .form import Form, count
 
@@ -30,7 +30,6 @@ class LoadVosDataset(JobOperator):
     outputs = job_outputs("Dataset", "loaded")
 
     def form(self, form: Form, samples: None) -> None:
-        """A folder, then what depends on it."""
         plan, errors = _plan(form)
         form.text(
             "root",
@@ -58,7 +57,6 @@ class LoadVosDataset(JobOperator):
         return load_steps(plan)
 
     def refresh(self, ctx: foo.ExecutionContext, summary: LoadSummary) -> Sequence[Any]:
-        """The App goes to the new dataset."""
         return [ctx.ops.open_dataset(summary.target)]
 
 
@@ -70,13 +68,14 @@ def _plan(form: Form) -> tuple[LoadPlan | None, dict[str, str]]:
     names = ("name", "split", "videos", "video_dir")
     numbers = {name: form.ctx.params.get(name) for name in ("max_samples", "fps")}
     try:
-        plan = plan_load(
+        asked = LoadSettings(
             root,
             **{name: form.get(name) for name in names},
             **numbers,
             label_field=form.get("label_field", DEFAULT_LABEL_FIELD),
             persistent=bool(form.ctx.params.get("persistent", True)),
         )
+        return plan_load(asked), {}
     except InvalidSettings as error:
         errors = dict(error.errors)
         if "videos" in errors:
@@ -85,7 +84,6 @@ def _plan(form: Form) -> tuple[LoadPlan | None, dict[str, str]]:
             # Not the folder is wrong: one of its splits has to be chosen.
             errors["split"] = errors.pop("root")
         return None, errors
-    return plan, {}
 
 
 def _add_settings(form: Form, plan: LoadPlan | None) -> None:

@@ -31,7 +31,6 @@ class _Metric(foo.EvaluationMetric):
 
     @property
     def config(self) -> foo.EvaluationMetricConfig:
-        """What the App shows of the metric."""
         config = foo.EvaluationMetricConfig(
             name=metric_operator(self.key),
             label=METRICS[self.key],
@@ -75,18 +74,12 @@ def _summary(samples: SampleCollection, results: Any, protocol: str) -> Summary:
 
 
 class MetricJF(_Metric):
-    """J&F, the mean of J and F."""
-
     key = "jf"
 
 
 class MetricJ(_Metric):
-    """J, region similarity."""
-
     key = "j"
 
 
 class MetricF(_Metric):
-    """F, contour accuracy."""
-
     key = "f"

@@ -64,7 +64,6 @@ class PrepareDrawing(BaseOperator):
         form.mark({} if problem is None else {"field": problem})
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
-        """Prepare, and let the App see it."""
         form = Form(ctx)
         classes = form.get("classes")
         if isinstance(classes, str):

@@ -63,7 +63,6 @@ class PropagateCorrections(JobOperator):
     resolve_placement = beside_video
 
     def form(self, form: Form, samples: SampleCollection) -> None:
-        """The result, where there are several; all else is as it was made."""
         result_form(form, samples)
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Summary]:

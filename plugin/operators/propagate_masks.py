@@ -48,7 +48,6 @@ class PropagateMasks(JobOperator):
     hint = "; see 'Why videos were not propagated'"
 
     def form(self, form: Form, samples: SampleCollection) -> None:
-        """All inputs, with errors at the inputs they belong to."""
         samples, parts = clips_of(samples)
         names = sorted(mask_fields(samples))
         if not names:
@@ -105,7 +104,6 @@ class PropagateMasks(JobOperator):
         return super().params({**given, **model_params(given.pop("model"))})
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Summary]:
-        """The propagation that the form describes."""
         form, samples = Form(ctx), ctx.target_view()
         device, speed = form.get("device", "auto"), form.get("speed", "auto")
         settings = _settings(form, clips_of(samples)[0])

@@ -36,7 +36,6 @@ class ReadVosPredictions(JobOperator):
     outputs = job_outputs("Field", "read", unknown=unknown)
 
     def form(self, form: Form, samples: SampleCollection) -> None:
-        """A folder, which is looked at, and where its masks go."""
         form.text(
             "folder",
             "Folder",
@@ -62,7 +61,6 @@ class ReadVosPredictions(JobOperator):
         form.switch("overwrite", "Replace labels that the field holds")
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[ReadSummary]:
-        """The reading that the form describes."""
         form = Form(ctx)
         job = ReadJob(
             Source(ctx.target_view()),
@@ -74,5 +72,4 @@ class ReadVosPredictions(JobOperator):
         return job.steps()
 
     def result(self, summary: ReadSummary) -> dict[str, Any]:
-        """What was read, and what was not."""
         return {**super().result(summary), "unknown": ", ".join(summary.unknown[:LISTED])}

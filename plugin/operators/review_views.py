@@ -30,7 +30,6 @@ class ReviewViews(BaseOperator):
     call = staticmethod(save_views)
 
     def form(self, form: Form, samples: None) -> None:
-        """Which evaluation, and which view to open."""
         dataset = form.ctx.dataset
         keys = list_evaluations(dataset)
         if not keys:

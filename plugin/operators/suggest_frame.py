@@ -32,7 +32,6 @@ class SuggestFrame(BaseOperator):
     call = staticmethod(suggest_frames)
 
     def form(self, form: Form, samples: SampleCollection) -> None:
-        """The result, where there are several."""
         result_form(form, samples)
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:

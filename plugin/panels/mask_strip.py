@@ -22,7 +22,7 @@ from ..propagation import made_fields
 from ..propagation.suggest import read_signs
 from ..videos import select_videos
 from . import strip_plots as plots
-from .review_controls import fitting, stacked
+from .review_controls import add_choice, fitting, stacked
 from .review_source import list_runs
 from .strip_data import Strip, make_strip
 
@@ -182,10 +182,7 @@ class MaskStrip(foo.Panel):
 
         def add(name: str, label: str, value: str, choices: dict[str, str]) -> None:
             if len(choices) > 1:
-                view = types.DropdownView(label=label)
-                for each, shown in choices.items():
-                    view.add_choice(each, label=shown)
-                row.enum(name, view.values(), default=value, view=view, on_change=self.on_setting)
+                add_choice(row, name, label, choices, value, self.on_setting)
 
         add("field", "Masks", choice.field, {name: f"frames.{name}" for name in choice.fields})
         runs = {key: f"J&F of {key}" for key in choice.runs}

@@ -10,9 +10,9 @@ from fiftyone.operators import types
 
 from hs2s_core.evaluation.lengths import LENGTH_BINS, length_bin
 
-from .review_data import ORDERS
-from .review_filters import SIZES, Filters, object_sizes
-from .review_source import Source
+from ..operators.form import dropdown
+from .review_data import ORDERS, SIZES, Filters, object_sizes
+from .review_source import Loaded
 
 ALL = "all"
 NONE = "none"
@@ -108,7 +108,7 @@ class Controls:
         return {**asdict(self), "categories": list(self.categories)}
 
 
-def find_options(sources: Sequence[Source]) -> dict[str, Any]:
+def find_options(sources: Sequence[Loaded]) -> dict[str, Any]:
     """What there is to filter by in some evaluations; a filter without a choice is not shown."""
     evaluated = [source.evaluated for source in sources]
     lengths = {length_bin(int(length)) for each in evaluated for length in each.rows.lengths}
@@ -134,12 +134,7 @@ def add_controls(
     row = panel.grid("controls", gap=1, **fitting(_NARROWEST))
 
     def add(name: str, label: str, choices: Mapping[str, str]) -> None:
-        view = types.DropdownView(label=label)
-        for value, text in choices.items():
-            view.add_choice(value, label=text)
-        row.enum(
-            name, view.values(), default=getattr(controls, name), view=view, on_change=on_change
-        )
+        add_choice(row, name, label, choices, getattr(controls, name), on_change)
 
     add("run", "Evaluation", {key: key for key in runs})
     others = {key: key for key in runs if key != controls.run}
@@ -155,9 +150,8 @@ def add_controls(
     if options["seen"]:
         add("seen", "In training", _SEEN_LABELS)
     if len(options["categories"]) > 1:
-        view = types.DropdownView(label="Category", placeholder="All categories", multiple=True)
-        for category in options["categories"]:
-            view.add_choice(category, label=category)
+        names = {name: name for name in options["categories"]}
+        view = dropdown(names, label="Category", placeholder="All categories", multiple=True)
         row.list(
             "categories",
             types.String(),
@@ -172,6 +166,19 @@ def add_controls(
         view=types.SwitchView(),
         on_change=on_change,
     )
+
+
+def add_choice(
+    row: types.Object,
+    name: str,
+    label: str,
+    choices: Mapping[str, str],
+    value: str,
+    on_change: Callable[..., object],
+) -> None:
+    """A dropdown of values, each with what is shown for it."""
+    view = dropdown(choices, label=label)
+    row.enum(name, view.values(), default=value, view=view, on_change=on_change)
 
 
 def stacked() -> types.GridView:

@@ -8,7 +8,7 @@ id of their sample in what is drawn.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 import numpy as np
@@ -33,6 +33,8 @@ MAX_COLUMNS = 60
 """Columns of the heat map and points of the curve, at most."""
 ORDERS = ("worst", "length", "drop", "change")
 """Orders of the heat map's videos."""
+SIZES = {"small": (0.0, 0.01), "medium": (0.01, 0.1), "large": (0.1, np.inf)}
+"""Object sizes: mean share of the frame's pixels, where the object is visible; from, below."""
 PARTS = (f"early (t < {EARLY})", f"late (t > {LATE[0]})", f"late (t > {LATE[1]})")
 """Parts of time: the paper's heading and text differ on what is late."""
 
@@ -69,6 +71,54 @@ class Evaluated:
         last = int(frames[inside].max())
         later = frames[frames > last]
         return int(frames[inside].min()), int(later.min()) - 1 if len(later) else last
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which objects to look at; an empty set keeps all."""
+
+    categories: frozenset[str] = field(default_factory=frozenset)
+    seen: bool | None = None
+    sizes: frozenset[str] = field(default_factory=frozenset)
+    """Names of ``SIZES``."""
+    lengths: frozenset[str] = field(default_factory=frozenset)
+    """Names that ``length_bin`` gives."""
+
+    videos: frozenset[str] | None = None
+    """Sample ids; None keeps all."""
+
+    def apply(self, evaluated: Evaluated) -> Evaluated:
+        """The objects that pass; what is not known of one passes no filter that asks for it."""
+        if self == Filters():
+            return evaluated
+        rows = evaluated.rows
+        bins = [length_bin(int(length)) for length in rows.lengths]
+        kept = [
+            (not self.categories or info.category in self.categories)
+            and (self.seen is None or info.seen is self.seen)
+            and (not self.sizes or size in self.sizes)
+            and (not self.lengths or bins[video] in self.lengths)
+            and (self.videos is None or evaluated.samples[video] in self.videos)
+            for info, size, video in zip(
+                rows.infos, object_sizes(evaluated), rows.object_video, strict=True
+            )
+        ]
+        return replace(evaluated, rows=rows[np.array(kept, np.bool_)[rows.owner]])
+
+
+def object_sizes(evaluated: Evaluated) -> list[str | None]:
+    """Name the size of each object; None where the pixels of its video's frames are unknown."""
+    rows = evaluated.rows
+    visible = rows.in_truth
+    areas = rows.records["area_truth"][visible].astype(np.float64)
+    means = group_means(rows.owner[visible], areas, len(rows.objects))
+    pixels = np.array([count or np.nan for count in evaluated.pixels])
+    return [size_name(share) for share in means / pixels[rows.object_video]]
+
+
+def size_name(share: float) -> str | None:
+    """Name the size of an object that covers this share of the frame; None for NaN."""
+    return next((name for name, (low, high) in SIZES.items() if low <= share < high), None)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,10 @@ import fiftyone.operators as foo
 from ..videos import videos_of
 from . import review_plots as plots
 from .review_controls import Controls, find_options
-from .review_data import Evaluated, Review, order_videos, review
-from .review_filters import Filters
+from .review_data import Evaluated, Filters, Review, order_videos, review
 from .review_memory import memory_of
 from .review_names import row_labels
-from .review_source import Source, list_runs, load_run
+from .review_source import Loaded, list_runs, load_run
 
 DATA = ("upper", "heat", "curve", "summary")
 """What the panel's data has."""
@@ -29,7 +28,7 @@ class Shown:
     runs: list[str]
     """All evaluations there are."""
     controls: Controls
-    sources: tuple[Source, ...]
+    sources: tuple[Loaded, ...]
     options: dict[str, Any]
     """What there is to filter by."""
     evaluated: list[Evaluated]
@@ -46,7 +45,8 @@ class Shown:
         sources = tuple(load_run(ctx.dataset, key) for key in controls.runs)
         options = find_options(sources)
         controls = controls.offered(options)
-        filters = replace(controls.filters, videos=_chosen_videos(ctx))
+        memory_of(ctx.panel_id).drawn = chosen = _view_videos(ctx)
+        filters = replace(controls.filters, videos=chosen)
         evaluated, reviews = _review(sources, filters)
         order = order_videos(reviews, controls.order)
         return cls(runs, controls, sources, options, evaluated, reviews, order)
@@ -68,20 +68,21 @@ class Shown:
 
 
 @lru_cache(maxsize=8)
-def _review(sources: tuple[Source, ...], filters: Filters) -> tuple[list[Evaluated], list[Review]]:
+def _review(sources: tuple[Loaded, ...], filters: Filters) -> tuple[list[Evaluated], list[Review]]:
     """Kept for the next event, which mostly asks for the same."""
     evaluated = [filters.apply(source.evaluated) for source in sources]
     return evaluated, review(evaluated)
 
 
-def _summary(titled: Sequence[tuple[str, Review]], sources: Sequence[Source]) -> str:
+def _summary(titled: Sequence[tuple[str, Review]], sources: Sequence[Loaded]) -> str:
     """A table of the main numbers, and the protocol they follow."""
     head = "| | J&F | early | late | drop | videos | objects |\n|---|---|---|---|---|---|---|"
     lines = [head]
     for title, found in titled:
         parts = found.parts
         early, late = (None if part is None else part.jf for part in (parts.early, parts.late))
-        numbers = [_percent(value) for value in (found.overall, early, late, parts.drop)]
+        shares = (found.overall, early, late, parts.drop)
+        numbers = ["-" if share is None else f"{100 * share:.1f}" for share in shares]
         counts = [str(len(found.dots)), str(found.objects)]
         lines.append(f"| **{title}** | {' | '.join(numbers + counts)} |")
     incomplete = [title for title, found in titled if found.objects and found.overall is None]
@@ -98,24 +99,14 @@ def _summary(titled: Sequence[tuple[str, Review]], sources: Sequence[Source]) ->
     return "\n".join(lines) + "\n\n" + " ".join(notes)
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
 def other_videos(ctx: foo.ExecutionContext) -> bool:
     """Whether only the view's videos are asked for, and these are not the ones drawn."""
     chosen = _view_videos(ctx)
     return chosen is not None and chosen != memory_of(ctx.panel_id).drawn
 
 
-def _chosen_videos(ctx: foo.ExecutionContext) -> frozenset[str] | None:
-    """Sample ids of the App's view, where only these are asked for; noted as drawn."""
-    chosen = _view_videos(ctx)
-    memory_of(ctx.panel_id).drawn = chosen
-    return chosen
-
-
 def _view_videos(ctx: foo.ExecutionContext) -> frozenset[str] | None:
+    """Sample ids of the App's view, where only these are asked for."""
     controls = ctx.panel.state.controls or {}
     if controls.get("only_view") is not True:
         return None

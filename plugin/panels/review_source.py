@@ -14,7 +14,7 @@ from .review_data import Evaluated
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class Loaded:
     """One evaluation run, ready to be looked at."""
 
     evaluated: Evaluated
@@ -28,17 +28,17 @@ def list_runs(dataset: fo.Dataset) -> list[str]:
     return sorted(keys, key=lambda key: dataset.get_evaluation_info(key).timestamp, reverse=True)
 
 
-def load_run(dataset: fo.Dataset, eval_key: str) -> Source:
+def load_run(dataset: fo.Dataset, eval_key: str) -> Loaded:
     """Load a run, from memory where it was loaded before and not evaluated again since."""
     return _read(load_results(dataset, eval_key))
 
 
 # A table of 500 videos takes a few megabytes.
 @lru_cache(maxsize=4)
-def _read(results: VOSEvaluationResults) -> Source:
+def _read(results: VOSEvaluationResults) -> Loaded:
     names = {sample: name for name, sample in results.sample_ids.items()}
     paths = ["id", "metadata.frame_width", "metadata.frame_height"]
     sizes = zip(*select_videos(results.samples, list(names)).values(paths), strict=True)
     pixels = {sample: width * height for sample, width, height in sizes if width and height}
     evaluated = Evaluated(results.rows, list(names), results.protocol, [*map(pixels.get, names)])
-    return Source(evaluated, names)
+    return Loaded(evaluated, names)

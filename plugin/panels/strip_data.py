@@ -134,10 +134,7 @@ def _line(
     each = -(-len(known) // MAX_POINTS)
     if each > 1:
         starts = range(0, len(known), each)
-        kept = [start + _place(known[start : start + each], worst) for start in starts]
+        parts = [(start, known[start : start + each]) for start in starts]
+        kept = [s + (0 if np.isnan(part).all() else int(worst(part))) for s, part in parts]
         frames, known = frames[kept], known[kept]
     return Line(name, frames, known)
-
-
-def _place(values: Values, worst: Callable[[Values], np.intp]) -> int:
-    return 0 if np.isnan(values).all() else int(worst(values))

@@ -21,7 +21,7 @@ from hs2s_fiftyone import dataset as dataset_module
 from hs2s_fiftyone.dataset import delete_unused_videos, load, load_steps
 from hs2s_fiftyone.jobs import writer
 from hs2s_fiftyone.labels import frame_masks
-from hs2s_fiftyone.load_plan import InvalidSettings, plan_load
+from hs2s_fiftyone.load_plan import InvalidSettings, LoadSettings, plan_load
 from hs2s_fiftyone.operators import LoadVosDataset
 from hs2s_fiftyone.videos import open_clip
 
@@ -200,7 +200,7 @@ class TestFields:
         chosen = {"videos": ["bbb"], "max_samples": 1}
         settings = {"split": "valid", "video_dir": encoded}
         assert load(root, "one", **chosen, **settings).values("video_id") == ["bbb"]
-        assert plan_load(root, "first", max_samples=1, **settings).videos == ("aaa",)
+        assert plan_load(LoadSettings(root, "first", max_samples=1, **settings)).videos == ("aaa",)
 
 
 class TestVideos:
@@ -317,13 +317,17 @@ class TestResume:
         self, tmp_path: Path, encoded: Path
     ) -> None:
         root = youtube_vos(tmp_path / "data")
-        steps = load_steps(plan_load(root, "stopped", split="valid", video_dir=encoded))
+        steps = load_steps(
+            plan_load(LoadSettings(root, "stopped", split="valid", video_dir=encoded))
+        )
         next(step for step in steps if step.label == "2/2 bbb")
         steps.close()
         assert fo.load_dataset("stopped").values("video_id") == ["aaa"]
 
     def test_stopping_at_once_leaves_nothing(self, tmp_path: Path, encoded: Path) -> None:
-        steps = load_steps(plan_load(plain(tmp_path / "data"), "stopped", video_dir=encoded))
+        steps = load_steps(
+            plan_load(LoadSettings(plain(tmp_path / "data"), "stopped", video_dir=encoded))
+        )
         next(steps)
         steps.close()
         assert not fo.dataset_exists("stopped")
@@ -426,7 +430,7 @@ class TestSettings:
     def test_the_default_name(
         self, tmp_path: Path, make: Callable[[Path], Path], split: str | None, name: str
     ) -> None:
-        assert plan_load(make(tmp_path / "data"), split=split).name == name
+        assert plan_load(LoadSettings(make(tmp_path / "data"), split=split)).name == name
 
 
 class TestOperator:

@@ -14,12 +14,13 @@ from hs2s_fiftyone.panels.review_data import (
     MAX_COLUMNS,
     ORDERS,
     Evaluated,
+    Filters,
     Review,
     length_means,
     order_videos,
     review,
+    size_name,
 )
-from hs2s_fiftyone.panels.review_filters import Filters, size_name
 from hs2s_fiftyone.panels.review_names import row_labels
 
 from ...evaluation.tables import make_table, make_track, random_table
