@@ -13,11 +13,11 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
+from hs2s_core.doctor import PACKAGE, version_of
 from hs2s_core.errors import HS2SError, where_to_read
 from hs2s_core.extensions import COMMANDS as COMMAND_GROUP
 from hs2s_core.extensions import extensions
@@ -73,7 +73,8 @@ def build_parser(arguments: Sequence[str], *, every: bool = False) -> argparse.A
     parser = _Parser(
         prog="hs2s", description="HS2S: one mask in, the object segmented in every frame."
     )
-    parser.add_argument("--version", action="version", version=f"hs2s {_version()}")
+    version = version_of(PACKAGE) or "(not installed, run from a clone)"
+    parser.add_argument("--version", action="version", version=f"hs2s {version}")
     parser.add_argument(
         "--traceback", action="store_true", help="on an error, show where in the code it arose"
     )
@@ -110,13 +111,6 @@ class _Parser(argparse.ArgumentParser):
         if file := next(files, None):
             message += f"; the file is named ./{file}, because names in - are options"
         super().error(message)
-
-
-def _version() -> str:
-    try:
-        return metadata.version("hs2s-fiftyone")
-    except metadata.PackageNotFoundError:
-        return "(not installed, run from a clone)"
 
 
 def _load(command: str) -> ModuleType:

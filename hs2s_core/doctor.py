@@ -59,13 +59,10 @@ def check_all() -> list[Check]:
 
 def check_python() -> Check:
     """Whether this Python is one that the project is tested with."""
-    version = platform.python_version()
-    return Check(
-        "Python",
-        _OLDEST <= sys.version_info[:2] <= _NEWEST,
-        f"{version} on {platform.system()} {platform.machine()}",
-        f"use Python {_text(_OLDEST)} to {_text(_NEWEST)}",
-    )
+    fits = _OLDEST <= sys.version_info[:2] <= _NEWEST
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    oldest, newest = (".".join(map(str, version)) for version in (_OLDEST, _NEWEST))
+    return Check("Python", fits, found, f"use Python {oldest} to {newest}")
 
 
 def check_packages() -> Check:
@@ -111,13 +108,12 @@ def check_device() -> Check:
     from hs2s_core.devices import pick_device
 
     device = pick_device()
+    found = str(device)
     if device.type == "cuda":
-        return Check("device", True, f"{device} ({torch.cuda.get_device_name(device)})")
-    if device.type == "cpu":
-        return Check(
-            "device", True, f"cpu with {counted(torch.get_num_threads(), 'thread')}; no GPU found"
-        )
-    return Check("device", True, str(device))
+        found = f"{device} ({torch.cuda.get_device_name(device)})"
+    elif device.type == "cpu":
+        found = f"cpu with {counted(torch.get_num_threads(), 'thread')}; no GPU found"
+    return Check("device", True, found)
 
 
 def check_weights() -> Check:
@@ -194,7 +190,3 @@ def call(command: list[str]) -> tuple[int, str]:
 def last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1].strip() if lines else "no message"
-
-
-def _text(version: tuple[int, int]) -> str:
-    return f"{version[0]}.{version[1]}"

@@ -212,8 +212,7 @@ def _copy(label: fo.Label | None, size: Size) -> dict[str, Any] | None:
         return None
     made = label.copy()
     _rescale(made, size, even_size(size))
-    content: dict[str, Any] = made.to_dict()
-    return content
+    return made.to_dict()
 
 
 def _rescale(label: fo.Label, old: Size, new: Size) -> None:

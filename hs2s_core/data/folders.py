@@ -53,7 +53,9 @@ def open_folder(root: str | Path, split: str | None = None) -> VosFolder:
         raise InvalidDataset(_layout_problem(root, split, splits))
     resolution = _davis_resolution(images)
     if resolution is not None:
-        return _open_davis(root, resolution, split, splits)
+        images, labels = images / resolution, root / "Annotations" / resolution
+        names = _video_folders(images) if split is None else _davis_names(root, split, splits)
+        return VosFolder(root, "davis", images, labels, names, _FPS["davis"], split)
     if split not in (None, root.name):
         raise InvalidDataset(
             f"{root}: has no split '{split}', it is a single set of videos; leave the split out."
@@ -103,7 +105,12 @@ def find_annotations(root: str | Path, kind: str = "annotation") -> dict[str, Pa
     base = annotation_root(Path(root).expanduser(), kind)
     folders = {entry.name: entry for entry in list_folders(base) if list_masks(entry)}
     if not folders:
-        raise InvalidDataset(_no_annotations(Path(root), kind))
+        splits = [name for name in _known_splits() if (Path(root) / name / "Annotations").is_dir()]
+        raise InvalidDataset(
+            f"{root}: holds the splits {some(splits)}; give one of these folders."
+            if splits
+            else f"{root}: no {kind} videos found; expected {_MASKS}."
+        )
     return folders
 
 
@@ -114,13 +121,6 @@ def annotation_root(root: Path, kind: str = "annotation") -> Path:
     base = root / "Annotations" if (root / "Annotations").is_dir() else root
     inner = (base / name for name in _RESOLUTIONS)
     return next((folder for folder in inner if _holds_only_folders(folder)), base)
-
-
-def _no_annotations(root: Path, kind: str) -> str:
-    splits = [name for name in _known_splits() if (root / name / "Annotations").is_dir()]
-    if splits:
-        return f"{root}: holds the splits {some(splits)}; give one of these folders."
-    return f"{root}: no {kind} videos found; expected {_MASKS}."
 
 
 def _open_youtube_vos(root: Path, split: str) -> VosFolder:
@@ -140,13 +140,6 @@ def _open_youtube_vos(root: Path, split: str) -> VosFolder:
         seen_categories=train.categories() if known and train.videos else None,
         meta=meta,
     )
-
-
-def _open_davis(root: Path, resolution: str, split: str | None, splits: Sequence[str]) -> VosFolder:
-    images = root / "JPEGImages" / resolution
-    names = _video_folders(images) if split is None else _davis_names(root, split, splits)
-    labels = root / "Annotations" / resolution
-    return VosFolder(root, "davis", images, labels, names, _FPS["davis"], split)
 
 
 def _davis_names(root: Path, split: str, splits: Sequence[str]) -> tuple[str, ...]:

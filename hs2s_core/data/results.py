@@ -103,31 +103,27 @@ def writing_masks(folder: Path, *, whole: bool = False) -> Iterator[Path]:
     another run of this machine writes to the folder.
     """
     with _alone(folder):
-        yield from _writing_masks(folder, whole=whole)
-
-
-def _writing_masks(folder: Path, *, whole: bool) -> Iterator[Path]:
-    torn = re.compile(rf"\.{re.escape(folder.name)}\.\d+\.part")  # of a run that was killed
-    for path in folder.parent.glob(".*.part"):
-        if torn.fullmatch(path.name):
-            shutil.rmtree(path, ignore_errors=True)
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    earlier = _pictures(folder)
-    try:
-        yield part
-    except BaseException:
-        if earlier or whole:
-            shutil.rmtree(part, ignore_errors=True)
-        raise
-    else:
-        for path in earlier:
-            path.unlink()
-    finally:
-        if part.is_dir():
-            folder.mkdir(parents=True, exist_ok=True)
-            for path in part.iterdir():
-                path.replace(folder / path.name)
-            part.rmdir()
+        torn = re.compile(rf"\.{re.escape(folder.name)}\.\d+\.part")  # of a run that was killed
+        for path in folder.parent.glob(".*.part"):
+            if torn.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)
+        part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+        earlier = _pictures(folder)
+        try:
+            yield part
+        except BaseException:
+            if earlier or whole:
+                shutil.rmtree(part, ignore_errors=True)
+            raise
+        else:
+            for path in earlier:
+                path.unlink()
+        finally:
+            if part.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+                for path in part.iterdir():
+                    path.replace(folder / path.name)
+                part.rmdir()
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hs2s_core.evaluation.lengths import (
-    EarlyLate,
     absences,
     early_late,
     first_failures,
@@ -46,7 +45,18 @@ def _score_block(summary: Summary, objects: bool) -> Iterator[str]:
 
 def _time_lines(rows: Rows) -> Iterator[str]:
     """Yield the analysis over time: early and late means, losses, returns, absences."""
-    yield from _early_late_lines(early_late(rows))
+    split = early_late(rows)
+    yield "by annotated frames since the prompt, t:"
+    for name, segment in (
+        ("t < 10", split.early),
+        ("t > 10", split.late_after_10),
+        ("t > 20", split.late),
+    ):
+        if segment is not None:
+            yield (
+                f"  {name}: J&F {100 * segment.jf:.2f}, J {100 * segment.j:.2f}, "
+                f"F {100 * segment.f:.2f}, {counted(segment.objects, 'object')}"
+            )
     failures = first_failures(rows)
     lost = sum(frame is not None for frame in failures.values())
     yield f"lost (J < 0.5 for 3 frames): {lost} of {counted(len(failures), 'object')}"
@@ -56,17 +66,6 @@ def _time_lines(rows: Rows) -> Iterator[str]:
     if away := absences(rows).values():
         frames, false = (sum(counts) for counts in zip(*away, strict=True))
         yield f"predicted though absent: {false} of {counted(frames, 'frame')}"
-
-
-def _early_late_lines(split: EarlyLate) -> Iterator[str]:
-    segments = (("t < 10", split.early), ("t > 10", split.late_after_10), ("t > 20", split.late))
-    yield "by annotated frames since the prompt, t:"
-    for name, segment in segments:
-        if segment is not None:
-            yield (
-                f"  {name}: J&F {100 * segment.jf:.2f}, J {100 * segment.j:.2f}, "
-                f"F {100 * segment.f:.2f}, {counted(segment.objects, 'object')}"
-            )
 
 
 def score_notes(summary: Summary) -> Iterator[str]:

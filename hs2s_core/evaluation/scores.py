@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
@@ -223,8 +223,8 @@ def summarise(rows: Rows, protocol: Protocol) -> Summary:
     return Summary(
         protocol=protocol,
         objects=tuple(scores),
-        videos=_video_scores(scores),
-        groups=_seen_groups(scores),
+        videos=_grouped(scores, lambda score: score.video),
+        groups=dict(sorted(_grouped(scores, lambda score: _SEEN.get(score.seen)).items())),
         overall=overall,
         uncounted=tuple(key for key in rows.objects if key not in scored),
     )
@@ -250,16 +250,16 @@ def score_objects(rows: Rows) -> list[ObjectScore]:
     ]
 
 
-def _video_scores(objects: Iterable[ObjectScore]) -> dict[str, GroupScore]:
-    videos: dict[str, list[ObjectScore]] = {}
-    for score in objects:
-        videos.setdefault(score.video, []).append(score)
-    return {video: GroupScore.of(scores) for video, scores in videos.items()}
+_SEEN: dict[bool | None, str] = {True: "seen", False: "unseen"}
 
 
-def _seen_groups(objects: Iterable[ObjectScore]) -> dict[str, GroupScore]:
-    groups: dict[str, list[ObjectScore]] = {"seen": [], "unseen": []}
-    for score in objects:
-        if score.seen is not None:
-            groups["seen" if score.seen else "unseen"].append(score)
-    return {name: GroupScore.of(scores) for name, scores in groups.items() if scores}
+def _grouped(
+    scores: Iterable[ObjectScore], name: Callable[[ObjectScore], str | None]
+) -> dict[str, GroupScore]:
+    """Means over the objects of each group; those without a ``name`` are in none."""
+    groups: dict[str, list[ObjectScore]] = {}
+    for score in scores:
+        group = name(score)
+        if group is not None:
+            groups.setdefault(group, []).append(score)
+    return {group: GroupScore.of(found) for group, found in groups.items()}

@@ -17,29 +17,3 @@ from .job import (
 )
 from .loop import find_engine, run_job
 from .progress import Progress, Steps, Value, Watch, drive, retold
-
-__all__ = [
-    "Done",
-    "Engine",
-    "Item",
-    "Job",
-    "Plan",
-    "Problem",
-    "Progress",
-    "Report",
-    "RunEnded",
-    "Steps",
-    "Summary",
-    "Tick",
-    "Value",
-    "Watch",
-    "Work",
-    "cores",
-    "describe",
-    "drive",
-    "find_engine",
-    "inline",
-    "require",
-    "retold",
-    "run_job",
-]

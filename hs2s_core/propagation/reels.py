@@ -48,24 +48,6 @@ class Reel:
         self._places.append(self._file.tell())
         self._file.write(_HEAD.pack(len(packed), *mask.shape) + packed)
 
-    @property
-    def kept(self) -> bool:
-        """Whether other runs go on with it, and so with states."""
-        return False
-
-    @property
-    def due(self) -> bool:
-        """Whether it is time for another state."""
-        return False
-
-    def mark(self, snapshot: Snapshot) -> None:
-        """Keep the state after the mask added last."""
-        raise NotImplementedError
-
-    def resume(self) -> Snapshot:
-        """The state after the last mask."""
-        raise NotImplementedError
-
     def _find(self, count: int) -> None:
         """Take up the first ``count`` masks of the file; what follows them goes."""
         self._file.seek(0)
@@ -93,13 +75,11 @@ class KeptReel(Reel):
 
     @property
     def due(self) -> bool:
+        """Whether it is time for another state."""
         return len(self) - self._marked >= MARK_EVERY
 
-    @property
-    def kept(self) -> bool:
-        return True
-
     def mark(self, snapshot: Snapshot) -> None:
+        """Keep the state after the mask added last."""
         os.fsync(self._file.fileno())
         about = json.dumps({"masks": len(self), "meta": snapshot.meta})
         with replacing(self._state) as part:
@@ -107,6 +87,7 @@ class KeptReel(Reel):
         self._marked = len(self)
 
     def resume(self) -> Snapshot:
+        """The state after the last mask."""
         with safe_open(self._state, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return Snapshot(tensors, self._read_meta()["meta"])

@@ -56,7 +56,12 @@ def unpack(tensors: dict[str, Tensor], tree: Any, device: torch.device) -> Any:
         if node is None:
             return None
         if "tensor" in node:
-            return _laid_out(tensors[node["tensor"]].to(device), node["shape"], node["stride"])
+            values = tensors[node["tensor"]].to(device)
+            laid_out = torch.empty_strided(
+                node["shape"], node["stride"], dtype=values.dtype, device=device
+            )
+            _each_once(laid_out).copy_(values)
+            return laid_out
         parts = [build(part) for part in node["parts"]]
         return _kind(node["tuple"])(*parts) if node["tuple"] else tuple(parts)
 
@@ -68,12 +73,6 @@ def _each_once(tensor: Tensor) -> Tensor:
     for dimension, stride in enumerate(tensor.stride()):
         if stride == 0 and tensor.shape[dimension] > 1:
             tensor = tensor.narrow(dimension, 0, 1)
-    return tensor
-
-
-def _laid_out(values: Tensor, shape: list[int], stride: list[int]) -> Tensor:
-    tensor = torch.empty_strided(shape, stride, dtype=values.dtype, device=values.device)
-    _each_once(tensor).copy_(values)
     return tensor
 
 

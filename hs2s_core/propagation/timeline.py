@@ -64,8 +64,22 @@ def timeline(
     Raises:
         HS2SError: another direction, a range without frames, an object that is given nowhere.
     """
-    _check(prompts, length, direction, first, last, objects)
-    end = last if last is not None else None if length is None else length - 1
+    check_choice("direction", direction, DIRECTIONS)
+    top = length - 1 if length is not None else None
+    if first < 0 or (last is not None and last < first) or (top is not None and first > top):
+        frames = "the clip's frames" if top is None else f"frames 0 to {top}"
+        raise HS2SError(
+            f"frames {first} to {'the end' if last is None else last} are wanted; expected a "
+            f"range within {frames}"
+        )
+    if top is not None and last is not None and last > top:
+        raise HS2SError(f"frames to {last} are wanted, but the clip has frames 0 to {top}")
+    unknown = sorted(set(objects or ()) - set(prompts.object_ids))
+    if unknown:
+        raise HS2SError(
+            f"objects {unknown} are wanted, but masks are given for {list(prompts.object_ids)}"
+        )
+    end = top if last is None else last
     found: list[Stretch] = []
     for object_id in prompts.object_ids if objects is None else sorted(set(objects)):
         keys = prompts.key_frames(object_id)
@@ -107,28 +121,3 @@ def _compared(
     chosen = [start] if other is None else [start, other]
     rest = sorted((key for key in keys if key not in chosen), key=lambda key: abs(key - start))
     return tuple([*chosen, *rest][:references])
-
-
-def _check(
-    prompts: Prompts,
-    length: int | None,
-    direction: str,
-    first: int,
-    last: int | None,
-    objects: Collection[int] | None,
-) -> None:
-    check_choice("direction", direction, DIRECTIONS)
-    top = length - 1 if length is not None else None
-    if first < 0 or (last is not None and last < first) or (top is not None and first > top):
-        frames = "the clip's frames" if top is None else f"frames 0 to {top}"
-        raise HS2SError(
-            f"frames {first} to {'the end' if last is None else last} are wanted; expected a "
-            f"range within {frames}"
-        )
-    if top is not None and last is not None and last > top:
-        raise HS2SError(f"frames to {last} are wanted, but the clip has frames 0 to {top}")
-    unknown = sorted(set(objects or ()) - set(prompts.object_ids))
-    if unknown:
-        raise HS2SError(
-            f"objects {unknown} are wanted, but masks are given for {list(prompts.object_ids)}"
-        )

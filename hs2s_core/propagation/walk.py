@@ -13,7 +13,7 @@ from hs2s_core.media.source import FrameSource
 from hs2s_core.prompts import Prompts
 from hs2s_core.propagation.blending import soften
 from hs2s_core.propagation.engine import Engine, Prediction, SoftMask
-from hs2s_core.propagation.reels import Reel
+from hs2s_core.propagation.reels import KeptReel, Reel
 from hs2s_core.propagation.timeline import Stretch
 
 _BLOCK_BYTES = 64 * 2**20
@@ -106,7 +106,8 @@ class Window:
     def at(self, number: int) -> RGBImage | None:
         """A frame, None after the clip's end; the next one asked for is in the walk's order."""
         if number not in self._frames:
-            kept = {n: frame for n, frame in self._frames.items() if self._same_chunk(n, number)}
+            chunk = number // self._chunk if self._chunk > 1 else None
+            kept = {n: frame for n, frame in self._frames.items() if n // self._chunk == chunk}
             self._frames = kept | self._take(number)
         return self._frames.get(number)
 
@@ -140,9 +141,6 @@ class Window:
     def enters(self, number: int) -> bool:
         """Whether a block of ``chunk`` frames begins with frame ``number``, as the walk goes."""
         return (number if self._forward else number + 1) % self._chunk == 0
-
-    def _same_chunk(self, one: int, other: int) -> bool:
-        return self._chunk > 1 and one // self._chunk == other // self._chunk
 
 
 class Lane:
@@ -184,7 +182,7 @@ class Lane:
     def ready(self, number: int, window: Window) -> Engine:
         """The engine, about to step into frame ``number``."""
         if not self._running:
-            assert self._reel is not None
+            assert isinstance(self._reel, KeptReel)
             self._engine.restore(self._reel.resume())
             self._running = True
         if not self._engine.online and window.enters(number):
@@ -198,18 +196,17 @@ class Lane:
         self._made += 1
         if self._reel is not None:
             self._reel.append(mask)
-            if self._reel.due:
-                self._mark(self._reel)
+            self._mark(now=False)
         return mask
 
     def end(self) -> None:
         """Keep the state, so that the stretch can go on where it stopped."""
-        if self._running and self._reel is not None and self._reel.kept:
-            self._mark(self._reel)
+        if self._running:
+            self._mark(now=True)
 
-    def _mark(self, reel: Reel) -> None:
-        if self._engine.between:
-            reel.mark(self._engine.snapshot())
+    def _mark(self, *, now: bool) -> None:
+        if isinstance(self._reel, KeptReel) and (now or self._reel.due) and self._engine.between:
+            self._reel.mark(self._engine.snapshot())
 
     def _existing(self, frame: RGBImage | None, number: int) -> RGBImage:
         """A key frame; refused where the clip ended early or the masks are of another size."""

@@ -161,8 +161,8 @@ def format_tables(
         f"Protocol: {UNGROUPED.description}. Early is t < 10, late t > 20 frames after the prompt.",
     ]
 
-    def measured(name: str | None, columns: Iterable[str]) -> list[str]:
-        found = scores.get(name or "", {})
+    def measured(name: str, columns: Iterable[str]) -> list[str]:
+        found = scores.get(name, {})
         return [f"{100 * found[c]:.1f}" if c in found else "-" for c in columns]
 
     for table in tables.values():
@@ -194,8 +194,7 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
 
 def _presets(tables: dict[str, PaperTable]) -> list[str]:
     """Presets of all rows, each once, in order."""
-    names = [row.preset for table in tables.values() for row in table.rows if row.preset]
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(row.preset for table in tables.values() for row in table.rows))
 
 
 def _row_config(recipe: TrainingConfig, name: str, divisor: int) -> TrainingConfig:

@@ -19,8 +19,8 @@ from torch.utils.data import DataLoader, Dataset
 from hs2s_core.data.synthesis import Clip
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.models.inputs import normalise
-from hs2s_core.training.borders import border_classes
 from hs2s_core.training.config import Stage
+from hs2s_core.training.losses import border_classes
 
 MOST_DRAWS = 200
 """Clips drawn for one item before it is said that the data show no usable object."""

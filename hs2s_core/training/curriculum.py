@@ -14,6 +14,7 @@ Epochs are ``steps_per_epoch`` steps.
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -27,6 +28,8 @@ TOLERANCE = 0.01
 EARLIEST = 20
 SAMPLING_EPOCH, FREEZE_EPOCH, DECAY_EPOCH = 300, 500, 650
 """Of the authors' code."""
+_KEPT = ("sum", "count", "averages", "sampling_epoch", "decay_epoch")
+"""What a curriculum learns of a run."""
 DEFAULTS: dict[str, dict[str, float]] = {
     "cosine": {
         "final_rate": 0.02,
@@ -110,9 +113,9 @@ class Curriculum:
         self.schedule = schedule
         self.steps = steps
         self.epochs = max(1, steps // schedule.epoch)
-        self._sum = 0.0
-        self._count = 0
-        self._averages: list[float] = []
+        self.sum = 0.0
+        self.count = 0
+        self.averages: list[float] = []
         self.sampling_epoch: int | None = None
         self.decay_epoch: int | None = None
 
@@ -131,15 +134,15 @@ class Curriculum:
         """Take note of a step's loss; at an epoch's end, look whether it is stable."""
         if self.schedule.kind != "stable":
             return
-        self._sum += loss
-        self._count += 1
+        self.sum += loss
+        self.count += 1
         if (step + 1) % self.schedule.epoch:
             return
-        mean = self._sum / self._count
-        self._sum, self._count = 0.0, 0
-        before = self._averages[-1] if self._averages else mean
-        self._averages.append(MOMENTUM * before + (1 - MOMENTUM) * mean)
-        epoch = len(self._averages)
+        mean = self.sum / self.count
+        self.sum, self.count = 0.0, 0
+        before = self.averages[-1] if self.averages else mean
+        self.averages.append(MOMENTUM * before + (1 - MOMENTUM) * mean)
+        epoch = len(self.averages)
         stable = self._is_stable(epoch)
         if self.sampling_epoch is None:
             if stable or epoch >= 0.40 * self.epochs:
@@ -151,25 +154,18 @@ class Curriculum:
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs, as plain numbers."""
-        return {
-            "sum": self._sum,
-            "count": self._count,
-            "averages": list(self._averages),
-            "sampling_epoch": self.sampling_epoch,
-            "decay_epoch": self.decay_epoch,
-        }
+        return {name: copy(getattr(self, name)) for name in _KEPT}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where :meth:`state_dict` was taken."""
-        self._sum, self._count = state["sum"], state["count"]
-        self._averages = list(state["averages"])
-        self.sampling_epoch, self.decay_epoch = state["sampling_epoch"], state["decay_epoch"]
+        for name in _KEPT:
+            setattr(self, name, copy(state[name]))
 
     def _is_stable(self, epoch: int) -> bool:
         """Whether the smoothed loss fell by less than 1 % over the last ten epochs."""
         if epoch < EARLIEST:
             return False
-        now, then = self._averages[epoch - 1], self._averages[epoch - 1 - PATIENCE]
+        now, then = self.averages[epoch - 1], self.averages[epoch - 1 - PATIENCE]
         return (then - now) / then < TOLERANCE
 
     def _cosine(self, step: int) -> StepSettings:

@@ -10,8 +10,11 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from hs2s_core.checked import Checked, setting
@@ -25,6 +28,8 @@ costs 25.5, where the authors' 1e-15 makes it 46.2."""
 
 HARD_SHARE = 0.15
 """Share of an object's pixels that :func:`hard_bce` looks at."""
+REACH = 20
+"""Pixels on each side of a border that have border classes, at the network's input size."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,29 @@ LOSS_PRESETS: dict[str, LossWeights] = {
     "lite": LossWeights(bce=1.5, iou=1.0, match=0.5),
 }
 """The weightings that have a name."""
+
+
+def border_classes(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Class of each pixel of ``mask`` (H, W) bool: (H, W) int64 in 0 .. 2T + 1, T = ``REACH``.
+
+    The target of the auxiliary task (paper eq. 11): on which side of the object's border a pixel
+    lies and how far away, one class a pixel, as the authors' code counts.
+    With d the distance to the other region in whole pixels: background pixels get T - d (0 when
+    farther than T), object pixels T + 1 + d (2T + 1 when farther). Distances are exact Euclidean,
+    rounded down; since the nearest other pixel is at least 1 away, classes T and T + 1 never
+    occur. The authors' mapping has that gap and is kept.
+
+    An empty mask is class 0 everywhere and a full one 2T + 1: the distance transform alone
+    would measure from a corner that is not there.
+    """
+    if mask.all() or not mask.any():
+        return np.where(mask, 2 * REACH + 1, 0)
+    outside, inside = (
+        np.floor(distance_transform_edt(region)).astype(np.int64) for region in (~mask, mask)
+    )
+    background = np.where(outside <= REACH, REACH - outside, 0)
+    foreground = np.where(inside <= REACH, REACH + 1 + inside, 2 * REACH + 1)
+    return np.where(mask, foreground, background)
 
 
 def balanced_bce(logits: Tensor, target: Tensor) -> Tensor:

@@ -20,8 +20,8 @@ class PaperRow:
     """One row of a table."""
 
     label: str
-    preset: str | None
-    """The preset that makes it; None for a row of other people's methods."""
+    preset: str
+    """That makes it."""
     paper: tuple[float, ...]
     """What the paper printed, in the table's columns; empty for a row of ours."""
 
@@ -35,70 +35,59 @@ class PaperTable:
     rows: tuple[PaperRow, ...]
 
 
+def _table(
+    title: str, *rows: tuple[str, str, tuple[float, ...]], columns: tuple[str, ...] = SCORES
+) -> PaperTable:
+    return PaperTable(title, columns, tuple(PaperRow(*row) for row in rows))
+
+
 _HS2S = (73.6, 58.5, 77.4, 66.0, 68.9)
 
 TABLES: dict[str, PaperTable] = {
-    "1": PaperTable(
+    "1": _table(
         "Table 1: systems",
-        SCORES,
-        (
-            PaperRow("S2S", "s2s", (66.7, 48.2, 65.5, 50.3, 57.7)),
-            PaperRow("S2S*", "s2s-star", ()),
-            PaperRow("S2S++", "s2s++", (68.7, 48.9, 72.0, 54.4, 61.0)),
-            PaperRow("HS2S", "hs2s", _HS2S),
-            PaperRow("Bi-HS2S", "bi-hs2s", (74.9, 59.6, 78.0, 66.7, 69.8)),
-            PaperRow("RAFT-HS2S", "raft-hs2s", (73.2, 58.7, 77.3, 66.1, 68.8)),
-            PaperRow("HS2S-best (ours)", "hs2s-best", ()),
-            PaperRow("S2S-lite (ours)", "s2s-lite", ()),
-            PaperRow("HS2S-lite (ours)", "hs2s-lite", ()),
-        ),
+        ("S2S", "s2s", (66.7, 48.2, 65.5, 50.3, 57.7)),
+        ("S2S*", "s2s-star", ()),
+        ("S2S++", "s2s++", (68.7, 48.9, 72.0, 54.4, 61.0)),
+        ("HS2S", "hs2s", _HS2S),
+        ("Bi-HS2S", "bi-hs2s", (74.9, 59.6, 78.0, 66.7, 69.8)),
+        ("RAFT-HS2S", "raft-hs2s", (73.2, 58.7, 77.3, 66.1, 68.8)),
+        ("HS2S-best (ours)", "hs2s-best", ()),
+        ("S2S-lite (ours)", "s2s-lite", ()),
+        ("HS2S-lite (ours)", "hs2s-lite", ()),
     ),
-    "2a": PaperTable(
+    "2a": _table(
         "Table 2a: early and late frames",
-        EARLY_LATE,
-        (
-            PaperRow("S2S*", "s2s-star", (73.7, 74.4, 54.6, 54.5)),
-            PaperRow("HS2S", "hs2s", (76.3, 77.1, 64.2, 65.5)),
-        ),
+        ("S2S*", "s2s-star", (73.7, 74.4, 54.6, 54.5)),
+        ("HS2S", "hs2s", (76.3, 77.1, 64.2, 65.5)),
+        columns=EARLY_LATE,
     ),
-    "2b": PaperTable(
+    "2b": _table(
         "Table 2b: references",
-        SCORES,
-        (
-            PaperRow("HS2S, frame 0", "hs2s-first", (72.6, 55.4, 76.7, 61.2, 66.5)),
-            PaperRow("HS2S, frame t-1", "hs2s-previous", (72.2, 55.1, 76.1, 61.3, 66.2)),
-            PaperRow("HS2S, both", "hs2s", _HS2S),
-        ),
+        ("HS2S, frame 0", "hs2s-first", (72.6, 55.4, 76.7, 61.2, 66.5)),
+        ("HS2S, frame t-1", "hs2s-previous", (72.2, 55.1, 76.1, 61.3, 66.2)),
+        ("HS2S, both", "hs2s", _HS2S),
     ),
-    "3": PaperTable(
+    "3": _table(
         "Table 3: encoders",
-        SCORES,
-        (
-            PaperRow("VGG-16", "hs2s-vgg16", (71.4, 56.0, 74.9, 64.8, 66.8)),
-            PaperRow("ResNet-50", "hs2s", _HS2S),
-            PaperRow("ResNet-101", "hs2s-resnet101", (73.9, 58.5, 77.3, 66.2, 69.0)),
-            PaperRow("DeepLab, no ASPP", "hs2s-deeplab", (73.3, 59.1, 77.2, 66.0, 68.9)),
-            PaperRow("DeepLab, ASPP", "hs2s-deeplab-aspp", (72.3, 56.9, 76.5, 64.2, 67.4)),
-            PaperRow("Axial-DeepLab", "hs2s-axial", (70.5, 55.0, 73.1, 61.8, 65.1)),
-        ),
+        ("VGG-16", "hs2s-vgg16", (71.4, 56.0, 74.9, 64.8, 66.8)),
+        ("ResNet-50", "hs2s", _HS2S),
+        ("ResNet-101", "hs2s-resnet101", (73.9, 58.5, 77.3, 66.2, 69.0)),
+        ("DeepLab, no ASPP", "hs2s-deeplab", (73.3, 59.1, 77.2, 66.0, 68.9)),
+        ("DeepLab, ASPP", "hs2s-deeplab-aspp", (72.3, 56.9, 76.5, 64.2, 67.4)),
+        ("Axial-DeepLab", "hs2s-axial", (70.5, 55.0, 73.1, 61.8, 65.1)),
     ),
-    "4": PaperTable(
+    "4": _table(
         "Table 4: memories",
-        SCORES,
-        (
-            PaperRow("ConvLSTM", "hs2s", _HS2S),
-            PaperRow("DeepRNN", "hs2s-deeprnn", (72.4, 57.3, 75.8, 64.9, 67.6)),
-            PaperRow("Tensor-Train LSTM", "hs2s-tensor-train", (74.7, 60.2, 78.5, 66.4, 70.0)),
-        ),
+        ("ConvLSTM", "hs2s", _HS2S),
+        ("DeepRNN", "hs2s-deeprnn", (72.4, 57.3, 75.8, 64.9, 67.6)),
+        ("Tensor-Train LSTM", "hs2s-tensor-train", (74.7, 60.2, 78.5, 66.4, 70.0)),
     ),
-    "5": PaperTable(
+    "5": _table(
         "Table 5: fusions",
-        SCORES,
-        (
-            PaperRow("global convolution", "hs2s", _HS2S),
-            PaperRow("cosine similarity", "hs2s-cosine", (72.3, 56.4, 76.2, 62.5, 66.9)),
-            PaperRow("axial attention", "hs2s-attention", (73.9, 58.7, 77.5, 66.3, 69.1)),
-        ),
+        ("global convolution", "hs2s", _HS2S),
+        ("cosine similarity", "hs2s-cosine", (72.3, 56.4, 76.2, 62.5, 66.9)),
+        ("axial attention", "hs2s-attention", (73.9, 58.7, 77.5, 66.3, 69.1)),
     ),
 }
 

@@ -75,7 +75,9 @@ class Video:
         if protocol.merge_objects:
             objects = None
         elif self.settings.meta is not None:
-            objects = self._listed()
+            if self.name not in self.settings.meta:
+                raise InvalidDataset(f"the metadata file does not list the video {self.name!r}")
+            objects = self.settings.meta[self.name]
         # The mapping fills while the frames go by; it is asked when all have passed.
         table = evaluate_sequence(self.name, self._pairs(), protocol, objects=objects)
         return replace(table, notes=(*table.notes, *self._remarks())), self._frames
@@ -254,13 +256,6 @@ class Video:
         if overlap:
             self._overlaps.setdefault(kind, []).append(number)
         return id_map
-
-    def _listed(self) -> Mapping[int, ObjectInfo]:
-        """The objects that the metadata file lists for this video."""
-        assert self.settings.meta is not None
-        if self.name not in self.settings.meta:
-            raise InvalidDataset(f"the metadata file does not list the video {self.name!r}")
-        return self.settings.meta[self.name]
 
     def _remarks(self) -> Iterator[str]:
         if self._empty:

@@ -4,17 +4,3 @@ from .claims import Taken, claim
 from .runs import noted_run, run_info, run_status
 from .source import Source, VideoJob, drive
 from .writer import FrameWriter, settle_killed, utc_now
-
-__all__ = [
-    "FrameWriter",
-    "Source",
-    "Taken",
-    "VideoJob",
-    "claim",
-    "drive",
-    "noted_run",
-    "run_info",
-    "run_status",
-    "settle_killed",
-    "utc_now",
-]

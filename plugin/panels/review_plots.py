@@ -7,7 +7,7 @@ say that they are categories; titles must be ``{"text": ...}``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,39 +60,38 @@ def scatter_plot(reviews: Sequence[tuple[str, Review]], names: Mapping[str, str]
     traces: list[Trace] = []
     for place, (title, review) in enumerate(reviews):
         dots = review.dots
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": title,
-                "x": [dot.frames for dot in dots],
-                "y": [percent(dot.jf) for dot in dots],
-                "ids": [dot.video for dot in dots],
-                "text": [_describe(dot, names) for dot in dots],
-                "hovertemplate": "%{text}<extra></extra>",
-                "marker": {
-                    "color": COLORS[place],
-                    "symbol": ("circle", "diamond-open")[place],
-                    "size": 9,
-                    "opacity": 0.8,
-                },
-            }
-        )
+        marker = {"color": COLORS[place], "symbol": ("circle", "diamond-open")[place]}
         means = length_means(dots)
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "name": f"{title}, mean by length",
-                "x": [length for _, length, _ in means],
-                "y": [percent(jf) for _, _, jf in means],
-                "text": [name for name, _, _ in means],
-                "hovertemplate": "%{text} frames: mean J&F %{y:.1f}<extra></extra>",
-                "line": {"color": COLORS[place], "width": 2, "dash": "dot"},
-                "showlegend": False,
-            }
-        )
+        traces += [
+            scatter(
+                title,
+                [dot.frames for dot in dots],
+                [dot.jf for dot in dots],
+                mode="markers",
+                ids=[dot.video for dot in dots],
+                text=[_describe(dot, names) for dot in dots],
+                hovertemplate="%{text}<extra></extra>",
+                marker={**marker, "size": 9, "opacity": 0.8},
+            ),
+            scatter(
+                f"{title}, mean by length",
+                [length for _, length, _ in means],
+                [jf for _, _, jf in means],
+                text=[name for name, _, _ in means],
+                hovertemplate="%{text} frames: mean J&F %{y:.1f}<extra></extra>",
+                line={"color": COLORS[place], "width": 2, "dash": "dot"},
+                showlegend=False,
+            ),
+        ]
     return traces
+
+
+def scatter(
+    name: str, x: Sequence[float], shares: Iterable[float], mode: str = "lines", **more: Any
+) -> Trace:
+    """Lines or markers at ``shares`` of 1, in per cent; ``more`` is Plotly's."""
+    y = [percent(share) for share in shares]
+    return {"type": "scatter", "mode": mode, "name": name, "x": x, "y": y, **more}
 
 
 def scatter_layout(reviews: Sequence[Review]) -> Layout:
@@ -197,34 +196,24 @@ def curve_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
     traces: list[Trace] = []
     for place, (title, review) in enumerate(reviews):
         x = [point.t + (review.width - 1) / 2 for point in review.curve]
-        edge = {"type": "scatter", "mode": "lines", "x": x, "line": {"width": 0}}
-        quiet = {"hoverinfo": "skip", "showlegend": False}
-        low = [percent(point.low) for point in review.curve]
-        high = [percent(point.high) for point in review.curve]
+        edge = {"line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+        filled = {"fill": "tonexty", "fillcolor": BANDS[place]}
+        low, high = [point.low for point in review.curve], [point.high for point in review.curve]
         traces += [
-            {**edge, **quiet, "name": f"{title}, lower quartile", "y": low},
-            {
-                **edge,
-                **quiet,
-                "name": f"{title}, upper quartile",
-                "y": high,
-                "fill": "tonexty",
-                "fillcolor": BANDS[place],
-            },
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "name": title,
-                "x": x,
-                "y": [percent(point.jf) for point in review.curve],
-                "text": [
+            scatter(f"{title}, lower quartile", x, low, **edge),
+            scatter(f"{title}, upper quartile", x, high, **edge, **filled),
+            scatter(
+                title,
+                x,
+                [point.jf for point in review.curve],
+                text=[
                     f"J {100 * point.j:.1f}, F {100 * point.f:.1f}, "
                     + counted(point.objects, "object")
                     for point in review.curve
                 ],
-                "hovertemplate": "t = %{x}: J&F %{y:.1f}<br>%{text}<extra></extra>",
-                "line": {"color": COLORS[place], "width": 2},
-            },
+                hovertemplate="t = %{x}: J&F %{y:.1f}<br>%{text}<extra></extra>",
+                line={"color": COLORS[place], "width": 2},
+            ),
         ]
     return traces
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .review_plots import CONFIG, LEGEND, Layout, Trace, percent, text
+from .review_plots import CONFIG, LEGEND, Layout, Trace, scatter, text
 from .strip_data import Line, Strip
 
 __all__ = ["CONFIG", "layout", "time_of", "traces"]
@@ -46,25 +46,20 @@ def traces(strip: Strip, rate: float | None, at: int | None = None) -> list[Trac
     for kind, (name, symbol, color) in _MARKS.items():
         frames: Mapping[int, Sequence[str]] = getattr(strip, kind)
         if frames:
+            edge = {"color": "#555555", "width": 1}
             found.append(
-                {
-                    "type": "scatter",
-                    "mode": "markers",
-                    "name": name,
-                    "x": [frame + 1 for frame in frames],
-                    "y": [top] * len(frames),
-                    "text": [
+                scatter(
+                    name,
+                    [frame + 1 for frame in frames],
+                    [top / 100] * len(frames),
+                    mode="markers",
+                    text=[
                         f"{time_of(frame, rate)}<br>{name.lower()}: {', '.join(names)}"
                         for frame, names in frames.items()
                     ],
-                    "hovertemplate": "%{text}<extra></extra>",
-                    "marker": {
-                        "symbol": symbol,
-                        "size": 10,
-                        "color": color,
-                        "line": {"color": "#555555", "width": 1},
-                    },
-                }
+                    hovertemplate="%{text}<extra></extra>",
+                    marker={"symbol": symbol, "size": 10, "color": color, "line": edge},
+                )
             )
     if strip.suggested is not None:
         found.append(_upright("Suggested next", strip.suggested, strip.low, "#e0605e", "dash"))
@@ -122,31 +117,23 @@ def _lines(
     for line in lines:
         place = names.index(line.name) if line.name in names else len(names)
         found.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": line.name,
-                "legendgroup": line.name,
-                "showlegend": axis == "y",
-                "x": (line.frames + 1).tolist(),
-                "y": [percent(value) for value in line.values],
-                "text": [time_of(int(frame), rate) for frame in line.frames],
-                "hovertemplate": f"{line.name}, %{{text}}<br>{what} %{{y:.1f}}<extra></extra>",
-                "line": {"color": COLORS[place % len(COLORS)], "width": 2},
-                "marker": {"size": 4},
-                "yaxis": axis,
-            }
+            scatter(
+                line.name,
+                (line.frames + 1).tolist(),
+                line.values,
+                mode="lines+markers",
+                legendgroup=line.name,
+                showlegend=axis == "y",
+                text=[time_of(int(frame), rate) for frame in line.frames],
+                hovertemplate=f"{line.name}, %{{text}}<br>{what} %{{y:.1f}}<extra></extra>",
+                line={"color": COLORS[place % len(COLORS)], "width": 2},
+                marker={"size": 4},
+                yaxis=axis,
+            )
         )
     return found
 
 
 def _upright(name: str, frame: int, low: int, color: str, dash: str) -> Trace:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "x": [frame + 1] * 2,
-        "y": [low, 100],
-        "hoverinfo": "skip",
-        "line": {"color": color, "width": 2, "dash": dash},
-    }
+    line = {"color": color, "width": 2, "dash": dash}
+    return scatter(name, [frame + 1] * 2, [low / 100, 1], hoverinfo="skip", line=line)

@@ -8,20 +8,3 @@ from .runner import DEFAULT_OUTPUT, propagate, propagate_steps
 from .settings import POLICY_CHOICES, PropagateSettings, settings_errors
 from .suggest import suggest_frames
 from .video import PropagateJob
-
-__all__ = [
-    "DEFAULT_OUTPUT",
-    "POLICY_CHOICES",
-    "PropagateJob",
-    "PropagateSettings",
-    "Summary",
-    "corrected_fields",
-    "made_fields",
-    "make_plan",
-    "propagate",
-    "propagate_steps",
-    "repropagate",
-    "repropagate_steps",
-    "settings_errors",
-    "suggest_frames",
-]

@@ -84,16 +84,6 @@ def has_results(
     return has_labels(samples, settings.output_field, part.sample_id, part.span)
 
 
-def _refusal(status: str | None, settings: PropagateSettings) -> str | None:
-    """Why the labels that a video has may not be replaced, None if they may."""
-    if status not in (DONE, CLIPS):
-        return (
-            f"has labels in {settings.output_field!r} that were not made by this operator; choose "
-            "another output field, so that they are not overwritten, or clear them first"
-        )
-    return None
-
-
 def _rows(
     samples: SampleCollection, settings: PropagateSettings
 ) -> Iterator[tuple[Part, str, str | None]]:
@@ -132,8 +122,13 @@ def _look(
     done = has_results(samples, part, status, settings)
     if done and not settings.overwrite:
         return _Verdict(done=True)
-    reason = _refusal(status, settings) if done else None
-    if reason is None:
+    reason = None
+    if done and status not in (DONE, CLIPS):
+        reason = (
+            f"has labels in {settings.output_field!r} that were not made by this operator; choose "
+            "another output field, so that they are not overwritten, or clear them first"
+        )
+    else:
         try:
             open_video(samples, part.key, settings, deadline=deadline)
         except OutOfTime:

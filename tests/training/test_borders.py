@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hs2s_core.training.borders import border_classes
+from hs2s_core.training.losses import border_classes
 
 
 def half(columns: int, width: int = 60) -> np.ndarray:
