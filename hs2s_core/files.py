@@ -1,11 +1,15 @@
-"""Files that are written completely or not at all."""
+"""Files that are written completely or not at all, and text and JSON of any encoding."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from hs2s_core.errors import HS2SError
 
 
 @contextmanager
@@ -21,3 +25,21 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def read_text(path: Path) -> str:
+    """Text in UTF-8, or in UTF-16 with the mark that Windows' editors put in front.
+
+    Raises OSError, or ValueError where it is neither.
+    """
+    content = path.read_bytes()
+    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return content.decode("utf-16" if wide else "utf-8-sig")
+
+
+def read_json(path: str | Path, advice: str, error: type[HS2SError]) -> Any:
+    """What a JSON file holds; ``error``, which ends in ``advice``, where it cannot be read."""
+    try:
+        return json.loads(read_text(Path(path)))
+    except (OSError, ValueError) as problem:
+        raise error(f"{path}: cannot be read as JSON ({problem}); {advice}") from problem

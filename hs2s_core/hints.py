@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.files import read_json
 
 __all__ = ["Hint", "parse_hint", "read_hints"]
 
@@ -102,10 +103,11 @@ def read_hints(path: Path) -> Iterator[tuple[int, Hint]]:
     Raises:
         HS2SError: another content, naming the file.
     """
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise HS2SError(f"{path}: cannot be read as JSON ({error})") from error
+    expected = (
+        'expected a list of {"object": 1, "box": [x0, y0, x1, y1], "inside": [[x, y]], "outside": '
+        "[[x, y]]}, of which box or inside is enough"
+    )
+    entries = read_json(path, expected, HS2SError)
     for entry in entries if isinstance(entries, list) else [entries]:
         try:
             if entry.keys() - _KEYS:
@@ -122,11 +124,7 @@ def read_hints(path: Path) -> Iterator[tuple[int, Hint]]:
                 ),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise HS2SError(
-                f"{path}: {error!r} in {json.dumps(entry)[:80]}; expected a list of "
-                '{"object": 1, "box": [x0, y0, x1, y1], "inside": [[x, y]], "outside": [[x, y]]}, '
-                "of which box or inside is enough"
-            ) from error
+            raise HS2SError(f"{path}: {error!r} in {json.dumps(entry)[:80]}; {expected}") from error
 
 
 def _floats(values: Sequence[Any], count: int) -> Any:

@@ -154,13 +154,10 @@ def fill_model(
     Every missing, extra or misshapen tensor is named in the InvalidWeights raised, and every one
     that holds infinity or no number; ``name`` says in it where they came from.
     """
-    with torch.device("meta"):  # no memory and no random numbers until all is checked
+    with torch.device("meta"):  # no memory and no random numbers: all comes from the tensors
         model = build_model(config)
     check_tensors(model.state_dict(), tensors, name=name)
     _check_finite(tensors, name)
-    if any(key not in tensors for key, _ in model.named_buffers()):
-        # Buffers that are computed rather than stored would stay without memory.
-        model = build_model(config)
     model.load_state_dict(dict(tensors), assign=True)
     return model
 

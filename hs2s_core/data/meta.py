@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hs2s_core.data.splits import read_text
 from hs2s_core.errors import InvalidDataset
+from hs2s_core.files import read_json
 
 
 @dataclass(frozen=True)
@@ -82,12 +81,7 @@ class Meta:
 def read_meta(path: str | Path) -> Meta:
     """Read a ``meta.json``; raises InvalidDataset if it is none."""
     path = Path(path)
-    try:
-        content = json.loads(read_text(path))
-    except (OSError, ValueError) as error:
-        raise InvalidDataset(
-            f"{path}: cannot be read as JSON ({error}); unpack or download it again."
-        ) from error
+    content = read_json(path, "unpack or download it again.", InvalidDataset)
     videos = content.get("videos") if isinstance(content, dict) else None
     if not isinstance(videos, dict):
         raise InvalidDataset(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from pathlib import Path
 
 from hs2s_core.errors import InvalidDataset
+from hs2s_core.files import read_json, read_text
 from hs2s_core.media.images import IMAGE_SUFFIXES
 
 Names = dict[str, list[str]]
@@ -15,16 +15,6 @@ Names = dict[str, list[str]]
 _FORM = "expected {split: {set: [names]}}"
 _SUFFIXES = "|".join(map(re.escape, sorted(IMAGE_SUFFIXES)))
 _log = logging.getLogger(__name__)
-
-
-def read_text(path: Path) -> str:
-    """Text in UTF-8, or in UTF-16 with the mark that Windows' editors put in front.
-
-    Raises OSError, or ValueError where it is neither.
-    """
-    content = path.read_bytes()
-    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    return content.decode("utf-16" if wide else "utf-8-sig")
 
 
 def read_names(path: str | Path) -> tuple[str, ...]:
@@ -86,10 +76,7 @@ def read_splits(path: str | Path) -> dict[str, Names]:
     Raises:
         InvalidDataset: the file cannot be read, or has no split.
     """
-    try:
-        content = json.loads(read_text(Path(path)))
-    except (OSError, ValueError) as error:
-        raise InvalidDataset(f"{path}: cannot be read as JSON ({error}); {_FORM}") from error
+    content = read_json(path, _FORM, InvalidDataset)
     if not isinstance(content, dict):
         raise InvalidDataset(f"{path} holds a {type(content).__name__}; {_FORM}")
     splits = {key: names for key, names in content.items() if _is_split(names)}

@@ -1,28 +1,6 @@
 """The paper's training recipe for any preset, on a folder of labelled videos.
 
-What :func:`paper_recipe` does, and where each part is from (docs/method.md):
-
-* paper: batch 16; Adam at 1e-4, times 0.9 every 5 epochs once the loss is stable; scheduled
-  sampling up to a chance of 0.5; ImageNet start of the encoders.
-* authors' code: 750 epochs; an epoch is as many clips as there are (video, object) pairs, and a
-  clip shows one object; 5 to 10 predictions in consecutive annotated frames; 256 x 448; flip,
-  rotation and scale, one draw a clip; 0.6 balanced cross entropy + 0.2 soft IoU + 0.2 border
-  classes, mean over steps.
-* our decision: "stable" as a detector, and a second one before the decay; batch norms frozen after
-  two thirds; sampling drawn per object and step; gradients clipped to norm 10; one length drawn for
-  all clips of a step (the code cuts a batch to its shortest clip); shear by up to 10 degrees and
-  translation by up to 10 % of the size (0.1 degrees and 0.1 pixels in the code).
-
-What still differs from all of them, by our decision:
-
-* All rows share this recipe. S2S++'s own (authors' code: Adam at 1e-5, batch 4, 400 epochs, Xavier
-  start) is not taken, so that rows differ in their networks alone.
-* A clip is of an object with as many annotated frames as the length drawn for it, and lengths end
-  where the longest object does. One that is not in its clip's first frame after augmentation, or
-  there outside 0.15 to 80 % of the frame, is drawn anew.
-* Where no ``meta.json`` lists objects, pairs are counted in each video's first annotation, and a
-  clip's object is one that its first frame shows.
-* What augmentation moves into the frame is mirrored.
+What each part is from, and what still differs, is in docs/method.md.
 """
 
 from __future__ import annotations
@@ -65,7 +43,7 @@ def paper_recipe(
     precision: str = "float32",
     checkpointing: bool = False,
 ) -> TrainingConfig:
-    """The run that makes a row of the paper's tables; the module says what is from where.
+    """The run that makes a row of the paper's tables; docs/method.md says what is from where.
 
     Args:
         name: a preset.

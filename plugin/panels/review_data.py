@@ -13,20 +13,7 @@ from statistics import fmean
 
 import numpy as np
 
-from hs2s_core.evaluation import Protocol, Rows, overall_parts
-from hs2s_core.evaluation.lengths import (
-    EARLY,
-    LATE,
-    CurvePoint,
-    EarlyLate,
-    Segment,
-    counted_after_prompt,
-    curve,
-    early_late,
-    length_bin,
-    parts_of_time,
-    time_grid,
-)
+from hs2s_core.evaluation import Protocol, Rows, lengths, overall_parts
 from hs2s_core.evaluation.rows import Floats, group_means
 
 MAX_COLUMNS = 60
@@ -35,7 +22,11 @@ ORDERS = ("worst", "length", "drop", "change")
 """Orders of the heat map's videos."""
 SIZES = {"small": (0.0, 0.01), "medium": (0.01, 0.1), "large": (0.1, np.inf)}
 """Object sizes: mean share of the frame's pixels, where the object is visible; from, below."""
-PARTS = (f"early (t < {EARLY})", f"late (t > {LATE[0]})", f"late (t > {LATE[1]})")
+PARTS = (
+    f"early (t < {lengths.EARLY})",
+    f"late (t > {lengths.LATE[0]})",
+    f"late (t > {lengths.LATE[1]})",
+)
 """Parts of time: the paper's heading and text differ on what is late."""
 
 
@@ -65,7 +56,7 @@ class Evaluated:
             return None
         own = self.rows[self.rows.records["video"] == self.samples.index(video)]
         frames = own.records["frame"]
-        inside = counted_after_prompt(own) & (own.t >= times.start) & (own.t < times.stop)
+        inside = lengths.counted_after_prompt(own) & (own.t >= times.start) & (own.t < times.stop)
         if not inside.any():
             return None
         last = int(frames[inside].max())
@@ -92,7 +83,7 @@ class Filters:
         if self == Filters():
             return evaluated
         rows = evaluated.rows
-        bins = [length_bin(int(length)) for length in rows.lengths]
+        bins = [lengths.length_bin(int(length)) for length in rows.lengths]
         kept = [
             (not self.categories or info.category in self.categories)
             and (self.seen is None or info.seen is self.seen)
@@ -122,7 +113,7 @@ def size_name(share: float) -> str | None:
 
 
 @dataclass(frozen=True)
-class Dot(Segment):
+class Dot(lengths.Segment):
     """One video: means over its objects, of the frames its protocol counts."""
 
     video: str
@@ -141,15 +132,15 @@ class Review:
     """Times of one bin."""
     heat: Floats
     """J&F of each dot's video by time since the prompt (V, K), K <= MAX_COLUMNS; else NaN."""
-    curve: list[CurvePoint]
+    curve: list[lengths.CurvePoint]
     """J&F over all objects, by the same time."""
-    parts: EarlyLate
+    parts: lengths.EarlyLate
     objects: int
     overall: float | None
     """J&F as the protocol averages it; None if no frame counts, or if it has no such score."""
 
     @property
-    def bars(self) -> list[tuple[str, Segment]]:
+    def bars(self) -> list[tuple[str, lengths.Segment]]:
         """The parts of time that have a frame, as in the paper's Table 2a."""
         found = (self.parts.early, self.parts.late, self.parts.late_after_10)
         return [(name, part) for name, part in zip(PARTS, found, strict=True) if part is not None]
@@ -169,7 +160,8 @@ class Review:
 def review(evaluated: Sequence[Evaluated]) -> list[Review]:
     """Summarise evaluations, filtered already, on one common axis of time."""
     last = max(
-        (int(e.rows.t[counted_after_prompt(e.rows)].max(initial=0)) for e in evaluated), default=0
+        (int(e.rows.t[lengths.counted_after_prompt(e.rows)].max(initial=0)) for e in evaluated),
+        default=0,
     )
     width = max(1, -(-last // MAX_COLUMNS))
     columns = max(1, -(-last // width))
@@ -200,7 +192,7 @@ def length_means(dots: Iterable[Dot]) -> list[tuple[str, float, float]]:
     """Return mean length and mean J&F of the videos of each length bin, shortest first."""
     bins: dict[str, list[Dot]] = {}
     for dot in sorted(dots, key=lambda dot: dot.frames):
-        bins.setdefault(length_bin(dot.frames), []).append(dot)
+        bins.setdefault(lengths.length_bin(dot.frames), []).append(dot)
     return [
         (name, float(np.mean([d.frames for d in found])), float(np.mean([d.jf for d in found])))
         for name, found in bins.items()
@@ -216,11 +208,11 @@ def _review(evaluated: Evaluated, width: int, columns: int) -> Review:
     mean_j, mean_f = _video_means(rows, j), _video_means(rows, f)
     early, late = (
         _video_means(rows, np.mean(rows.object_means(part), axis=0))
-        for part in parts_of_time(rows)[:2]
+        for part in lengths.parts_of_time(rows)[:2]
     )
     drop = early - late
     shown = np.flatnonzero(objects).tolist()
-    grid = np.mean(time_grid(rows, video[rows.owner], videos, width), axis=0)
+    grid = np.mean(lengths.time_grid(rows, video[rows.owner], videos, width), axis=0)
     heat = np.full((len(shown), columns), np.nan)
     heat[:, : grid.shape[1]] = grid[shown]
     return Review(
@@ -237,8 +229,8 @@ def _review(evaluated: Evaluated, width: int, columns: int) -> Review:
         ),
         width=width,
         heat=heat,
-        curve=curve(rows, width),
-        parts=early_late(rows),
+        curve=lengths.curve(rows, width),
+        parts=lengths.early_late(rows),
         objects=int(scored.sum()),
         overall=_overall(evaluated, (j + f) / 2),
     )
