@@ -347,7 +347,7 @@ def test_deeplab_starts_with_its_pyramid(tmp_path: Path) -> None:
     state = {f"backbone.{name}": value for name, value in encoder.state_dict().items()}
     state |= {f"classifier.0.{name}": value for name, value in theirs.state_dict().items()}
     torch.save(state, tmp_path / "deeplab.pth")
-    load_backbone([encoder], config, tmp_path / "deeplab.pth")
+    load_backbone(encoder, config, tmp_path / "deeplab.pth")
     maps = torch.randn(2, 128, 9, 7)
     torch.testing.assert_close(encoder.get_submodule("aspp")(maps), theirs(maps))
 

@@ -31,23 +31,25 @@ def build_model(
     """
     if isinstance(config, str):
         config = preset(config)
+    model: VideoSegmenter
     if isinstance(config, LiteConfig):
         from hs2s_core.models.lite import HS2SLite, S2SLite
 
-        lite = HS2SLite(config) if config.references else S2SLite(config)
-        if pretrained_backbone:
-            from hs2s_core.models.pretrained import load_lite_backbone
-
-            load_lite_backbone(lite, pretrained_backbone)
-        return lite
-    if config.system == "s2s":
+        model = HS2SLite(config) if config.references else S2SLite(config)
+    elif config.system == "s2s":
         from hs2s_core.models.paper.s2s import S2S
 
-        return S2S(config, pretrained_backbone=pretrained_backbone)
-    if config.system == "bidirectional":
+        model = S2S(config)
+    elif config.system == "bidirectional":
         from hs2s_core.models.paper.bidirectional import BiHS2S
 
-        return BiHS2S(config, pretrained_backbone=pretrained_backbone)
-    from hs2s_core.models.paper.hs2s import HS2S
+        model = BiHS2S(config)
+    else:
+        from hs2s_core.models.paper.hs2s import HS2S
 
-    return HS2S(config, pretrained_backbone=pretrained_backbone)
+        model = HS2S(config)
+    if pretrained_backbone:
+        from hs2s_core.models.pretrained import load_backbone
+
+        load_backbone(model, config, pretrained_backbone)
+    return model

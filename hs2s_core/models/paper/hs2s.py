@@ -8,7 +8,6 @@ mask logits and border classes.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -19,10 +18,9 @@ from hs2s_core.models.layers import initialise, size_of
 from hs2s_core.models.memory import ConvLSTM, LSTMState, build_memory
 from hs2s_core.models.paper.build import build_encoder
 from hs2s_core.models.paper.decoder import build_decoder
-from hs2s_core.models.paper.encoders import Encoder, Features
+from hs2s_core.models.paper.encoders import Features
 from hs2s_core.models.paper.flow import RAFTHead
 from hs2s_core.models.paper.fusion import build_fusion
-from hs2s_core.models.pretrained import load_backbone
 
 
 class Stems(NamedTuple):
@@ -67,9 +65,7 @@ class HS2S(VideoSegmenter):
     stride = 32
     mask_in_encoder = True
 
-    def __init__(
-        self, config: PaperConfig, *, pretrained_backbone: bool | str | Path = False
-    ) -> None:
+    def __init__(self, config: PaperConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = build_encoder(config, with_mask=self.mask_in_encoder)
@@ -89,9 +85,6 @@ class HS2S(VideoSegmenter):
         )
         self._add_parts()
         initialise(self, config.init)
-        if pretrained_backbone:
-            encoders = [part for part in self.modules() if isinstance(part, Encoder)]
-            load_backbone(encoders, config, pretrained_backbone)
 
     def _add_parts(self) -> None:
         """What a subclass adds before values are initialised."""

@@ -6,7 +6,6 @@ sees images alone, so it runs once per frame for all objects.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -19,7 +18,6 @@ from hs2s_core.models.paper.build import build_encoder
 from hs2s_core.models.paper.decoder import build_decoder
 from hs2s_core.models.paper.encoders import Features
 from hs2s_core.models.paper.initializer import Initializer
-from hs2s_core.models.pretrained import load_backbone
 
 
 class ImageFeatures(NamedTuple):
@@ -50,9 +48,7 @@ class S2S(VideoSegmenter):
     config: PaperConfig
     stride = 32
 
-    def __init__(
-        self, config: PaperConfig, *, pretrained_backbone: bool | str | Path = False
-    ) -> None:
+    def __init__(self, config: PaperConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = build_encoder(config, with_mask=False)
@@ -67,9 +63,6 @@ class S2S(VideoSegmenter):
         side = (0, 0, k3 if "k3" in memories else 0, k4 if "k4" in memories else 0, 0)
         self.decoder = build_decoder(config, self.encoder, config.width, side)
         initialise(self, config.init)
-        if pretrained_backbone:
-            encoders = (self.encoder, self.initializer.encoder)
-            load_backbone(encoders, config, pretrained_backbone)
 
     def _memories(self) -> dict[str, Any]:
         return dict(self.memories.items())
