@@ -13,12 +13,13 @@ Properties = dict[str, types.Property]
 
 
 def context(
-    samples: fo.Dataset | fo.DatasetView, selected: list[str] | None = None, **params: Any
+    samples: fo.Dataset | fo.DatasetView | None, selected: list[str] | None = None, **params: Any
 ) -> foo.ExecutionContext:
     """That of a request of the App which shows ``samples``; ``params`` are the form's values."""
-    dataset = samples if isinstance(samples, fo.Dataset) else samples._dataset
+    dataset = samples._dataset if isinstance(samples, fo.DatasetView) else samples
     uri = "@hs2s/vos/x"
-    request: dict[str, Any] = {"dataset_name": dataset.name, "params": params, "operator_uri": uri}
+    name = None if dataset is None else dataset.name
+    request: dict[str, Any] = {"dataset_name": name, "params": params, "operator_uri": uri}
     if isinstance(samples, fo.DatasetView):
         request["view"] = samples._serialize()
     if selected is not None:
@@ -27,7 +28,7 @@ def context(
 
 
 def form(
-    operator: type[foo.Operator], samples: fo.Dataset | fo.DatasetView, **params: Any
+    operator: type[foo.Operator], samples: fo.Dataset | fo.DatasetView | None, **params: Any
 ) -> Properties:
     """The form's properties by name, as the App receives them."""
     resolved = operator().resolve_type(context(samples, **params), "inputs")

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
-import fiftyone.operators as foo
 import numpy as np
 import pytest
-from fiftyone.operators.executor import Executor
 
 from hs2s_core.data.folders import open_folder
 from hs2s_core.data.videos import VosVideo
@@ -26,6 +24,7 @@ from hs2s_fiftyone.operators import LoadVosDataset
 from hs2s_fiftyone.videos import open_clip
 
 from ..data.builders import davis, plain, rectangles, write_video, youtube_vos
+from . import forms
 
 DEMO = Path(__file__).parents[2] / "assets/demo"
 
@@ -434,19 +433,8 @@ class TestSettings:
 
 
 class TestOperator:
-    def context(self, **params: Any) -> foo.ExecutionContext:
-        return foo.ExecutionContext(
-            request_params={"dataset_name": None, "params": params, "operator_uri": "x"},
-            executor=Executor(),
-            operator_uri="@hs2s/vos/load_vos_dataset",
-        )
-
-    def form(self, **params: Any) -> dict[str, Any]:
-        resolved = LoadVosDataset().resolve_input(self.context(**params))
-        return dict(resolved.type.properties)
-
-    def wrong(self, form: dict[str, Any]) -> dict[str, str]:
-        return {name: shown.error_message for name, shown in form.items() if shown.invalid}
+    def form(self, **params: Any) -> forms.Properties:
+        return forms.form(LoadVosDataset, None, **params)
 
     def test_an_untouched_form_asks_for_the_folder(self) -> None:
         form = self.form()
@@ -455,17 +443,17 @@ class TestOperator:
 
     def test_a_good_folder_says_what_will_happen(self, tmp_path: Path) -> None:
         form = self.form(root=str(davis(tmp_path / "data")), split="val")
-        assert self.wrong(form) == {}
+        assert forms.wrong(form) == {}
         assert form["plan"].view.label == "DAVIS layout: 1 video into 'data-val'"
         # Scripts that execute the operator may leave out all else: FiftyOne fills in no defaults.
         assert [name for name, shown in form.items() if shown.required] == ["root"]
 
     def test_errors_stand_at_their_fields(self, tmp_path: Path) -> None:
-        assert "no such folder" in self.wrong(self.form(root=str(tmp_path / "x")))["root"]
+        assert "no such folder" in forms.wrong(self.form(root=str(tmp_path / "x")))["root"]
         root = str(youtube_vos(tmp_path / "data"))
-        assert "say which one" in self.wrong(self.form(root=root))["split"]
+        assert "say which one" in forms.wrong(self.form(root=root))["split"]
         form = self.form(root=root, split="valid", label_field="1", max_samples=0, fps=0)
-        assert self.wrong(form).keys() == {"label_field", "max_samples", "fps"}
+        assert forms.wrong(form).keys() == {"label_field", "max_samples", "fps"}
 
     def test_without_ffmpeg_it_cannot_be_sent(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -473,12 +461,12 @@ class TestOperator:
         root = str(plain(tmp_path))
         monkeypatch.setenv("PATH", str(tmp_path))
         monkeypatch.setattr(encode, "_ffmpeg_wheel", lambda: None)
-        assert "install ffmpeg" in self.wrong(self.form(root=root))["ffmpeg"]
+        assert "install ffmpeg" in forms.wrong(self.form(root=root))["ffmpeg"]
 
     def test_the_app_sees_progress_and_the_dataset(self, tmp_path: Path) -> None:
         root = youtube_vos(tmp_path / "data")
         (root / "valid/JPEGImages/aaa/00015.jpg").write_bytes(b"no jpg")
-        context = self.context(root=str(root), split="valid", name="app")
+        context = forms.context(None, root=str(root), split="valid", name="app")
         messages = [message.body for message in LoadVosDataset().execute(context)]
         names = [message.operator_uri.split("/")[-1] for message in messages]
         ends = ["set_progress", "notify", "open_dataset", "show_output"]
@@ -491,7 +479,7 @@ class TestOperator:
         assert fo.load_dataset("app").persistent
 
     def test_an_error_is_shown_not_raised(self, tmp_path: Path) -> None:
-        messages = list(LoadVosDataset().execute(self.context(root=str(tmp_path))))
+        messages = list(LoadVosDataset().execute(forms.context(None, root=str(tmp_path))))
         assert [message.body.params["variant"] for message in messages] == ["error"]
 
     def test_no_error_freezes_the_dialog(
@@ -501,13 +489,13 @@ class TestOperator:
             raise OSError("No space left on device")
 
         monkeypatch.setattr(fo, "Dataset", full)
-        context = self.context(root=str(plain(tmp_path / "data")), name="full")
+        context = forms.context(None, root=str(plain(tmp_path / "data")), name="full")
         last = list(LoadVosDataset().execute(context))[-1].body
         assert last.params["variant"] == "error"
         assert "No space left on device" in last.params["message"]
 
     def test_a_delegated_run_returns_its_summary(self, tmp_path: Path) -> None:
-        context = self.context(root=str(plain(tmp_path / "data")), name="delegated")
+        context = forms.context(None, root=str(plain(tmp_path / "data")), name="delegated")
         context.request_params["delegated"] = True
         steps: list[float] = []
         context._set_progress = lambda _, progress: steps.append(progress.progress)
