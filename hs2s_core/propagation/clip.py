@@ -162,27 +162,21 @@ def _check_last(last: int, length: int) -> None:
         raise HS2SError(f"frames to {last} are wanted, but the clip has frames 0 to {length - 1}")
 
 
+@dataclass
 class _Clip:
     """One pass over a clip."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        reader: FrameReader,
-        prompts: Prompts,
-        settings: ClipSettings,
-        stretches: Sequence[Stretch],
-        length: int | None,
-    ) -> None:
-        self._engine = engine
-        self._reader = reader
-        self._prompts = prompts
-        self._settings = settings
-        self._length = length
-        self._size = prompts.size
-        self._forward = [stretch for stretch in stretches if stretch.forward]
-        self._groups = _overlapping([stretch for stretch in stretches if not stretch.forward])
-        self._begin = min([settings.first, *(stretch.start for stretch in self._forward)])
+    engine: Engine
+    reader: FrameReader
+    prompts: Prompts
+    settings: ClipSettings
+    stretches: Sequence[Stretch]
+    length: int | None
+
+    def __post_init__(self) -> None:
+        self._forward = [stretch for stretch in self.stretches if stretch.forward]
+        self._groups = _overlapping([stretch for stretch in self.stretches if not stretch.forward])
+        self._begin = min([self.settings.first, *(stretch.start for stretch in self._forward)])
 
     def run(self, keep: Keep | None, claimed: int | None) -> Iterator[Step]:
         """Every step of every direction; ``claimed`` is how many frames the clip says to have."""
@@ -190,7 +184,7 @@ class _Clip:
         end = self._begin
         reels: dict[Stretch, Reel] = {}
         groups = list(self._groups)
-        with tempfile.TemporaryFile() as file, self._reader:
+        with tempfile.TemporaryFile() as file, self.reader:
             back: Keep = keep or (lambda stretch: Reel(file))
             for number, masks in self._walk_forward(keep or (lambda stretch: None)):
                 end = number + 1
@@ -199,21 +193,21 @@ class _Clip:
                         done += 1
                         yield Step(done, total, None)
                 done += 1
-                wanted = number >= self._settings.first
+                wanted = number >= self.settings.first
                 result = self._settle(number, masks, reels) if wanted else None
                 yield Step(done, None if total is None else max(total, done), result)
                 for stretch in [each for each in reels if each.start <= end]:
                     del reels[stretch]
                 if not reels:
                     file.truncate(0)
-        if self._settings.last is None:
-            self._prompts.check(None, end)
+        if self.settings.last is None:
+            self.prompts.check(None, end)
         else:
-            _check_last(self._settings.last, end)
+            _check_last(self.settings.last, end)
 
     def _walked(self, claimed: int | None) -> int | None:
         """How many frames are walked through in all directions, as far as the clip claims."""
-        last = self._settings.last
+        last = self.settings.last
         if last is None and claimed is None:
             return None
         stop = claimed if last is None else last + 1
@@ -223,11 +217,11 @@ class _Clip:
     def _walk_forward(
         self, keep: Callable[[Stretch], Reel | None]
     ) -> Iterator[tuple[int, dict[Stretch, SoftMask]]]:
-        stop = self._length if self._settings.last is None else self._settings.last + 1
+        stop = self.length if self.settings.last is None else self.settings.last + 1
         numbers = count(self._begin) if stop is None else range(self._begin, stop)
-        window = Window(self._reader, forward=True, chunk=self._chunk)
+        window = Window(self.reader, forward=True, chunk=self._chunk)
         lanes = self._lanes(self._forward)
-        return walk(lanes, numbers, window, keep, known=self._length is not None)
+        return walk(lanes, numbers, window, keep, known=self.length is not None)
 
     def _walk_backward(
         self, group: Sequence[Stretch], keep: Keep, reels: dict[Stretch, Reel]
@@ -235,26 +229,25 @@ class _Clip:
         """Follow a group backwards to its end, frame by frame; puts its masks in ``reels``."""
         reels |= {stretch: keep(stretch) for stretch in group}
         frames = _frames(group)
-        window = Window(self._reader, forward=False, chunk=self._chunk, lowest=frames[-1])
+        window = Window(self.reader, forward=False, chunk=self._chunk, lowest=frames[-1])
         return walk(self._lanes(group), frames, window, reels.__getitem__, known=True)
 
     def _lanes(self, stretches: Iterable[Stretch]) -> list[Lane]:
         return [
-            Lane(stretch, self._engine.sibling(), self._prompts, self._reader)
-            for stretch in stretches
+            Lane(stretch, self.engine.sibling(), self.prompts, self.reader) for stretch in stretches
         ]
 
     @property
     def _chunk(self) -> int:
-        return 1 if self._engine.online else self._settings.chunk
+        return 1 if self.engine.online else self.settings.chunk
 
     def _settle(
         self, number: int, masks: dict[Stretch, SoftMask], reels: dict[Stretch, Reel]
     ) -> FrameResult:
-        wanted = self._settings.objects
+        wanted = self.settings.objects
         given = {
             object_id: mask
-            for object_id, mask in self._prompts.get(number, {}).items()
+            for object_id, mask in self.prompts.get(number, {}).items()
             if wanted is None or object_id in wanted
         }
         sides: dict[int, list[Side]] = {}
@@ -272,18 +265,18 @@ class _Clip:
         """Blend what each object's sides say, then let objects compete."""
         ids = sorted(sides)
         blended = [blend(sides[object_id]) for object_id in ids]
-        logits = to_logits(blended).to(self._engine.device) if ids else None
-        result = settle(number, self._size, ids, logits, given, self._settings.merge)
+        logits = to_logits(blended).to(self.engine.device) if ids else None
+        result = settle(number, self.prompts.size, ids, logits, given, self.settings.merge)
         soft = dict(zip(ids, map(to_soft, blended), strict=True))
         pairs = {i: each for i, each in sides.items() if len(each) == 2}
-        origins = self._prompts.origins(number)
+        origins = self.prompts.origins(number)
         return replace(
             result,
             origins={i: origins[i] for i in given},
             disagreement={i: disagreement(a.mask, b.mask) for i, (a, b) in pairs.items()},
             distance={i: min(each.distance for each in sides[i]) for i in ids}
             | dict.fromkeys(given, 0),
-            soft=soft if self._settings.soft else None,
+            soft=soft if self.settings.soft else None,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 from hs2s_core.errors import HS2SError
@@ -143,19 +144,17 @@ class Window:
         return (number if self._forward else number + 1) % self._chunk == 0
 
 
+@dataclass(eq=False)
 class Lane:
     """One stretch under way: masks from its reel as far as that goes, then from an engine."""
 
-    def __init__(
-        self, stretch: Stretch, engine: Engine, prompts: Prompts, reader: FrameReader
-    ) -> None:
-        self.stretch = stretch
-        self._engine = engine
-        self._prompts = prompts
-        self._reader = reader
-        self._made = 0
-        """Masks so far, read or made."""
-        self._running = False
+    stretch: Stretch
+    engine: Engine
+    prompts: Prompts
+    reader: FrameReader
+    made: int = 0
+    """Masks so far, read or made."""
+    _running: bool = False
 
     def begin(self, window: Window, reel: Reel | None) -> None:
         """Take up the key frame where the stretch begins, unless there are masks on its reel."""
@@ -164,36 +163,36 @@ class Lane:
             return
         start = self.stretch.start
         frame = self._existing(window.at(start), start)
-        if not self._engine.online:
-            self._engine.look_ahead(window.ahead(start))
-        self._engine.step(frame, self._given(start))
+        if not self.engine.online:
+            self.engine.look_ahead(window.ahead(start))
+        self.engine.step(frame, self._given(start))
         for key in self.stretch.keys[1:]:
-            other = self._existing(self._reader.at(key), key)
-            self._engine.remember(other, self._given(key))
+            other = self._existing(self.reader.at(key), key)
+            self.engine.remember(other, self._given(key))
         self._running = True
 
     def kept(self) -> SoftMask | None:
         """The soft mask in the next frame where there is one on the reel; else it is made."""
-        if self._reel is None or self._made >= len(self._reel):
+        if self._reel is None or self.made >= len(self._reel):
             return None
-        self._made += 1
-        return self._reel[self._made - 1]
+        self.made += 1
+        return self._reel[self.made - 1]
 
     def ready(self, number: int, window: Window) -> Engine:
         """The engine, about to step into frame ``number``."""
         if not self._running:
             assert isinstance(self._reel, KeptReel)
-            self._engine.restore(self._reel.resume())
+            self.engine.restore(self._reel.resume())
             self._running = True
-        if not self._engine.online and window.enters(number):
-            self._engine.look_ahead(window.ahead(number))
-        return self._engine
+        if not self.engine.online and window.enters(number):
+            self.engine.look_ahead(window.ahead(number))
+        return self.engine
 
     def take(self, prediction: Prediction) -> SoftMask:
         """The soft mask of the step just made."""
         assert prediction.logits is not None
         mask = soften(prediction.logits[0])
-        self._made += 1
+        self.made += 1
         if self._reel is not None:
             self._reel.append(mask)
             self._mark(now=False)
@@ -205,8 +204,8 @@ class Lane:
             self._mark(now=True)
 
     def _mark(self, *, now: bool) -> None:
-        if isinstance(self._reel, KeptReel) and (now or self._reel.due) and self._engine.between:
-            self._reel.mark(self._engine.snapshot())
+        if isinstance(self._reel, KeptReel) and (now or self._reel.due) and self.engine.between:
+            self._reel.mark(self.engine.snapshot())
 
     def _existing(self, frame: RGBImage | None, number: int) -> RGBImage:
         """A key frame; refused where the clip ended early or the masks are of another size."""
@@ -215,11 +214,11 @@ class Lane:
                 f"a mask is given for frame {number}, but the clip ended before it; the file may "
                 "be damaged"
             )
-        self._prompts.check((frame.shape[0], frame.shape[1]), None)
+        self.prompts.check((frame.shape[0], frame.shape[1]), None)
         return frame
 
     def _given(self, frame: int) -> dict[int, BoolMask]:
-        return {self.stretch.object_id: self._prompts[frame][self.stretch.object_id]}
+        return {self.stretch.object_id: self.prompts[frame][self.stretch.object_id]}
 
 
 def _follow(lanes: Sequence[Lane], number: int, window: Window) -> dict[Stretch, SoftMask]:
