@@ -32,7 +32,7 @@ import numpy as np
 from speed import made, processor
 
 from hs2s_core import cli
-from hs2s_core.commands import propagate as command
+from hs2s_core.commands import propagate_work as command
 from hs2s_core.devices import pick_device, use_threads
 from hs2s_core.media import masks, video
 from hs2s_core.media.encode import VideoWriter

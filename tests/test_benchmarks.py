@@ -25,6 +25,12 @@ def test_imports(name: str) -> None:
     assert importlib.import_module(name).__doc__
 
 
+def test_what_end_to_end_times_is_there() -> None:
+    module = importlib.import_module("end_to_end")
+    parts = [(place, name) for _, place, name in module.AROUND] + [(module.command, "load")]
+    assert [name for place, name in parts if not hasattr(place, name)] == []
+
+
 def test_corrections(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
