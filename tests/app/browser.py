@@ -15,11 +15,15 @@ from playwright.sync_api import Locator, Page, expect
 
 SHOT = "HS2S_KEEP_SCREENSHOTS"
 """Environment variable with the folder for the README's pictures."""
-PATIENCE = 120.0
-"""Seconds: the first form imports PyTorch in the server, and the machine may be busy."""
+PATIENCE = 400.0
+"""Seconds: the server and its first form import FiftyOne and PyTorch, which has taken two minutes
+on a machine with ten other processes. What is there sooner is not waited for.
+"""
 
 BRIEF = 5.0
 """Seconds for what is tried again."""
+AGAIN = 20.0
+"""Seconds for what is tried again where a second try undoes a first that comes late."""
 
 
 def open_dataset(page: Page, app: str, name: str) -> None:
@@ -34,7 +38,7 @@ def open_sample(page: Page) -> None:
 
     def opened() -> bool:
         try:
-            sample.wait_for(timeout=4000 * BRIEF)
+            sample.wait_for(timeout=1000 * AGAIN)
         except PlaywrightError:
             page.reload(wait_until="domcontentloaded")
             return False
@@ -50,6 +54,26 @@ def wait_until(condition: Callable[[], bool], failure: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, failure
         time.sleep(0.2)
+
+
+def open_form(page: Page, title: str) -> Locator:
+    """Find an operator as users do, in the operator browser; its form."""
+    search = page.locator("[data-cy=operators-browser-search]")
+
+    def opened() -> bool:
+        page.keyboard.press("`")  # is lost until the App listens
+        try:
+            search.wait_for(timeout=1000 * AGAIN)
+        except PlaywrightError:
+            return False
+        return True
+
+    wait_until(opened, "the operator browser does not open")
+    search.fill(title)
+    page.get_by_text(title, exact=True).last.click()
+    form = page.locator("[data-cy=operators-prompt-modal]")
+    form.wait_for()
+    return form
 
 
 def pick(page: Page, box: Locator, name: str, picked: Callable[[], bool]) -> None:

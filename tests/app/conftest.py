@@ -33,6 +33,19 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 
+# Frames are drawn in software, which takes most of the time: some ten a second will do, and
+# nothing needs to move by itself.
+CALM = """
+window.requestAnimationFrame = (call) => setTimeout(() => call(performance.now()), 100);
+window.cancelAnimationFrame = clearTimeout;
+document.addEventListener("DOMContentLoaded", () => {
+    const style = document.createElement("style");
+    style.textContent = "*, ::before, ::after {animation: none !important; "
+        + "transition: none !important}";
+    document.head.append(style);
+});
+"""
+
 
 @pytest.fixture(scope="package")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -96,11 +109,11 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(app: str, browser: Browser) -> Iterator[Page]:
     """A tab that remembers nothing of those before."""
-    # The App's grid shimmers while it loads, which keeps a slow machine from loading it.
     context = browser.new_context(viewport={"width": 1500, "height": 900}, reduced_motion="reduce")
     tab = context.new_page()
     tab.set_default_timeout(1000 * PATIENCE)
     expect.set_options(timeout=1000 * PATIENCE)
+    tab.add_init_script(CALM)
     # A pop-up that would cover the form.
     tab.add_init_script("localStorage.setItem('fiftyone-enterprise-tooltip-seen', 'true')")
     yield tab

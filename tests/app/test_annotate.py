@@ -10,7 +10,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 from fiftyone import ViewField
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 import hs2s_fiftyone
 from hs2s_core.resources import asset
@@ -20,9 +20,8 @@ from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.prompts import read_prompts
 from hs2s_fiftyone.videos import mask_sizes
 
-from .browser import keep, open_dataset, open_sample, wait_until
+from .browser import keep, open_dataset, open_form, open_sample, wait_until
 
-pytestmark = pytest.mark.timeout(900)
 MENDED = 10
 """Frame in which a mask is mended."""
 
@@ -211,14 +210,7 @@ def painted(clip: fo.Dataset) -> np.ndarray | None:
 
 def propagate(page: Page, folder: Path) -> None:
     """Run the form as it opens: it proposes what was drawn."""
-    page.keyboard.press("`")
-    page.wait_for_selector("[data-cy=operators-browser-search]")
-    page.keyboard.type("Propagate masks", delay=10)
-    choice: Locator = page.get_by_text("Propagate masks", exact=True).last
-    choice.wait_for()
-    page.keyboard.press("Enter")
-    form = page.locator("[data-cy=operators-prompt-modal]")
-    form.wait_for()
+    form = open_form(page, "Propagate masks")
     expect(form.get_by_text(f"frames.{DRAWN}").first).to_be_visible()
     execute = form.get_by_role("button", name="Execute")
     expect(execute).to_be_enabled()

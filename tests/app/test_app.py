@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from hs2s_core.resources import asset
 from hs2s_fiftyone import dataset as vos
 
-from .browser import keep, open_dataset, open_sample, picture, wait_until
+from .browser import AGAIN, keep, open_dataset, open_form, open_sample, picture, wait_until
 
 EXECUTE = "Execute"
-
-pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +37,9 @@ def demo() -> Iterator[fo.Dataset]:
 def test_masks_are_propagated_by_the_form(app: str, page: Page, tmp_path: Path) -> None:
     open_dataset(page, app, "demo")
 
-    form = open_form(page)
+    form = open_form(page, "Propagate masks")
     execute = form.get_by_role("button", name=EXECUTE)
+    expect(execute).to_be_enabled()
     expect(form.get_by_text("1 video to propagate")).to_be_visible()
     # What would go wrong is said before anything runs.
     output = form.locator("input[type=string], input[type=text]").last
@@ -63,29 +63,14 @@ def test_masks_are_propagated_by_the_form(app: str, page: Page, tmp_path: Path) 
     open_video(page)
     step_frames(page, 9)
     try:
-        wait_until(lambda: overlay_area(page) > 0.002, "the masks do not appear on the video")
+        wait_until(lambda: has_overlay(page), "the masks do not appear on the video")
     finally:
         keep(page, tmp_path, "app-propagate.png")
-
-
-def open_form(page: Page) -> Locator:
-    """Find the operator as users do, in the operator browser."""
-    page.wait_for_timeout(500)
-    page.keyboard.press("`")
-    page.wait_for_selector("[data-cy=operators-browser-search]")
-    page.keyboard.type("Propagate masks", delay=10)
-    page.wait_for_timeout(300)
-    page.keyboard.press("Enter")
-    form = page.locator("[data-cy=operators-prompt-modal]")
-    form.wait_for()
-    expect(form.get_by_role("button", name=EXECUTE)).to_be_enabled()
-    return form
 
 
 def open_video(page: Page) -> None:
     open_sample(page)
     page.wait_for_selector("#modal canvas[canvas-loaded=true]", state="attached")
-    page.wait_for_timeout(1000)
 
 
 def step_frames(page: Page, count: int) -> None:
@@ -94,12 +79,24 @@ def step_frames(page: Page, count: int) -> None:
         page.wait_for_timeout(100)
 
 
-def overlay_area(page: Page) -> float:
-    """Share of the picture that changes when the overlays are hidden (Shift is held)."""
+def has_overlay(page: Page) -> bool:
+    """Whether the picture changes when overlays are hidden (Shift is held), and changes back."""
     shown = picture(page)
     page.keyboard.down("Shift")
-    page.wait_for_timeout(500)
-    hidden = picture(page)
+    hidden = becomes(page, lambda now: change(shown, now) > 0.002)
     page.keyboard.up("Shift")
-    page.wait_for_timeout(500)
-    return float((np.abs(shown - hidden).max(axis=2) > 20).mean())
+    return hidden and becomes(page, lambda now: change(shown, now) < 0.002)
+
+
+def becomes(page: Page, so: Callable[[np.ndarray], bool]) -> bool:
+    """Whether the picture is ``so`` before long."""
+    deadline = time.monotonic() + AGAIN
+    while not so(picture(page)):
+        if time.monotonic() > deadline:
+            return False
+    return True
+
+
+def change(one: np.ndarray, other: np.ndarray) -> float:
+    """Share of the picture's pixels that differ."""
+    return float((np.abs(one - other).max(axis=2) > 20).mean())

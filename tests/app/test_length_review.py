@@ -18,7 +18,15 @@ from hs2s_core.media.encode import VideoWriter
 from hs2s_fiftyone.evaluation import evaluate
 from hs2s_fiftyone.labels import TrackedObject, to_detections
 
-from .browser import evaluate_in_form, keep, open_dataset, pick, picture_wanted, wait_until
+from .browser import (
+    AGAIN,
+    evaluate_in_form,
+    keep,
+    open_dataset,
+    pick,
+    picture_wanted,
+    wait_until,
+)
 from .plots import click_cell, click_dot, select_right_of, traces
 
 LENGTHS = (8, 12, 18, 25, 33, 42, 53, 60, 66, 78)
@@ -30,8 +38,6 @@ BAR = 8
 """Length of the bar before the first frame: a shorter one blurs when the video is encoded."""
 YELLOW = (250, 220, 0)
 KEYS = ("eval_first", "eval_second")
-
-pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture
@@ -229,5 +235,14 @@ def shown_frame(page: Page) -> int | None:
 
 
 def close_sample(page: Page) -> None:
-    page.mouse.click(6, 500)
-    expect(page.locator("#modal.modalon")).to_have_count(0)
+    """By a click beside it, which the App may lose while the sample opens."""
+
+    def closed() -> bool:
+        page.mouse.click(6, 500)
+        try:
+            expect(page.locator("#modal.modalon")).to_have_count(0, timeout=1000 * AGAIN)
+        except AssertionError:
+            return False
+        return True
+
+    wait_until(closed, "the sample does not close")

@@ -15,10 +15,9 @@ import hs2s_fiftyone
 from hs2s_core.resources import asset
 from hs2s_fiftyone import dataset as vos
 
-from .browser import keep, open_dataset, wait_until
+from .browser import keep, open_dataset, open_sample, wait_until
 from .plots import click_point, traces
 
-pytestmark = pytest.mark.timeout(900)
 RATE = 6
 """Frames per second of the demo clip as it is loaded."""
 
@@ -34,7 +33,7 @@ def clip() -> Iterator[fo.Dataset]:
 
 def test_a_click_shows_the_frame(app: str, page: Page, clip: fo.Dataset, tmp_path: Path) -> None:
     open_dataset(page, app, clip.name)
-    page.locator("[data-cy=looker]").first.click()
+    open_sample(page)
     modal = page.locator("#modal")
     place = modal.get_by_role("button", name="Showing")
     expect(place).to_contain_text("0:00.00 /")
