@@ -114,6 +114,8 @@ class Summary:
     """How many were done already."""
     failed: list[Problem] = field(default_factory=list)
     """Each video that could not be done, and why; what was stored of it is still there."""
+    left_out: int = 0
+    """How many of these were known before and left out, as was asked."""
     notes: list[Problem] = field(default_factory=list)
     """What to know about videos that are done."""
     frames: int = 0

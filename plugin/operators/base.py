@@ -163,15 +163,16 @@ class JobOperator(BaseOperator):
             "target": summary.target,
             "done": len(summary.done),
             "skipped": summary.skipped,
-            "failed": len(summary.failed),
+            "left_out": summary.left_out or None,
+            "failed": self.failures(summary),
             "speed": summary.speed,
             "reasons": listed(map(str, summary.failed)),
             "notes": listed(map(str, summary.notes)),
         }
 
     def failures(self, summary: Any) -> int:
-        """How many videos failed."""
-        return len(summary.failed)
+        """How many videos failed, without those that were left out as the user wished."""
+        return len(summary.failed) - int(summary.left_out)
 
     hint: ClassVar[str] = ""
     """Where to read why videos failed."""
@@ -220,6 +221,7 @@ def job_outputs(target: str, done: str, **more: str) -> dict[str, str]:
         "target": target,
         "done": f"Videos {done}",
         "skipped": "Videos that were done already",
+        "left_out": "Videos left out",
         "failed": f"Videos not {done}",
         "speed": "Speed",
         **more,

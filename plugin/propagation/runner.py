@@ -119,7 +119,10 @@ def propagate_steps(
         elif job.model is None or isinstance(job.model, (str, Path)):
             read_header(find_weights(job.model))  # a mistake is told before anything is written
     summary = Summary(
-        f"frames.{settings.output_field}", skipped=len(plan.skipped), failed=plan.problems
+        f"frames.{settings.output_field}",
+        skipped=len(plan.skipped),
+        failed=list(plan.problems),
+        left_out=len(plan.problems),
     )
     _declare_fields(samples, settings)
     if isinstance(shown, ClipsView):  # it has the same frames, but does not notice new fields

@@ -211,6 +211,16 @@ def test_the_app_sees_progress_and_a_summary(videos: fo.Dataset, weights: str) -
     assert videos.values("hs2s_status") == ["done", "done"]
 
 
+def test_videos_left_out_as_wished_are_no_failures(videos: fo.Dataset, weights: str) -> None:
+    Path(videos.last().filepath).unlink()
+    params = {"prompt_field": "truth", "model": "file", "weights": weights, "skip_invalid": True}
+    steps = messages(videos, **params)
+    assert "notify" not in names(steps)
+    result = steps[-1].body.params["results"]
+    assert (result["done"], result["failed"], result["left_out"]) == (1, 0, 1)
+    assert "no such file" in result["reasons"]
+
+
 def test_the_app_hears_of_errors(videos: fo.Dataset) -> None:
     """An error that left the generator would freeze the App's dialog."""
     (*_, last) = messages(videos, prompt_field="truth", model="file", weights="/nowhere")
