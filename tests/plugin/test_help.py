@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.operators as foo
+import httpx
 import pytest
-from starlette.testclient import TestClient
 
 from hs2s_fiftyone import help as pages
 from hs2s_fiftyone.install import install
@@ -44,8 +45,13 @@ def test_the_server_has_the_page(installed: Path) -> None:
 
     link = re.search(r"\[Help\]\((.*?)\)", pages.help_line("Draw", "draw.md"))
     assert link is not None
-    with TestClient(app) as client:
-        answer = client.get(link[1])
+
+    async def get(path: str) -> httpx.Response:
+        server = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=server, base_url="http://app") as client:
+            return await client.get(path)
+
+    answer = asyncio.run(get(link[1]))
     assert answer.status_code == 200
     assert "<h1" in answer.text
 
