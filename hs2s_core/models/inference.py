@@ -146,6 +146,8 @@ def _after_convolutions(
     Networks here are plain Python, where what feeds what shows only when they run. Large ones do
     so on PyTorch's meta device, which computes nothing but takes a second to begin.
     """
+    if not any(isinstance(part, kinds) for part in model.modules()):
+        return {}
     small = isinstance(model.config, LiteConfig)
     trial = _copy(model, lambda x: x.detach() if small else torch.empty_like(x, device="meta"))
     names = {module: name for name, module in trial.named_modules()}
