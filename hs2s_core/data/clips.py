@@ -15,8 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hs2s_core.data.layers import Scene
+from hs2s_core.data.motion import Motion
 from hs2s_core.data.photometry import Camera, film
 from hs2s_core.data.resampling import shrink
+from hs2s_core.data.screens import put_screen
 from hs2s_core.data.synthesis import Clip
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import InvalidDataset
@@ -24,6 +27,10 @@ from hs2s_core.media.images import read_image
 from hs2s_core.media.masks import object_ids
 from hs2s_core.wording import counted
 
+WIDEST = 12
+"""Frames between two of a clip at most: objects then are elsewhere, or turned, at once."""
+SCREENED = 0.2
+"""Chance that leaves or bars pass before a clip of ``crop``."""
 FILMED = 0.5
 """Chance that a clip of ``crop`` goes through the camera of the synthetic ones."""
 
@@ -159,6 +166,8 @@ def _varied_clip(
     crop = _crop(rng, frames[0].shape[:2], size)
     square = np.vstack([crop, [0.0, 0.0, 1.0]])
     clip = _warp(frames, id_maps, [turn @ square for turn in _drift(rng, size, len(frames))], size)
+    if rng.random() < SCREENED:
+        put_screen(Scene(rng, Motion(), clip.frames, clip.id_maps), clip.frames[0])
     if rng.random() < FILMED:
         return Clip(film(rng, clip.frames, Camera()), clip.id_maps)
     gain = rng.uniform(0.8, 1.2) * rng.uniform(0.95, 1.05, 3)
@@ -232,13 +241,14 @@ def _apply(
 
 
 def _window(rng: np.random.Generator, total: int, length: int) -> NDArray[np.int64]:
-    """Indices of a clip: evenly spaced by a random stride of 1 to 3, in either direction.
+    """Indices of a clip: evenly spaced by a random stride, in either direction.
 
-    Where the video is too short, they turn round at its ends.
+    Strides are 1 to :data:`WIDEST`, small ones likelier: their logarithm is drawn evenly. Where
+    the video is too short, the indices turn round at its ends.
     """
     reach = min(length, total)
     widest = max(1, (total - 1) // max(1, reach - 1))
-    stride = int(rng.integers(1, min(3, widest) + 1))
+    stride = int(np.exp(rng.uniform(0, np.log(min(WIDEST, widest) + 1))))
     start = int(rng.integers(0, total - stride * (reach - 1)))
     indices = start + stride * np.arange(reach)
     if rng.random() < 0.5:

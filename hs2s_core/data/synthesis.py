@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hs2s_core.data.layers import Scene
 from hs2s_core.data.motion import Motion, draw_shake
 from hs2s_core.data.photometry import Camera, film
+from hs2s_core.data.screens import put_screen
 from hs2s_core.data.stills import Cutout, StillSet, cut_region
 from hs2s_core.media.images import RGBImage
 
@@ -40,7 +41,7 @@ class SynthesisConfig:
     """Square root of a layer's area, drawn evenly over its logarithm: as many small as large."""
     motion: Motion = field(default_factory=Motion)
     camera: Camera = field(default_factory=Camera)
-    fast: float = 0.1
+    fast: float = 0.2
     """Chance of a clip that moves thrice as fast."""
     twin: float = 0.3
     """Chance that a layer has a look-alike: itself again, or a region of the same picture."""
@@ -52,6 +53,8 @@ class SynthesisConfig:
     """Chance that a clip's layers are blurred along their own motion."""
     shaking: float = 0.2
     """Chance of a hand-held camera."""
+    screen: float = 0.25
+    """Chance of leaves or bars before the objects, which are no object themselves."""
 
 
 class Synthesizer:
@@ -90,6 +93,8 @@ class Synthesizer:
                     smear=smear,
                 )
                 next_id += 1
+        if rng.random() < config.screen:
+            put_screen(scene, self.stills.draw(rng)[0])
         return Clip(film(rng, scene.frames, config.camera), scene.id_maps)
 
     def _look_alikes(self, rng: np.random.Generator) -> list[Cutout]:
