@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hs2s_core.data.clips import ClipSet, _window
+from hs2s_core.data.clips import WIDEST, ClipSet, _window
 from hs2s_core.data.layers import Scene
 from hs2s_core.data.motion import Motion
 from hs2s_core.data.resampling import shrink
@@ -92,6 +92,19 @@ def test_short_videos_turn_round() -> None:
         assert len(indices) == 8
         assert set(np.abs(np.diff(indices))) == {1}
         assert (indices.min(), indices.max()) == (0, 2)
+
+
+def test_strides_reach_far_and_stay_inside() -> None:
+    """Long videos are also walked in great strides, small ones most often."""
+    strides = []
+    for seed in range(300):
+        indices = _window(np.random.default_rng(seed), 80, 6)
+        assert 0 <= indices.min() <= indices.max() < 80
+        (stride,) = set(np.abs(np.diff(indices)).tolist())
+        strides.append(stride)
+    assert set(strides) == set(range(1, WIDEST + 1))
+    assert np.median(strides) <= 4
+    assert {abs(np.diff(_window(np.random.default_rng(s), 14, 6))[0]) for s in range(50)} == {1, 2}
 
 
 def test_notes_in_a_split_file_are_passed_over(

@@ -12,6 +12,7 @@ from PIL import Image
 from hs2s_core.data.layers import Scene
 from hs2s_core.data.motion import Motion, place
 from hs2s_core.data.photometry import Camera, film
+from hs2s_core.data.screens import put_screen
 from hs2s_core.data.stills import Cutout, StillSet, cut_region
 from hs2s_core.data.synthesis import SynthesisConfig, Synthesizer
 from hs2s_core.errors import InvalidDataset
@@ -139,3 +140,38 @@ def test_each_effect_of_the_camera_shows(effect: str) -> None:
     assert np.abs(changed.astype(int) - plain.astype(int)).mean() > 2
     if effect == "grey":
         assert np.ptp(changed.astype(int), axis=3).mean() < 8  # sensor noise has colour
+
+
+def test_screens_hide_objects_and_are_none() -> None:
+    """Where leaves or bars are seen there is no object; elsewhere nothing changes."""
+    hidden, seen_through = 0, 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        scene = Scene.empty(rng, Motion(), (72, 96), 5)
+        scene.frames[:] = 250
+        scene.id_maps[:, 10:62, 20:80] = 7
+        put_screen(scene, np.full((200, 170, 3), 30, np.uint8))
+        assert set(np.unique(scene.id_maps)) <= {0, 7}
+        behind = (scene.id_maps == 0)[:, 10:62, 20:80]
+        dark = (scene.frames < 60).all(axis=3)[:, 10:62, 20:80]
+        # Edges are soft, so single pixels may be darker than half.
+        assert (behind | ~dark).mean() > 0.99, "what is clearly the screen is no object"
+        assert (scene.frames[:, 10:62, 20:80][~behind].mean()) > 190, "and the rest is as it was"
+        hidden += bool(behind.any())
+        seen_through += any(0.02 < part.mean() < 0.9 for part in behind)
+    assert hidden > 20
+    assert seen_through > 15
+
+
+def test_clips_are_given_screens_when_asked(folder: Path) -> None:
+    stills = StillSet(folder, ["set"])
+    plain = SynthesisConfig(screen=0.0)
+
+    def draw(config: SynthesisConfig) -> list[np.ndarray]:
+        synthesizer = Synthesizer(stills, config)
+        return [synthesizer.draw(np.random.default_rng(s), (72, 96), 4).id_maps for s in range(8)]
+
+    without, screened = draw(plain), draw(dataclasses.replace(plain, screen=1.0))
+    for before, after in zip(without, screened, strict=True):
+        assert ((after == before) | (after == 0)).all()
+    assert sum((a > 0).sum() for a in screened) < sum((a > 0).sum() for a in without)
