@@ -64,7 +64,7 @@ def main() -> None:
     for name in arguments.methods:
         method = BASELINES.get(name) or partial(
             propagate,
-            load_model(name, device="cpu"),
+            load_model(name, device="cpu", speed="exact"),
             direction="forward",
             merge=arguments.merge,
         )

@@ -260,11 +260,16 @@ def _load_start(model: VideoSegmenter, start: str) -> None:
 
 @torch.no_grad()
 def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move ``average`` towards ``model``; buffers (batch-norm statistics) are copied."""
-    for old, new in zip(average.parameters(), model.parameters(), strict=True):
-        old.lerp_(new, 1 - decay)
-    for kept, current in zip(average.buffers(), model.buffers(), strict=True):
-        kept.copy_(current)
+    """Move ``average`` towards ``model``, the statistics of batch norms too.
+
+    Those of the model are of its last frames alone: every frame of a clip moves them by a tenth.
+    """
+    states = zip(average.state_dict().values(), model.state_dict().values(), strict=True)
+    for old, new in states:
+        if old.is_floating_point():
+            old.lerp_(new, 1 - decay)
+        else:
+            old.copy_(new)
 
 
 def _log(path: Path, record: Record) -> None:

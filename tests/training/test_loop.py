@@ -19,7 +19,7 @@ from hs2s_core.models.presets import PRESETS, preset
 from hs2s_core.training.batches import ClipItems, batches, collate
 from hs2s_core.training.config import FolderConfig, Stage, ValidationConfig
 from hs2s_core.training.curriculum import Schedule
-from hs2s_core.training.loop import Record, train
+from hs2s_core.training.loop import Record, train, update_average
 from hs2s_core.training.losses import LOSS_PRESETS
 from hs2s_core.training.run_file import read_config
 from hs2s_core.training.sources import clip_source
@@ -115,6 +115,21 @@ def test_the_best_model_is_kept_and_returned(
     assert [record.get("jf") for record in records] == [None, 0.3, None, 0.5, None, 0.4]
     last = torch.load(tmp_path / "last.pt", weights_only=True)
     assert (last["step"], last["best"]) == (6, 0.5)
+
+
+def test_statistics_of_norms_are_averaged() -> None:
+    """What is validated and used must not have the statistics of the last clip alone."""
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
+    average = copy.deepcopy(model)
+    for level in (0.0, 0.0, 0.0, 100.0):
+        model(torch.full((2, 3, 5, 5), level) + torch.rand(2, 3, 5, 5))
+        update_average(average, model, 0.5)
+        if level == 0:
+            usual = average[1].running_mean.clone()
+    moved = (average[1].running_mean - usual).abs()
+    last = (model[1].running_mean - usual).abs()
+    assert (moved <= 0.55 * last).all()
+    assert average[1].num_batches_tracked == model[1].num_batches_tracked == 4
 
 
 def test_validation_scores_labelled_videos(write_config: Write, tmp_path: Path) -> None:
