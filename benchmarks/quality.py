@@ -28,7 +28,7 @@ from box_trackers import track_camshift, track_mil
 from named_videos import named_videos
 
 from hs2s_core.data.stills import StillSet
-from hs2s_core.data.synthesis import Clip, Synthesizer
+from hs2s_core.data.synthesis import Clip, SynthesisConfig, Synthesizer
 from hs2s_core.evaluation.lengths import parts_of_time
 from hs2s_core.evaluation.rows import Rows
 from hs2s_core.evaluation.table import EvaluationTable, FramePair, evaluate_sequence
@@ -92,7 +92,9 @@ def _scorers(arguments: argparse.Namespace) -> Iterator[tuple[str, Scorer]]:
     if arguments.synthetic:
         splits = json.loads(arguments.splits.read_text())["dev_stills"]
         # The rest of the draws depend on the order of the sets.
-        synthesizer = Synthesizer(StillSet(arguments.synthetic, sorted(splits), splits))
+        # What was added to training clips later would make other clips, and other scores.
+        unchanged = SynthesisConfig(screen=0.0, fast=0.1)
+        synthesizer = Synthesizer(StillSet(arguments.synthetic, sorted(splits), splits), unchanged)
         for seed in range(SYNTHETIC_CLIPS):
             rng = np.random.default_rng(seed)
             clip = synthesizer.draw(rng, SYNTHETIC_SIZE, SYNTHETIC_FRAMES)

@@ -93,7 +93,7 @@ class Synthesizer:
                     smear=smear,
                 )
                 next_id += 1
-        if rng.random() < config.screen:
+        if config.screen and rng.random() < config.screen:
             put_screen(scene, self.stills.draw(rng)[0])
         return Clip(film(rng, scene.frames, config.camera), scene.id_maps)
 
