@@ -21,8 +21,13 @@ from .videos import videos_of
 
 __all__ = ["DRAWN", "drawing_problem", "prepare_drawing"]
 
-DRAWN = "objects"
-"""The frame field for drawn masks, where none is named."""
+DRAWN = "drawn"
+"""The frame field for drawn masks, where none is named.
+
+Of the labels of one instance, the Annotate tab shows only those of the field that is last in the
+alphabet, and what is drawn anew goes to the first (FiftyOne 1.22). So this name stands before that
+of the output field: a result can be mended there, and a further object is drawn here.
+"""
 
 
 def prepare_drawing(

@@ -10,7 +10,7 @@ import fiftyone.core.annotation.utils as annotation
 import pytest
 
 from hs2s_core.errors import HS2SError
-from hs2s_fiftyone.drawing import draws_on_videos, prepare_drawing
+from hs2s_fiftyone.drawing import DRAWN, draws_on_videos, prepare_drawing
 from hs2s_fiftyone.operators.prepare_drawing import PrepareDrawing
 from hs2s_fiftyone.propagation import propagate
 
@@ -34,9 +34,9 @@ def video(dataset: fo.Dataset) -> fo.Dataset:
 def test_the_app_can_draw_where_it_could_not(video: fo.Dataset) -> None:
     assert prepare_drawing(video) == ["cat", "dog"]
     video.reload()
-    assert video.get_frame_field_schema()["objects"].document_type is fo.Detections
-    assert "frames.objects" in video.active_label_schemas
-    schema = video.label_schemas["frames.objects"]
+    assert video.get_frame_field_schema()["drawn"].document_type is fo.Detections
+    assert "frames.drawn" in video.active_label_schemas
+    schema = video.label_schemas["frames.drawn"]
     assert (schema["type"], schema["classes"]) == ("detections", ["cat", "dog"])
     assert video.count("frames.truth.detections") == 2
 
@@ -88,7 +88,7 @@ def older(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_fiftyone_that_cannot_draw_on_videos_is_named(video: fo.Dataset) -> None:
     with pytest.raises(HS2SError, match=rf"{fo.__version__}.*cannot draw masks on videos"):
         prepare_drawing(video)
-    assert not video.has_frame_field("objects")
+    assert not video.has_frame_field("drawn")
     shown = PrepareDrawing().resolve_input(context(video)).type.properties
     assert "cannot draw" in shown["field"].error_message
 
@@ -104,6 +104,21 @@ def test_it_propagates_all_the_same(
 
 
 @needs_drawing
+def test_the_annotate_tab_shows_the_result_of_what_was_drawn(
+    dataset: fo.Dataset, make_video: Callable[..., str], network: CopyNetwork
+) -> None:
+    """Of the labels of one instance, those of the last field by name (FiftyOne 1.22)."""
+    drawn = detection(square(8, 8), instance=fo.Instance(), label="dog")
+    frames = {1: fo.Detections(detections=[drawn])}
+    dataset.add_sample(video_sample(make_video(frames=3), frames, field=DRAWN))
+    prepare_drawing(dataset)
+    propagate(dataset, DRAWN, model=network, progress=False)
+    found = dataset.values("frames.hs2s.detections.instance._id", unwind=True)
+    assert set(found) == {drawn.instance._id}
+    assert sorted(dataset.active_label_schemas) == [f"frames.{DRAWN}", "frames.hs2s"]
+
+
+@needs_drawing
 def test_the_form_offers_the_known_classes(video: fo.Dataset) -> None:
     def form(**params: str) -> dict[str, Any]:
         return dict(PrepareDrawing().resolve_input(context(video, **params)).type.properties)
@@ -111,7 +126,7 @@ def test_the_form_offers_the_known_classes(video: fo.Dataset) -> None:
     assert form()["classes"].default == "cat, dog"
     assert not form()["field"].invalid
     assert "no field name" in form(field="two words")["field"].error_message
-    prepare_drawing(video, "objects", ["bird"])
+    prepare_drawing(video, "drawn", ["bird"])
     assert form()["classes"].default == "bird", "what it has, and no more"
 
 
