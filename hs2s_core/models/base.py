@@ -7,6 +7,7 @@ computed once per clip (:meth:`VideoSegmenter.encode`); the rest once per object
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -41,7 +42,7 @@ class State(NamedTuple):
     """Tree of (B, ...) tensors: memories and first reference of each object."""
 
 
-class VideoSegmenter(nn.Module):
+class VideoSegmenter(nn.Module, ABC):
     """Base of the networks.
 
     Calls in order, for a clip: ``encode`` frame 0, ``begin`` with its masks, then for each
@@ -59,26 +60,26 @@ class VideoSegmenter(nn.Module):
     speed: str = "exact"
     """How propagation computes: ``exact``, ``fast`` or ``auto`` (:mod:`inference`)."""
 
+    @abstractmethod
     def encode(self, frame: Tensor) -> Any:
         """Image features (a tree of (C, ...) tensors) of ``frame`` (C, 3, H, W).
 
         ``frame`` is float RGB in [0, 1], normalised with the ImageNet mean and deviation.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def begin(self, features: Any, mask: Tensor, owner: Tensor) -> State:
         """State after each object's first frame.
 
         ``features`` is :meth:`encode` of that frame, ``mask`` (B, 1, H, W) float in [0, 1] the
         given masks, ``owner`` (B,) int64 the clip of each object.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def step(
         self, features: Any, mask: Tensor, state: State, owner: Tensor
     ) -> tuple[StepOutput, State]:
         """Segment frame t: ``features`` are of x_t, ``mask`` is y_{t-1} (B, 1, H, W)."""
-        raise NotImplementedError
 
     def step_each(
         self, features: Any, masks: Sequence[Tensor], states: Sequence[State], owner: Tensor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ class LSTMState(NamedTuple):
     c: Tensor
 
 
-class Memory(nn.Module):
+class Memory(nn.Module, ABC):
     """Base of the memories; ``channels`` is the width of what they return."""
 
     channels: int
@@ -31,13 +32,13 @@ class Memory(nn.Module):
         # Each its own tensor: torch.export would take those that are one now for one ever after.
         return self.state_from([like.new_zeros(shape) for _ in range(self.state_maps)])
 
+    @abstractmethod
     def state_from(self, maps: Sequence[Tensor]) -> Any:
         """State that starts from ``state_maps`` maps (B, channels, H, W) of an initializer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
         """One step on ``x`` (B, in_channels, H, W); returns h (B, channels, H, W) and state."""
-        raise NotImplementedError
 
 
 class ConvLSTM(Memory):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -42,7 +43,7 @@ class MaskFeatures(NamedTuple):
     """(B, 32, H/8, W/8)"""
 
 
-class Trunk(nn.Module):
+class Trunk(nn.Module, ABC):
     """Base of the image encoders shared by the current frame and all references.
 
     Without ``key_channels`` it makes no keys, for a network that compares no frames.
@@ -55,9 +56,9 @@ class Trunk(nn.Module):
             self.key_s8 = Conv(WIDTHS[2], key_channels, 3, padding=1)
             self.key_s16 = Conv(WIDTHS[3], key_channels, 1)
 
+    @abstractmethod
     def maps(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Maps of ``frame`` (C, 3, H, W) at strides 2, 4, 8 and 16, of :data:`WIDTHS` channels."""
-        raise NotImplementedError
 
     def backbones(self) -> Sequence[EfficientNetLite0]:
         """The part for which there are ImageNet weights."""

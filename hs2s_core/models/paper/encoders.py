@@ -6,6 +6,7 @@ image and mask, so it runs once per object. Skips are called k1 (finest) to k5 (
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import torch
@@ -23,7 +24,7 @@ class Features(NamedTuple):
     """(B, out_channels, ...) at the size of k5."""
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """Base of the encoders; ``with_mask=False`` builds one that sees the image alone."""
 
     channels: tuple[int, ...]
@@ -35,13 +36,13 @@ class Encoder(nn.Module):
     image_layers: tuple[str, ...]
     """How the names of the tensors start that published ImageNet weights have too."""
 
+    @abstractmethod
     def stem(self, frame: Tensor) -> Tensor:
         """First convolution of ``frame`` (C, 3, H, W), before the mask joins."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, stem: Tensor, mask: Tensor | None = None) -> Features:
         """Features from ``stem`` (B, ...) and ``mask`` (B, 1, H, W) in [0, 1]."""
-        raise NotImplementedError
 
 
 class ConvStemEncoder(Encoder):
