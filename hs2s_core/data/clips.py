@@ -27,7 +27,7 @@ from hs2s_core.media.images import read_image
 from hs2s_core.media.masks import object_ids
 from hs2s_core.wording import counted
 
-WIDEST = 12
+WIDEST = 24
 """Frames between two of a clip at most: objects then are elsewhere, or turned, at once."""
 SCREENED = 0.2
 """Chance that leaves or bars pass before a clip of ``crop``."""
@@ -243,18 +243,14 @@ def _apply(
 def _window(rng: np.random.Generator, total: int, length: int) -> NDArray[np.int64]:
     """Indices of a clip: evenly spaced by a random stride, in either direction.
 
-    Strides are 1 to :data:`WIDEST`, small ones likelier: their logarithm is drawn evenly. Where
-    the video is too short, the indices turn round at its ends.
+    Strides are 1 to :data:`WIDEST`, small ones likelier: their logarithm is drawn evenly. At the
+    video's ends the indices turn round, so that a short video has great strides, too.
     """
-    reach = min(length, total)
-    widest = max(1, (total - 1) // max(1, reach - 1))
-    stride = int(np.exp(rng.uniform(0, np.log(min(WIDEST, widest) + 1))))
-    start = int(rng.integers(0, total - stride * (reach - 1)))
-    indices = start + stride * np.arange(reach)
-    if rng.random() < 0.5:
-        indices = indices[::-1]
-    there_and_back = np.concatenate([indices, indices[-2:0:-1]])
-    return np.resize(there_and_back, length)
+    last = total - 1
+    widest = max(1, min(WIDEST, last // 2))
+    stride = int(np.exp(rng.uniform(0, np.log(widest + 1))))
+    steps = int(rng.integers(2 * max(1, last))) + stride * np.arange(length)
+    return np.asarray(last - abs(steps % (2 * last) - last)) if last else np.zeros(length, np.int64)
 
 
 def _drift(

@@ -42,7 +42,7 @@ class SynthesisConfig:
     motion: Motion = field(default_factory=Motion)
     camera: Camera = field(default_factory=Camera)
     fast: float = 0.2
-    """Chance of a clip that moves thrice as fast."""
+    """Chance of a clip that moves two to six times as fast."""
     twin: float = 0.3
     """Chance that a layer has a look-alike: itself again, or a region of the same picture."""
     own_region: float = 0.35
@@ -68,7 +68,7 @@ class Synthesizer:
         """A clip of ``length`` frames of ``size`` (H, W)."""
         config, motion = self.config, self.config.motion
         rgb, regions = self.stills.draw(rng)
-        pace = 3.0 if rng.random() < config.fast else rng.uniform(0.1, 1.3)
+        pace = rng.uniform(2, 6) if rng.random() < config.fast else rng.uniform(0.1, 1.3)
         own = rng.random() < config.own_region
         objects = _some_regions(rng, regions) if own else np.zeros(rgb.shape[:2], np.uint8)
         shaking = rng.random() < config.shaking
