@@ -12,8 +12,7 @@ from fiftyone.core.video import FramesView
 
 from hs2s_core.errors import HS2SError
 
-from .prompts import SAMPLE_STAGES
-from .videos import videos_of
+from .videos import shows_all_labels, videos_of
 
 Span = tuple[int, int]
 """First and last frame number."""
@@ -64,7 +63,7 @@ def clips_of(samples: SampleCollection) -> tuple[SampleCollection, tuple[str, ..
     if not isinstance(samples, (foc.ClipsView, FramesView)):
         return videos_of(samples), None
     trajectories = isinstance(getattr(samples, "_clips_stage", None), fos.ToTrajectories)
-    if trajectories or not all(isinstance(stage, SAMPLE_STAGES) for stage in samples._stages):
+    if trajectories or not shows_all_labels(samples):
         raise HS2SError(
             "this is a view of clips or frames that shows some of their labels, or trajectories; "
             "expected all of their labels. Clear the view, filter labels in the videos, and make "

@@ -31,7 +31,7 @@ of the output field: a result can be mended there, and a further object is drawn
 
 
 def prepare_drawing(
-    samples: SampleCollection, field: str = DRAWN, classes: Iterable[str] | None = None
+    samples: SampleCollection, field: str = DRAWN, classes: str | Iterable[str] | None = None
 ) -> list[str]:
     """Let the App draw masks in a frame field of a video dataset; returns its classes.
 
@@ -42,8 +42,8 @@ def prepare_drawing(
     Args:
         samples: a dataset of videos, or a view of one.
         field: frame field of ``Detections``, with or without ``frames.``.
-        classes: that can be chosen for an object, beside those that the schema has; by default
-            those of the labels that the dataset has, else "object".
+        classes: that can be chosen for an object, beside those that the schema has, also as one
+            text with commas; by default those of the labels that the dataset has, else "object".
 
     Raises:
         HS2SError: no videos, a field of another kind, or a FiftyOne whose App cannot draw on them.
@@ -54,6 +54,8 @@ def prepare_drawing(
     problem = drawing_problem(dataset, name)
     if problem is not None:
         raise HS2SError(problem)
+    if isinstance(classes, str):
+        classes = classes.split(",")
     known = known_classes(dataset) if classes is None else [each.strip() for each in classes]
     add_detections(dataset, name)
     path = f"frames.{name}"

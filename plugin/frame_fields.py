@@ -10,9 +10,18 @@ import fiftyone as fo
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.errors import HS2SError
+
 from .videos import source_info
 
 FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+TAKEN = frozenset(
+    {
+        *("id", "sample_id", "frame_number", "created_at", "last_modified_at"),
+        *("filepath", "frame_name", "image_id"),
+    }
+)
+"""Frame fields that mean something to FiftyOne, or here, whether a dataset has them or not."""
 MASK_TYPES: tuple[type[fo.Label], ...] = (
     fo.Detections,
     fo.Detection,
@@ -22,8 +31,17 @@ MASK_TYPES: tuple[type[fo.Label], ...] = (
 )
 
 
+class NoFieldName(HS2SError, TypeError):
+    """Something else was given where the name of a field is expected."""
+
+
 def bare(path: str) -> str:
-    """A frame field as it is called below a frame; users write it with and without ``frames.``."""
+    """A frame field as it is called below a frame; users write it with and without ``frames.``.
+
+    Raises NoFieldName for what is no text.
+    """
+    if not isinstance(path, str):
+        raise NoFieldName(f"expected the name of a frame field, found {path!r}")
     return path.removeprefix("frames.")
 
 
@@ -50,9 +68,11 @@ def mask_field_error(samples: SampleCollection, name: str) -> str | None:
 
 def name_error(name: str) -> str | None:
     """Why a field cannot have this name; None if it can."""
-    if FIELD_NAME.fullmatch(name):
-        return None
-    return f"{name!r} is no field name; expected letters, digits and _, a letter first"
+    if not FIELD_NAME.fullmatch(name):
+        return f"{name!r} is no field name; expected letters, digits and _, a letter first"
+    if name in TAKEN:
+        return f"{name!r} cannot hold labels; choose a name other than {', '.join(sorted(TAKEN))}"
+    return None
 
 
 def kind_error(samples: SampleCollection, name: str) -> str | None:

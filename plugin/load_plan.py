@@ -22,7 +22,6 @@ from .videos import INFO_KEY
 DEFAULT_LABEL_FIELD = "ground_truth"
 MARK = "HS2S: frames of "
 """How the comment in an encoded video begins."""
-_TAKEN = {"filepath", "frame_name", "frame_number", "id", "created_at", "last_modified_at"}
 
 
 class InvalidSettings(InvalidDataset):
@@ -92,11 +91,8 @@ def plan_load(asked: LoadSettings) -> LoadPlan:
     errors: dict[str, str] = {}
     chosen = _choose(folder, asked, errors)
     label_field = bare(asked.label_field)
-    if name_error(label_field) or label_field in _TAKEN:
-        errors["label_field"] = (
-            f"'{label_field}' cannot be a label field; expected letters, digits and _, a letter "
-            f"first, and none of {', '.join(sorted(_TAKEN))}."
-        )
+    if wrong := name_error(label_field):
+        errors["label_field"] = wrong
     rate = folder.fps if asked.fps is None else float(asked.fps)
     if not 0 < rate <= 240:
         errors["fps"] = f"{rate:g} frames per second; expected more than 0 and at most 240."

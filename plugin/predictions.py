@@ -101,7 +101,7 @@ class ReadJob(VideoJob[Done]):
     def steps(self) -> Steps[ReadSummary]:
         """Like :func:`read_predictions`, step by step."""
         samples = videos_of(self.source.samples)
-        require(self._errors(samples))
+        require(self.errors(samples))
         folders, items = find_annotations(self.folder), items_of(samples)
         todo = [item for item in items if item.name in folders]
         if not todo:
@@ -118,7 +118,11 @@ class ReadJob(VideoJob[Done]):
         summary.take((yield from run_job(job, todo)))
         return summary
 
-    def _errors(self, samples: SampleCollection) -> dict[str, str]:
+    def errors(self, samples: SampleCollection, *, at_most: int | None = None) -> dict[str, str]:
+        """What is wrong with the fields: parameter name -> message.
+
+        ``at_most`` is that of ``has_labels``.
+        """
         field, truth = self.field, self.truth_field
         errors = {}
         if truth is not None and (error := mask_field_error(samples, truth)):
@@ -129,7 +133,8 @@ class ReadJob(VideoJob[Done]):
             errors["field"] = error
         elif not self.overwrite:
             ids = [ObjectId(sample_id) for sample_id in samples.values("id")]
-            if any_frame(samples._dataset, {"_sample_id": {"$in": ids}, field: {"$ne": None}}):
+            query = {"_sample_id": {"$in": ids}, field: {"$ne": None}}
+            if any_frame(samples._dataset, query, at_most):
                 errors["field"] = (
                     f"the frame field {field!r} holds labels already; choose another, or overwrite"
                 )

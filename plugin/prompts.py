@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import fiftyone as fo
-import fiftyone.core.stages as fos
 import numpy as np
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
@@ -21,23 +20,7 @@ from .frame_fields import label_list
 from .identities import Identities, Mark
 from .labels import LabelField, LabelPart, TrackedObject, existing_instance, read_documents
 from .masks import Size
-
-# View stages that choose, order or describe samples but leave their labels as they are.
-SAMPLE_STAGES = (
-    fos.Exclude,
-    fos.ExcludeBy,
-    fos.Exists,
-    fos.Limit,
-    fos.Match,
-    fos.MatchTags,
-    fos.Select,
-    fos.SelectBy,
-    fos.SelectGroupSlices,
-    fos.Shuffle,
-    fos.Skip,
-    fos.SortBy,
-    fos.Take,
-)
+from .videos import shows_all_labels
 
 
 class OutOfTime(Exception):
@@ -67,12 +50,17 @@ def visible_labels(
 
     So a view filtered to one class propagates that class only.
     """
-    if not isinstance(samples, fo.DatasetView):
-        return None
-    if all(isinstance(stage, SAMPLE_STAGES) for stage in samples._stages):
+    if not isinstance(samples, fo.DatasetView) or shows_all_labels(samples):
         return None
     path = f"frames.{label_list(samples, prompt_field) or prompt_field}._id"
     return set(samples.select(sample_id).values(path, unwind=True))
+
+
+def visible_frames(samples: SampleCollection, sample_id: str) -> set[int] | None:
+    """Numbers of the frames that a view leaves visible in a sample; None means all of them."""
+    if not isinstance(samples, fo.DatasetView) or shows_all_labels(samples):
+        return None
+    return set(samples.select(sample_id).values("frames.frame_number", unwind=True))
 
 
 def read_prompts(

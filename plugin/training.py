@@ -21,7 +21,8 @@ from .frame_fields import bare, mask_field_error
 from .identities import Identities
 from .jobs import drive
 from .labels import LabelField, read_documents
-from .videos import Clip, open_clip, videos_of
+from .prompts import visible_frames, visible_labels
+from .videos import Clip, items_of, open_clip, videos_of
 
 if TYPE_CHECKING:
     from hs2s_core.training.finetune import TuneSettings, Tuning
@@ -122,36 +123,41 @@ class ViewVideo:
 def labelled_videos(samples: SampleCollection, label_field: str) -> Iterator[ViewVideo]:
     """Videos of ``samples`` with the masks of frame field ``label_field``, to be trained on.
 
-    A frame without labels in the field counts as not annotated, one with an empty ``Detections``
-    as annotated and empty, one in which a label is a mere box as not annotated. Which labels show
-    the same object is told by their ``index``, else their ``instance``; labels with neither are
-    left out.
+    Labels and frames that a view hides are left out. A frame without labels in the field counts as
+    not annotated, one with an empty ``Detections`` as annotated and empty, one in which a label is
+    a mere box as not annotated. Which labels show the same object is told by their ``index``, else
+    their ``instance``; labels with neither are left out.
 
     Raises:
         HS2SError: the samples are no videos.
         InvalidDataset: the field is not a frame-level field of labels with masks.
         InvalidMask: a mask that does not fit its frame.
     """
-    name = bare(label_field)
+    samples, name = videos_of(samples), bare(label_field)
     wrong = mask_field_error(samples, name)
     if wrong is not None:
         raise InvalidDataset(wrong)
-    for sample in videos_of(samples):
-        clip = open_clip(sample)
-        masks = _sample_masks(sample, clip, name)
+    for sample_id, video in items_of(samples):
+        clip = open_clip(samples._dataset[sample_id])
+        masks = _masks(samples, sample_id, clip, name)
         if len(masks) >= 2:
-            yield ViewVideo(Path(sample.filepath).stem, clip.frames, masks)
+            yield ViewVideo(video, clip.frames, masks)
 
 
-def _sample_masks(sample: fo.Sample, clip: Clip, name: str) -> dict[int, list[Prompt]]:
+def _masks(
+    samples: SampleCollection, sample_id: str, clip: Clip, name: str
+) -> dict[int, list[Prompt]]:
     """Masks by 0-based frame, objects ascending, for frames whose labels all have one."""
-    known = LabelField.of(sample.dataset, name)
-    identities = Identities(known.marks(sample.dataset, sample.id))
+    known = LabelField.of(samples, name)
+    visible, frames = visible_labels(samples, sample_id, name), visible_frames(samples, sample_id)
+    identities = Identities(known.marks(samples, sample_id))
     masks: dict[int, list[Prompt]] = {}
-    for document in read_documents(sample.dataset, sample.id, [name], annotated=name):
+    for document in read_documents(samples, sample_id, [name], annotated=name):
         number = document["frame_number"]
+        if frames is not None and number not in frames:
+            continue
         found: dict[int, BoolMask] = {}
-        parts = known.parts(document, clip.video_size, f"frame {number}")
+        parts = known.parts(document, clip.video_size, f"frame {number}", visible)
         parts = [part for part in parts if not part.mark.is_nameless]
         if any(part.mask is None for part in parts):
             continue

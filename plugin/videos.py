@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import fiftyone as fo
 import fiftyone.core.clips as foc
 import fiftyone.core.media as fom
+import fiftyone.core.stages as fos
 import numpy.typing as npt
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
@@ -33,6 +34,29 @@ INFO_KEY = "vos"
 """Where a dataset's ``info`` has what a load noted of its source."""
 SOURCE_SIZE = "source_size"
 """Sample field with the [height, width] of the frame images that a video was encoded from."""
+
+
+# View stages that choose, order or describe samples but leave their labels as they are. Hidden
+# fields are seen at the fields themselves.
+_SAMPLE_STAGES = (
+    fos.Exclude,
+    fos.ExcludeBy,
+    fos.ExcludeFields,
+    fos.Exists,
+    fos.Limit,
+    fos.Match,
+    fos.MatchTags,
+    fos.Select,
+    fos.SelectBy,
+    fos.SelectFields,
+    fos.SelectGroupSlices,
+    fos.Shuffle,
+    fos.Skip,
+    fos.SortBy,
+    fos.Take,
+)
+_GROUPING = (fos.GroupBy, fos.Flatten, fos.Concat)
+"""Behind these, FiftyOne finds no frames and can load no sample, or has samples twice."""
 
 
 class NoCollection(HS2SError, TypeError):
@@ -53,10 +77,7 @@ def videos_of(samples: SampleCollection) -> SampleCollection:
             f"({type(samples).__name__}). "
             "A dataset's name becomes a dataset with fo.load_dataset(name)."
         )
-    if samples._is_dynamic_groups:
-        samples = samples.flatten()
-    if samples.media_type == fom.GROUP and fom.VIDEO in samples.group_media_types.values():
-        samples = samples.select_group_slices(media_type=fom.VIDEO)
+    samples = _ungrouped(samples)
     if samples._is_generated:
         kind = "clips" if isinstance(samples, foc.ClipsView) else "frames"
         raise HS2SError(
@@ -79,6 +100,35 @@ def videos_of(samples: SampleCollection) -> SampleCollection:
             "For folders of frames, load them with the operator 'Load a VOS dataset'."
         )
     return samples
+
+
+def shows_all_labels(view: fo.DatasetView) -> bool:
+    """Whether a view leaves the labels of its samples as they are."""
+    return all(isinstance(stage, _SAMPLE_STAGES) for stage in view._stages)
+
+
+def _ungrouped(samples: SampleCollection) -> SampleCollection:
+    """The same samples in their order, each once, with what filters their labels, but no groups.
+
+    Of a group these are the videos in all of its slices.
+    """
+    stages: list[fos.ViewStage] = getattr(samples, "_stages", [])
+    grouped = samples.media_type == fom.GROUP
+    if samples._is_generated or not (grouped or any(isinstance(s, _GROUPING) for s in stages)):
+        return samples
+    flat = samples.flatten() if samples._is_dynamic_groups else samples
+    kinds = samples._dataset.group_media_types or {}
+    if flat.media_type != fom.VIDEO and fom.VIDEO not in kinds.values():
+        return flat
+    sliced = any(isinstance(stage, fos.SelectGroupSlices) for stage in stages)
+    if flat.media_type == fom.GROUP and not sliced:
+        flat = flat.select_group_slices(media_type=fom.VIDEO)
+    view = select_videos(samples, list(dict.fromkeys(flat.values("id"))), ordered=True)
+    for stage in stages:
+        # Filters of a group's labels are for one slice only, until they are applied anew.
+        if not isinstance(stage, (*_SAMPLE_STAGES, *_GROUPING)):
+            view = view.add_stage(stage)
+    return view
 
 
 def is_images_in_groups(samples: SampleCollection) -> bool:

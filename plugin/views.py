@@ -149,7 +149,7 @@ VIEWS = {
 
 
 def save_views(
-    dataset: SampleCollection, eval_key: str, which: Iterable[str] | None = None
+    dataset: SampleCollection, eval_key: str, which: str | Iterable[str] | None = None
 ) -> dict[str, int]:
     """Save views of an evaluation with the dataset; those of an earlier call are replaced.
 
@@ -163,7 +163,7 @@ def save_views(
         How many videos or clips each saved view has, by its name.
     """
     root = dataset._root_dataset
-    asked = list(VIEWS if which is None else which)
+    asked = [which] if isinstance(which, str) else list(VIEWS if which is None else which)
     if unknown := [key for key in asked if key not in VIEWS]:
         raise HS2SError(f"there is no view {unknown[0]!r}; expected some of {', '.join(VIEWS)}.")
     known = knows_seen(load_results(root, eval_key))

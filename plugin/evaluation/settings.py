@@ -9,6 +9,7 @@ from pathlib import Path
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.data.meta import read_meta
+from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import PROTOCOLS, ObjectInfo, Protocol
 from hs2s_core.evaluation.identities import MATCHES
 from hs2s_core.evaluation.scores import check_seen
@@ -51,11 +52,15 @@ class EvaluateSettings:
         if seen is None:
             # A dataset that this plugin loaded knows the categories of the training split.
             seen = source_info(samples).get("seen_categories")
+        if isinstance(seen, str):
+            seen = [seen]
         seen, meta = None if seen is None else frozenset(seen), self.meta
         if isinstance(meta, (str, Path)):
             names = list(video_names(samples).values())
             meta = read_meta(meta).select(names, seen)
             check_seen(meta, names, self.protocol)
+        elif not isinstance(meta, (Mapping, type(None))):
+            raise HS2SError(f"meta is {meta!r}; expected the path of a meta.json")
         return replace(self, seen_categories=seen, meta=meta)
 
 

@@ -19,7 +19,7 @@ from hs2s_core.wording import counted
 from ..frame_fields import has_labels
 from ..identities import Identities, Mark, Ties
 from ..labels import LabelField, LabelPart, paint, read_documents
-from ..prompts import visible_labels
+from ..prompts import visible_frames, visible_labels
 from ..videos import Sizes, mask_sizes
 from .settings import EvaluateSettings
 
@@ -121,11 +121,7 @@ class Video:
 
     @cached_property
     def _visible_frames(self) -> set[int] | None:
-        """Numbers of the frames that a view leaves visible, None for all."""
-        if all(visible is None for visible in self._visible.values()):
-            return None
-        view = self.samples.select(self.sample_id)
-        return set(view.values("frames.frame_number", unwind=True))
+        return visible_frames(self.samples, self.sample_id)
 
     def _check(self) -> None:
         settings = self.settings

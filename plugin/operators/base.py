@@ -22,7 +22,7 @@ from hs2s_core.jobs import Steps, describe, retold
 from ..frame_fields import bare
 from ..help import help_line
 from ..jobs import drive
-from .form import HELP, Form, count, listed
+from .form import HELP, Form, count, listed, misfits
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +43,9 @@ class BaseOperator(foo.Operator):
     """Name of a Material icon: it takes the colour of the App's theme, also below the pointer."""
     action: ClassVar[str | None] = None
     """What it does to the videos that its form lets choose: "Propagate masks in"."""
+    takes: ClassVar[Mapping[type, Sequence[str]]] = {}
+    """The names of the values that it reads, also of those that only scripts give, by kind
+    (``list``: of texts)."""
     takes_clips: ClassVar[bool] = False
     """Whether its form also takes a view of clips."""
     placed: ClassVar[bool] = False
@@ -79,10 +82,13 @@ class BaseOperator(foo.Operator):
         """The form; whatever would stop a run is shown in it and disables its button."""
         form = Form(ctx)
         form.inputs.md(help_line(self.about, self.page), name=HELP)
+        wrong = misfits(ctx.params, self.takes, strict=_is_called(ctx))
         samples = None
-        if self.action is not None:
+        if wrong:
+            form.mark(wrong)
+        elif self.action is not None:
             samples = form.target(self.action, clips=self.takes_clips)
-        if samples is not None or self.action is None:
+        if samples is not None or not (wrong or self.action):
             self.form(form, samples)
         return types.Property(form.inputs, view=types.View(label=self.title))
 
@@ -236,6 +242,11 @@ def _is_live(ctx: foo.ExecutionContext) -> bool:
     Only the App's requests name the operator: FiftyOne's server would refuse others.
     """
     return not ctx.delegated and "operator_uri" in ctx.request_params
+
+
+def _is_called(ctx: foo.ExecutionContext) -> bool:
+    """Whether a script executes the operator by its name, and so chose all values itself."""
+    return not ctx.delegated and "operator_uri" not in ctx.request_params
 
 
 def _plain(name: str, value: Any) -> Any:

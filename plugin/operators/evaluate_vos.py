@@ -40,6 +40,10 @@ class EvaluateVos(JobOperator):
     page = "evaluation-in-fiftyone.md"
     icon = "assessment"
     action = "Evaluate masks in"
+    takes: ClassVar = {
+        str: ("prediction_field", "truth_field", "eval_key", "protocol", "match", "meta"),
+        list: ("seen_categories",),
+    }
     placed = True
     call = staticmethod(evaluate)
     done = "evaluated"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
@@ -35,6 +35,10 @@ class ExportVos(JobOperator):
     call = staticmethod(export)
     done = "written"
     changes = False
+    takes: ClassVar = {
+        str: ("field", "out_dir", "layout", "annotated_in"),
+        bool: ("zip", "overwrite", "empty"),
+    }
     outputs = job_outputs("Folder", "written", zip_file="Zip for the server")
 
     def form(self, form: Form, samples: SampleCollection) -> None:

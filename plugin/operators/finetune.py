@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
@@ -13,7 +13,7 @@ from ..training import STEPS, finetune, finetune_steps
 from ..videos import videos_of
 from .base import JobOperator
 from .form import Form, is_output, seems_labelled
-from .model_inputs import add_device, add_model, chosen_model, model_params
+from .model_inputs import MODEL_VALUES, add_device, add_model, chosen_model, model_params
 
 if TYPE_CHECKING:
     from hs2s_core.training.finetune import TuneSettings, Tuning
@@ -30,7 +30,13 @@ class Finetune(JobOperator):
     action = "Train on"
     call = staticmethod(finetune)
     changes = False
-    outputs = {  # noqa: RUF012  (as in the base class)
+    takes: ClassVar = {
+        str: ("label_field", "name", *MODEL_VALUES),
+        bool: ("overwrite",),
+        int: ("steps",),
+        float: ("learning_rate",),
+    }
+    outputs: ClassVar = {
         "stored": "Model",
         "held_out": "Scored on",
         "scores": "J&F there",
@@ -59,7 +65,7 @@ class Finetune(JobOperator):
         form.switch("overwrite", "Replace a model of this name")
         add_model(form, "Go on from")
         form.whole(
-            "steps", "Training steps", default=STEPS, min=1, description="About a second each"
+            "steps", "Training steps", default=STEPS, least=1, description="About a second each"
         )
         add_device(form)
         if form.get("name"):  # nothing typed yet is not an error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import fiftyone.operators as foo
@@ -17,8 +18,8 @@ from ..clips import clips_of
 from ..frame_fields import bare, has_labels, mask_fields
 from ..videos import videos_of
 
-HELP = "help"
-"""The line at the top of a form."""
+HELP, TARGET = "help", "view_target"
+"""The line at the top of a form; what it works on."""
 LISTED = 10
 """How many videos a form or a result names."""
 LOOKS = 5
@@ -26,6 +27,41 @@ LOOKS = 5
 FRAMES = 1000
 """How many frames a form looks at to tell what a field holds: it must answer quickly, however large
 a dataset is."""
+
+
+_KINDS: Mapping[type, tuple[str, tuple[type, ...]]] = {
+    str: ("a text", (str,)),
+    bool: ("true or false", (bool,)),
+    int: ("a whole number", (int, float)),  # a fraction is told at its input
+    float: ("a number", (int, float)),
+    list: ("a list of texts", (list, tuple, str)),
+}
+
+
+def misfits(
+    values: Mapping[str, Any], takes: Mapping[type, Sequence[str]], *, strict: bool
+) -> dict[str, str]:
+    """Which values are not of the kind that an operator ``takes``: name -> message.
+
+    ``strict`` refuses names that it does not read too: the App keeps values of inputs that are not
+    shown any more, but what a script gives would be left out without a word.
+    """
+    wrong, known = {}, {name: kind for kind, names in takes.items() for name in names}
+    for name, value in values.items():
+        if name not in known:
+            if strict and name != TARGET:
+                listed = ", ".join(sorted(known)) or "none"
+                wrong[name] = f"there is no parameter of this name; expected some of {listed}"
+            continue
+        expected, kinds = _KINDS[known[name]]
+        fits = isinstance(value, kinds) and isinstance(value, bool) <= (known[name] is bool)
+        if isinstance(value, float):
+            fits = fits and isfinite(value)
+        elif isinstance(value, (list, tuple)):
+            fits = fits and all(isinstance(each, str) for each in value)
+        if not fits and value is not None and value != "":
+            wrong[name] = f"found {value!r}; expected {expected}"
+    return wrong
 
 
 class Form:
@@ -37,8 +73,14 @@ class Form:
         self._shown: dict[str, types.Property] = {}
 
     def get(self, name: str, default: Any = None) -> Any:
-        """A value of the form; defaults are not in ``ctx.params`` until the user touched them."""
-        return self.ctx.params.get(name) or default
+        """A value of the form, the default where it is empty.
+
+        Defaults are not in ``ctx.params`` until the user touched them.
+        """
+        value = self.ctx.params.get(name)
+        if value is None or value == "":
+            return default
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
     def target(self, action: str, *, clips: bool = False) -> SampleCollection | None:
         """Let the user choose what to work on; None, and a notice, if that has no videos.
@@ -74,6 +116,9 @@ class Form:
         labels = choices if isinstance(choices, Mapping) else {value: value for value in choices}
         view = dropdown(labels)
         self._shown[name] = self.inputs.enum(name, list(labels), label=label, view=view, **shown)
+        given = self.get(name)
+        if given is not None and given not in labels:
+            self.mark({name: f"{given!r} is none of {', '.join(labels)}"})
 
     def field(self, name: str, names: Iterable[str], label: str, **shown: Any) -> None:
         """One of several frame fields."""
@@ -83,12 +128,12 @@ class Form:
         """A line of text."""
         self._shown[name] = self.inputs.str(name, label=label, **shown)
 
-    def whole(self, name: str, label: str, **shown: Any) -> None:
+    def whole(self, name: str, label: str, *, least: int, **shown: Any) -> None:
         """A whole number; the App's input takes others too."""
-        self._shown[name] = self.inputs.int(name, label=label, **shown)
-        given = self.ctx.params.get(name)
-        if isinstance(given, float) and not given.is_integer():
-            self.mark({name: f"{given} is no whole number"})
+        self._shown[name] = self.inputs.int(name, label=label, min=least, **shown)
+        given = self.get(name)
+        if isinstance(given, float) or (given is not None and given < least):
+            self.mark({name: f"{given} was given; expected a whole number, {least} or more"})
 
     def number(self, name: str, label: str, **shown: Any) -> None:
         """Any number."""
@@ -151,7 +196,7 @@ class Form:
     def _put_first(self, rest: list[str]) -> None:
         """Show what is not in ``rest`` above it, below the target: below a long form nobody would
         see why its button is disabled."""
-        head = [name for name in rest if name in (HELP, "view_target")]
+        head = [name for name in rest if name in (HELP, TARGET)]
         new = [name for name in self.inputs.properties if name not in rest]
         order = [*head, *new, *(name for name in rest if name not in head)]
         self.inputs.properties = {name: self.inputs.properties[name] for name in order}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import fiftyone as fo
 import fiftyone.operators as foo
@@ -27,6 +27,13 @@ class LoadVosDataset(JobOperator):
     icon = "create_new_folder"
     call = staticmethod(load)
     done = "loaded"
+    takes: ClassVar = {
+        str: ("root", "name", "split", "label_field", "video_dir"),
+        list: ("videos",),
+        int: ("max_samples",),
+        float: ("fps",),
+        bool: ("persistent",),
+    }
     outputs = job_outputs("Dataset", "loaded")
 
     def form(self, form: Form, samples: None) -> None:
@@ -66,7 +73,7 @@ def _plan(form: Form) -> tuple[LoadPlan | None, dict[str, str]]:
     if not root:
         return None, {}
     names = ("name", "split", "videos", "video_dir")
-    numbers = {name: form.ctx.params.get(name) for name in ("max_samples", "fps")}
+    numbers = {name: form.get(name) for name in ("max_samples", "fps")}
     try:
         asked = LoadSettings(
             root,
@@ -102,7 +109,7 @@ def _add_settings(form: Form, plan: LoadPlan | None) -> None:
         default=DEFAULT_LABEL_FIELD,
         description="Frame field for the annotated masks",
     )
-    form.whole("max_samples", "At most so many videos", description="Empty: all of them")
+    form.whole("max_samples", "At most so many videos", least=1, description="Empty: all of them")
     form.number(
         "fps",
         "Frames per second",

@@ -13,12 +13,21 @@ if TYPE_CHECKING:
     from hs2s_core.models.config import ModelConfig
 
 _FROM_FILE = "file"
+MODEL_VALUES = ("model", "weights", "device")
+"""The texts that these inputs give."""
 
 
 def chosen_model(form: Form) -> str | None:
     """The network asked for: a name, a path ("" while none was typed) or None for the default."""
+    if _from_file(form):
+        return str(form.get("weights", ""))
     chosen: str | None = form.get("model")
-    return str(form.get("weights", "")) if chosen == _FROM_FILE else chosen
+    return chosen
+
+
+def _from_file(form: Form) -> bool:
+    # The App names a model before it shows the input for a file; a script may give the file alone.
+    return bool(form.get("model", _FROM_FILE if form.get("weights") else None) == _FROM_FILE)
 
 
 def model_params(model: Any) -> dict[str, str]:
@@ -44,8 +53,11 @@ def add_model(form: Form, label: str = "Model") -> None:
 
     names = offered_weights()
     labels = {name: _describe_model(name) for name in names} | {_FROM_FILE: "A weights file ..."}
+    from_file, given = _from_file(form), form.get("model", names[0])
+    if given not in labels:  # also a file can be meant; what is none is told below
+        labels[given] = given
     form.choice("model", labels, label, default=names[0])
-    if form.get("model") == _FROM_FILE:
+    if from_file:
         form.text(
             "weights",
             "Weights file",
@@ -57,7 +69,7 @@ def add_model(form: Form, label: str = "Model") -> None:
         try:
             read_header(find_weights(model))
         except HS2SError as error:
-            form.mark({"weights" if form.get("model") == _FROM_FILE else "model": str(error)})
+            form.mark({"weights" if from_file else "model": str(error)})
 
 
 def _describe_model(name: str) -> str:

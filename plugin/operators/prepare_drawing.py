@@ -31,6 +31,7 @@ class PrepareDrawing(BaseOperator):
     about = "Let the Annotate tab draw masks on videos, into a frame field"
     page = "draw.md"
     icon = "brush"
+    takes: ClassVar = {str: ("field",), list: ("classes",)}
     placed = True
     outputs: ClassVar = {
         "field": "Frame field",
@@ -65,10 +66,7 @@ class PrepareDrawing(BaseOperator):
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         form = Form(ctx)
-        classes = form.get("classes")
-        if isinstance(classes, str):
-            classes = classes.split(",")
-        offered = prepare_drawing(ctx.dataset, _field(form), classes)
+        offered = prepare_drawing(ctx.dataset, _field(form), form.get("classes"))
         ctx.ops.reload_dataset()
         return {
             "field": f"frames.{_field(form)}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
@@ -17,6 +17,7 @@ from ..propagation import corrected_fields, made_fields, repropagate, repropagat
 from ..videos import select_videos, videos_of
 from .base import BaseOperator, JobOperator, job_outputs
 from .form import Form
+from .model_inputs import chosen_model, model_params
 
 
 def beside_video(operator: BaseOperator, ctx: foo.ExecutionContext) -> types.Placement | None:
@@ -57,6 +58,7 @@ class PropagateCorrections(JobOperator):
     icon = "published_with_changes"
     action = "Propagate corrections in"
     call = staticmethod(repropagate)
+    takes: ClassVar = {str: ("output_field", "model", "weights", "engine"), int: ("workers",)}
     done = "propagated"
     outputs = job_outputs("Field", "propagated")
 
@@ -65,10 +67,22 @@ class PropagateCorrections(JobOperator):
     def form(self, form: Form, samples: SampleCollection) -> None:
         result_form(form, samples)
 
+    def params(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The form's values; a model, where one is given, is named, or a file."""
+        model = given.pop("model")
+        return super().params({**given, **({} if model is None else model_params(model))})
+
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Summary]:
         """Of the open video, whatever was done to it, else of those that need it."""
-        samples, field = chosen_result(ctx)
-        return repropagate_steps(samples, field, corrected=not ctx.current_sample)
+        (samples, field), form = chosen_result(ctx), Form(ctx)
+        return repropagate_steps(
+            samples,
+            field,
+            model=chosen_model(form),
+            workers=form.get("workers", 1),
+            engine=form.get("engine"),
+            corrected=not ctx.current_sample,
+        )
 
     def refresh(self, ctx: foo.ExecutionContext, summary: Summary) -> Sequence[Any]:
         """Show the new masks; the Annotate tab would go on with those that it has read."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
@@ -25,7 +25,7 @@ from ..propagation import (
 )
 from .base import JobOperator, job_outputs
 from .form import FRAMES, LOOKS, Form, is_output, seems_labelled
-from .model_inputs import add_device, add_model, add_speed, chosen_model, model_params
+from .model_inputs import MODEL_VALUES, add_device, add_model, add_speed, chosen_model, model_params
 
 # The form answers within about this time; what is left is checked when the run starts.
 _CHECK_SECONDS = 2.0
@@ -40,6 +40,11 @@ class PropagateMasks(JobOperator):
     about = "Segment and track objects through every frame, from masks in one or more of them"
     icon = "animation"
     action = "Propagate masks in"
+    takes: ClassVar = {
+        str: ("prompt_field", "output_field", "policy", "engine", "speed", *MODEL_VALUES),
+        bool: ("overwrite", "skip_invalid"),
+        int: ("online_steps", "workers"),
+    }
     takes_clips = True
     placed = True
     call = staticmethod(propagate)
@@ -77,7 +82,7 @@ class PropagateMasks(JobOperator):
             "online_steps",
             "Online training steps",
             default=0,
-            min=0,
+            least=0,
             description="Adapt a copy of the model to the given masks of each video; 0 for none",
         )
         form.choice("policy", POLICY_CHOICES, "Masks that are given to the model", default="auto")
@@ -85,7 +90,7 @@ class PropagateMasks(JobOperator):
             "workers",
             "Videos at once",
             default=1,
-            min=1,
+            least=1,
             description="Each in a process of its own, which takes memory for a model of its own",
         )
         add_model(form)

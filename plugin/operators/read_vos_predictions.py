@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
@@ -16,7 +16,7 @@ from ..frame_fields import bare, mask_fields
 from ..jobs import Source
 from ..predictions import ReadJob, ReadSummary, read_predictions
 from .base import JobOperator, job_outputs
-from .form import LISTED, Form, count
+from .form import FRAMES, LISTED, Form, count
 
 _DEFAULT_FIELD = "predictions"
 
@@ -32,6 +32,7 @@ class ReadVosPredictions(JobOperator):
     action = "Read masks of"
     call = staticmethod(read_predictions)
     done = "read"
+    takes: ClassVar = {str: ("folder", "field", "truth_field"), bool: ("overwrite",)}
     unknown = "Videos of the folder that the dataset does not have"
     outputs = job_outputs("Field", "read", unknown=unknown)
 
@@ -59,17 +60,20 @@ class ReadVosPredictions(JobOperator):
                 description="Labels of the same index lend them; empty: class 'object'",
             )
         form.switch("overwrite", "Replace labels that the field holds")
+        form.mark(_job(form, samples).errors(samples, at_most=FRAMES))
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[ReadSummary]:
-        form = Form(ctx)
-        job = ReadJob(
-            Source(ctx.target_view()),
-            Path(ctx.params["folder"]).expanduser(),
-            bare(form.get("field", _DEFAULT_FIELD)),
-            bare(form.get("truth_field", "")) or None,
-            bool(form.get("overwrite")),
-        )
-        return job.steps()
+        return _job(Form(ctx), ctx.target_view()).steps()
 
     def result(self, summary: ReadSummary) -> dict[str, Any]:
         return {**super().result(summary), "unknown": ", ".join(summary.unknown[:LISTED])}
+
+
+def _job(form: Form, samples: SampleCollection) -> ReadJob:
+    return ReadJob(
+        Source(samples),
+        Path(form.get("folder", "")).expanduser(),
+        bare(form.get("field", _DEFAULT_FIELD)),
+        bare(form.get("truth_field", "")) or None,
+        bool(form.get("overwrite")),
+    )

@@ -23,6 +23,7 @@ class ReviewViews(BaseOperator):
     about = "Save views of worst videos, late failures, lost objects and more"
     page = "review.md"
     icon = "pageview"
+    takes: ClassVar = {str: ("eval_key", "show"), list: ("which",)}
     placed = True
     outputs: ClassVar = {"views": "Saved views, and how many videos or clips they have"}
     options: ClassVar = {"allow_immediate_execution": True}
@@ -48,10 +49,10 @@ class ReviewViews(BaseOperator):
         )
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
-        """Save the views, and open the one that was asked for."""
+        """Save the views, all or only ``which``, and open the one that was asked for."""
         keys = list_evaluations(ctx.dataset)
         key = ctx.params.get("eval_key") or (keys[-1] if keys else "")
-        saved = save_views(ctx.dataset, key)
+        saved = save_views(ctx.dataset, key, ctx.params.get("which"))
         chosen = VIEWS[ctx.params.get("show") or next(iter(VIEWS))].name(key)
         if chosen in saved:
             ctx.ops.set_view(view=ctx.dataset.load_saved_view(chosen))

@@ -9,7 +9,6 @@ from fiftyone.core.collections import SampleCollection
 
 from ..player import show_frame
 from ..propagation import suggest_frames
-from ..videos import videos_of
 from .base import BaseOperator
 from .form import Form, listed
 from .propagate_corrections import beside_video, chosen_result, result_form
@@ -27,6 +26,7 @@ class SuggestFrame(BaseOperator):
     icon = "troubleshoot"
     action = "Look for frames to correct in"
     outputs: ClassVar = {"frames": "To correct next"}
+    takes: ClassVar = {str: ("output_field",), int: ("count",)}
     resolve_placement = beside_video
 
     call = staticmethod(suggest_frames)
@@ -37,7 +37,8 @@ class SuggestFrame(BaseOperator):
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         """Name the frames, best first, and bring the App to the best, or to its video."""
         samples, field = chosen_result(ctx)
-        found = suggest_frames(videos_of(samples), field, 1 if ctx.current_sample else _OFFERED)
+        count = Form(ctx).get("count", 1 if ctx.current_sample else _OFFERED)
+        found = suggest_frames(samples, field, count)
         if found and ctx.current_sample:
             show_frame(ctx, found[0].frame_number)
         elif found:

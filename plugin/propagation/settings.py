@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from ..frame_fields import has_labels, mask_field_error, mask_fields, output_error
@@ -66,9 +67,10 @@ def settings_errors(
         errors["output_field"] = output
     if settings.policy not in POLICY_CHOICES:
         errors["policy"] = f"{settings.policy!r} is none of {', '.join(POLICY_CHOICES)}"
-    if settings.online_steps < 0 or settings.online_steps != int(settings.online_steps):
+    steps = settings.online_steps
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
         errors["online_steps"] = (
-            f"{settings.online_steps} is no number of steps; expected a whole number, 0 or more"
+            f"{steps!r} is no number of steps; expected a whole number, 0 or more"
         )
     return errors
 
@@ -81,6 +83,11 @@ def _output_error(
         return "the output field must differ from the prompt field, which is never overwritten"
     if error := output_error(samples, output):
         return error
+    if taken := _taken_by_others(samples, settings):
+        return (
+            f"the results of {output!r} are told in sample fields, and {taken!r} is somebody "
+            "else's; choose another name, so that it is not overwritten"
+        )
     known = samples._dataset.has_sample_field(settings.status_field)
     if not known and has_labels(samples, output, at_most=at_most):
         return (
@@ -88,3 +95,15 @@ def _output_error(
             "choose another name, so that they are not overwritten"
         )
     return None
+
+
+def _taken_by_others(samples: SampleCollection, settings: PropagateSettings) -> str | None:
+    """Which of the sample fields that a run writes is there and holds something else."""
+    dataset, status, error = samples._dataset, settings.status_field, settings.error_field
+    field = dataset.get_field(status)
+    if field is None:
+        return error if dataset.has_sample_field(error) else None
+    if not isinstance(field, fo.StringField):
+        return status
+    ours = {None, RUNNING, DONE, FAILED, CLIPS}
+    return None if ours.issuperset(dataset.distinct(status)) else status

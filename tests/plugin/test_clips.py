@@ -140,6 +140,15 @@ def test_clips_without_all_of_their_labels_are_refused(dataset: fo.Dataset) -> N
             propagate(view, "truth")
 
 
+def test_fields_that_the_app_does_not_show_do_not_matter(
+    dataset: fo.Dataset, network: CopyNetwork
+) -> None:
+    """Its choice of visible fields is a stage of the view."""
+    clips = dataset.limit(1).to_clips([[[1, 3]]])
+    propagate(clips.select_fields("frames.truth"), "truth", model=network)
+    assert sorted(found(dataset)) == [1, 2, 3]
+
+
 def test_frames_are_clips_of_their_videos(
     dataset: fo.Dataset, network: CopyNetwork, tmp_path: Path
 ) -> None:

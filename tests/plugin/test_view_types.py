@@ -13,10 +13,14 @@ from fiftyone import ViewField as F
 from fiftyone.core.collections import SampleCollection
 from fiftyone.operators.executor import Executor
 
+from hs2s_fiftyone.evaluation import evaluate
+from hs2s_fiftyone.export import export
 from hs2s_fiftyone.operators import OPERATORS
 from hs2s_fiftyone.operators.base import BaseOperator
+from hs2s_fiftyone.propagation import propagate
+from hs2s_fiftyone.training import labelled_videos
 
-from .helpers import detection, square, video_sample, write_noise
+from .helpers import CopyNetwork, detection, square, video_sample, write_noise
 
 TARGETED = [made for made in OPERATORS if issubclass(made, BaseOperator) and made.action]
 """The operators that work on videos that are chosen in their form."""
@@ -75,7 +79,8 @@ def test_a_form_takes_the_view_or_says_what_to_do(
     make, refusal = VIEWS[kind]
     if kind in ("clips", "frames") and made.takes_clips:
         refusal = None
-    shown = form(made, make(videos), out_dir=str(tmp_path / "new"))
+    folder = {"out_dir": str(tmp_path / "new")} if made.key == "export_vos" else {}
+    shown = form(made, make(videos), **folder)
     if refusal is None:
         assert "no_video" not in shown
         assert len(shown) > 2
@@ -83,6 +88,120 @@ def test_a_form_takes_the_view_or_says_what_to_do(
         text = shown["no_video"].error_message
         assert refusal in text
         assert "lear" in text  # "clear the view", "change or clear them"
+
+
+FRAMES = 3
+
+
+def two_objects(folder: Path, place: str, **fields: Any) -> fo.Sample:
+    """A video with a truth in each frame; it gives a dog and a cat."""
+    sample = video_sample(write_noise(folder / f"{place}.mp4", frames=FRAMES), {})
+    for number in range(1, FRAMES + 1):
+        dog, cat = square(8, 8), square(40, 40)
+        sample.frames[number]["truth"] = fo.Detections(
+            detections=[detection(dog, index=1, label="dog"), detection(cat, index=2, label="cat")]
+        )
+    sample["place"] = place
+    for name, value in fields.items():
+        sample[name] = value
+    sample.compute_metadata()
+    return sample
+
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fo.Dataset]:
+    """Three videos."""
+    dataset, folder = fo.Dataset(), tmp_path_factory.mktemp("flat")
+    places = enumerate(("beach", "moon", "town"))
+    dataset.add_samples([two_objects(folder, place, number=i) for i, place in places])
+    yield dataset
+    dataset.delete()
+
+
+@pytest.fixture(scope="module")
+def sliced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fo.Dataset]:
+    """Two groups of a video from the left, one from the right, and an image."""
+    dataset, folder = fo.Dataset(), tmp_path_factory.mktemp("sliced")
+    dataset.add_group_field("group", default="left")
+    for number in range(2):
+        group = fo.Group()
+        for side in ("left", "right"):
+            sample = two_objects(folder, f"{side}{number}", number=number)
+            sample["group"] = group.element(side)
+            dataset.add_sample(sample)
+        image = fo.Sample(filepath=f"/nowhere/{number}.png", group=group.element("image"))
+        dataset.add_sample(image)
+    yield dataset
+    dataset.delete()
+
+
+def saved(dataset: fo.Dataset, view: fo.DatasetView) -> fo.DatasetView:
+    dataset.save_view("saved", view, overwrite=True)
+    return dataset.load_saved_view("saved")
+
+
+DOGS = ("frames.truth", F("label") == "dog")
+RUNS: dict[str, tuple[str, Callable[[fo.Dataset], SampleCollection], int, int, int]] = {
+    "shuffled": ("flat", lambda d: d.shuffle(seed=1).skip(1), 2, 2, 6),
+    "joined": ("flat", lambda d: d.limit(1).concat(d.skip(2)), 2, 2, 6),
+    "twice": ("flat", lambda d: d.view().concat(d.view()), 3, 2, 9),
+    "dogs": ("flat", lambda d: d.filter_labels(*DOGS), 3, 1, 9),
+    "dogs, saved": ("flat", lambda d: saved(d, d.filter_labels(*DOGS)), 3, 1, 9),
+    "first frames": ("flat", lambda d: d.match_frames(F("frame_number") < 3), 3, 2, 6),
+    "fields": ("flat", lambda d: d.exclude_fields("place"), 3, 2, 9),
+    "groups": ("flat", lambda d: d.group_by("place"), 3, 2, 9),
+    "ordered groups": ("flat", lambda d: d.group_by("place", order_by="number"), 3, 2, 9),
+    "flat groups": ("flat", lambda d: d.group_by("place", flat=True), 3, 2, 9),
+    "groups, flattened": ("flat", lambda d: d.group_by("place").flatten(), 3, 2, 9),
+    "one group": ("flat", lambda d: d.group_by("place").limit(1), 1, 2, 3),
+    "groups, saved": ("flat", lambda d: saved(d, d.skip(1).group_by("place")), 2, 2, 6),
+    "dogs in groups": ("flat", lambda d: d.filter_labels(*DOGS).group_by("place"), 3, 1, 9),
+    "groups of dogs": ("flat", lambda d: d.group_by("place").filter_labels(*DOGS), 3, 1, 9),
+    "slices": ("sliced", lambda d: d, 4, 2, 12),
+    "one scene": ("sliced", lambda d: d.match(F("number") == 1), 2, 2, 6),
+    "dogs of all slices": ("sliced", lambda d: d.filter_labels(*DOGS), 4, 1, 12),
+    "a slice": ("sliced", lambda d: d.select_group_slices("right"), 2, 2, 6),
+    "groups of slices": ("sliced", lambda d: d.group_by("number"), 4, 2, 12),
+    "groups of a slice": (
+        "sliced",
+        lambda d: d.select_group_slices("left").group_by("number"),
+        2,
+        2,
+        6,
+    ),
+    "dogs of a slice": (
+        "sliced",
+        lambda d: d.select_group_slices("left").filter_labels(*DOGS),
+        2,
+        1,
+        6,
+    ),
+}
+"""Of what dataset, how the view is made, how many videos, objects in each, and frames it has."""
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_what_a_view_shows_is_worked_on(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    name, make, videos, objects, frames = RUNS[kind]
+    dataset = request.getfixturevalue(name)
+    view, field = make(dataset), f"run{list(RUNS).index(kind)}"
+    for expected in ((videos, 0), (0, videos)):  # again, there is nothing left to do
+        summary = propagate(view, "truth", field, model=CopyNetwork())
+        assert (len(summary.done), summary.skipped, summary.failed) == (*expected, [])
+    whole = dataset
+    if name == "sliced":
+        whole = dataset.select_group_slices(media_type="video")
+    assert whole.count(f"frames.{field}.detections") == videos * objects * FRAMES
+    shown = make(dataset)
+    results = evaluate(shown, field, "truth", f"of_{field}", "all_frames")
+    assert len(results.sample_ids) == videos
+    assert results.summary.overall.jf == 1
+    assert len(export(shown, field, tmp_path / "out").done) == videos
+    taught = list(labelled_videos(shown, "truth"))
+    assert (len(taught), sum(map(len, taught))) == (videos, frames)
+    assert {int(each.id_map(0).max()) for each in taught} == {objects}
 
 
 def test_icons_differ_and_take_the_themes_colour() -> None:

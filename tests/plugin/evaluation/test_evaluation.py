@@ -479,9 +479,19 @@ def test_seen_and_unseen_categories(dataset: fo.Dataset) -> None:
     )
     assert set(results.summary.groups) == {"seen", "unseen"}
     assert [score.category for score in results.summary.objects] == ["class 1", "class 2"]
+    one = {"seen_categories": "class 1", "progress": False}
+    alone = evaluate(dataset, "pred", "truth", "alone", "youtube_vos", **one)
+    assert set(alone.summary.groups) == {"seen", "unseen"}, "a text is no list of letters"
     dataset.info["vos"] = {"seen_categories": ["class 1", "class 2"]}
     again = evaluate(dataset, "pred", "truth", "scores", "youtube_vos", progress=False)
     assert set(again.summary.groups) == {"seen"}
+
+
+def test_metadata_that_is_none_is_refused(dataset: fo.Dataset) -> None:
+    maps = moving(4, {1: (4, 2)})
+    add_video(dataset, "video", maps, maps)
+    with pytest.raises(HS2SError, match="meta is 3; expected the path of a"):
+        evaluate(dataset, "pred", "truth", "scores", meta=3, progress=False)
 
 
 def test_partly_known_categories_are_refused_before_the_run(

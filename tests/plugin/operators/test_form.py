@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from math import nan
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +21,8 @@ from hs2s_core.models import build_model
 from hs2s_core.weights import save_weights
 from hs2s_fiftyone import prompts
 from hs2s_fiftyone.labels import LabelField
-from hs2s_fiftyone.operators import propagate_masks
+from hs2s_fiftyone.operators import OPERATORS, propagate_masks
+from hs2s_fiftyone.operators.base import BaseOperator
 from hs2s_fiftyone.operators.propagate_masks import PropagateMasks
 from hs2s_fiftyone.propagation import PropagateSettings, Summary, plan
 
@@ -315,3 +318,136 @@ def test_only_devices_that_are_there_are_offered(
 def test_models_are_offered_with_their_size(videos: fo.Dataset) -> None:
     (label,) = [choice.label for choice in form(videos)["model"].view.choices][:1]
     assert re.match(r"hs2s-lite: \d+\.\d MiB", label)
+
+
+OWN = {"finetune": {"start": "model"}}
+"""What the SDK and the forms call differently."""
+
+
+@pytest.mark.parametrize("made", [m for m in OPERATORS if issubclass(m, BaseOperator)])
+def test_whatever_the_sdk_takes_can_be_given_by_name(made: type[BaseOperator]) -> None:
+    _, *asked = inspect.signature(made.call).parameters
+    if made.key == "load_vos_dataset":
+        asked.append("root")
+    renamed = OWN.get(made.key, {})
+    known = {name for names in made.takes.values() for name in names}
+    assert {renamed.get(name, name) for name in asked} - {"progress"} <= known
+
+
+MISFITS: dict[str, tuple[dict[str, Any], str]] = {
+    "a field that is no text": ({"prompt_field": 3}, "found 3; expected a text"),
+    "a field that is a list": ({"output_field": ["a"]}, r"found \['a'\]; expected a text"),
+    "steps in words": ({"online_steps": "2"}, "found '2'; expected a whole number"),
+    "steps that are true": ({"online_steps": True}, "found True; expected a whole number"),
+    "steps that are no number": ({"online_steps": nan}, "found nan; expected a whole number"),
+    "half a worker": ({"workers": 1.5}, "1.5 was given; expected a whole number, 1 or more"),
+    "no worker": ({"workers": 0}, "0 was given; expected a whole number, 1 or more"),
+    "yes in words": ({"overwrite": "no"}, "found 'no'; expected true or false"),
+    "a model by number": ({"model": 3}, "found 3; expected a text"),
+    "no such model": ({"model": "sam"}, "no weights file"),
+    "no such device": ({"device": "gpu"}, "device"),
+    "no such speed": ({"speed": "slow"}, "'slow' is none of auto, exact, fast"),
+    "no such engine": ({"engine": "slurm"}, "engine is 'slurm'"),
+    "a name that is none": ({"overwite": True}, "no parameter of this name; .*overwrite"),
+}
+
+
+@pytest.mark.parametrize("case", MISFITS)
+def test_what_is_executed_by_name_is_checked_like_a_form(
+    case: str, registered: PropagateMasks, videos: fo.Dataset
+) -> None:
+    params, said = MISFITS[case]
+    with pytest.raises(foo.executor.ExecutionError, match=said):
+        foo.execute_operator(registered.uri, {"dataset": videos}, params=params)
+    videos.reload()
+    assert not videos.has_frame_field("hs2s")
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "said"),
+    [
+        ("evaluate_vos", {"seen_categories": 3}, "found 3; expected a list of texts"),
+        ("evaluate_vos", {"meta": 3}, "found 3; expected a text"),
+        ("export_vos", {"out_dir": 3}, "found 3; expected a text"),
+        ("export_vos", {"folder": "masks"}, "no parameter of this name; .*out_dir"),
+        ("read_vos_predictions", {"folder": ".", "field": "a b"}, "'a b' is no field name"),
+        ("read_vos_predictions", {"folder": ".", "field": "filepath"}, "cannot hold labels"),
+        ("read_vos_predictions", {"folder": ".", "field": "truth"}, "holds labels already"),
+        ("read_vos_predictions", {"folder": ".", "truth_field": "x"}, "expected one of truth"),
+        ("load_vos_dataset", {"root": 3}, "found 3; expected a text"),
+        ("load_vos_dataset", {"root": ".", "videos": [1]}, r"found \[1\]; expected a list"),
+        ("load_vos_dataset", {"root": ".", "max_samples": "2"}, "expected a whole number"),
+        ("finetune", {"name": 3}, "found 3; expected a text"),
+        ("prepare_drawing", {"classes": {"a": 1}}, "expected a list of texts"),
+        ("prepare_drawing", {"field": "image_id"}, "cannot hold labels"),
+        ("suggest_frame", {"count": "all"}, "found 'all'; expected a whole number"),
+    ],
+)
+def test_every_operator_checks_what_it_is_given(
+    registered: PropagateMasks,
+    videos: fo.Dataset,
+    name: str,
+    params: dict[str, Any],
+    said: str,
+) -> None:
+    with pytest.raises(foo.executor.ExecutionError, match=said):
+        foo.execute_operator(f"@hs2s/vos/{name}", {"dataset": videos}, params=params)
+
+
+def test_whole_numbers_may_be_written_with_a_point(
+    registered: PropagateMasks, videos: fo.Dataset
+) -> None:
+    params = {"online_steps": 0.0, "workers": 1.0}
+    ended = foo.execute_operator(registered.uri, {"dataset": videos}, params=params)
+    assert ended.result["done"] == 2
+
+
+@pytest.mark.parametrize("given", [{"weights": "FILE"}, {"model": "FILE"}])
+def test_a_weights_file_alone_is_a_choice(
+    registered: PropagateMasks, videos: fo.Dataset, given: dict[str, str], tmp_path: Path
+) -> None:
+    """Left out in silence, the bundled ones would have made these masks."""
+    own = tmp_path / "own.safetensors"
+    save_weights(tiny_network(), own, {"note": "random"})
+    params = {name: str(own) for name in given}
+    foo.execute_operator(registered.uri, {"dataset": videos}, params=params)
+    videos.reload()
+    assert videos.get_run_info("propagate_hs2s").config.made["model"] == str(own)
+
+
+def test_a_queued_run_takes_what_has_no_default(
+    registered: PropagateMasks, videos: fo.Dataset
+) -> None:
+    from fiftyone.operators.delegated import DelegatedOperationService
+
+    service = DelegatedOperationService()
+    for name in ("propagate_masks", "propagate_corrections", "evaluate_vos"):
+        uri = f"@hs2s/vos/{name}"
+        foo.execute_operator(uri, {"dataset": videos}, request_delegation=True, params={})
+        (queued,) = service.get_queued_operations(operator=uri)
+        service.execute_operation(queued)
+        ended = service.get(queued.id)
+        assert ended.run_state == "completed", ended.result
+        assert ended.result.result["failed"] == 0
+        videos.reload()
+
+
+def test_somebody_elses_status_is_not_overwritten(videos: fo.Dataset) -> None:
+    """The sample field is called like that in which a run tells how a video ended."""
+    videos.set_values("hs2s_status", ["approved", "to do"])
+    assert "'hs2s_status' is somebody else's" in wrong(form(videos))["output_field"]
+    with pytest.raises(HS2SError, match="somebody else's"):
+        PropagateMasks()(videos, "truth", model=CopyNetwork())
+    assert videos.values("hs2s_status") == ["approved", "to do"]
+    videos.set_values("found_error", ["blurred", None])
+    with pytest.raises(HS2SError, match="'found_error' is somebody else's"):
+        PropagateMasks()(videos, "truth", "found", model=CopyNetwork())
+    videos.add_sample_field("far_status", fo.IntField)
+    with pytest.raises(HS2SError, match="'far_status' is somebody else's"):
+        PropagateMasks()(videos, "truth", "far", model=CopyNetwork())
+
+
+@pytest.mark.parametrize("given", [3, None, ["truth"]])
+def test_a_field_that_is_no_text_is_named(videos: fo.Dataset, given: Any) -> None:
+    with pytest.raises(HS2SError, match="expected the name of a frame field, found"):
+        PropagateMasks()(videos, given, model=CopyNetwork())
