@@ -80,6 +80,7 @@ def learn(dataset: fo.Dataset, name: str, start: str, **settings: Any) -> Any:
     return finetune(dataset, "frames.truth", name, start=start, **settings)
 
 
+@pytest.mark.usefixtures("brief")
 def test_what_is_better_is_stored_and_offered(
     labelled: fo.Dataset, start: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
