@@ -145,7 +145,7 @@ class ExportJob(VideoJob[Done]):
         folder = self._root / safe_name(item.name, "the dataset")
         check_free(folder, overwrite=self.overwrite)
         known = LabelField.of(samples, self.field)
-        video_size, (height, width), note = mask_sizes(samples, sample_id)
+        video_size, (height, width), note, _ = mask_sizes(samples, sample_id)
         visible = visible_labels(samples, sample_id, self.field)
         identities = Identities(known.marks(samples, sample_id))
         total = frame_count(samples, sample_id) or 0

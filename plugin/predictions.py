@@ -16,7 +16,7 @@ from hs2s_core.data.folders import find_annotations
 from hs2s_core.errors import InvalidDataset, InvalidMask
 from hs2s_core.jobs import Done, Item, Steps, Summary, Tick, Watch, Work, require, run_job
 from hs2s_core.media.masks import list_masks, object_ids, read_id_map
-from hs2s_core.wording import counted
+from hs2s_core.wording import counted, pixels
 
 from .frame_fields import add_detections, any_frame, bare, mask_field_error, output_error
 from .identities import Identities
@@ -29,8 +29,8 @@ from .labels import (
     read_documents,
     to_detections,
 )
-from .masks import Size, extend
-from .videos import frame_count, items_of, mask_sizes, videos_of
+from .masks import extend
+from .videos import Sizes, frame_count, items_of, mask_sizes, videos_of
 
 __all__ = ["ReadSummary", "read_predictions"]
 
@@ -157,7 +157,7 @@ def _read_video(
     samples: SampleCollection, sample_id: str, files: Sequence[Path], truth: str | None
 ) -> Iterator[tuple[int, fo.Detections]]:
     """Number (from 1) and labels of each file of one video."""
-    video_size, source_size, _ = mask_sizes(samples, sample_id)
+    sizes = mask_sizes(samples, sample_id)
     documents = read_documents(samples, sample_id, ["frame_name"])
     numbers = {
         each["frame_name"]: each["frame_number"] for each in documents if each.get("frame_name")
@@ -173,7 +173,7 @@ def _read_video(
                 f"{file}: another file has the same number; expected one mask a frame. Remove one."
             )
         seen.add(number)
-        id_map = _fit(read_id_map(file), file, video_size, source_size)
+        id_map = _fit(read_id_map(file), file, sizes)
         for object_id in object_ids(id_map):
             if object_id not in objects:
                 new = TrackedObject(object_id, object_id, NO_CLASS, fo.Instance())
@@ -199,15 +199,14 @@ def _frame_number(file: Path, numbers: Mapping[str, int], total: int | None) -> 
     return number
 
 
-def _fit(id_map: np.ndarray, file: Path, video_size: Size, source_size: Size) -> np.ndarray:
+def _fit(id_map: np.ndarray, file: Path, sizes: Sizes) -> np.ndarray:
     """Extend an id map of the source frames to the video, which may have a row or column more."""
-    if id_map.shape not in (source_size, video_size):
+    if not sizes.takes(id_map.shape):
         raise InvalidMask(
-            f"{file}: the mask is {id_map.shape[1]}x{id_map.shape[0]} pixels (width x height), the "
-            f"frames are {source_size[1]}x{source_size[0]}; expected the same. Save the masks at "
-            "the size of the frames."
+            f"{file}: the mask is {pixels(id_map.shape)} pixels (width x height), the frames are "
+            f"{pixels(sizes.source)}; expected the same. Save the masks at the size of the frames."
         )
-    return extend(id_map, video_size)
+    return extend(id_map, sizes.video)
 
 
 def _known_objects(

@@ -191,6 +191,8 @@ class Clip:
     """How many frames the video should have, by its metadata or its container."""
     span: tuple[int, int] | None = None
     """First and last number of the frames that are wanted; None: all."""
+    note: str | None = None
+    """What to tell of its frame images."""
 
     @property
     def length(self) -> int:
@@ -213,7 +215,7 @@ class Clip:
     def remark(self, decoded: int) -> str | None:
         """What to tell of a video if it does not have as many frames as it claims to have."""
         if self.claimed is None or self.span is not None or decoded == self.claimed:
-            return None
+            return self.note
         damaged = "; it may be damaged" if decoded < self.claimed else ""
         return (
             f"{counted(decoded, 'frame')} could be decoded and have their masks, but the file or "
@@ -226,14 +228,19 @@ def open_clip(sample: fo.Sample, *, exact: bool = True) -> Clip:
 
     The images in ``frames[].filepath`` are preferred because encoding a video changes its
     pixels. They are used when every frame of the video has one; unless ``exact``, it is taken at
-    its container's word for how many that are, which is quicker. Raises InvalidMedia when a file is
-    missing or cannot be decoded, or when images and video differ in size by more than the row or
-    column with which encoders make a size even.
+    its container's word for how many that are, which is quicker. Then a video that is not there or
+    cannot be decoded is not missed. Raises InvalidMedia when a file is missing or cannot be
+    decoded, or when images and video differ in size by more than the row or column with which
+    encoders make a size even.
     """
     files = _images(sample)
-    video = _open_video(sample)
-    if not files or len(files) < _length(sample, video, exact=exact):
-        frames = video or open_frames(sample.filepath)
+    video, lost = _open_video(sample)
+    length = _length(sample, video, exact=exact) if files else 0
+    if not files or len(files) < length:
+        if video is None:
+            some = f"only frames 1 to {len(files)} of {length} have images, and for the others: "
+            raise InvalidMedia(f"{some if files else ''}{lost}")
+        frames = video
         metadata = sample.metadata
         return Clip(frames, frames.size, (metadata and metadata.total_frame_count) or len(frames))
     try:
@@ -247,7 +254,18 @@ def open_clip(sample: fo.Sample, *, exact: bool = True) -> Clip:
             f"video {sample.filepath} is {pixels(size)}; expected the same size. Encode the video "
             f"from these images. {_ADVICE}"
         )
-    return Clip(frames, size)
+    note = None
+    if lost is not None and not _claimed(sample):
+        note = (
+            f"neither the video nor its metadata is there to say whether these "
+            f"{counted(len(files), 'frame image')} are all of it."
+        )
+    elif len(files) > length:
+        note = (
+            f"there are {counted(len(files), 'frame image')}, but the video has {length}: the App "
+            "does not show the others."
+        )
+    return Clip(frames, size, note=note)
 
 
 _ADVICE = (
@@ -271,10 +289,20 @@ def _images(sample: fo.Sample) -> list[Path]:
 def _length(sample: fo.Sample, video: FrameSource | None, *, exact: bool) -> int:
     """How many frames images must cover."""
     if video is None:
-        rows = sample.dataset._frame_collection.count_documents({"_sample_id": ObjectId(sample.id)})
-        claimed = sample.metadata.total_frame_count if sample.metadata is not None else None
-        return claimed or rows
+        return _claimed(sample) or _last(sample)
     return _loaded(sample) or (video.count() if exact else len(video))
+
+
+def _last(sample: fo.Sample) -> int:
+    """The number of the last frame that the dataset has."""
+    query = {"_sample_id": ObjectId(sample.id)}
+    found = sample.dataset._frame_collection.find(query, {"frame_number": 1})
+    return max((row["frame_number"] for row in found), default=0)
+
+
+def _claimed(sample: fo.Sample) -> int | None:
+    """How many frames there are by the metadata."""
+    return sample.metadata.total_frame_count if sample.metadata is not None else None
 
 
 def _loaded(sample: fo.Sample) -> int | None:
@@ -283,8 +311,12 @@ def _loaded(sample: fo.Sample) -> int | None:
     return sample["num_frames"] if known else None
 
 
-def _open_video(sample: fo.Sample) -> FrameSource | None:
-    return open_frames(sample.filepath) if Path(sample.filepath).is_file() else None
+def _open_video(sample: fo.Sample) -> tuple[FrameSource | None, InvalidMedia | None]:
+    """The video, or why there is none."""
+    try:
+        return open_frames(sample.filepath), None
+    except InvalidMedia as error:
+        return None, error
 
 
 # ---------------------------------------------------------------- size and length
@@ -299,32 +331,41 @@ class Sizes(NamedTuple):
     """Of its source frames: a row or column less where an encoder made an odd size even."""
     note: str | None = None
     """Set where the size of the source frames could not be found out."""
+    noted: bool = False
+    """Whether the size of the source frames is that of such frames, or was noted by a load."""
+
+    def takes(self, size: Size) -> bool:
+        """Whether masks of this (H, W) can be those of its frames, without being resized."""
+        if size in (self.video, self.source):
+            return True
+        return not self.noted and _fits(self.video, size)
 
 
 def mask_sizes(samples: SampleCollection, sample_id: str) -> Sizes:
     """The sizes of a video and of its source frames.
 
-    Raises InvalidMedia if neither file nor metadata say how large the video is.
+    Raises InvalidMedia if neither file nor metadata nor images say how large the video is.
     """
     sample = samples._dataset[sample_id]
-    video = _video_size(sample, _open_video(sample))
+    noted = sample[SOURCE_SIZE] if sample.has_field(SOURCE_SIZE) else None
+    files = [] if noted is not None else _images(sample)
+    there = next((file for file in files if file.is_file()), None)
+    opened, lost = _open_video(sample)
+    video = _video_size(sample, opened) or (image_size(there) if there is not None else None)
     if video is None:
         raise InvalidMedia(
-            f"{sample.filepath}: no such file, and the sample has no metadata, so the size of its "
-            "frames is unknown; restore the file or run `dataset.compute_metadata()`."
+            f"the size of its frames is unknown, as the sample has no metadata either: {lost}"
         )
-    noted = sample[SOURCE_SIZE] if sample.has_field(SOURCE_SIZE) else None
     if noted is not None:
         source = int(noted[0]), int(noted[1])
     else:
-        files = _images(sample)
-        there = next((file for file in files if file.is_file()), None)
         if there is None:
             lost = "its frame images are not there, so their size is unknown; that of the video "
             note = f"{lost}({pixels(video)}) is used, which may have a row or column more"
             return Sizes(video, video, note if files else None)
         source = image_size(there)
-    return Sizes(video, source if _fits(video, source) else video)
+    fits = _fits(video, source)
+    return Sizes(video, source if fits else video, noted=fits)
 
 
 def frame_count(samples: SampleCollection, sample_id: str) -> int | None:
@@ -336,10 +377,8 @@ def frame_count(samples: SampleCollection, sample_id: str) -> int | None:
     loaded = _loaded(sample)
     if loaded is not None:
         return loaded
-    video = _open_video(sample)
-    if video is not None:
-        return video.count()
-    return sample.metadata.total_frame_count if sample.metadata is not None else None
+    video, _ = _open_video(sample)
+    return _claimed(sample) if video is None else video.count()
 
 
 def _video_size(sample: fo.Sample, video: FrameSource | None) -> Size | None:

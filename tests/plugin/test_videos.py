@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.media.masks import read_id_map
+from hs2s_core.media.masks import read_id_map, write_id_map
 from hs2s_fiftyone.dataset import load
 from hs2s_fiftyone.evaluation import evaluate
 from hs2s_fiftyone.export import export
+from hs2s_fiftyone.labels import frame_masks
+from hs2s_fiftyone.predictions import read_predictions
 from hs2s_fiftyone.propagation import propagate
 from hs2s_fiftyone.videos import frame_count, mask_sizes, videos_of
 
@@ -83,6 +85,84 @@ def test_images_of_some_frames_are_no_video(
     summary = propagate(dataset, "truth", "found", model=network)
     assert summary.frames == 6
     assert labelled_frames(sample) == [1, 2, 3, 4, 5, 6]
+
+
+def break_video(sample: fo.Sample, how: str) -> None:
+    path = Path(sample.filepath)
+    if how == "moved":
+        path.rename(path.with_name("elsewhere.mp4"))
+    else:
+        path.write_bytes(b"no video")
+
+
+@pytest.mark.parametrize("how", ["moved", "damaged"])
+@pytest.mark.parametrize("known", [True, False])
+def test_images_of_all_frames_need_no_video(
+    dataset: fo.Dataset,
+    make_video: MakeVideo,
+    tmp_path: Path,
+    network: CopyNetwork,
+    how: str,
+    known: bool,
+) -> None:
+    """Nor its metadata; what nothing can say any more is told."""
+    sample = video_sample(make_video(frames=4), {number: start() for number in range(1, 5)})
+    add_images(sample, tmp_path, range(1, 5), SIZE)
+    dataset.add_sample(sample)
+    if known:
+        dataset.compute_metadata()
+    break_video(sample, how)
+    summary = propagate(dataset, "truth", "found", model=network)
+    assert summary.frames == 4
+    told = ["neither the video nor its metadata" in note.reason for note in summary.notes]
+    assert told == ([] if known else [True])
+    assert evaluate(dataset, "found", "truth", "e", "all_frames").summary.overall.jf == 1
+    assert export(dataset, "found", tmp_path / "out").frames == 4
+    assert read_predictions(dataset, tmp_path / "out", "read").failed == []
+
+
+def test_images_of_some_frames_are_no_substitute_for_a_video(
+    dataset: fo.Dataset, make_video: MakeVideo, tmp_path: Path, network: CopyNetwork
+) -> None:
+    sample = video_sample(make_video(frames=6), {1: start(), 6: start()})
+    add_images(sample, tmp_path, range(1, 5), SIZE)
+    dataset.add_sample(sample)
+    break_video(sample, "moved")
+    with pytest.raises(HS2SError, match="only frames 1 to 4 of 6 have images, and for the others:"):
+        propagate(dataset, "truth", "found", model=network)
+    dataset.clear_frame_field("filepath")
+    (failed,) = export(dataset, "truth", tmp_path / "out").failed
+    assert "the size of its frames is unknown, as the sample has no metadata" in failed.reason
+    assert "no such file" in failed.reason
+
+
+def test_images_beyond_the_end_of_their_video_are_told(
+    dataset: fo.Dataset, make_video: MakeVideo, tmp_path: Path, network: CopyNetwork
+) -> None:
+    sample = video_sample(make_video(frames=2), {1: start()})
+    add_images(sample, tmp_path, range(1, 5), SIZE)
+    dataset.add_sample(sample)
+    (note,) = propagate(dataset, "truth", "found", model=network).notes
+    assert note.reason.startswith("there are 4 frame images, but the video has 2")
+
+
+@pytest.mark.parametrize("images", ["moved", "cleared"])
+def test_masks_of_odd_frames_are_read_without_these(
+    dataset: fo.Dataset, make_video: MakeVideo, tmp_path: Path, images: str
+) -> None:
+    """Nothing says any more that a row and a column were added to make the video's size even."""
+    sample, odd = video_sample(make_video(frames=2), {1: start()}), (SIZE[0] - 1, SIZE[1] - 1)
+    if images == "moved":
+        sample.frames[1]["filepath"] = "/nowhere/1.png"
+    dataset.add_sample(sample)
+    folder = tmp_path / "masks" / "clip"
+    write_id_map(folder / "00000.png", square(8, 8, size=odd).astype(np.uint8))
+    assert read_predictions(dataset, folder.parent, "read").failed == []
+    found = frame_masks(dataset.first().frames[1].read, SIZE)[1]
+    assert np.array_equal(found, square(8, 8))
+    write_id_map(folder / "00000.png", square(8, 8, size=(SIZE[0] - 2, SIZE[1])).astype(np.uint8))
+    (failed,) = read_predictions(dataset, folder.parent, "other").failed
+    assert "expected the same" in failed.reason
 
 
 @pytest.fixture
