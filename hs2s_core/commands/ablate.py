@@ -30,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tables", nargs="+", default=["1", "2a", "2b", "3", "4", "5"], metavar="TABLE"
     )
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        default=[],
+        metavar="PRESET",
+        help="only the rows that these presets make (default: all of the tables)",
+    )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--data",
@@ -71,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
     # Numbers too small to matter slow a CPU down several times.
     torch.set_flush_denormal(True)
-    tables = find_tables(args.tables)
+    tables = find_tables(args.tables, args.rows)
     recipe, videos = _from_config(args) if args.config else _from_data(args)
     with process_group(pick_device(args.device)) as device:
         if rank() == 0:

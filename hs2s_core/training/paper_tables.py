@@ -7,7 +7,8 @@ table 2b the overall is the mean of the four scores, which the paper does not pr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from hs2s_core.errors import InvalidConfig
 
@@ -92,9 +93,23 @@ TABLES: dict[str, PaperTable] = {
 }
 
 
-def find_tables(names: list[str]) -> dict[str, PaperTable]:
-    """The tables called ``names``; an unknown name is answered with the known ones."""
+def find_tables(names: Sequence[str], presets: Sequence[str] = ()) -> dict[str, PaperTable]:
+    """The tables called ``names``, if ``presets`` are given with only their rows.
+
+    An unknown name is answered with the known ones.
+    """
     unknown = [name for name in names if name not in TABLES]
     if unknown:
         raise InvalidConfig(f"no table {unknown[0]!r}; expected some of {', '.join(TABLES)}")
-    return {name: TABLES[name] for name in names}
+    tables = {name: TABLES[name] for name in names}
+    if not presets:
+        return tables
+    known = list(dict.fromkeys(row.preset for table in tables.values() for row in table.rows))
+    unknown = [preset for preset in presets if preset not in known]
+    if unknown:
+        raise InvalidConfig(f"no row {unknown[0]!r}; expected some of {', '.join(known)}")
+    only = {
+        name: replace(table, rows=tuple(row for row in table.rows if row.preset in presets))
+        for name, table in tables.items()
+    }
+    return {name: table for name, table in only.items() if table.rows}
