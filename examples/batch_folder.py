@@ -33,7 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             frames = open_frames(video)
             folder, picture = args.masks / video.stem, args.masks / f"{video.stem}.png"
-            prompts = Prompts.from_files(folder if folder.is_dir() else picture, frames)
+            if folder.is_dir():
+                prompts = Prompts.from_files(folder, frames)
+            else:  # which is named after the video, maybe by a number
+                prompts = Prompts.from_files(picture, frames, frame=0)
             for result in propagate(model, frames, prompts):
                 write_id_map(part / f"{result.index:05d}.png", result.id_map)
             part.rename(out)  # complete, or not there

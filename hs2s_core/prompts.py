@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 
@@ -151,7 +152,8 @@ class Prompts(Mapping[int, Mapping[int, BoolMask]]):
                 in a video file (``00017.png``).
             frames: the clip; every mask must have its size.
             frame: 0-based, only for a single PNG. Without it, a PNG whose name is that of a frame,
-                or a number, belongs to that one, any other to frame 0.
+                or a number, or holds such a name, belongs to that one, any other to frame 0; a
+                name that tells a number, but not surely which frame that is, is refused.
             policy: one of :data:`POLICIES`.
 
         Raises:
@@ -250,6 +252,10 @@ def _placed_files(
                 f"{masks}: named after a frame that {frames.description} does not have; expected "
                 f"{_known(names, frames)}. Rename it, or say its frame: --frame N"
             )
+        if frame is None and named and names is None and masks.stem == _own_name(frames):
+            raise _unsure(masks, masks.stem, names, frames)
+        if frame is None and named is None:
+            named = _hinted(masks, names, frames)
         place = named or 0 if frame is None else frame
         if not has_frame(frames, place):
             raise InvalidMask(
@@ -305,6 +311,60 @@ def _place(stem: str, names: Mapping[str, int] | None, frames: FrameSource) -> i
         return int(stem) if has_frame(frames, int(stem)) else None
     alike = [at for name, at in names.items() if _is_number(name) and int(name) == int(stem)]
     return alike[0] if len(alike) == 1 else None
+
+
+_NO_FRAMES = re.compile(r"\d{4}([-_.])\d\d\1\d\d|\d+x\d+", re.ASCII)
+"""Dates and sizes in names."""
+_NUMBER = re.compile(
+    r"(?<![a-z])(?:frame|frm|image|img|f)[ _.-]*(?P<said>\d+)"
+    r"|(?<!\d)(?P<padded>0\d+)|(?P<last>\d\d+)$",
+    re.ASCII | re.IGNORECASE,
+)
+"""What may be the number of a frame in a name: after such a word, with zeros before it, or last."""
+
+
+def _hinted(masks: Path, names: Mapping[str, int] | None, frames: FrameSource) -> int | None:
+    """The frame that the name of a mask holds, beside other words; None if it tells of none.
+
+    Raises InvalidMask if it tells a number of which it is not sure what frame is meant.
+    """
+    # The number of a clip is none of its frames: take_02.png for take_02.mp4.
+    stem = masks.stem.replace(_own_name(frames), " ")
+    held = [
+        name
+        for name in names or ()
+        if len(name) > 1
+        and re.search(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", stem)  # as a word of its own
+    ]
+    if names is not None and held:
+        return names[max(held, key=len)]
+    found = [
+        (match.lastgroup, match[match.lastgroup or 0])
+        for match in _NUMBER.finditer(_NO_FRAMES.sub(" ", stem))
+    ]
+    places = {_place(number, names, frames) for _, number in found} if names is not None else set()
+    if len(places) == 1 and None not in places:
+        return places.pop()
+    for kind, number in found:
+        if int(number) and (kind != "last" or has_frame(frames, int(number))):
+            raise _unsure(masks, number, names, frames)
+    return None
+
+
+def _own_name(frames: FrameSource) -> str:
+    """What the file or folder of a clip is called."""
+    path = Path(frames.description)
+    return path.stem if frames.names is None else path.name
+
+
+def _unsure(
+    masks: Path, number: str, names: Mapping[str, int] | None, frames: FrameSource
+) -> InvalidMask:
+    return InvalidMask(
+        f"{masks}: its name tells a number ({number}), but not surely of which frame of "
+        f"{frames.description}; expected {_known(names, frames)}. Rename it, or say its frame, "
+        "counted from 0: --frame N"
+    )
 
 
 def _is_number(stem: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 
 from hs2s_core.errors import HS2SError, InvalidMask
 from hs2s_core.hints import Hint
+from hs2s_core.media.encode import VideoWriter
 from hs2s_core.media.frames import open_frames
 from hs2s_core.media.masks import write_id_map
 from hs2s_core.prompts import Prompt, Prompts
@@ -128,6 +130,77 @@ def test_a_number_names_a_frame_whatever_its_zeros(clip: Path, tmp_path: Path) -
     (clip / "00006.png").rename(clip / "005.png")  # which of them is meant?
     with pytest.raises(InvalidMask, match=r"5\.png: named after a frame"):
         Prompts.from_files(tmp_path / "masks/5.png", open_frames(clip))
+
+
+FIRST = "frame 0, as nothing says otherwise"
+NAMES: dict[str, dict[str, int | str]] = {
+    "{:05d}": {
+        **{"00005_mask": 5, "mask_005": 5, "frame_5": 5, "frame-0005": 5, "f05": 5, "0005 (1)": 5},
+        **{"cam2_0005_x1": 5, "clip_05": 5, "00000_mask": 0, "frame_0": 0},
+        **{"frame_99": "(99)", "00098_mask": "(00098)"},
+        **dict.fromkeys(("mask", "object1", "person_2", "take2", "clip_12", "640x480"), FIRST),
+        **dict.fromkeys(("mask 2024-05-01", "movie-2024"), FIRST),
+    },
+    "frame_{:03d}": {
+        "frame_005": 5,
+        "clip3_frame_005": 5,
+        "frame_5": "(5)",
+        "00005_mask": "(00005)",
+    },
+    "cam2_{:04d}_x1": {"cam2_0005_x1": 5, "cam2_0005_x1_mask": 5, "cam1_0005_x1": "(0005)"},
+    "": {
+        "00005": 5,
+        "frame_005": "(005)",
+        "00005_mask": "(00005)",
+        "mask_12": FIRST,
+        "hand": FIRST,
+    },
+}
+"""Names of frames ("": a video) -> name of a mask -> its frame, or the number that is doubted."""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"), [(pattern, name) for pattern, known in NAMES.items() for name in known]
+)
+def test_a_mask_is_never_taken_for_another_frame_than_it_is_called(
+    pattern: str, name: str, tmp_path: Path
+) -> None:
+    """Whether numbers in a video's frames were counted from 0 or 1, their names do not say."""
+    expected = NAMES[pattern][name]
+    if pattern:
+        for index in range(8):
+            picture = Image.fromarray(np.zeros((*SIZE, 3), np.uint8))
+            picture.save(tmp_path / f"{pattern.format(index)}.jpg")
+        frames = open_frames(tmp_path)
+    else:
+        with VideoWriter(tmp_path / "clip.mp4", SIZE, 10) as video:
+            for _ in range(8):
+                video.write(np.zeros((*SIZE, 3), np.uint8))
+        frames = open_frames(tmp_path / "clip.mp4")
+    mask = tmp_path / "masks" / f"{name}.png"
+    write_id_map(mask, box(2, 2))
+    if isinstance(expected, int) or expected is FIRST:
+        assert list(Prompts.from_files(mask, frames)) == [0 if expected is FIRST else expected]
+    else:
+        with pytest.raises(InvalidMask, match=rf"tells a number {re.escape(expected)}.*--frame N"):
+            Prompts.from_files(mask, frames)
+        assert list(Prompts.from_files(mask, frames, frame=3)) == [3]
+
+
+def test_the_number_of_a_video_is_none_of_its_frames(tmp_path: Path) -> None:
+    for name in ("take_02", "00004", "00000"):
+        with VideoWriter(tmp_path / f"{name}.mp4", SIZE, 10) as video:
+            for _ in range(8):
+                video.write(np.zeros((*SIZE, 3), np.uint8))
+        write_id_map(tmp_path / f"{name}.png", box(2, 2))
+    for name in ("take_02", "00000"):
+        frames = open_frames(tmp_path / f"{name}.mp4")
+        assert list(Prompts.from_files(tmp_path / f"{name}.png", frames)) == [0]
+    with pytest.raises(InvalidMask, match=r"tells a number \(00004\), but not surely"):
+        Prompts.from_files(tmp_path / "00004.png", open_frames(tmp_path / "00004.mp4"))
+    write_id_map(tmp_path / "take_02_003.png", box(2, 2))
+    with pytest.raises(InvalidMask, match=r"tells a number \(003\)"):
+        Prompts.from_files(tmp_path / "take_02_003.png", open_frames(tmp_path / "take_02.mp4"))
 
 
 def test_a_folder_gives_every_mask_in_it(clip: Path, tmp_path: Path) -> None:
