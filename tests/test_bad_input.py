@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -55,6 +56,12 @@ def no_video(folder: Path) -> None:
     open_frames(folder / "clip.mp4")
 
 
+def nothing_in_it(folder: Path) -> None:
+    path = str(folder / "clip.avi")
+    cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48)).release()
+    open_frames(path)
+
+
 def mixed_sizes(folder: Path) -> None:
     for name, size in (("0.png", (8, 8)), ("1.png", (8, 9))):
         Image.new("RGB", size).save(folder / name)
@@ -65,6 +72,20 @@ def soft_edges(folder: Path) -> None:
     ramp = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (64, 1))
     Image.fromarray(ramp).save(folder / "mask.png")
     read_id_map(folder / "mask.png")
+
+
+def probabilities_in_a_file(folder: Path) -> None:
+    Image.fromarray((65535 * _blob()).astype(np.uint16)).save(folder / "mask.png")
+    read_id_map(folder / "mask.png")
+
+
+def probabilities(_: Path) -> None:
+    Prompt(0, 1, _blob())
+
+
+def _blob() -> np.ndarray:
+    rows, columns = np.mgrid[:48, :64]
+    return np.clip(1.5 - np.hypot(rows - 24, columns - 32) / 16, 0, 1)
 
 
 def no_png(folder: Path) -> None:
@@ -152,9 +173,12 @@ def no_database(_: Path) -> None:
 CASES: dict[str, Callable[[Path], None]] = {
     "a folder without pictures": no_frames,
     "a file that is no video": no_video,
+    "a video without a frame": nothing_in_it,
     "a video that was cut short, masks after its end": cut_short,
     "frames of several sizes": mixed_sizes,
     "masks with soft edges": soft_edges,
+    "probabilities as grey, of 8 or 16 bits": probabilities_in_a_file,
+    "probabilities as an array": probabilities,
     "masks that are no PNG": no_png,
     "a mask of another size than the frames": other_size,
     "an empty mask": empty,

@@ -259,7 +259,9 @@ def _check_binary(array: npt.NDArray[Any], name: str) -> None:
     low, high = foreground.min(), foreground.max()
     if low == high and low in (1, VOID):
         return
-    if array.dtype.kind == "f" and not float(low).is_integer():
+    if array.dtype.kind != "f" and low >= 0 and high <= np.iinfo(np.uint16).max:
+        check_edges(array.astype(np.uint16), np.unique(foreground).tolist(), name)
+    if low < 0 or not (np.isfinite(high) and float(low).is_integer()):
         hint = "It looks like a soft mask: cut it at a threshold, for example mask > 0.5."
     else:
         hint = "It looks like an id map: take its objects with split_objects."

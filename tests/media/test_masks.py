@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -176,3 +177,27 @@ def test_good_prompts_become_bool(mask: object) -> None:
 def test_bad_prompts_are_diagnosed(mask: np.ndarray, message: str) -> None:
     with pytest.raises(InvalidMask, match=f"object 7 in frame 0: .*{message}"):
         masks.check_prompt(mask, (2, 3), name="object 7 in frame 0")
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda soft: (255 * soft).astype(np.uint8), "cut it at half its brightness"),
+        (lambda soft: (65535 * soft).astype(np.uint16), "cut it at half its brightness"),
+        (lambda soft: (100 * soft).astype(np.int64), "cut it at half its brightness"),
+        (lambda soft: soft.astype(np.float16), "cut it at a threshold"),
+        (lambda soft: np.where(soft > 0.5, np.nan, 0), "cut it at a threshold"),
+        (lambda soft: np.where(soft > 0.5, np.inf, 0), "cut it at a threshold"),
+        (lambda soft: np.where(soft > 0.5, 3.0, -2.0), "cut it at a threshold"),
+        (lambda soft: -(soft > 0.5).astype(int), "cut it at a threshold"),
+        (lambda soft: 2 * (soft > 0.5).astype(np.uint8), "take its objects with split_objects"),
+    ],
+)
+def test_a_mask_that_is_not_binary_is_told_what_it_looks_like(
+    made: Callable[[np.ndarray], np.ndarray], said: str
+) -> None:
+    """Soft masks were said to be id maps, of which each grey is an object."""
+    rows, columns = np.mgrid[:48, :64]
+    soft = np.clip(1.5 - np.hypot(rows - 24, columns - 32) / 16, 0, 1)
+    with pytest.raises(InvalidMask, match=said):
+        masks.check_prompt(made(soft), (48, 64), name="mask")
