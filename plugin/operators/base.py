@@ -187,8 +187,15 @@ class JobOperator(BaseOperator):
     """Whether it changes the dataset."""
 
     def refresh(self, ctx: foo.ExecutionContext, summary: Any) -> Sequence[Any]:
-        """What the App has to do to show what is new."""
-        return [ctx.ops.reload_dataset()] if self.changes else []
+        """What the App has to do to show what is new.
+
+        An open video is closed: it knows no field that is added while it is open, and its Annotate
+        tab would go on with the labels that it has read (FiftyOne 1.22).
+        """
+        if not self.changes:
+            return []
+        closed = [ctx.trigger("close_sample")] if ctx.current_sample else []
+        return [*closed, ctx.ops.reload_dataset()]
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Progress messages for the App; the result when the run is delegated."""

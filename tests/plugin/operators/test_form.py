@@ -214,6 +214,15 @@ def test_the_app_sees_progress_and_a_summary(videos: fo.Dataset, weights: str) -
     assert videos.values("hs2s_status") == ["done", "done"]
 
 
+def test_an_open_video_is_closed_as_it_would_not_show_the_new_masks(
+    videos: fo.Dataset, weights: str
+) -> None:
+    opened = context(videos, prompt_field="truth", model="file", weights=weights)
+    opened.request_params["current_sample"] = videos.first().id
+    called = names(list(PropagateMasks().execute(opened)))
+    assert called[-3:] == ["close_sample", "reload_dataset", "show_output"]
+
+
 def test_videos_left_out_as_wished_are_no_failures(videos: fo.Dataset, weights: str) -> None:
     Path(videos.last().filepath).unlink()
     params = {"prompt_field": "truth", "model": "file", "weights": weights, "skip_invalid": True}
