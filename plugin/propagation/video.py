@@ -198,6 +198,11 @@ def open_video(
     (sample_id, span), prompt_field = Part.of(key), settings.prompt_field
     sample = samples._dataset[sample_id]
     clip = replace(open_clip(sample, exact=deadline is None), span=span)
+    if span is not None and span[1] > len(clip.frames) and span[1] > clip.frames.count():
+        raise HS2SError(
+            f"the clip is of frames {span[0]} to {span[1]}, but the video has "
+            f"{counted(len(clip.frames), 'frame')}; mend where it ends, and make the view again"
+        )
     policy = settings.policy
     if policy == "auto":
         policy = "first" if is_ground_truth(samples, prompt_field) else "all"

@@ -149,6 +149,17 @@ def test_fields_that_the_app_does_not_show_do_not_matter(
     assert sorted(found(dataset)) == [1, 2, 3]
 
 
+def test_a_clip_beyond_the_end_of_its_video_is_told_before_the_run(
+    dataset: fo.Dataset, network: CopyNetwork
+) -> None:
+    clips = dataset.limit(1).to_clips([[[1, 3], [5, 10]]])
+    with pytest.raises(HS2SError, match="is of frames 5 to 10, but the video has 9 frames"):
+        propagate(clips, "truth", model=network)
+    assert not dataset.has_frame_field("hs2s")
+    summary = propagate(clips, "truth", model=network, skip_invalid=True)
+    assert summary.done == ["one.mp4, frames 1 to 3"]
+
+
 def test_frames_are_clips_of_their_videos(
     dataset: fo.Dataset, network: CopyNetwork, tmp_path: Path
 ) -> None:
