@@ -160,7 +160,7 @@ def heat_layout(reviews: Sequence[tuple[str, Review]], rows: int) -> Layout:
     }
     layout = _layout(
         "Videos by time since the prompt",
-        {"title": text("annotated frames since the prompt"), "showgrid": False, "zeroline": False},
+        {"title": text("annotated frames"), "showgrid": False, "zeroline": False},
         axis,
         legend=False,
     )
@@ -221,9 +221,9 @@ def curve_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
 def curve_layout(reviews: Sequence[Review]) -> Layout:
     """The same axis of time as the heat map's."""
     return _layout(
-        "Objects by time since the prompt: mean and middle half",
-        {"title": text("annotated frames since the prompt"), "rangemode": "tozero"},
-        {"title": text("J&F (%)"), "range": _PERCENT},
+        "Objects by time since the prompt",
+        {"title": text("annotated frames"), "rangemode": "tozero"},
+        {"title": text("J&F (%): mean, middle half"), "range": _PERCENT},
         len(reviews) > 1,
     )
 
@@ -260,7 +260,7 @@ def bar_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
 def bar_layout(reviews: Sequence[Review]) -> Layout:
     """Groups beside each other."""
     layout = _layout(
-        "Objects early and late after the prompt",
+        "Objects early and late",
         {"type": "multicategory", "showgrid": False, "tickfont": {"size": 11}},
         {"title": text("mean (%)"), "range": [0, 112]},
         len(reviews) > 1,
@@ -269,6 +269,7 @@ def bar_layout(reviews: Sequence[Review]) -> Layout:
 
 
 def _layout(title: str, xaxis: Layout, yaxis: Layout, legend: bool, **more: Any) -> Layout:
+    # Short titles: a plot is 194 pixels wide in a window of 720, and Plotly cuts what is wider.
     heading = {"x": 0, "xref": "container", "xanchor": "left", "y": 1, "yanchor": "top"}
     return {
         "height": _HEIGHT + 24 * legend,

@@ -252,7 +252,10 @@ def test_plots_have_titles_and_hover_texts_one_line_of_names(evaluated: Evaluate
         plots.curve_layout(reviews),
         plots.bar_layout(reviews),
     ]
-    assert all(layout["title"]["text"] for layout in layouts)
+    # In a window of 720 pixels a plot has 194, and 146 below its axis; a letter takes five to six.
+    assert all(0 < len(layout["title"]["text"]) <= 32 for layout in layouts)
+    below = [layout["xaxis"]["title"]["text"] for layout in layouts[:3]]
+    assert all(0 < len(words) <= 24 for words in below)
     assert layouts[1]["xaxis"]["anchor"] == "y2", "below both maps"
     heat = plots.heat_plot(titled, list(names), names)
     assert heat[0]["colorbar"]["title"]["text"] == "J&F (%)"
