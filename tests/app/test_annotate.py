@@ -69,7 +69,7 @@ def test_a_painted_mask_is_propagated_and_its_result_mended(
     assert clip.values("hs2s_status") == ["done"]
     sample = clip.first()
     assert labels(clip, "hs2s") == {"player"}
-    (size, _, _) = mask_sizes(clip, sample.id)
+    size = mask_sizes(clip, sample.id).video
     overlaps = []
     for number in range(2, 7):
         (found,) = frame_masks(sample.frames[number].hs2s, size).values()
@@ -130,7 +130,7 @@ def shown(clip: fo.Dataset, number: int) -> np.ndarray:
     """What the result shows of the only object in a frame, (H, W)."""
     clip.reload()
     sample = clip.first()
-    (size, _, _) = mask_sizes(clip, sample.id)
+    size = mask_sizes(clip, sample.id).video
     (mask,) = frame_masks(sample.frames[number].hs2s, size).values()
     return mask
 
@@ -152,7 +152,7 @@ def overlap(found: np.ndarray, true: np.ndarray) -> float:
 def largest_object(clip: fo.Dataset) -> dict[int, np.ndarray]:
     """True masks (H, W) by frame of the object that covers most of frame 1."""
     sample = clip.first()
-    (size, _, _) = mask_sizes(clip, sample.id)
+    size = mask_sizes(clip, sample.id).video
     masks = {
         number: frame_masks(sample.frames[number].ground_truth, size) for number in range(1, 7)
     }
@@ -227,7 +227,7 @@ def video_box(page: Page, aspect: float) -> dict[str, float]:
 def painted(clip: fo.Dataset) -> np.ndarray | None:
     """The mask (H, W) that the database holds of what was drawn, None without one."""
     sample = clip.first()
-    (size, _, _) = mask_sizes(clip, sample.id)
+    size = mask_sizes(clip, sample.id).video
     masks = read_prompts(sample, DRAWN, size).masks
     return next(iter(masks[0].values())) if masks else None
 
