@@ -15,6 +15,7 @@ from ..frame_fields import bare, is_ground_truth, mask_fields
 from ..jobs import Source
 from ..propagation import (
     DEFAULT_OUTPUT,
+    MERGE_CHOICES,
     POLICY_CHOICES,
     PropagateJob,
     PropagateSettings,
@@ -41,7 +42,7 @@ class PropagateMasks(JobOperator):
     icon = "animation"
     action = "Propagate masks in"
     takes: ClassVar = {
-        str: ("prompt_field", "output_field", "policy", "engine", "speed", *MODEL_VALUES),
+        str: ("prompt_field", "output_field", "policy", "merge", "engine", "speed", *MODEL_VALUES),
         bool: ("overwrite", "skip_invalid"),
         int: ("online_steps", "workers"),
     }
@@ -86,6 +87,9 @@ class PropagateMasks(JobOperator):
             description="Adapt a copy of the model to the given masks of each video; 0 for none",
         )
         form.choice("policy", POLICY_CHOICES, "Masks that are given to the model", default="auto")
+        form.choice(
+            "merge", MERGE_CHOICES, "Where objects overlap, a pixel goes to", default="argmax"
+        )
         form.whole(
             "workers",
             "Videos at once",
@@ -134,4 +138,5 @@ def _settings(form: Form, samples: SampleCollection) -> PropagateSettings:
         overwrite=bool(form.get("overwrite")),
         online_steps=form.get("online_steps", 0),
         policy=form.get("policy", "auto"),
+        merge=form.get("merge", "argmax"),
     )

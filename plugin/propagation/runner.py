@@ -48,6 +48,7 @@ def propagate(
     overwrite: bool = False,
     online_steps: int = 0,
     policy: str = "auto",
+    merge: str = "argmax",
     skip_invalid: bool = False,
     workers: int = 1,
     engine: str | None = None,
@@ -78,6 +79,8 @@ def propagate(
         policy: which masks are given: ``all``, or only those of each object's ``first`` frame;
             ``auto`` is all, but first where the field is the truth that the dataset was loaded
             with.
+        merge: which of several objects gets a pixel: ``argmax``, the most probable there, or
+            ``soft``, that of the best odds, normalised over all objects.
         skip_invalid: go on without videos that cannot be propagated, instead of refusing all.
             Those that have labels in the output field keep them and their status.
         workers: how many videos at once, each in a process with a model of its own.
@@ -89,7 +92,7 @@ def propagate(
         HS2SError: before anything is written, naming each video that cannot be propagated.
     """
     settings = PropagateSettings(
-        bare(prompt_field), bare(output_field), overwrite, online_steps, policy
+        bare(prompt_field), bare(output_field), overwrite, online_steps, policy, merge
     )
     job = PropagateJob(Source(samples), settings, model, device, speed)
     steps = propagate_steps(job, skip_invalid=skip_invalid, workers=workers, engine=engine)

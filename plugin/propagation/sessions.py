@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,7 @@ def kept_steps(
     masks: Prompts,
     key: str | None,
     span: tuple[int, int] | None = None,
+    merge: str = "argmax",
 ) -> Iterator[Iterator[Step]]:
     """The steps of a video, of which those are read that an earlier run under ``key`` made.
 
@@ -53,22 +55,25 @@ def kept_steps(
     from hs2s_core.propagation.clip import ClipSettings, walk_clip
     from hs2s_core.propagation.session import VERSION, Session, identify
 
-    model = engine.given
+    model, wanted = engine.given, ClipSettings(merge=merge)
     with ExitStack() as stack:
         session = None
         if key is not None and span is None and len(frames) <= LONGEST:
             kind = (type(model).__qualname__, model.config, model.speed, engine.device)
             about = (VERSION, identify(engine, frames.at(0)), *map(str, kind), _stamp(frames))
+            if wanted.merge != ClipSettings.merge:
+                about += (wanted.merge,)
             name = f"{key}.{blake2b(repr(about).encode(), digest_size=8).hexdigest()}"
             try:  # it may be in use elsewhere, or not to be written at all
                 _make_room(cache_folder(), name)
-                session = stack.enter_context(Session(cache_folder() / name, engine))
+                session = stack.enter_context(
+                    Session(cache_folder() / name, engine, settings=wanted)
+                )
             except (HS2SError, OSError):
                 session = None
         if session is None:
-            wanted = ClipSettings()
             if span is not None:
-                wanted = ClipSettings(first=span[0] - 1, last=span[1] - 1)
+                wanted = replace(wanted, first=span[0] - 1, last=span[1] - 1)
             yield walk_clip(engine, frames, masks, wanted)
         else:
             session.correct(masks)

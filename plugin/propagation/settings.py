@@ -16,6 +16,12 @@ POLICY_CHOICES = {
 }
 """Which masks of the prompt field are given to the model: name -> description."""
 
+MERGE_CHOICES = {
+    "argmax": "The one that is most probable there",
+    "soft": "The one whose odds, normalised over all objects, are best",
+}
+"""Which of several objects gets a pixel: name -> description."""
+
 RUNNING, DONE, FAILED = "running", "done", "failed"
 CLIPS = "clips"
 """Status of a video of which clips are done, and maybe not all of it."""
@@ -33,6 +39,8 @@ class PropagateSettings:
     """Training steps on each video's given masks before it is propagated; 0 for none."""
     policy: str = "auto"
     """One of :data:`POLICY_CHOICES`."""
+    merge: str = "argmax"
+    """One of :data:`MERGE_CHOICES`."""
     parts: tuple[str, ...] | None = None
     """Keys of the clips to propagate within, see :func:`..clips.clips_of`; None: whole videos."""
 
@@ -67,6 +75,8 @@ def settings_errors(
         errors["output_field"] = output
     if settings.policy not in POLICY_CHOICES:
         errors["policy"] = f"{settings.policy!r} is none of {', '.join(POLICY_CHOICES)}"
+    if settings.merge not in MERGE_CHOICES:
+        errors["merge"] = f"{settings.merge!r} is none of {', '.join(MERGE_CHOICES)}"
     steps = settings.online_steps
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
         errors["online_steps"] = (

@@ -85,7 +85,7 @@ def propagate_video(
             changes = Changes(samples, part.sample_id, field, size)
         # What a network learnt from the masks of now is another network than the one before.
         key = None if settings.online_steps else f"{part.sample_id}.{field}"
-        for share, number, labels in follow(engine, clip, prompts, key):
+        for share, number, labels in follow(engine, clip, prompts, key, settings.merge):
             if number is not None:
                 frames += 1
                 kept = list(chain.from_iterable(prompts.kept.pop(number - 1, {}).values()))
@@ -127,7 +127,11 @@ def _write(
 
 
 def follow(
-    engine: NetworkEngine, clip: Clip, prompts: VideoPrompts, key: str | None = None
+    engine: NetworkEngine,
+    clip: Clip,
+    prompts: VideoPrompts,
+    key: str | None = None,
+    merge: str = "argmax",
 ) -> Iterator[tuple[float, int | None, fo.Detections | None]]:
     """Propagate step by step: what share is done, and the number and labels of a finished frame.
 
@@ -135,7 +139,8 @@ def follow(
     Objects of which a person's label stays in a frame have no other there. What is computed is
     kept for later runs under ``key``, see :func:`kept_steps`.
     """
-    with kept_steps(engine.sibling(), clip.frames, _masks(clip, prompts), key, clip.span) as steps:
+    masks = _masks(clip, prompts)
+    with kept_steps(engine.sibling(), clip.frames, masks, key, clip.span, merge) as steps:
         for done, total, result in steps:
             number, labels = None, None
             if result is not None:

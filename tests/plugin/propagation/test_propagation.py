@@ -17,11 +17,19 @@ from hs2s_core.jobs import Progress
 from hs2s_core.media.masks import read_id_map
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import preset
+from hs2s_core.propagation import clip as core_clip
+from hs2s_core.propagation.propagator import MERGES
 from hs2s_fiftyone.evaluation import evaluate
 from hs2s_fiftyone.export import export
 from hs2s_fiftyone.jobs import Source, run_status, writer
 from hs2s_fiftyone.labels import frame_masks
-from hs2s_fiftyone.propagation import PropagateJob, PropagateSettings, propagate, propagate_steps
+from hs2s_fiftyone.propagation import (
+    MERGE_CHOICES,
+    PropagateJob,
+    PropagateSettings,
+    propagate,
+    propagate_steps,
+)
 
 from ..helpers import SIZE, CopyNetwork, detection, square, tiny_network, video_sample
 
@@ -438,6 +446,31 @@ def test_later_masks_count_unless_only_the_first_are_wanted(
     dataset.save()
     propagate(dataset, "truth", "found", model=network, overwrite=True)
     assert np.array_equal(frame_masks(dataset.first().frames[5].found, SIZE)[1], square(0, 0))
+
+
+@pytest.mark.parametrize("clips", [False, True])
+def test_how_objects_compete_for_pixels_can_be_chosen(
+    dataset: fo.Dataset,
+    make_video: MakeVideo,
+    network: CopyNetwork,
+    clips: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dataset.add_sample(video_sample(make_video(frames=3), {1: start(square(0, 0))}))
+    view, chosen, settle = dataset, [], core_clip.settle
+    monkeypatch.setattr(core_clip, "settle", lambda *a: chosen.append(a[-1]) or settle(*a))
+    for merge in ("soft", "argmax", "soft"):
+        if clips:
+            view = dataset.to_clips([[[1, 3]]])
+        propagate(view, "truth", f"by_{merge}", model=network, merge=merge, overwrite=True)
+        assert set(chosen) <= {merge}  # nothing, where it is kept from before
+        assert chosen or merge == "soft"
+        chosen.clear()
+    made = dataset.get_run_info("propagate_by_soft").config.made
+    assert made["settings"]["merge"] == "soft"
+    assert tuple(MERGE_CHOICES) == MERGES
+    with pytest.raises(HS2SError, match="merge: 'best' is none of argmax, soft"):
+        propagate(dataset, "truth", "other", model=network, merge="best")
 
 
 def test_prompts_beyond_the_end_are_named(dataset: fo.Dataset, make_video: MakeVideo) -> None:
