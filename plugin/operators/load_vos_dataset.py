@@ -97,6 +97,9 @@ def _add_settings(form: Form, plan: LoadPlan | None) -> None:
     """Everything that depends on the folder."""
     splits = list_splits(form.get("root").strip())
     if splits:
+        given = form.get("split")
+        if plan is not None and given:  # also as much of a split's name as tells which it is
+            splits = list(dict.fromkeys([*splits, given]))
         form.choice("split", splits, "Split", description="Which of the folder's parts")
     form.text(
         "name",
