@@ -34,7 +34,8 @@ from .jobs import FrameWriter, Source, VideoJob, drive, settle_killed
 from .labels import NO_CLASS, TrackedObject, to_detections
 from .load_plan import DEFAULT_LABEL_FIELD, MARK, LoadPlan, LoadSettings, plan_load
 from .masks import extend
-from .videos import INFO_KEY, SOURCE_SIZE
+from .media import SOURCE_SIZE
+from .videos import INFO_KEY
 
 __all__ = ["LoadSummary", "delete_unused_videos", "load"]
 

@@ -24,8 +24,9 @@ from .frame_fields import bare, has_labels, mask_field_error
 from .identities import Identities
 from .jobs import Source, VideoJob, drive
 from .labels import LabelField, paint, read_documents
+from .media import frame_count, mask_sizes
 from .prompts import visible_labels
-from .videos import frame_count, items_of, mask_sizes, video_names, videos_of
+from .videos import items_of, video_names, videos_of
 
 __all__ = ["ExportSummary", "export"]
 

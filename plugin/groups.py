@@ -28,7 +28,8 @@ from .drawing import DRAWN, drawing_problem, prepare_drawing
 from .frame_fields import MASK_TYPES, bare
 from .jobs import FrameWriter, Source, VideoJob, drive
 from .labels import LabelField, read_documents
-from .videos import SOURCE_SIZE, is_images_in_groups
+from .media import SOURCE_SIZE
+from .videos import is_images_in_groups
 
 IMAGE_ID = "image_id"
 """Frame field with the id of the image sample that a frame is."""

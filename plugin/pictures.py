@@ -13,7 +13,7 @@ from hs2s_core.media.strip import Picture, evenly, overlay_strip
 
 from .frame_fields import bare, mask_field_error
 from .labels import frame_masks
-from .videos import open_clip
+from .media import open_clip
 
 __all__ = ["show_field"]
 

@@ -30,7 +30,8 @@ from .labels import (
     to_detections,
 )
 from .masks import extend
-from .videos import Sizes, frame_count, items_of, mask_sizes, videos_of
+from .media import Sizes, frame_count, mask_sizes
+from .videos import items_of, videos_of
 
 __all__ = ["ReadSummary", "read_predictions"]
 

@@ -21,8 +21,9 @@ from .frame_fields import bare, mask_field_error
 from .identities import Identities
 from .jobs import drive
 from .labels import LabelField, read_documents
+from .media import Clip, open_clip
 from .prompts import visible_frames, visible_labels
-from .videos import Clip, items_of, open_clip, videos_of
+from .videos import items_of, videos_of
 
 if TYPE_CHECKING:
     from hs2s_core.training.finetune import TuneSettings, Tuning

@@ -75,7 +75,8 @@ def read_given(args: argparse.Namespace, masks: Path | None, frames: FrameSource
 def _given(frame: int, word: str, frames: FrameSource) -> Iterator[Prompt]:
     """What ``--prompt`` says is given in a frame: masks of a PNG, or what hints point at."""
     from hs2s_core.hints import is_hint
-    from hs2s_core.prompts import Prompt, Prompts, has_frame
+    from hs2s_core.media.source import has_frame
+    from hs2s_core.prompts import Prompt, Prompts
 
     if not (word.lower().endswith(".json") or is_hint(word)):
         yield from Prompts.from_files(Path(word), frames, frame=frame).each()

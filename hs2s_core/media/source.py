@@ -80,3 +80,8 @@ def mixed_sizes(
 def out_of_range(description: str, index: int, count: int) -> IndexError:
     """The error for a frame index outside of the clip."""
     return IndexError(f"{description}: frame {index} asked for, frames are 0..{count - 1}.")
+
+
+def has_frame(frames: FrameSource, index: int) -> bool:
+    """Whether a clip has frame ``index``; counts where the container claims less."""
+    return index >= 0 and (index < len(frames) or index < frames.count())

@@ -19,8 +19,8 @@ from hs2s_core.wording import counted
 from ..frame_fields import has_labels
 from ..identities import Identities, Mark, Ties
 from ..labels import LabelField, LabelPart, paint, read_documents
+from ..media import Sizes, mask_sizes
 from ..prompts import visible_frames, visible_labels
-from ..videos import Sizes, mask_sizes
 from .settings import EvaluateSettings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic
@@ -33,7 +34,7 @@ def _reopen(name: str, stages: list[dict[str, Any]] | None) -> Source:
 
 
 @dataclass(frozen=True)
-class VideoJob(Generic[Result]):
+class VideoJob(ABC, Generic[Result]):
     """What is done per video of a collection: ``hs2s_core.jobs.Job``; subclasses do it."""
 
     source: Source
@@ -58,9 +59,9 @@ class VideoJob(Generic[Result]):
         """Load what every video needs, where anything is."""
         return self.video
 
+    @abstractmethod
     def video(self, item: Item) -> Work[Result]:
         """Do one video, all or nothing."""
-        raise NotImplementedError
 
 
 def drive(steps: Steps[Value], progress: bool | Watch | None = None) -> Value:

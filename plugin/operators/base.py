@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,7 +28,7 @@ from .form import HELP, Form, count, listed, misfits
 _log = logging.getLogger(__name__)
 
 
-class BaseOperator(foo.Operator):
+class BaseOperator(foo.Operator, ABC):
     """A form and what it does; ``execute`` is the subclass's."""
 
     call: ClassVar[Callable[..., Any]]
@@ -92,9 +93,9 @@ class BaseOperator(foo.Operator):
             self.form(form, samples)
         return types.Property(form.inputs, view=types.View(label=self.title))
 
+    @abstractmethod
     def form(self, form: Form, samples: Any) -> None:
         """Add the inputs; ``samples`` are the chosen videos, None without an ``action``."""
-        raise NotImplementedError
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
         """How the result is shown."""
@@ -159,9 +160,9 @@ class JobOperator(BaseOperator):
         """The form's values for the arguments of :attr:`call`, as another process can read them."""
         return {name: _plain(name, value) for name, value in given.items()}
 
+    @abstractmethod
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Any]:
         """The job that the form describes."""
-        raise NotImplementedError
 
     def result(self, summary: Any) -> dict[str, Any]:
         """What is shown, and kept of a delegated run, as plain values."""

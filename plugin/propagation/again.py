@@ -15,7 +15,8 @@ from hs2s_core.jobs import Problem, Progress, Steps, Summary, Watch
 
 from ..frame_fields import bare
 from ..jobs import Source, drive, run_info
-from ..videos import mask_sizes, select_videos, videos_of
+from ..media import mask_sizes
+from ..videos import select_videos, videos_of
 from .corrections import read_corrections
 from .runner import DEFAULT_OUTPUT, LOADED, propagate_steps, run_key
 from .settings import PropagateSettings

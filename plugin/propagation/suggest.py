@@ -12,7 +12,8 @@ from hs2s_core.errors import HS2SError
 
 from ..frame_fields import bare
 from ..labels import NO_CLASS, LabelField, read_documents
-from ..videos import frame_count, select_videos, video_names, videos_of
+from ..media import frame_count
+from ..videos import select_videos, video_names, videos_of
 from .corrections import ATTRIBUTES, CORRECTED
 from .runner import DEFAULT_OUTPUT
 

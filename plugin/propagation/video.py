@@ -24,8 +24,9 @@ from ..frame_fields import has_labels, is_ground_truth
 from ..jobs import FrameWriter, VideoJob
 from ..labels import to_detections
 from ..masks import Size
+from ..media import Clip, open_clip
 from ..prompts import VideoPrompts, read_prompts, visible_labels
-from ..videos import Clip, open_clip, select_videos
+from ..videos import select_videos
 from .changes import Changes
 from .corrections import Correction, adopt, read_corrections, sign
 from .sessions import kept_steps
@@ -51,6 +52,10 @@ class PropagateJob(VideoJob[Done]):
 
         engine = NetworkEngine(self.load())
         return partial(propagate_video, self.source.samples, self.settings, engine)
+
+    def video(self, item: Item) -> Work[Done]:
+        """One video alone; of several, :meth:`start` loads the network once."""
+        return self.start()(item)
 
     def load(self) -> VideoSegmenter:
         """The network that was given, or asked for."""

@@ -20,8 +20,8 @@ from hs2s_fiftyone.dataset import delete_unused_videos, load, load_steps
 from hs2s_fiftyone.jobs import writer
 from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.load_plan import InvalidSettings, LoadSettings, plan_load
+from hs2s_fiftyone.media import open_clip
 from hs2s_fiftyone.operators import LoadVosDataset
-from hs2s_fiftyone.videos import open_clip
 
 from ..data.builders import davis, plain, rectangles, write_video, youtube_vos
 from . import forms
