@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -102,6 +104,21 @@ def use_threads(count: int | None = None) -> str:
         chosen, why = max(1, free), f"{cores()} cores, load {_load():.1f}"
     torch.set_num_threads(chosen)
     return f"computing on {counted(chosen, 'thread')} ({why})"
+
+
+@contextmanager
+def free_threads() -> Iterator[None]:
+    """While this lasts, compute on no more threads of the CPU than there are free cores now.
+
+    For work within a program that goes on: never more than torch has been given, and in the end as
+    many as before. What the program itself did in the last minute does not count.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(before, cores() - round(_running()))))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _load() -> float:

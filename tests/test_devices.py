@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from hs2s_core import devices
-from hs2s_core.devices import use_threads
+from hs2s_core.devices import free_threads, use_threads
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +40,19 @@ def test_what_is_asked_for_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     assert "OMP_NUM_THREADS" in use_threads()
     assert use_threads(3) == "computing on 3 threads (as asked for)"
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize(("running", "chosen"), [(0.0, 3), (2.0, 2), (9.0, 1)])
+def test_a_program_takes_free_cores_for_a_while(
+    running: float, chosen: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no more than it has been given."""
+    monkeypatch.setattr(devices, "cores", lambda: 4)
+    monkeypatch.setattr(devices, "_running", lambda: running)
+    torch.set_num_threads(3)
+    with free_threads():
+        assert torch.get_num_threads() == chosen
     assert torch.get_num_threads() == 3
 
 

@@ -6,6 +6,7 @@ generator of progress, for an operator that shows it live.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,6 +104,7 @@ def propagate_steps(
     job: PropagateJob, *, skip_invalid: bool = False, workers: int = 1, engine: str | None = None
 ) -> Steps[Summary]:
     """Like :func:`propagate`, step by step; closing the generator undoes the current video."""
+    from hs2s_core.devices import free_threads
     from hs2s_core.weights import find_weights, read_header
 
     runner = find_engine(engine, workers)
@@ -140,7 +142,9 @@ def propagate_steps(
     key = run_key(settings.output_field)
     if not plan.todo:  # what is there was made as before
         made = run_info(samples, key).get("made", {})
-    with noted_run(samples, key, len(plan.todo), made=made):
+    # Processes and clusters choose for themselves.
+    threads = free_threads() if runner is inline else nullcontext()
+    with noted_run(samples, key, len(plan.todo), made=made), threads:
         summary.take((yield from run_job(job, plan.todo, engine=runner, failed=failed)))
     return summary
 

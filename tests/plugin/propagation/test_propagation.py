@@ -537,3 +537,28 @@ def test_invalid_videos_can_be_left_out(videos: fo.Dataset, network: CopyNetwork
 def frames_with(samples: fo.core.collections.SampleCollection, path: str) -> int:
     """How many frames have labels in a field."""
     return sum(frame[path] is not None for sample in samples for frame in sample.frames.values())
+
+
+def test_busy_cores_are_left_alone(
+    dataset: fo.Dataset, make_video: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads that share a core with another program wait for each other."""
+    monkeypatch.setattr("hs2s_core.devices.cores", lambda: 4)
+    monkeypatch.setattr("hs2s_core.devices._running", lambda: 3.0)
+    seen = []
+
+    class Counting(CopyNetwork):
+        def encode(self, frame: torch.Tensor) -> torch.Tensor:
+            seen.append(torch.get_num_threads())
+            return super().encode(frame)
+
+    labels = fo.Detections(detections=[detection(square(8, 8), index=1)])
+    dataset.add_sample(video_sample(make_video(), {1: labels}))
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        propagate(dataset, "truth", "hs2s", model=Counting())
+        assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)
+    assert set(seen[-3:]) == {1}
