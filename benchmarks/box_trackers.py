@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
@@ -47,7 +49,7 @@ class _Mil:
     """
 
     def __init__(self, frame: Image, mask: Mask, box: Box) -> None:
-        cv2.setRNGSeed(0)  # the tracker draws samples
+        _seed()
         self._box = box
         self._tracker = cv2.TrackerMIL.create()
         # The tracker never comes back from the smallest boxes, and refuses somewhat larger ones.
@@ -98,6 +100,13 @@ class _CamShift:
         bins = [HUE_BINS, SATURATION_BINS]
         histogram = cv2.calcHist([colours], [0, 1], mask.astype(np.uint8), bins, [0, 180, 0, 256])
         return np.asarray(histogram)
+
+
+def _seed() -> None:
+    """The tracker draws its samples with OpenCV's generator, its features with C's ``rand``."""
+    cv2.setRNGSeed(0)
+    if os.name == "posix":
+        ctypes.CDLL(None).srand(0)
 
 
 def _track(

@@ -74,3 +74,9 @@ def test_mil_refuses_no_small_box() -> None:
     results = list(track_mil(frames, {0: {1: dot}}))
     assert len(results) == 4
     assert (results[0].mask(1) == dot).all()
+
+
+def test_mil_draws_the_same_every_time() -> None:
+    frames, masks = shifting_clip(4)
+    once, again = (list(track_mil(frames, {0: {3: masks[0]}})) for _ in range(2))
+    assert all((a.id_map == b.id_map).all() for a, b in zip(once, again, strict=True))
