@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from hs2s_core.data.synthesis import Clip
 from hs2s_core.training.batches import Batch, ClipItems, batches
@@ -86,3 +89,27 @@ def test_batches_go_on_at_any_step(first: int) -> None:
     later = list(batches(items, first, 0))
     for a, b in zip(drawn()[first:], later, strict=True):
         assert torch.equal(a.frames, b.frames)
+
+
+def test_a_gpu_is_given_pinned_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU memory cannot be pinned, so what the loader is asked for is looked at."""
+    asked = []
+
+    class Loader(DataLoader[Any]):
+        def __init__(self, *given: Any, pin_memory: bool, **named: Any) -> None:
+            asked.append(pin_memory)
+            super().__init__(*given, **named)
+
+    monkeypatch.setattr("hs2s_core.training.batches.DataLoader", Loader)
+    items = ClipItems(Noise(), STAGES, 1, seed=5, borders=True)
+    pinned = next(batches(items, 0, 0, pinned=True))
+    assert torch.equal(pinned.frames, next(batches(items, 0, 0)).frames)
+    assert asked == [True, False]
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true")
+def test_all_parts_of_a_batch_are_pinned_where_there_is_a_gpu() -> None:
+    items = ClipItems(Noise(), STAGES, 1, seed=5, borders=True)
+    for part in next(batches(items, 0, 0, pinned=True)):
+        assert part.is_pinned() == torch.cuda.is_available()
