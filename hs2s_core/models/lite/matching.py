@@ -11,8 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_ROWS = 96
-"""Positions of a frame whose weights are held at once: they stay in the cache."""
+_ROWS = 288
+"""Positions of a frame whose weights are computed at once: they stay in the cache."""
+_HALVES = 8 * 2**20
+"""Weights of half precision that are held at once, as one large product takes half the time of many
+small ones."""
 
 
 class References(NamedTuple):
@@ -159,26 +162,50 @@ def _attend_together(
     keys, objects = _sort_by_frame(references, len(query))
     across = [F.pad(key, (0, 1), value=1.0).T for key in keys]
     reads = [parts[0][1].new_empty(len(query), parts[0][1].shape[1]) for parts in objects]
-    scores = query.new_empty(_ROWS, max(len(key) for key in keys))
-    for start in range(0, len(query), _ROWS):
-        rows = query[start : start + _ROWS]
+    dtype, longest = reads[0].dtype, max(len(key) for key in keys)
+    scores = query.new_empty(min(_ROWS, len(query)), longest)
+    rows, halves = len(scores), None
+    if dtype != scores.dtype:
+        rows = min(max(_ROWS, _HALVES // longest), len(query))
+        halves = scores.new_empty(rows, longest, dtype=dtype)
+    for start in range(0, len(query), rows):
+        block = query[start : start + rows]
         products: list[dict[int, Tensor]] = [{} for _ in objects]
         sums = []
         for frame, key in enumerate(across):
-            weights = torch.mm(rows, key, out=scores[: len(rows), : key.shape[1]]).exp_()
-            sums.append(weights.sum(1, keepdim=True))
+            weights, summed = _weigh(block, key, scores, halves)
+            sums.append(summed)
             for parts, product in zip(objects, products, strict=True):
                 for place, (wanted, value) in enumerate(parts):
                     if wanted == frame:
-                        weights = weights.to(value.dtype)
                         product[place] = (weights @ value).float()
         for parts, product, read in zip(objects, products, reads, strict=True):
             # In the object's own order, whatever that of the frames.
             total = sum(sums[frame] for frame, _ in parts)
             whole = sum(product[place] for place in range(len(parts)))
-            read[start : start + _ROWS] = whole / total
+            read[start : start + rows] = whole / total
     found = iter(reads)
     return [torch.stack([next(found) for _ in each.key]) for each in references]
+
+
+def _weigh(
+    query: Tensor, key: Tensor, scores: Tensor, halves: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Exponents of ``query`` (Q, K) by ``key`` (K, P), in memory that is given, and their sums.
+
+    ``scores`` has room for some rows, ``halves`` of the values' type for all; None: they are
+    float32, and Q rows fit into ``scores``.
+    """
+    sums = []
+    for start in range(0, len(query), len(scores)):
+        rows = query[start : start + len(scores)]
+        weights = torch.mm(rows, key, out=scores[: len(rows), : key.shape[1]]).exp_()
+        sums.append(weights.sum(1, keepdim=True))
+        if halves is not None:
+            halves[start : start + len(rows), : key.shape[1]] = weights
+    if halves is not None:
+        weights = halves[: len(query), : key.shape[1]]
+    return weights, torch.cat(sums)
 
 
 def _sort_by_frame(
