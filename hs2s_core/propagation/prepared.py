@@ -25,7 +25,7 @@ from hs2s_core.models.inputs import normalise
 Found = TypeVar("Found")
 Size = tuple[int, int]
 
-_KEPT_FRAMES = 32
+_KEPT_FRAMES = 64
 _KEPT_BYTES = 256 * 2**20
 """Of the features that are at hand; those of the last call's frames are in any case."""
 
