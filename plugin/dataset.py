@@ -35,6 +35,7 @@ from .labels import NO_CLASS, TrackedObject, to_detections
 from .load_plan import DEFAULT_LABEL_FIELD, MARK, LoadPlan, LoadSettings, plan_load
 from .masks import extend
 from .media import SOURCE_SIZE
+from .schema import add_fields
 from .videos import INFO_KEY
 
 __all__ = ["LoadSummary", "delete_unused_videos", "load"]
@@ -218,15 +219,20 @@ def _open_dataset(plan: LoadPlan) -> fo.Dataset:
 
 def _declare_fields(dataset: fo.Dataset, label_field: str) -> None:
     """All fields, so that they exist (as None) also where nothing is known."""
-    dataset.add_sample_field("video_id", fo.StringField)
-    dataset.add_sample_field("num_frames", fo.IntField)
-    dataset.add_sample_field("num_objects", fo.IntField)
-    dataset.add_sample_field("categories", fo.ListField, subfield=fo.StringField)
-    dataset.add_sample_field("seen", fo.BooleanField)
-    dataset.add_sample_field(SOURCE_SIZE, fo.ListField, subfield=fo.IntField)
-    dataset.add_frame_field("filepath", fo.StringField)
-    dataset.add_frame_field("frame_name", fo.StringField)
-    dataset.add_frame_field(label_field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    samples = {
+        "video_id": fo.StringField(),
+        "num_frames": fo.IntField(),
+        "num_objects": fo.IntField(),
+        "categories": fo.ListField(fo.StringField()),
+        "seen": fo.BooleanField(),
+        SOURCE_SIZE: fo.ListField(fo.IntField()),
+    }
+    frames = {
+        "filepath": fo.StringField(),
+        "frame_name": fo.StringField(),
+        label_field: fo.EmbeddedDocumentField(fo.Detections),
+    }
+    add_fields(dataset, samples, frames)
 
 
 def _loaded_videos(dataset: fo.Dataset) -> set[str]:

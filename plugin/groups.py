@@ -29,6 +29,7 @@ from .frame_fields import MASK_TYPES, bare
 from .jobs import FrameWriter, Source, VideoJob, drive
 from .labels import LabelField, read_documents
 from .media import SOURCE_SIZE
+from .schema import add_fields
 from .videos import is_images_in_groups
 
 IMAGE_ID = "image_id"
@@ -80,13 +81,14 @@ def load_groups(
     dataset = fo.Dataset(name, persistent=persistent)
     try:
         dataset.media_type = "video"
-        dataset.add_sample_field("video_id", fo.StringField)
-        dataset.add_sample_field("num_frames", fo.IntField)
-        dataset.add_sample_field(SOURCE_SIZE, fo.ListField, subfield=fo.IntField)
-        for field in ("filepath", IMAGE_ID):
-            dataset.add_frame_field(field, fo.StringField)
-        for field, kind in kinds.items():
-            dataset.add_frame_field(field, fo.EmbeddedDocumentField, embedded_doc_type=kind)
+        samples = {
+            "video_id": fo.StringField(),
+            "num_frames": fo.IntField(),
+            SOURCE_SIZE: fo.ListField(fo.IntField()),
+        }
+        labels = {field: fo.EmbeddedDocumentField(kind) for field, kind in kinds.items()}
+        frames = {"filepath": fo.StringField(), IMAGE_ID: fo.StringField()}
+        add_fields(dataset, samples, frames | labels)
         dataset.info[INFO] = {"images": source.name, "copied": list(kinds)}
         dataset.save()
         job = GroupsJob(Source(dataset), Source(images), groups, tuple(kinds), folder, fps)

@@ -10,6 +10,7 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import HS2SError
 
 from ..frame_fields import any_frame, label_list
+from ..schema import add_fields
 
 SAMPLE_FIELDS: dict[str, tuple[type[fo.Field], str]] = {
     "jf": (fo.FloatField, "J&F: mean of J and F"),
@@ -117,17 +118,12 @@ def _filled(dataset: fo.Dataset, paths: list[str], at_most: int | None) -> Itera
 
 def declare(dataset: fo.Dataset, eval_key: str, items: str | None) -> None:
     """Add all fields of a run, each with a description that the App shows."""
-    # In two steps, because FiftyOne reads and writes the whole schema at each of them.
-    dataset._merge_sample_field_schema(_new_fields(sample_paths(eval_key)))
-    dataset._merge_frame_field_schema(_new_fields(frame_paths(eval_key, items)))
+    paths = sample_paths(eval_key), frame_paths(eval_key, items)
+    add_fields(dataset, *map(_new_fields, paths))
 
 
 def _new_fields(paths: Iterable[tuple[str, type[fo.Field], str]]) -> dict[str, fo.Field]:
-    """Fields that may be empty, as FiftyOne's own helpers make them.
-
-    Without ``null`` the session that made them could save no frame or label that lacks a score.
-    """
-    return {path: kind(description=text, info=_MARK, null=True) for path, kind, text in paths}
+    return {path: kind(description=text, info=_MARK) for path, kind, text in paths}
 
 
 def rename(dataset: fo.Dataset, eval_key: str, new_key: str, prediction_field: str) -> None:

@@ -22,6 +22,7 @@ from ..clips import clips_of
 from ..drawing import drawing_problem, prepare_drawing
 from ..frame_fields import add_detections, bare
 from ..jobs import Source, drive, noted_run, run_info, settle_killed
+from ..schema import add_fields
 from .corrections import ATTRIBUTES
 from .plan import checked_plan
 from .settings import PropagateSettings
@@ -177,15 +178,11 @@ def _declare_fields(samples: SampleCollection, settings: PropagateSettings) -> N
     if drawing_problem(dataset, settings.output_field) is None:  # so that people can correct it
         prepare_drawing(dataset, settings.output_field)
     _declare_labels(samples, settings.output_field)
-    for name in (settings.status_field, settings.error_field):
-        if not dataset.has_sample_field(name):
-            dataset.add_sample_field(name, fo.StringField)
+    names = (settings.status_field, settings.error_field)
+    add_fields(dataset, {name: fo.StringField() for name in names})
 
 
 def _declare_labels(samples: SampleCollection, field: str) -> None:
     add_detections(samples, field)
-    dataset = samples._dataset
-    for name, kind in ATTRIBUTES.items():
-        path = f"{field}.detections.{name}"
-        if dataset.get_field(f"frames.{path}") is None:
-            dataset.add_frame_field(path, kind)
+    attributes = {f"{field}.detections.{name}": kind() for name, kind in ATTRIBUTES.items()}
+    add_fields(samples._dataset, frames=attributes)
