@@ -20,4 +20,5 @@ def test_fields_may_be_empty_and_what_is_there_stays(dataset: fo.Dataset) -> Non
     sample = fo.Sample(filepath="clip.mp4")
     sample.frames[1] = fo.Frame(made=fo.Detections(detections=[fo.Detection(label="a")]))
     dataset.add_sample(sample)  # in the session that made the fields, without a value of any
-    assert dataset.first().frames[1].made.detections[0].sure is None
+    assert isinstance(dataset.get_field("frames.made.detections.sure"), fo.FloatField)
+    assert dataset.first().frames[1].made.detections[0].label == "a"
