@@ -17,8 +17,10 @@ def test_fields_may_be_empty_and_what_is_there_stays(dataset: fo.Dataset) -> Non
     assert dataset.get_field("score").description == "of somebody"
     assert isinstance(dataset.get_field("names").field, fo.StringField)
     assert dataset.get_field("frames.made").document_type is fo.Detections
-    sample = fo.Sample(filepath="clip.mp4")
+    dataset.add_sample(fo.Sample(filepath="clip.mp4"))
+    # In the session that made the fields, without a value of any.
+    sample = dataset.first()
     sample.frames[1] = fo.Frame(made=fo.Detections(detections=[fo.Detection(label="a")]))
-    dataset.add_sample(sample)  # in the session that made the fields, without a value of any
+    sample.save()
     assert isinstance(dataset.get_field("frames.made.detections.sure"), fo.FloatField)
     assert dataset.first().frames[1].made.detections[0].label == "a"
