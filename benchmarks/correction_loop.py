@@ -26,6 +26,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))  # tests would take one
 importlib.import_module("tests.conftest")
 
 import fiftyone as fo  # noqa: E402  (in that database)
