@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from hs2s_core.weights import save_weights
+from hs2s_core.weights import read_header, save_weights
 from tests.data.builders import plain
 from tests.plugin.helpers import tiny_network
 
@@ -46,3 +48,24 @@ def test_corrections(
         assert videos
         assert "MEAN OVER" in mean
         assert all("(100%)" in line for line in (*videos, mean))
+
+
+def test_means_of_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each tensor is two thirds of the one and one third of the other; the card is the first's."""
+    names = [f"{name}.safetensors" for name in ("mean", "one", "two")]
+    mean, *paths = [tmp_path / name for name in names]
+    for place, path in enumerate(paths):
+        network = tiny_network()
+        with torch.no_grad():
+            for weight in network.parameters():
+                weight += 3 * place
+        save_weights(network, path, {"name": path.stem})
+    words = ["mean_of_weights", str(mean), f"{paths[0]}=2", str(paths[1])]
+    monkeypatch.setattr(sys, "argv", words)
+    importlib.import_module("mean_of_weights").main()
+    one, two, found = map(load_file, (*paths, mean))
+    assert any((two[name] - one[name] > 2).all() for name in one)
+    for name, value in found.items():
+        expected = ((2 * one[name] + two[name]) / 3).to(value.dtype)
+        torch.testing.assert_close(value, expected)
+    assert read_header(mean).card == {"name": "one"}
