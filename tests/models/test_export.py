@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hs2s_core.models import State, VideoSegmenter, build_model
+from hs2s_core.models.paper.axial import AxialEncoder
 from hs2s_core.models.presets import PRESETS
 
 from .test_contract import clip, zeros
@@ -37,6 +38,9 @@ class OneStep(nn.Module):
 def test_a_step_can_be_exported(name: str) -> None:
     torch.manual_seed(0)
     model = build_model(tiny_once(name)).eval()
+    for part in model.modules():
+        if isinstance(part, AxialEncoder):  # blocks of one kind are exported alike, and slowly
+            part.stages = nn.ModuleList(stage[:2] for stage in part.stages)
     frames, masks = clip(1)
     with torch.no_grad():
         state = model.begin(model.encode(frames[0]), masks, zeros(1))
