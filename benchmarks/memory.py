@@ -126,10 +126,11 @@ def _draw(curves: list[Curve], out: Path) -> None:
     for direction, count, curve in curves:
         shares, sizes = zip(*curve, strict=True)
         axes.plot([100 * share for share in shares], sizes, label=f"{direction}, {count:,} frames")
-    axes.set(xlabel="per cent of the run", ylabel="resident memory (MiB)", ylim=(0, None))
+    highest = max(size for _, _, curve in curves for _, size in curve)
+    axes.set(xlabel="per cent of the run", ylabel="resident memory (MiB)", ylim=(0, 1.2 * highest))
     axes.legend(fontsize="small", ncols=2)
     axes.grid(alpha=0.3)
-    figure.savefig(out, dpi=90)
+    figure.savefig(out, dpi=90, bbox_inches="tight")
 
 
 if __name__ == "__main__":
