@@ -12,6 +12,7 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 
+from .schema import add_fields
 from .videos import source_info
 
 FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -99,9 +100,7 @@ def label_list(samples: SampleCollection, name: str) -> str | None:
 
 def add_detections(samples: SampleCollection, name: str) -> None:
     """A frame field for masks, where there is none yet."""
-    dataset = samples._dataset
-    if not dataset.has_frame_field(name):
-        dataset.add_frame_field(name, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    add_fields(samples._dataset, frames={name: fo.EmbeddedDocumentField(fo.Detections)})
 
 
 def has_labels(
