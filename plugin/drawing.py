@@ -102,7 +102,7 @@ def known_classes(samples: SampleCollection, at_most: int | None = None) -> list
     some = [] if at_most is None else [{"$limit": at_most}]
     for name in mask_fields(samples):
         known = LabelField.of(samples, name)
-        named = known.targets.values()
+        named = known.targets.names.values()
         if known.items is not None:
             shown = [{"$project": {"label": f"${known.items}.label"}}, {"$unwind": "$label"}]
             stages = [*some, *shown, {"$group": {"_id": "$label"}}]

@@ -28,17 +28,16 @@ from hs2s_core.errors import InvalidMask
 from hs2s_core.media.masks import (
     BoolMask,
     IdMap,
-    array_ids,
     id_dtype,
     mask_box,
     object_ids,
-    read_id_map,
     split_objects,
 )
 
 from .frame_fields import mask_fields
 from .identities import Mark
 from .masks import Size, fill, paste, read_instance_mask
+from .segmentations import Targets
 
 Document = Mapping[str, Any]
 """A frame, or a label, as the database has it."""
@@ -85,8 +84,8 @@ class LabelField:
 
     name: str
     kind: type[fo.Label]
-    targets: Mapping[int, str] = field(default_factory=dict)
-    """Class names of a Segmentation's values."""
+    targets: Targets = field(default_factory=Targets)
+    """What a Segmentation's values mean."""
 
     @classmethod
     def of(cls, samples: SampleCollection, name: str) -> LabelField:
@@ -97,7 +96,7 @@ class LabelField:
             or dataset.mask_targets.get(name)
             or dataset.default_mask_targets
         )
-        return cls(name, mask_fields(dataset)[name], targets or {})
+        return cls(name, mask_fields(dataset)[name], Targets.of(targets or {}))
 
     @property
     def items(self) -> str | None:
@@ -189,9 +188,9 @@ class LabelField:
         if mask is None and path is None:
             return []
         id_map = (
-            array_ids(fou.deserialize_numpy_array(mask), name=name)
+            self.targets.ids(fou.deserialize_numpy_array(mask), name)
             if path is None
-            else read_id_map(path)
+            else self.targets.read(path, name)
         )
         if id_map.shape != size:
             raise InvalidMask(
@@ -203,7 +202,7 @@ class LabelField:
             LabelPart(
                 place=place,
                 label_id=content["_id"],
-                mark=Mark(value, None, self.targets.get(value)),
+                mark=Mark(value, None, self.targets.names.get(value)),
                 confidence=None,
                 keyframe=None,
                 mask=own,

@@ -32,17 +32,17 @@ _RELATIVE = 2.0
 """No box relative to the frame reaches further beyond it."""
 
 
-def read_instance_mask(path: str, name: str) -> npt.NDArray[Any]:
+def read_instance_mask(path: str, name: str, *, colours: bool = False) -> npt.NDArray[Any]:
     """The values of a mask on disk: palette indices, grey levels or colours, (H, W[, C]).
 
-    FiftyOne's own reader would turn a palette into colours. ``name`` is what a message calls the
-    label. Raises InvalidMask if there is no file or no image in it.
+    FiftyOne's own reader would turn a palette into ``colours``. ``name`` is what a message calls
+    the label. Raises InvalidMask if there is no file or no image in it.
     """
     if not Path(path).is_file():
         raise InvalidMask(f"{name}: {path}: no such mask file.")
     try:
         with Image.open(path) as image:
-            return np.array(image)
+            return np.array(image.convert("RGB") if colours else image)
     except DECODE_ERRORS as error:
         raise InvalidMask(
             f"{name}: {path}: cannot be read as an image ({error}); write the file again."

@@ -218,7 +218,7 @@ def _known_objects(
     if known.items is None:
         return {
             index: TrackedObject(index, index, label, fo.Instance())
-            for index, label in known.targets.items()
+            for index, label in known.targets.names.items()
         }
     identities = Identities(known.marks(samples, sample_id))
     found: dict[int, TrackedObject] = {}

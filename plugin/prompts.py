@@ -118,6 +118,7 @@ class _Reader:
         self._field = LabelField.of(self.sample.dataset, self.prompt_field)
         self._identities = Identities()
         self._missing: dict[int, str] = {}
+        self._unseen: dict[int, str] = {}
         self._given: list[Prompt] = []
         self._prompts = VideoPrompts()
 
@@ -130,6 +131,8 @@ class _Reader:
             self._read_labels(drawn)
             # An object that was only boxed by a person: any mask of it will do.
             self._read_labels(copied)
+        for object_id in self._unseen.keys() - self._prompts.objects.keys():
+            check_prompt(np.zeros(self.size), self.size, name=self._unseen[object_id])
         self._prompts.masks = Prompts(self._given)
         self._prompts.without_mask = sorted(self._missing.values())
         self._prompts.remarks = list(self._identities.remarks())
@@ -228,8 +231,9 @@ class _Reader:
                 self._missing[object_id] = _name(parts[0])
             return
         mask = np.logical_or.reduce(masks)
-        if object_id in self._prompts.objects and not mask.any():
-            return  # said to be out of sight
+        if not mask.any():  # said to be out of sight
+            self._unseen.setdefault(object_id, name)
+            return
         mask = check_prompt(mask, self.size, name=name)
         self._missing.pop(object_id, None)
         self._given.append(Prompt(number - 1, object_id, mask))

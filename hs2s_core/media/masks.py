@@ -113,12 +113,13 @@ def read_mask_file(path: str | Path, *, void: int | None = VOID) -> MaskFile:
     return MaskFile(ids, only_void=False) if void is None else _clean(ids, sure, void, path)
 
 
-def array_ids(values: npt.NDArray[Any], *, name: object) -> IdMap:
+def array_ids(values: npt.NDArray[Any], *, name: object, void: int | None = VOID) -> IdMap:
     """The id map that an array in memory holds, by the rules of :func:`read_id_map`.
 
     Args:
         values: ``(H, W)``, bool or whole numbers; or ``(H, W, 3 or 4)`` uint8, RGB or RGBA.
         name: what a message calls it.
+        void: as there, of arrays of 8 bits.
 
     Raises:
         InvalidMask: another shape or type, soft edges, several colours, or values beyond 16 bits.
@@ -138,7 +139,7 @@ def array_ids(values: npt.NDArray[Any], *, name: object) -> IdMap:
     else:
         narrow = values.dtype in (np.bool_, np.uint8)
         ids, sure = (values.astype(np.uint8) if narrow else wide_ids(values, name)), False
-    return _clean(ids, sure, VOID, name).ids
+    return ids if void is None else _clean(ids, sure, void, name).ids
 
 
 def _clean(ids: IdMap, sure: bool, void: int, name: object) -> MaskFile:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
+from PIL import Image
 
 from hs2s_core.errors import InvalidMask
 from hs2s_fiftyone.prompts import VideoPrompts, read_prompts, visible_labels
@@ -143,6 +145,37 @@ def test_an_empty_mask_is_refused(read: Read) -> None:
     empty = fo.Detection(bounding_box=[0, 0, 0.5, 0.5], mask=np.zeros((32, 48), bool), index=1)
     with pytest.raises(InvalidMask, match="object 1 in frame 2: the mask is empty"):
         read({2: detections(empty)})
+    prompts = read({1: detections(empty), 2: detections(detection(square(0, 0), index=1))})
+    assert by_frame(prompts) == {2: [1]}, "it is out of sight in the first frame"
+
+
+def test_a_targets_colours_are_objects_and_so_is_a_named_255(
+    dataset: fo.Dataset, read: Read, tmp_path: Path
+) -> None:
+    colours = np.zeros((*SIZE, 3), np.uint8)
+    colours[:8], colours[8:16], colours[16:20] = (255, 0, 0), (0, 255, 0), (9, 9, 9)
+    Image.fromarray(colours).save(tmp_path / "mask.png")
+    classes = {"#00ff00": "dog", "#000000": "background", "#090909": "ignore", "#ff0000": "cat"}
+    dataset.mask_targets = {"frames.truth": classes}
+    for label in ({"mask": colours}, {"mask_path": str(tmp_path / "mask.png")}):
+        prompts = read({1: fo.Segmentation(**label)})
+        assert {i: known.label for i, known in prompts.objects.items()} == {1: "dog", 2: "cat"}
+        assert prompts.masks[0][2][:8].all()
+    colours[0, 0] = 7
+    with pytest.raises(InvalidMask, match="without a name, such as #070707"):
+        read({1: fo.Segmentation(mask=colours)})
+
+    white = square(0, 0).astype(np.uint8) * 255
+    several = white.copy()
+    several[-8:] = 1
+    for names, values, expected in (
+        ({255: "cat"}, white, {1: "cat"}),
+        ({1: "dog", 255: "cat"}, several, {1: "dog", 255: "cat"}),
+        ({1: "dog", 255: "void"}, several, {1: "dog"}),
+    ):
+        dataset.mask_targets = {"frames.truth": names}
+        prompts = read({1: fo.Segmentation(mask=values)})
+        assert {i: known.label for i, known in prompts.objects.items()} == expected
 
 
 def test_segmentation_values_are_objects_with_target_names(dataset: fo.Dataset, read: Read) -> None:
