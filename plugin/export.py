@@ -20,7 +20,7 @@ from hs2s_core.jobs import Done, Item, Progress, Steps, Summary, Tick, Watch, Wo
 from hs2s_core.media.masks import write_id_map
 from hs2s_core.wording import counted
 
-from .frame_fields import bare, has_labels, mask_field_error
+from .frame_fields import bare, mask_field_error
 from .identities import Identities
 from .jobs import Source, VideoJob, drive
 from .labels import LabelField, paint, read_documents
@@ -150,7 +150,7 @@ class ExportJob(VideoJob[Done]):
         visible = visible_labels(samples, sample_id, self.field)
         identities = Identities(known.marks(samples, sample_id))
         total = frame_count(samples, sample_id) or 0
-        written = 0
+        written, boxes, shown = 0, 0, False
         with writing_masks(folder, whole=True) as part:
             for document in self._documents(sample_id, total):
                 number = document["frame_number"]
@@ -158,15 +158,23 @@ class ExportJob(VideoJob[Done]):
                 parts = known.parts(document, video_size, place, visible)
                 masks = [(identities.add(entry.mark), entry) for entry in parts]
                 id_map, _ = paint(masks, video_size)
+                boxes += sum(entry.mask is None for entry in parts)
+                shown |= bool(id_map.any())
                 stem = safe_name(document.get("frame_name") or f"{number - 1:05d}", place)
                 write_id_map(part / f"{stem}.png", id_map[:height, :width])
                 written += 1
                 yield Tick(min(1.0, number / (total or number)), f"frame {written}", written)
             if not written:
                 raise InvalidDataset("the video has no frames in the dataset; nothing was written")
-            if not has_labels(samples, self.field, sample_id):
-                note = f"it has no labels in {self.field!r}; its masks are empty"
-        return Done(written, note="; ".join(filter(None, (note, *identities.remarks()))) or None)
+        notes = [note, *identities.remarks()]
+        if boxes:
+            notes.append(
+                f"left out: {counted(boxes, 'label')} without a mask, only a box or a line"
+            )
+        if not shown:
+            hidden = " that the view shows" if visible is not None else ""
+            notes.append(f"its masks are empty: no label in {self.field!r}{hidden} has one")
+        return Done(written, note="; ".join(filter(None, notes)) or None)
 
     def _documents(self, sample_id: str, total: int) -> Iterator[dict[str, Any]]:
         """Every frame to write, in order; those that the database lacks have only a number."""

@@ -213,7 +213,7 @@ def open_video(
             f"the clip is of frames {span[0]} to {span[1]}, but the video has "
             f"{counted(len(clip.frames), 'frame')}; mend where it ends, and make the view again"
         )
-    policy = settings.policy
+    policy, visible = settings.policy, visible_labels(samples, sample_id, prompt_field)
     if policy == "auto":
         policy = "first" if is_ground_truth(samples, prompt_field) else "all"
     prompts = read_prompts(
@@ -221,7 +221,7 @@ def open_video(
         prompt_field,
         clip.video_size,
         policy=policy,
-        visible=visible_labels(samples, sample_id, prompt_field),
+        visible=visible,
         span=span,
         deadline=deadline,
     )
@@ -239,7 +239,8 @@ def open_video(
         )
     if not prompts.objects:
         of = "" if span is None else " of the clip"
-        raise HS2SError(f"no prompt mask: no frame{of} has labels in {prompt_field!r}")
+        hidden = " that the view's filters leave" if visible is not None else ""
+        raise HS2SError(f"no prompt mask: no frame{of} has labels in {prompt_field!r}{hidden}")
     last = max(prompts.masks) + 1
     # Containers may claim too few frames, so the claim alone is no reason.
     if last > len(clip.frames) and last > clip.frames.count():

@@ -9,6 +9,7 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 import pytest
+from fiftyone import ViewField as F
 from PIL import Image
 
 from hs2s_core.errors import HS2SError
@@ -146,6 +147,29 @@ def test_frames_without_a_document_are_written_empty(dataset: fo.Dataset, tmp_pa
     export(dataset, "pred", tmp_path / "out", layout="davis", progress=False)
     counts = [np.unique(read_id_map(f)).tolist() for f in sorted((tmp_path / "out/clip").iterdir())]
     assert counts == [[0, 1, 7], [0], [0, 1, 7], [0], [0]]
+
+
+def test_a_video_that_shows_no_mask_is_said_to_be_empty(
+    dataset: fo.Dataset, maps: dict[str, IdMaps], tmp_path: Path
+) -> None:
+    box = fo.Detection(bounding_box=[0, 0, 0.5, 0.5], index=3)
+    sample = dataset.last()
+    sample.frames[1].truth.detections.append(box)
+    sample.frames[2]["boxes"] = fo.Detections(detections=[box.copy()])
+    sample.save()
+    hidden = dataset.filter_labels("frames.pred", F("index") == 99, only_matches=False)
+
+    def notes(view: fo.DatasetView, field: str) -> list[str]:
+        out = tmp_path / str(len(list(tmp_path.iterdir())))
+        return [str(note) for note in export(view, field, out, progress=False).notes]
+
+    told = "its masks are empty: no label in 'pred' that the view shows has one"
+    assert notes(hidden, "pred") == [f"{name}: {told}" for name in ("first", "second")]
+    assert notes(dataset[1:], "truth") == [
+        "second: left out: 1 label without a mask, only a box or a line"
+    ]
+    assert notes(dataset[1:], "boxes")[0].endswith("empty: no label in 'boxes' has one")
+    assert notes(dataset[1:], "pred") == []
 
 
 def test_nothing_of_the_users_is_deleted(

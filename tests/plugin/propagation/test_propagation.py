@@ -390,6 +390,10 @@ def test_videos_without_prompts_are_named(videos: fo.Dataset) -> None:
     sample.frames[1].truth = None
     sample.save()
     refuse(videos, r"1 video .*\n  c\.mp4: no prompt mask: no frame has labels in 'truth'")
+    nobody = videos[:2].filter_labels(
+        "frames.truth", fo.ViewField("index") == 99, only_matches=False
+    )
+    refuse(nobody, "no frame has labels in 'truth' that the view's filters leave")
 
 
 def test_missing_files_are_named(videos: fo.Dataset) -> None:
