@@ -192,7 +192,7 @@ def test_videos_without_masks_are_named_and_asked_about(videos: fo.Dataset, tmp_
     assert name in wrong(form(ExportVos, videos, **given))["unlabelled"]
     assert wrong(form(ExportVos, videos, **given, empty=True)) == {}
     shown = params_of(run_in_app(ExportVos, context(videos, **given, empty=True))[-1])["results"]
-    assert f"{name}: it has no labels in 'pred'" in shown["notes"]
+    assert f"{name}: its masks are empty" in shown["notes"]
 
 
 def test_every_operator_says_what_it_is() -> None:
