@@ -26,6 +26,7 @@ _SAMPLE_STAGES = (
     fos.Exclude,
     fos.ExcludeBy,
     fos.ExcludeFields,
+    fos.ExcludeGroups,
     fos.Exists,
     fos.Limit,
     fos.Match,
@@ -34,10 +35,12 @@ _SAMPLE_STAGES = (
     fos.SelectBy,
     fos.SelectFields,
     fos.SelectGroupSlices,
+    fos.SelectGroups,
     fos.Shuffle,
     fos.Skip,
     fos.SortBy,
     fos.Take,
+    getattr(fos, "ExcludeGroupSlices", fos.SelectGroupSlices),  # newer than FiftyOne 1.14
 )
 _GROUPING = (fos.GroupBy, fos.Flatten, fos.Concat)
 """Behind these, FiftyOne finds no frames and can load no sample, or has samples twice."""

@@ -140,6 +140,13 @@ def saved(dataset: fo.Dataset, view: fo.DatasetView) -> fo.DatasetView:
     return dataset.load_saved_view("saved")
 
 
+def without_images(dataset: fo.Dataset) -> SampleCollection:
+    """FiftyOne 1.14 has no such stage."""
+    if hasattr(dataset, "exclude_group_slices"):
+        return dataset.exclude_group_slices("image")
+    return dataset.select_group_slices(["left", "right"])
+
+
 DOGS = ("frames.truth", F("label") == "dog")
 RUNS: dict[str, tuple[str, Callable[[fo.Dataset], SampleCollection], int, int, int]] = {
     "shuffled": ("flat", lambda d: d.shuffle(seed=1).skip(1), 2, 2, 6),
@@ -161,6 +168,15 @@ RUNS: dict[str, tuple[str, Callable[[fo.Dataset], SampleCollection], int, int, i
     "one scene": ("sliced", lambda d: d.match(F("number") == 1), 2, 2, 6),
     "dogs of all slices": ("sliced", lambda d: d.filter_labels(*DOGS), 4, 1, 12),
     "a slice": ("sliced", lambda d: d.select_group_slices("right"), 2, 2, 6),
+    "a chosen group": ("sliced", lambda d: d.select_groups([d.first().group.id]), 2, 2, 6),
+    "dogs of all groups but one": (
+        "sliced",
+        lambda d: d.exclude_groups([d.first().group.id]).filter_labels(*DOGS),
+        2,
+        1,
+        6,
+    ),
+    "all slices but one": ("sliced", without_images, 4, 2, 12),
     "groups of slices": ("sliced", lambda d: d.group_by("number"), 4, 2, 12),
     "groups of a slice": (
         "sliced",
