@@ -79,9 +79,22 @@ def name_error(name: str) -> str | None:
 def kind_error(samples: SampleCollection, name: str) -> str | None:
     """Why a frame field cannot be one of Detections; None if it can, or is one."""
     present = samples._dataset.get_frame_field_schema(include_private=True).get(name)
-    if present is None or getattr(present, "document_type", None) is fo.Detections:
+    if present is None:
         return name_error(name)
+    if getattr(present, "document_type", None) is fo.Detections:
+        return name_error(name) or read_only_error(samples, name)
     return f"the frame field {name!r} exists and does not hold Detections; choose another"
+
+
+def read_only_error(samples: SampleCollection, name: str) -> str | None:
+    """Why nothing may be written into the labels of a frame field; None if it may."""
+    present = samples._dataset.get_field(f"frames.{name}")
+    if present is None or not present.read_only:
+        return None
+    return (
+        f"the frame field {name!r} is read-only; choose another, or unlock it: "
+        f'field = dataset.get_field("frames.{name}"); field.read_only = False; field.save()'
+    )
 
 
 def output_error(samples: SampleCollection, name: str) -> str | None:

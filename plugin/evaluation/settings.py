@@ -14,7 +14,7 @@ from hs2s_core.evaluation import PROTOCOLS, ObjectInfo, Protocol
 from hs2s_core.evaluation.identities import MATCHES
 from hs2s_core.evaluation.scores import check_seen
 
-from ..frame_fields import bare, mask_field_error
+from ..frame_fields import bare, mask_field_error, read_only_error
 from ..videos import source_info, video_names
 from . import fields
 
@@ -80,6 +80,9 @@ def settings_errors(
     for parameter in ("prediction_field", "truth_field"):
         if error := mask_field_error(samples, getattr(settings, parameter)):
             errors[parameter] = error
+    locked = read_only_error(samples, settings.prediction_field) if written else None
+    if locked is not None:  # scores are stored with the labels
+        errors.setdefault("prediction_field", locked)
     if settings.prediction_field == settings.truth_field:
         errors["prediction_field"] = "the predictions must be in another field than the truth"
     key_error = _key_error(samples, settings, at_most) if written else None

@@ -66,6 +66,13 @@ def detection(mask: np.ndarray, **fields: object) -> fo.Detection:
     return fo.Detection.from_mask(mask, **fields)
 
 
+def lock(dataset: fo.Dataset, name: str) -> None:
+    """Make a frame field read-only."""
+    field = dataset.get_field(f"frames.{name}")
+    field.read_only = True
+    field.save()
+
+
 def video_sample(path: str, frames: dict[int, fo.Label], field: str = "truth") -> fo.Sample:
     """A sample with labels on some frames (numbers from 1)."""
     sample = fo.Sample(filepath=path)

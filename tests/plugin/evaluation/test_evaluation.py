@@ -30,7 +30,7 @@ from hs2s_fiftyone.operators.metrics import MetricF, MetricJ, MetricJF
 from hs2s_fiftyone.propagation import propagate
 
 from ..helpers import SIZE as VIDEO
-from ..helpers import CopyNetwork, video_sample
+from ..helpers import CopyNetwork, lock, video_sample
 from ..made import SIZE, IdMaps, add_video, detections, moving, write_folder
 
 
@@ -294,6 +294,7 @@ def test_closing_a_run_leaves_nothing(dataset: fo.Dataset, videos: object) -> No
     [
         ({"prediction_field": "nowhere"}, "prediction_field: 'nowhere' is not a frame field"),
         ({"prediction_field": "truth"}, "another field than the truth"),
+        ({"prediction_field": "locked"}, "'locked' is read-only; choose another, or unlock it"),
         ({"eval_key": "two words"}, "eval_key: 'two words' is no key"),
         ({"eval_key": "taken"}, "fields of that name exist"),
         ({"eval_key": "theirs"}, "of another kind"),
@@ -307,6 +308,8 @@ def test_wrong_settings_are_refused_before_anything_is_written(
     maps = moving(3, {1: (4, 2)})
     add_video(dataset, "video", maps, maps)
     dataset.add_sample_field("taken_jf", fo.FloatField)
+    dataset.clone_frame_field("pred", "locked")
+    lock(dataset, "locked")
     dataset.evaluate_detections("frames.pred", gt_field="frames.truth", eval_key="theirs")
     before = _everything(dataset)
     arguments = {"prediction_field": "pred", "truth_field": "truth", "eval_key": "scores", **change}

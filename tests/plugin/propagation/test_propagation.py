@@ -31,7 +31,7 @@ from hs2s_fiftyone.propagation import (
     propagate_steps,
 )
 
-from ..helpers import SIZE, CopyNetwork, detection, square, tiny_network, video_sample
+from ..helpers import SIZE, CopyNetwork, detection, lock, square, tiny_network, video_sample
 
 MakeVideo = Callable[..., str]
 
@@ -519,6 +519,10 @@ def test_labels_of_others_are_not_overwritten(videos: fo.Dataset) -> None:
 
 def test_output_fields_of_another_type_are_refused(videos: fo.Dataset) -> None:
     refuse(videos, "exists and does not hold Detections", output="frame_number")
+    lock(videos, "truth")  # it is only read
+    propagate(videos, "truth", "out", model=CopyNetwork())
+    lock(videos, "out")
+    refuse(videos, "'out' is read-only; choose another, or unlock it", output="out", overwrite=True)
 
 
 def test_unknown_prompt_fields_are_answered_with_the_known(videos: fo.Dataset) -> None:
