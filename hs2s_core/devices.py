@@ -93,10 +93,13 @@ def use_threads(count: int | None = None) -> str:
     """Let torch compute on ``count`` threads of the CPU; says in words what was chosen.
 
     None takes as many as there are cores that nobody uses, as threads that must share a core spin
-    and wait for each other; where ``OMP_NUM_THREADS`` is set, that many.
+    and wait for each other; where ``OMP_NUM_THREADS`` is set, that many. More than there are cores
+    are never taken: thousands would stop the whole machine.
     """
     free = cores() - round(_load())
-    if count is not None:
+    if count is not None and count > cores():
+        chosen, why = cores(), f"{count} asked for, but there are {counted(cores(), 'core')}"
+    elif count is not None:
         chosen, why = count, "as asked for"
     elif os.environ.get("OMP_NUM_THREADS"):
         chosen, why = torch.get_num_threads(), "as OMP_NUM_THREADS says"

@@ -37,8 +37,11 @@ def test_free_cores_are_taken(
 
 def test_what_is_asked_for_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(devices, "cores", lambda: 4)
     torch.set_num_threads(1)
     assert "OMP_NUM_THREADS" in use_threads()
+    assert use_threads(9999) == "computing on 4 threads (9999 asked for, but there are 4 cores)"
+    assert torch.get_num_threads() == 4
     assert use_threads(3) == "computing on 3 threads (as asked for)"
     assert torch.get_num_threads() == 3
 
