@@ -112,9 +112,11 @@ def read_hints(path: Path) -> Iterator[tuple[int, Hint]]:
         try:
             if entry.keys() - _KEYS:
                 raise ValueError(f"unknown keys {sorted(entry.keys() - _KEYS)}")
-            box = entry.get("box")
+            box, object_id = entry.get("box"), str(entry["object"])
+            if not object_id.isdecimal():
+                raise ValueError(f"object {object_id} is no whole number")
             yield (
-                int(entry["object"]),
+                int(object_id),
                 Hint(
                     None if box is None else _floats(box, 4),
                     *(

@@ -94,8 +94,8 @@ def plan_load(asked: LoadSettings) -> LoadPlan:
     if wrong := name_error(label_field):
         errors["label_field"] = wrong
     rate = folder.fps if asked.fps is None else float(asked.fps)
-    if not 0 < rate <= 240:
-        errors["fps"] = f"{rate:g} frames per second; expected more than 0 and at most 240."
+    if not 0.01 <= rate <= 240:
+        errors["fps"] = f"{rate:g} frames per second; expected 0.01 to 240."
     name = asked.name or _default_name(folder)
     video_dir = _video_dir(asked.video_dir, name, folder, rate)
     plan = LoadPlan(asked, folder, name, chosen, label_field, rate, video_dir)

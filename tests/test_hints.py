@@ -58,6 +58,8 @@ def test_files(tmp_path: Path) -> None:
         ("{", "cannot be read as JSON"),
         ('[{"box": [1, 2, 3, 4]}]', "KeyError.'object'"),
         ('[{"object": 1, "box": [1, 2, 3]}]', "3 numbers instead of 4"),
+        ('[{"object": 1.5, "box": [1, 2, 3, 4]}]', "object 1.5 is no whole number"),
+        ('[{"object": true, "box": [1, 2, 3, 4]}]', "object True is no whole number"),
         ('[{"object": 1, "boxes": [1, 2, 3, 4]}]', "unknown keys"),
         ("[5]", "expected a list of"),
     ],

@@ -40,9 +40,10 @@ def check_places(args: argparse.Namespace, source: Path, masks: Path | None, out
         raise HS2SError(f"{out}: holds what was given; expected another folder to write to.")
     check_free(out, overwrite=args.overwrite)
     if args.overlay is not None:
-        from hs2s_core.media.encode import find_ffmpeg
+        from hs2s_core.media.encode import check_fps, find_ffmpeg
 
         find_ffmpeg()
+        check_fps(args.overlay, FPS if args.fps is None else args.fps)
         if args.overlay.suffix.lower() != ".mp4":
             raise HS2SError(f"{args.overlay}: cannot write this format; expected a name in .mp4.")
     if args.report is not None:

@@ -51,6 +51,12 @@ def even_size(size: tuple[int, int]) -> tuple[int, int]:
     return height + height % 2, width + width % 2
 
 
+def check_fps(path: str | Path, fps: float) -> None:
+    """Raise InvalidMedia for a speed that no MP4 has."""
+    if not 0.01 <= fps < 1000:
+        raise InvalidMedia(f"{path}: {fps} frames per second; expected at least 0.01 and < 1000.")
+
+
 class VideoWriter:
     """Encode frames one by one: ``with VideoWriter(path, (H, W), fps) as video: video.write(rgb)``.
 
@@ -65,8 +71,7 @@ class VideoWriter:
     def __init__(
         self, path: str | Path, size: tuple[int, int], fps: float, comment: str = ""
     ) -> None:
-        if not (0 < fps < 1000):
-            raise InvalidMedia(f"{path}: {fps} frames per second; expected more than 0 and < 1000.")
+        check_fps(path, fps)
         self.path = Path(path)
         self.size = size
         self.count = 0

@@ -60,6 +60,14 @@ class ClipSettings:
         if self.chunk < 1:
             raise HS2SError(f"chunk is {self.chunk}; expected at least 1 frame")
 
+    def check_range(self, length: int) -> None:
+        """Raise HS2SError if frames beyond those of a clip are wanted."""
+        for word, frame in (("from", self.first), ("to", self.last)):
+            if frame is not None and frame >= max(1, length):
+                raise HS2SError(
+                    f"frames {word} {frame} are wanted, but the clip has frames 0 to {length - 1}"
+                )
+
 
 def propagate(
     model: VideoSegmenter | Engine,
@@ -134,16 +142,16 @@ def walk_clip(
     kept for other runs, and ``length`` is the true number of frames where it is known.
     """
     check_clip(prompts, frames)
-    last = settings.last
-    if last is not None and isinstance(frames, Sized) and last >= len(frames):
-        _check_last(last, frames.count() if isinstance(frames, FrameSource) else len(frames))
+    furthest = max(settings.first, settings.last or 0)
+    if isinstance(frames, Sized) and furthest >= len(frames):
+        settings.check_range(frames.count() if isinstance(frames, FrameSource) else len(frames))
     reader = FrameReader(frames)
     claimed = len(frames) if isinstance(frames, Sized) else None
     stretches = timeline(
         prompts,
         direction=settings.direction,
         first=settings.first,
-        last=last,
+        last=settings.last,
         objects=settings.objects,
         references=REFERENCES if engine.references else 1,
         cuts=settings.cuts,
@@ -155,11 +163,6 @@ def walk_clip(
             "open_frames, or one prompt per object at its first frame and direction='forward'"
         )
     return _Clip(engine, reader, prompts, settings, stretches, length).run(keep, claimed)
-
-
-def _check_last(last: int, length: int) -> None:
-    if last >= length:
-        raise HS2SError(f"frames to {last} are wanted, but the clip has frames 0 to {length - 1}")
 
 
 @dataclass
@@ -200,10 +203,9 @@ class _Clip:
                     del reels[stretch]
                 if not reels:
                     file.truncate(0)
+        self.settings.check_range(end)
         if self.settings.last is None:
             self.prompts.check(None, end)
-        else:
-            _check_last(self.settings.last, end)
 
     def _walked(self, claimed: int | None) -> int | None:
         """How many frames are walked through in all directions, as far as the clip claims."""

@@ -242,6 +242,8 @@ MISTAKES = {
     "a frame for a prompt": ("{clip}/frames --prompt 0={clip}/masks/10.png --frame 3", "--frame"),
     "a prompt too late": ("{clip}/frames --prompt 6={clip}/masks/10.png", "frames 0 to 5"),
     "a range too late": ("{clip}/frames {clip}/masks --from 4 --to 6", "frames 0 to 5"),
+    "a range after the end": ("{clip}/frames {clip}/masks --from 6", "frames from 6 are wanted"),
+    "no speed": ("{clip}/frames {clip}/masks --overlay {tmp}/o.mp4 --fps 0", "at least 0.01"),
     "a range turned round": ("{clip}/frames {clip}/masks --from 4 --to 2", "frames 4 to 2"),
     "a network that changes": (
         "{clip}/frames {clip}/masks --session {tmp}/s --online-steps 2",

@@ -138,7 +138,7 @@ class TestErrors:
             self.write(tmp_path / "v.mp4")
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.parametrize("fps", [0, -1, 1e6, float("nan")])
+    @pytest.mark.parametrize("fps", [0, -1, 1e-9, 1e6, float("nan")])
     def test_frame_rate(self, tmp_path: Path, fps: float) -> None:
         with pytest.raises(InvalidMedia, match="frames per second"):
             self.write(tmp_path / "v.mp4", flat((0, 0, 0)), fps=fps)
