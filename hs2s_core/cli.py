@@ -21,6 +21,7 @@ from hs2s_core.doctor import PACKAGE, version_of
 from hs2s_core.errors import HS2SError, where_to_read
 from hs2s_core.extensions import COMMANDS as COMMAND_GROUP
 from hs2s_core.extensions import extensions
+from hs2s_core.stopping import stopping
 
 COMMANDS = {
     "propagate": "segment every frame of a video or a folder of frames, from masks as PNG",
@@ -47,8 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser(arguments).parse_args(arguments)
     module = _load(args.command)
     try:
-        status: int = module.run(args)
-        sys.stdout.flush()
+        with stopping():
+            status: int = module.run(args)
+            sys.stdout.flush()
     except (HS2SError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             return _reader_left()

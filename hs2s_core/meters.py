@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -50,12 +51,20 @@ class _Line:
             return
         self._told, self._open = now, watched and not kept
         line = f"\r{words():<{_WIDTH}}" if watched else words()
-        print(line, end="" if self._open else "\n", file=self._stream, flush=True)
+        self._print(line, "" if self._open else "\n")
+
+    def _print(self, line: str, end: str) -> None:
+        try:
+            print(line, end=end, file=self._stream, flush=True)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            self._quiet = True  # the terminal is gone; a run is saved all the same
 
     def end(self) -> None:
         """Leave the line."""
         if self._open:
-            print(file=self._stream, flush=True)
+            self._print("", "\n")
             self._open = False
 
 

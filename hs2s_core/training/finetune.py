@@ -26,6 +26,7 @@ from hs2s_core.jobs import Progress, Steps, require, retold
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import LiteConfig
 from hs2s_core.own_weights import name_problem, own_folder
+from hs2s_core.stopping import Stopped
 from hs2s_core.training.config import DataConfig, Stage, TrainingConfig
 from hs2s_core.training.curriculum import Schedule
 from hs2s_core.training.held_out import (
@@ -37,7 +38,6 @@ from hs2s_core.training.held_out import (
 )
 from hs2s_core.training.loop import train_steps
 from hs2s_core.training.losses import LOSS_PRESETS
-from hs2s_core.training.stopping import Stopped
 from hs2s_core.weights import (
     DEFAULT,
     card_head,

@@ -22,6 +22,7 @@ from hs2s_core.jobs import drive
 from hs2s_core.meters import Record
 from hs2s_core.models import build_model
 from hs2s_core.models.base import VideoSegmenter
+from hs2s_core.stopping import Stopped, stop_requests
 from hs2s_core.training.batches import Batch, ClipItems, batches
 from hs2s_core.training.config import TrainingConfig
 from hs2s_core.training.curriculum import Curriculum, StepSettings
@@ -30,7 +31,6 @@ from hs2s_core.training.norms import freeze_norms
 from hs2s_core.training.processes import agreed, rank, wait_for_all, world_size
 from hs2s_core.training.run_folder import Run, cut_log, is_finite, load_run, save_run
 from hs2s_core.training.sources import clip_source, set_apart
-from hs2s_core.training.stopping import Stopped, stop_requests
 from hs2s_core.training.unroll import Unroll
 from hs2s_core.training.validation import Validation
 from hs2s_core.weights import load_model

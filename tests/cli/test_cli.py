@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +146,21 @@ def test_interrupt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     status, _, err = run("train")
     assert status == 130
     assert err.strip() == "hs2s train: stopped"
+
+
+def test_what_nohup_ignores_stays_ignored(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang_up(_: argparse.Namespace) -> int:
+        os.kill(os.getpid(), signal.SIGHUP)
+        return 0
+
+    command = SimpleNamespace(EXAMPLES=(), add_arguments=lambda _: None, run=hang_up)
+    monkeypatch.setattr(cli, "_load", lambda _: command)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run("doctor")[0] == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert run("doctor")[0] == 128 + signal.SIGHUP
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:

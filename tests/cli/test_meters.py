@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from pathlib import Path
@@ -119,6 +120,19 @@ def test_events_are_files_that_tensorboard_reads(tmp_path: Path) -> None:
         report(record(2))
     found = EventAccumulator(str(tmp_path)).Reload()
     assert [(event.step, event.value) for event in found.Scalars("loss")] == [(1, 0.5), (2, 0.5)]
+
+
+def test_a_meter_outlives_its_terminal() -> None:
+    """One that was closed: what is written to it fails, and the run has to be saved yet."""
+
+    class Gone(Terminal):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    meter = Meter("frame", stream=Gone(), clock=iter(range(9)).__next__)
+    meter(1, 2)
+    meter(2, 2)
+    meter.end()
 
 
 def test_a_meter_tells_rate_and_time_left_where_somebody_watches() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +25,7 @@ from hs2s_core.models.presets import preset
 from hs2s_core.prompts import Prompts
 from hs2s_core.propagation import propagate
 from hs2s_core.propagation.signs import read_signs, suggest_frames
+from hs2s_core.stopping import SIGNALS
 from hs2s_core.weights import load_model, save_weights
 
 from .conftest import FRAMES, SIZE, Run
@@ -35,6 +38,34 @@ def video(clip: Path) -> Path:
         for frame in open_frames(clip / "frames"):
             writer.write(frame)
     return path
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_leaves_no_half_files(
+    number: signal.Signals,
+    video: Path,
+    clip: Path,
+    weights: Path,
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also one that a batch system sends, or a terminal that is closed."""
+
+    def write(path: Path, id_map: np.ndarray) -> None:
+        if path.stem == "00003":
+            os.kill(os.getpid(), number)
+        write_id_map(path, id_map)
+
+    monkeypatch.setattr("hs2s_core.media.masks.write_id_map", write)
+    more = ("--overlay", tmp_path / "over.mp4", "--report", tmp_path / "report.csv", "--quiet")
+    words = ("propagate", video, clip / "masks" / "10.png", tmp_path / "out", "--frame", 0)
+    status, _, err = run(*words, *more, "--weights", weights)
+    assert (status, err.strip()) == (128 + number, "hs2s propagate: stopped")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert {f"0000{index}.png" for index in range(3)} <= {
+        path.name for path in (tmp_path / "out").iterdir()
+    }
 
 
 def test_folders(clip: Path, weights: Path, run: Run, tmp_path: Path) -> None:

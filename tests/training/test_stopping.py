@@ -18,10 +18,10 @@ import torch
 from hs2s_core.errors import HS2SError, InvalidWeights
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import preset
+from hs2s_core.stopping import SIGNALS, Stopped
 from hs2s_core.training.loop import train
 from hs2s_core.training.run_file import read_config
 from hs2s_core.training.run_folder import export_run
-from hs2s_core.training.stopping import Stopped
 from hs2s_core.training.unroll import Unroll
 from hs2s_core.weights import fill_model, load_model, read_header, save_weights
 
@@ -32,7 +32,7 @@ def steps_of(out: Path) -> list[int]:
     return [json.loads(line)["step"] for line in (out / "log.jsonl").open()]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_saves_the_step_in_hand(
     write_config: Write, tmp_path: Path, number: signal.Signals
 ) -> None:
