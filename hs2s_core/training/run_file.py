@@ -14,6 +14,7 @@ from typing import Any
 
 from hs2s_core.checked import from_table, to_toml
 from hs2s_core.errors import InvalidConfig
+from hs2s_core.files import read_text
 from hs2s_core.models.config import ModelConfig, config_from_dict
 from hs2s_core.models.presets import PRESETS, preset
 from hs2s_core.models.pretrained import LITE_BACKBONE
@@ -39,7 +40,7 @@ def read_config(
             named with what is expected.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise InvalidConfig(f"{path}: cannot be read as a TOML file ({error})") from error
     if root is not None and isinstance(values.get("data"), dict):

@@ -64,6 +64,14 @@ def test_what_does_not_fit_is_refused(write_config: Write, change: str, said: st
         read_config(path, changes=[change])
 
 
+def test_files_may_come_from_windows(write_config: Write) -> None:
+    path = write_config()
+    expected, text = read_config(path), path.read_text().replace("\n", "\r\n")
+    for encoding in ("utf-8-sig", "utf-16"):
+        path.write_bytes(text.encode(encoding))
+        assert read_config(path) == expected
+
+
 def test_schedules_refuse_what_they_do_not_read(write_config: Write) -> None:
     changes = ["schedule.kind=stable", "schedule.warmup=0"]
     stable = read_config(write_config(), changes=changes)
