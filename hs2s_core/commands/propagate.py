@@ -206,12 +206,28 @@ def run(args: argparse.Namespace) -> int:
     places = list(args.places)
     out = args.out if args.out is not None else places.pop() if places else None
     if args.data is not None:
-        alone = "prompt", "mend", "frame", "overlay", "report", "first", "last", "session", "cuts"
-        if places or out is None or any(getattr(args, each) for each in alone):
+        alone = [
+            "prompt",
+            "mend",
+            "frame",
+            "overlay",
+            "fps",
+            "report",
+            "first",
+            "last",
+            "session",
+            "cuts",
+        ]
+        given = any(getattr(args, each) not in (None, []) for each in alone)
+        if places or out is None or given:
             raise HS2SError(f"with --data, expected\n       {USAGE.splitlines()[-1].strip()}")
         return run_split(args, out)
-    if args.split is not None or args.zip:
-        raise HS2SError("--split and --zip go with --data ROOT, a folder of many videos")
+    if args.split is not None or args.zip or args.engine is not None or args.workers != 1:
+        raise HS2SError(
+            "--split, --zip, --engine and --workers go with --data ROOT, a folder of many videos"
+        )
+    if args.fps is not None and args.overlay is None:
+        raise HS2SError("--fps is the speed of an --overlay; name its file, too")
     wanted = 1 if args.prompt or args.mend else 2
     if out is None or len(places) != wanted:
         found = " ".join(map(str, args.places)) or "nothing"

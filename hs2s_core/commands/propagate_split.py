@@ -28,7 +28,8 @@ def run_split(args: argparse.Namespace, out: Path) -> int:
 
     folder = open_folder(args.data, args.split)
     root = videos_root(out, "davis" if folder.layout == "davis" else "youtube_vos")
-    if root.resolve() in (folder.annotations.resolve(), folder.images.resolve()):
+    taken = (folder.annotations.resolve(), folder.images.resolve())
+    if any(root.resolve().is_relative_to(place) for place in taken):
         raise HS2SError(f"{out}: holds what was given; expected another folder to write to.")
     for name in folder.names:
         check_free(root / name, overwrite=args.overwrite)

@@ -282,6 +282,9 @@ MISTAKES = {
     ),
     "no thread": ("{clip}/frames {clip}/masks --threads 0", "--threads is 0"),
     "a split of no folder": ("{clip}/frames {clip}/masks --split valid", "--data"),
+    "workers for one clip": ("{clip}/frames {clip}/masks --workers 2", "go with --data"),
+    "speed of no overlay": ("{clip}/frames {clip}/masks --fps 5", "--overlay; name its file"),
+    "a frame of many clips": ("--data {clip} --frame 0", "with --data, expected"),
     "a clip and a folder of many": ("{clip}/frames {clip}/masks --data {clip}", "--data"),
     "no such device": ("{clip}/frames {clip}/masks --device abacus", "unknown device"),
 }
@@ -496,6 +499,16 @@ def test_a_whole_split(split: Path, weights: Path, run: Run, tmp_path: Path) -> 
     status, _, err = run(*words)
     assert status == 2
     assert "holds masks already" in err
+
+
+@pytest.mark.parametrize("place", ["", "Annotations", "JPEGImages/a"])
+def test_a_split_is_not_written_into(split: Path, weights: Path, run: Run, place: str) -> None:
+    before = sorted(split.rglob("*"))
+    out = split / "valid" / place
+    words = ("propagate", "--data", split, "--out", out, "--weights", weights, "--overwrite")
+    status, _, err = run(*words)
+    assert (status, "holds what was given" in err) == (2, True)
+    assert sorted(split.rglob("*")) == before
 
 
 def test_a_broken_video_does_not_stop_a_split(
