@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import fiftyone as fo
-import numpy as np
+from fiftyone.core.sample import SampleView
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.media.masks import IdMap, id_dtype
+from hs2s_core.media.masks import IdMap
 from hs2s_core.media.strip import Picture, evenly, overlay_strip
 
 from .frame_fields import bare, mask_field_error
-from .labels import frame_masks
+from .identities import Identities
+from .labels import LabelField, paint, read_documents
 from .media import open_clip
 
 __all__ = ["show_field"]
@@ -26,21 +27,33 @@ class _Frame(NamedTuple):
 def show_field(sample: fo.Sample, field: str, *, count: int = 6, height: int = 160) -> Picture:
     """``count`` evenly spaced frames of a video, the masks of frame field ``field`` over them.
 
-    Labels without an ``index`` are not shown. ``height`` is that of each frame, in pixels.
+    Labels with neither ``index`` nor ``instance`` are not shown. ``height`` is that of each frame,
+    in pixels.
 
     Raises:
-        HS2SError: no such field of masks, or a ``count`` or ``height`` below 1.
+        HS2SError: no sample, no such field of masks, or a ``count`` or ``height`` below 1.
         InvalidMedia: a video that cannot be read.
     """
-    name = bare(field)
-    if error := mask_field_error(sample.dataset, name):
+    if not isinstance(sample, (fo.Sample, SampleView)):
+        raise HS2SError(
+            f"expected a video sample, such as dataset.first(), found {type(sample).__name__}"
+        )
+    name, dataset = bare(field), sample.dataset
+    if error := mask_field_error(dataset, name):
         raise HS2SError(error)
-    clip = open_clip(sample)
+    clip, known = open_clip(sample), LabelField.of(dataset, name)
+    identities = Identities(known.marks(dataset, sample.id))
+    rows, columns = clip.frames.size
+    indices = evenly(clip.frames.count(), count)
+    found = {
+        document["frame_number"]: document
+        for document in read_documents(dataset, sample.id, [name])
+        if document["frame_number"] - 1 in indices
+    }
     shown = []
-    for index in evenly(len(clip.frames), count):
-        masks = frame_masks(sample.frames[index + 1][name], clip.video_size)
-        id_map = np.zeros(clip.frames.size, id_dtype(max(masks, default=0)))
-        for object_id, mask in masks.items():
-            id_map[clip.to_frame(mask)] = object_id
-        shown.append(_Frame(index, id_map))
+    for index in indices:
+        parts = known.parts(found.get(index + 1, {}), clip.video_size, f"frame {index + 1}")
+        owned = [(identities.add(part.mark), part) for part in parts if not part.mark.is_nameless]
+        id_map, _ = paint(owned, clip.video_size)
+        shown.append(_Frame(index, id_map[:rows, :columns]))
     return overlay_strip(clip.frames, shown, count=count, height=height)
