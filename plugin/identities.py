@@ -97,6 +97,11 @@ class Identities:
             classes.append(mark.label)
         return self._ids[key]
 
+    def expect(self, index: int) -> int | None:
+        """The id that labels of an index will have; None if they are told apart otherwise."""
+        mark = Mark(index)
+        return None if self.is_clash(mark) else self.add(mark)
+
     def extra(self) -> int:
         """The id of one more object, that no label shown so far has."""
         for number in range(1, LARGEST_ID + 1):
@@ -171,6 +176,9 @@ class Ties:
         own = self.predicted.add(mark)
         if own not in self._tied:
             found = self._truth.find(mark) if self._by_mark else None
+            if found is None and self._by_mark and mark.index is not None:
+                # What a Segmentation shows later is known by then only.
+                found = self._truth.expect(mark.index)
             if self.predicted.is_clash(mark) and found in self._tied.values():
                 found = None
             self._tied[own] = self._truth.extra() if found is None else found

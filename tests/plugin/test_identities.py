@@ -71,7 +71,15 @@ def test_predictions_are_tied_by_index_or_instance() -> None:
     truth = Identities([[Mark(1, "x"), Mark(2, "y")]])
     marks = [Mark(2), Mark(None, "x"), Mark(9)]
     ties = Ties(truth, Identities([marks])).start(marks)
-    assert [ties(mark) for mark in marks] == [2, 1, 3]
+    assert [ties(mark) for mark in marks] == [2, 1, 9]
+
+
+def test_predictions_are_tied_to_what_the_truth_shows_later() -> None:
+    """The values of a Segmentation are known one frame after the other."""
+    truth, marks = Identities(), [Mark(2), Mark(5), Mark(0)]
+    ties = Ties(truth, Identities([marks])).start(marks)
+    assert [truth.add(Mark(index)) for index in (5, 2)] == [5, 2]
+    assert [ties(mark) for mark in marks][:2] == [2, 5]
 
 
 def test_predictions_that_share_an_index_go_by_class() -> None:

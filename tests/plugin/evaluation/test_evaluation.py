@@ -468,6 +468,19 @@ def test_segmentations_and_polylines_can_be_evaluated(dataset: fo.Dataset) -> No
     assert not [name for name in dataset.get_field_schema() if name.endswith("_jf")]
 
 
+def test_an_object_of_a_segmentation_may_enter_late(dataset: fo.Dataset) -> None:
+    truth = moving(4, {1: (4, 2), 2: (26, 10)})
+    for id_map in truth[:2]:
+        id_map[id_map == 2] = 0
+    sample = add_video(dataset, "video", truth, truth)
+    for frame, id_map in zip(sample.frames.values(), truth, strict=True):
+        frame["segmented"] = fo.Segmentation(mask=id_map)
+    sample.save()
+    results = evaluate(dataset, "pred", "segmented", "scores", "all_frames", progress=False)
+    assert [(each.object, each.j.mean) for each in results.summary.objects] == [(1, 1), (2, 1)]
+    assert results.notes == []
+
+
 def test_seen_and_unseen_categories(dataset: fo.Dataset) -> None:
     start = {1: (4, 2), 2: (26, 10)}
     add_video(dataset, "video", moving(6, start), moving(6, start, shift=1))
