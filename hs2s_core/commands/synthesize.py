@@ -66,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
         raise HS2SError(f"{args.out} exists; name a folder that does not, or remove it")
     if min(args.clips, args.frames, *args.size) < 1:
         raise InvalidConfig("clips, frames and size must be at least 1")
+    if args.seed < 0:
+        raise InvalidConfig(f"--seed is {args.seed}; expected a whole number of at least 0")
     synthesizer = Synthesizer(_stills(args))
     sheet = []
     meter = Meter("clip", quiet=args.quiet)

@@ -41,10 +41,11 @@ def read_log(path: Path) -> list[Record]:
         HS2SError: no such file, or nothing in it that training writes.
     """
     try:
-        lines = path.read_text().splitlines()
-    except OSError as error:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
         raise HS2SError(
-            f"{path}: cannot be read ({error.strerror}); expected the log.jsonl of a training run"
+            f"{path}: cannot be read ({getattr(error, 'strerror', 'no text')}); expected the "
+            "log.jsonl of a training run"
         ) from error
     steps: dict[int, Record] = {}
     for number, line in enumerate(lines, start=1):

@@ -117,3 +117,5 @@ def test_refusals(run: Run, stills: Path, tmp_path: Path) -> None:
     status, _, error = run("synthesize", empty, "--out", tmp_path / "x")
     assert status == 2
     assert "holds no set of stills" in error
+    status, _, error = run("synthesize", stills, "--out", tmp_path / "x", "--seed", -1)
+    assert (status, "--seed is -1; expected" in error) == (2, True)

@@ -53,3 +53,6 @@ def test_what_is_no_log_is_refused(tmp_path: Path, text: str, said: str) -> None
         read_log(tmp_path / "log.jsonl")
     with pytest.raises(HS2SError, match="cannot be read"):
         read_log(tmp_path / "none.jsonl")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG")
+    with pytest.raises(HS2SError, match=r"cannot be read \(no text\); expected the log.jsonl"):
+        read_log(tmp_path / "picture.png")
