@@ -59,18 +59,19 @@ def prepare_drawing(
     known = known_classes(dataset) if classes is None else [each.strip() for each in classes]
     add_detections(dataset, name)
     path = f"frames.{name}"
-    schema = dataset.label_schemas.get(path)
-    if schema is None:
-        schema = dataset.generate_label_schemas(fields=path, scan_samples=False)
-    offered = list(dict.fromkeys([*schema.get("classes", []), *filter(None, known)]))
-    schema["classes"] = offered or [NO_CLASS]
-    schema["component"] = "dropdown"
-    dataset.update_label_schema(path, schema)
-    dataset.activate_label_schemas(path)
+    found = dataset.label_schemas.get(path)
+    schema = found or dataset.generate_label_schemas(fields=path, scan_samples=False)
+    offered = list(dict.fromkeys([*schema.get("classes", []), *filter(None, known)])) or [NO_CLASS]
+    schema = {**schema, "classes": offered, "component": "dropdown"}
+    # Both save the dataset, which every run of a propagation would wait for.
+    if schema != found:
+        dataset.update_label_schema(path, schema)
+    if path not in dataset.active_label_schemas:
+        dataset.activate_label_schemas(path)
     unknown = without_metadata(videos)
     if unknown:
         unknown.compute_metadata(overwrite=True, skip_failures=True, progress=False)
-    return list(schema["classes"])
+    return offered
 
 
 def without_metadata(samples: SampleCollection) -> SampleCollection:

@@ -74,11 +74,24 @@ def lock(dataset: fo.Dataset, name: str) -> None:
 
 
 def video_sample(path: str, frames: dict[int, fo.Label], field: str = "truth") -> fo.Sample:
-    """A sample with labels on some frames (numbers from 1)."""
-    sample = fo.Sample(filepath=path)
+    """A sample with labels on some frames (numbers from 1), and metadata if it is a video."""
+    sample = fo.Sample(filepath=path, metadata=metadata_of(path))
     for number, label in frames.items():
         sample.frames[number] = fo.Frame(**{field: label})
     return sample
+
+
+def metadata_of(path: str) -> fo.VideoMetadata | None:
+    """As FiftyOne's, without starting its program for them; None for what is no video."""
+    video = cv2.VideoCapture(path)
+    if not video.isOpened():
+        return None
+    return fo.VideoMetadata(
+        total_frame_count=int(video.get(cv2.CAP_PROP_FRAME_COUNT)),
+        frame_rate=video.get(cv2.CAP_PROP_FPS),
+        frame_width=int(video.get(cv2.CAP_PROP_FRAME_WIDTH)),
+        frame_height=int(video.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+    )
 
 
 def tiny_network() -> VideoSegmenter:

@@ -65,8 +65,9 @@ init = "fan_in"
 """,
 }
 SCRIPT = """
-import json, sys, torch
+import json, os, sys, torch
 from pathlib import Path
+from hs2s_core import cli
 from hs2s_core.training import loop
 from hs2s_core.training.run_file import read_config
 from hs2s_core.training.curriculum import Curriculum
@@ -80,11 +81,15 @@ class Observed(Curriculum):
 
 loop.Curriculum = Observed
 torch.set_num_threads(1)
+runs, tables = json.loads(sys.argv[1])
 with process_group(torch.device("cpu")) as device:
-    for config, out in zip(sys.argv[1::2], sys.argv[2::2]):
+    for config, out in runs:
         loop.train(read_config(Path(config)), Path(out), device=device)
         Path(out, f"observed-{rank()}.json").write_text(json.dumps(seen))
         seen.clear()
+loop.Curriculum = Curriculum
+os.environ["MASTER_PORT"] = sys.argv[2]  # the first's may still be taken
+sys.exit(cli.main(tables))
 """
 VALIDATION = """
 [validation]
@@ -117,12 +122,16 @@ def configs(training_folder: Path) -> dict[str, Path]:
     return paths
 
 
-def in_two_processes(*words: object) -> None:
-    """Run Python with these words as torchrun would, with two processes over gloo."""
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    workers = []
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def in_two_processes(*words: str) -> None:
+    """Run Python with these words as torchrun would, with two processes over gloo."""
+    workers, port = [], free_port()
     for rank in range(2):
         environment = dict(
             os.environ,
@@ -133,7 +142,7 @@ def in_two_processes(*words: object) -> None:
             MASTER_ADDR="127.0.0.1",
             MASTER_PORT=str(port),
         )
-        command = [sys.executable, *map(str, words)]
+        command = [sys.executable, *words]
         workers.append(subprocess.Popen(command, env=environment))
     try:
         assert [worker.wait(900) for worker in workers] == [0, 0]
@@ -143,13 +152,23 @@ def in_two_processes(*words: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def two(configs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    """All runs by two processes, one after the other."""
+def two_processes(configs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all runs, and of a table, by the same two processes one after the other."""
     folder = tmp_path_factory.mktemp("two")
-    in_two_processes(
-        "-c", SCRIPT, *(word for name, path in configs.items() for word in (path, folder / name))
-    )
-    return {name: outcome(folder / name) for name in RUNS}
+    table = configs["lite"].with_name("processes-table.toml")
+    shorter = configs["lite"].read_text().replace("steps = 3", "steps = 2")
+    table.write_text(shorter.replace("clips = 4", "clips = 2") + VALIDATION)
+    words = ("ablate", "--tables", "2a", "--config", table, "--out", folder / "tables")
+    options = (*map(str, words), "--divisor", "32", "--device", "cpu")
+    runs = [(str(path), str(folder / name)) for name, path in configs.items()]
+    in_two_processes("-c", SCRIPT, json.dumps([runs, options]), str(free_port()))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two(two_processes: Path) -> dict[str, Outcome]:
+    """What the two processes left of each run."""
+    return {name: outcome(two_processes / name) for name in RUNS}
 
 
 @pytest.fixture(scope="module")
@@ -206,15 +225,11 @@ def test_every_process_observes_the_same_loss(name: str, two: dict[str, Outcome]
     assert first == second
 
 
-def test_tables_are_trained_by_two_processes(configs: dict[str, Path], tmp_path: Path) -> None:
+def test_tables_are_trained_by_two_processes(two_processes: Path) -> None:
     """Each step is logged once: two that knew nothing of each other would each log their own."""
-    config = configs["lite"].with_name("processes-table.toml")
-    shorter = configs["lite"].read_text().replace("steps = 3", "steps = 2")
-    config.write_text(shorter.replace("clips = 4", "clips = 2") + VALIDATION)
-    words = ("--tables", "2a", "--config", config, "--out", tmp_path, "--divisor", 32)
-    in_two_processes("-m", "hs2s_core.cli", "ablate", *words, "--device", "cpu")
+    folder = two_processes / "tables"
     for name in ("s2s-star", "hs2s"):
-        log = (tmp_path / name / "log.jsonl").read_text().splitlines()
+        log = (folder / name / "log.jsonl").read_text().splitlines()
         assert [json.loads(line)["step"] for line in log] == [1, 2]
-        assert 0 <= json.loads((tmp_path / name / "scores.json").read_text())["J"] <= 1
-    assert "| HS2S | 76.3 | 77.1 | 64.2 | 65.5 |" in (tmp_path / "tables.md").read_text()
+        assert 0 <= json.loads((folder / name / "scores.json").read_text())["J"] <= 1
+    assert "| HS2S | 76.3 | 77.1 | 64.2 | 65.5 |" in (folder / "tables.md").read_text()
