@@ -37,4 +37,4 @@ if TYPE_CHECKING:
 
     evaluate = evaluate_folders
 
-__getattr__, __all__ = front(__name__)
+__getattr__, __dir__, __all__ = front(__name__)

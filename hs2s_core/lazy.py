@@ -11,9 +11,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+Front = tuple[Callable[[str], object], Callable[[], list[str]], list[str]]
 
-def front(package: str) -> tuple[Callable[[str], object], list[str]]:
-    """``__getattr__`` and ``__all__`` of the package with this ``__name__``.
+
+def front(package: str) -> Front:
+    """``__getattr__``, ``__dir__`` and ``__all__`` of the package with this ``__name__``.
 
     The names are those that its ``__init__.py`` imports below ``if TYPE_CHECKING:``, for type
     checkers at once, for everybody else when they are first used. ``name = other`` there gives
@@ -36,4 +38,8 @@ def front(package: str) -> tuple[Callable[[str], object], list[str]]:
         setattr(sys.modules[package], name, value)  # once
         return value
 
-    return get, sorted(homes)
+    def names() -> list[str]:
+        """What editors and notebooks offer."""
+        return sorted(vars(sys.modules[package]).keys() | homes.keys())
+
+    return get, names, sorted(homes)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     export_masks = export
     load_vos_dataset = load
 
-__getattr__, __all__ = front(__name__)
+__getattr__, __dir__, __all__ = front(__name__)
 
 
 def register(plugin: Any) -> None:

@@ -16,4 +16,4 @@ if TYPE_CHECKING:
     from hs2s_core.training.losses import LossWeights as LossWeights
     from hs2s_core.training.run_file import read_config as read_config
 
-__getattr__, __all__ = front(__name__)
+__getattr__, __dir__, __all__ = front(__name__)
