@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hs2s_core.arguments import check_types
 from hs2s_core.errors import HS2SError
 from hs2s_core.files import read_json
 
@@ -32,6 +33,10 @@ class Hint:
     box: Box | None = None
     inside: tuple[Point, ...] = ()
     outside: tuple[Point, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what is no box, or no points."""
+        check_types(type(self), vars(self))
 
     @property
     def origin(self) -> str:

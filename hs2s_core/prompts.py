@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.errors import HS2SError, InvalidMask, check_choice
 from hs2s_core.hints import Hint
 from hs2s_core.media.grabcut import draw, mend
@@ -68,12 +69,14 @@ class Prompt:
         self._bits = np.packbits(checked[self._box], axis=1)
 
     @classmethod
+    @checked_call
     def pointed(cls, frame: int, object_id: int, picture: RGBImage, hint: Hint) -> Prompt:
         """The mask that :func:`draw` makes of a box or points in ``picture``, the frame itself."""
         mask = draw(picture, hint, name=f"object {object_id} in frame {frame}")
         return cls(frame, object_id, mask, origin=hint.origin)
 
     @classmethod
+    @checked_call
     def mended(
         cls, frame: int, object_id: int, picture: RGBImage, mask: BoolMask, hint: Hint
     ) -> Prompt:
@@ -101,6 +104,7 @@ class Prompts(Mapping[int, Mapping[int, BoolMask]]):
     Immutable: :meth:`put` and :meth:`drop` return others.
     """
 
+    @checked_call
     def __init__(self, prompts: Iterable[Prompt] = (), *, policy: str = "all") -> None:
         """Collect ``prompts``; ``policy`` is one of :data:`POLICIES`.
 
@@ -124,6 +128,7 @@ class Prompts(Mapping[int, Mapping[int, BoolMask]]):
         self._frames = frames
 
     @classmethod
+    @checked_call
     def of(cls, prompts: PlainPrompts | Prompts) -> Prompts:
         """``prompts`` themselves, or those that a plain mapping writes down."""
         if isinstance(prompts, Prompts):
@@ -202,6 +207,7 @@ class Prompts(Mapping[int, Mapping[int, BoolMask]]):
         """The frames in which an object is given, ascending."""
         return tuple(frame for frame, given in self._frames.items() if object_id in given)
 
+    @checked_call
     def put(self, prompt: Prompt) -> Prompts:
         """These and ``prompt``, which takes the place of another for its object and frame."""
         return Prompts([*self.drop(prompt.frame, prompt.object_id).each(), prompt])

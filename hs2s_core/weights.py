@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.devices import pick_device
 from hs2s_core.errors import HS2SError, InvalidWeights
 from hs2s_core.files import replacing
@@ -87,6 +88,7 @@ class WeightsHeader:
         return sum(torch.Size(shape).numel() for _, shape in self.tensors.values())
 
 
+@checked_call
 def load_model(
     weights: str | Path | None = None, *, device: str = "auto", speed: str = "auto"
 ) -> VideoSegmenter:

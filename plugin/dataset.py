@@ -21,6 +21,7 @@ import fiftyone as fo
 import fiftyone.core.odm as foo
 from fiftyone import ViewField
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.jobs import Done, Item, Steps, Summary, Tick, Watch, Work, run_job
@@ -50,6 +51,7 @@ class LoadSummary(Summary):
     dataset: fo.Dataset | None = None
 
 
+@checked_call
 def load(
     root: str | Path,
     name: str | None = None,
@@ -99,6 +101,7 @@ def load(
     return summary.dataset
 
 
+@checked_call
 def delete_unused_videos(*, dry_run: bool = False) -> list[Path]:
     """Delete videos that :func:`load` encoded and that no dataset has any more; returns them.
 

@@ -13,6 +13,7 @@ import fiftyone as fo
 import fiftyone.constants as foc
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.errors import HS2SError
 
 from .frame_fields import add_detections, bare, kind_error, mask_fields
@@ -30,6 +31,7 @@ of the output field: a result can be mended there, and a further object is drawn
 """
 
 
+@checked_call
 def prepare_drawing(
     samples: SampleCollection, field: str = DRAWN, classes: str | Iterable[str] | None = None
 ) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.data.results import LAYOUTS, check_free, videos_root, write_zip, writing_masks
 from hs2s_core.data.splits import safe_name
 from hs2s_core.errors import InvalidDataset
@@ -43,6 +44,7 @@ class ExportSummary(Summary):
         return zipped + super().remarks()
 
 
+@checked_call
 def export(
     samples: SampleCollection,
     field: str,

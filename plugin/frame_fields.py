@@ -10,7 +10,7 @@ import fiftyone as fo
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.errors import HS2SError
+from hs2s_core.arguments import checked_call
 
 from .schema import add_fields
 from .videos import source_info
@@ -32,17 +32,9 @@ MASK_TYPES: tuple[type[fo.Label], ...] = (
 )
 
 
-class NoFieldName(HS2SError, TypeError):
-    """Something else was given where the name of a field is expected."""
-
-
+@checked_call
 def bare(path: str) -> str:
-    """A frame field as it is called below a frame; users write it with and without ``frames.``.
-
-    Raises NoFieldName for what is no text.
-    """
-    if not isinstance(path, str):
-        raise NoFieldName(f"expected the name of a frame field, found {path!r}")
+    """A frame field as it is called below a frame; users write it with and without ``frames.``."""
     return path.removeprefix("frames.")
 
 

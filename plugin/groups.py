@@ -17,6 +17,7 @@ import fiftyone.core.stages as fos
 import numpy as np
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.data.splits import safe_name
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Done, Item, Tick, Watch, Work, run_job
@@ -39,6 +40,7 @@ INFO = "hs2s_groups"
 Size = tuple[int, int]
 
 
+@checked_call
 def load_groups(
     images: SampleCollection,
     name: str | None = None,
@@ -103,6 +105,7 @@ def load_groups(
     return dataset
 
 
+@checked_call
 def write_to_images(videos: SampleCollection, field: str, *, overwrite: bool = False) -> fo.Dataset:
     """Write the masks of a frame field to the images that the frames are; returns their dataset.
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import fiftyone as fo
 from fiftyone.core.sample import SampleView
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.media.masks import IdMap
 from hs2s_core.media.strip import Picture, evenly, overlay_strip
@@ -24,7 +25,10 @@ class _Frame(NamedTuple):
     id_map: IdMap
 
 
-def show_field(sample: fo.Sample, field: str, *, count: int = 6, height: int = 160) -> Picture:
+@checked_call
+def show_field(
+    sample: fo.Sample | SampleView, field: str, *, count: int = 6, height: int = 160
+) -> Picture:
     """``count`` evenly spaced frames of a video, the masks of frame field ``field`` over them.
 
     Labels with neither ``index`` nor ``instance`` are not shown. ``height`` is that of each frame,
@@ -34,10 +38,6 @@ def show_field(sample: fo.Sample, field: str, *, count: int = 6, height: int = 1
         HS2SError: no sample, no such field of masks, or a ``count`` or ``height`` below 1.
         InvalidMedia: a video that cannot be read.
     """
-    if not isinstance(sample, (fo.Sample, SampleView)):
-        raise HS2SError(
-            f"expected a video sample, such as dataset.first(), found {type(sample).__name__}"
-        )
     name, dataset = bare(field), sample.dataset
     if error := mask_field_error(dataset, name):
         raise HS2SError(error)

@@ -12,6 +12,7 @@ import numpy as np
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.data.folders import find_annotations
 from hs2s_core.errors import InvalidDataset, InvalidMask
 from hs2s_core.jobs import Done, Item, Steps, Summary, Tick, Watch, Work, require, run_job
@@ -49,6 +50,7 @@ class ReadSummary(Summary):
         return unknown + super().remarks()
 
 
+@checked_call
 def read_predictions(
     dataset: SampleCollection,
     folder: str | Path,

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.jobs import Progress, Steps, Watch
 from hs2s_core.media.frames import FrameSource
@@ -34,6 +35,7 @@ STEPS = 300
 """Training steps of :func:`finetune`, a second each on a CPU's core."""
 
 
+@checked_call
 def finetune(
     samples: SampleCollection,
     label_field: str,
@@ -121,6 +123,7 @@ class ViewVideo:
         return id_map
 
 
+@checked_call
 def labelled_videos(samples: SampleCollection, label_field: str) -> Iterator[ViewVideo]:
     """Videos of ``samples`` with the masks of frame field ``label_field``, to be trained on.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import fiftyone.core.media as fom
 import fiftyone.core.stages as fos
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Item
 
@@ -46,21 +46,12 @@ _GROUPING = (fos.GroupBy, fos.Flatten, fos.Concat)
 """Behind these, FiftyOne finds no frames and can load no sample, or has samples twice."""
 
 
-class NoCollection(HS2SError, TypeError):
-    """Something else was given where a dataset or view is expected."""
-
-
+@checked_call
 def videos_of(samples: SampleCollection) -> SampleCollection:
     """The video samples of a collection: of every slice of a group, of every dynamic group.
 
     Raises HS2SError, saying what to do, if it has none to offer.
     """
-    if not isinstance(samples, SampleCollection):
-        raise NoCollection(
-            f"expected a FiftyOne dataset or view, found {reprlib.repr(samples)} "
-            f"({type(samples).__name__}). "
-            "A dataset's name becomes a dataset with fo.load_dataset(name)."
-        )
     samples = _ungrouped(samples)
     if samples._is_generated:
         kind = "clips" if isinstance(samples, foc.ClipsView) else "frames"

@@ -14,6 +14,7 @@ from statistics import median
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation.lengths import FAILURE_FRAMES, LATE, Streak, losses, streaks
 
@@ -148,6 +149,7 @@ VIEWS = {
 """By a short name; also the order in which they are offered."""
 
 
+@checked_call
 def save_views(
     dataset: SampleCollection, eval_key: str, which: str | Iterable[str] | None = None
 ) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.evaluation.lengths import (
     absences,
     early_late,
@@ -16,6 +17,7 @@ from hs2s_core.evaluation.table import EvaluationTable
 from hs2s_core.wording import counted, some
 
 
+@checked_call
 def format_table(table: EvaluationTable, *, objects: bool = False) -> str:
     """Return protocol, scores, early/late means, failures and notes; scores in percent.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.errors import InvalidMedia
 from hs2s_core.media.images import IMAGE_SUFFIXES, RGBImage, image_size, list_images, read_image
 from hs2s_core.media.source import FrameSource, mixed_sizes, out_of_range
@@ -18,6 +19,7 @@ from hs2s_core.media.video import VideoFrames
 __all__ = ["FrameSource", "ImageFrames", "VideoFrames", "open_frames"]
 
 
+@checked_call
 def open_frames(source: str | Path | Sequence[str | Path], *, check: bool = True) -> FrameSource:
     """Open a video file, a folder of frames (natural order) or an explicit list of image files.
 

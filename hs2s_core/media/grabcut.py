@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hs2s_core.hints import Hint, Point
-from hs2s_core.media.images import RGBImage
+from hs2s_core.media.images import RGBImage, check_rgb
 from hs2s_core.media.masks import BoolMask, mask_box
 
 _SIDE = 320
@@ -36,8 +36,7 @@ def draw(frame: RGBImage, hint: Hint, *, name: str = "the prompt") -> BoolMask:
         HS2SError: a box or point outside of the frame, a box without area, no box and no point
             inside.
     """
-    size = frame.shape[:2]
-    hint.check((size[0], size[1]), name)
+    hint.check(check_rgb(frame), name)
     if hint.box is None:
         return _from_points(frame, hint)
     return _from_box(frame, hint)
@@ -52,8 +51,8 @@ def mend(frame: RGBImage, mask: BoolMask, hint: Hint, *, name: str = "the mask")
     Raises:
         HS2SError: a point outside of the frame, no point at all, a box.
     """
-    size = frame.shape[:2]
-    hint.check((size[0], size[1]), name, mends=True)
+    size = check_rgb(frame)
+    hint.check(size, name, mends=True)
     reach = _REACH * min(size)
     near = _disks(size, [*hint.inside, *hint.outside], reach)
     labels = np.where(mask, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)

@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,17 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".
 
 RGBImage = npt.NDArray[np.uint8]
 """(H, W, 3) uint8."""
+
+
+def check_rgb(frame: npt.NDArray[Any]) -> tuple[int, int]:
+    """The size (H, W) of a frame; raises InvalidMedia if it is no RGB of 8 bits."""
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+        raise InvalidMedia(
+            f"a frame is {frame.dtype} of shape {frame.shape}; "
+            "expected RGB uint8 of shape (H, W, 3)"
+        )
+    return int(frame.shape[0]), int(frame.shape[1])
+
 
 _SYSTEM = frozenset(
     {

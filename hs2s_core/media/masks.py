@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.errors import InvalidMask
 from hs2s_core.files import replacing
 from hs2s_core.media.images import DECODE_ERRORS, list_files
@@ -69,6 +70,7 @@ class MaskFile(NamedTuple):
     """Whether void pixels, read as background, were its whole foreground."""
 
 
+@checked_call
 def read_id_map(path: str | Path, *, void: int | None = VOID) -> IdMap:
     """Read the id map of one frame from a PNG, BMP or TIFF of any mode.
 
@@ -156,6 +158,7 @@ def _clean(ids: IdMap, sure: bool, void: int, name: object) -> MaskFile:
     return MaskFile(ids, only_void=ids.dtype == np.uint8 and present == [void])
 
 
+@checked_call
 def write_id_map(path: str | Path, id_map: npt.NDArray[Any]) -> None:
     """Write an id map as PNG, completely or not at all; missing folders are made.
 
@@ -206,6 +209,7 @@ def object_ids(id_map: npt.NDArray[Any]) -> list[int]:
     return [int(value) for value in np.flatnonzero(histogram) if value != 0]
 
 
+@checked_call
 def split_objects(id_map: npt.NDArray[Any]) -> dict[int, BoolMask]:
     """Return one mask ``(H, W)`` bool per object of an id map, by ascending id."""
     return {object_id: id_map == object_id for object_id in object_ids(id_map)}

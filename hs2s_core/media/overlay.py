@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.errors import InvalidMask
-from hs2s_core.media.images import RGBImage
+from hs2s_core.media.images import RGBImage, check_rgb
 
 __all__ = ["Row", "contact_sheet", "draw_masks", "enlarge", "enlarge_ids", "object_colour"]
 
@@ -36,6 +37,7 @@ def object_colour(object_id: int) -> tuple[int, int, int]:
     return _COLOURS[(object_id - 1) % len(_COLOURS)]
 
 
+@checked_call
 def draw_masks(
     frame: RGBImage, id_map: npt.NDArray[np.unsignedinteger], *, opacity: float = 0.5
 ) -> RGBImage:
@@ -44,9 +46,10 @@ def draw_masks(
     ``opacity`` in [0, 1] is that of the tint; the outline, inside the mask, is opaque. Raises
     InvalidMask when the sizes differ.
     """
-    if id_map.shape != frame.shape[:2]:
+    size = check_rgb(frame)
+    if id_map.shape != size:
         raise InvalidMask(
-            f"the id map is {id_map.shape}, the frame {frame.shape[:2]} (height, width); "
+            f"the id map is {id_map.shape}, the frame {size} (height, width); "
             "expected the same size. Resize the id map (nearest neighbour)."
         )
     colours = np.array(_COLOURS)[(id_map.astype(np.intp) - 1) % len(_COLOURS)]

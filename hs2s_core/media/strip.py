@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import IdMap
@@ -50,6 +51,7 @@ class Picture:
         return file.getvalue()
 
 
+@checked_call
 def overlay_strip(
     frames: FrameSource, results: Iterable[MaskedFrame], *, count: int = 6, height: int = 160
 ) -> Picture:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.media.images import RGBImage
+from hs2s_core.media.images import RGBImage, check_rgb
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter, join_states, select_objects
 from hs2s_core.models.inputs import network_size
@@ -179,11 +179,26 @@ class NetworkEngine:
             raise HS2SError(f"{len(self._ahead)} frames looked at are left; step through them")
         tensors, tree = pack((self._state, self._masks))
         pasts = [astuple(past) for past in self._pasts]
-        meta = {"ids": self._ids, "size": self._frame_size, "pasts": pasts, "tree": tree}
-        return Snapshot(tensors, meta)
+        meta = {
+            "weights": self.weights,
+            "ids": self._ids,
+            "size": self._frame_size,
+            "pasts": pasts,
+            "tree": tree,
+        }
+        return Snapshot(tensors, {"weights": self.weights, **meta})
 
     def restore(self, snapshot: Snapshot) -> None:
-        """See :meth:`Engine.restore`."""
+        """See :meth:`Engine.restore`.
+
+        Raises HS2SError for a snapshot of another network.
+        """
+        # Those of earlier versions do not say whose they are.
+        if snapshot.meta.get("weights", self.weights) != self.weights:
+            raise HS2SError(
+                "this snapshot is of another network; expected one of the same weights. Load "
+                "those with which it was made, or start anew from the objects' masks."
+            )
         self.start()
         self._ids = list(snapshot.meta["ids"])
         self._pasts = [_Past(*past) for past in snapshot.meta["pasts"]]
@@ -192,12 +207,7 @@ class NetworkEngine:
         self._state, self._masks = unpack(snapshot.tensors, snapshot.meta["tree"], self.device)
 
     def _check_frame(self, frame: RGBImage) -> Size:
-        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-            raise HS2SError(
-                f"a frame is {frame.dtype} of shape {frame.shape}; "
-                "expected RGB uint8 of shape (H, W, 3)"
-            )
-        size = (int(frame.shape[0]), int(frame.shape[1]))
+        size = check_rgb(frame)
         if self._frame_size not in (None, size):
             raise HS2SError(
                 f"a frame is {size}, the frames before it {self._frame_size} (height, width); "

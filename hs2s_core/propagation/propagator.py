@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.errors import check_choice
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import BoolMask, IdMap, check_prompt, id_dtype
@@ -78,6 +79,7 @@ class Propagator:
     their steps.
     """
 
+    @checked_call
     def __init__(self, model: VideoSegmenter | Engine, *, merge: str = "argmax") -> None:
         self.engine = NetworkEngine(model) if isinstance(model, VideoSegmenter) else model
         self.merge = check_choice("merge", merge, MERGES)
@@ -88,10 +90,12 @@ class Propagator:
         self.engine.start()
         self._index = 0
 
+    @checked_call
     def look_ahead(self, frames: Sequence[RGBImage]) -> None:
         """See :meth:`Engine.look_ahead`."""
         self.engine.look_ahead(frames)
 
+    @checked_call
     def step(
         self, frame: RGBImage, prompts: Mapping[int, npt.ArrayLike] | None = None
     ) -> FrameResult:
@@ -122,6 +126,7 @@ class Propagator:
         tensors, meta = self.engine.snapshot()
         return Snapshot(tensors, {"index": self._index, "engine": meta})
 
+    @checked_call
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from ``snapshot``, the same to the last bit."""
         self.engine.restore(Snapshot(snapshot.tensors, snapshot.meta["engine"]))

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.files import replacing
 from hs2s_core.hints import Hint
@@ -55,6 +56,7 @@ class Session:
     _length: int | None
     """True number of frames, once a run reached the end."""
 
+    @checked_call
     def __init__(
         self,
         folder: str | Path,
@@ -111,6 +113,7 @@ class Session:
         """The masks that count."""
         return self._prompts
 
+    @checked_call
     def correct(self, prompts: Prompts) -> None:
         """Let ``prompts`` count from now on; saved at once."""
         for prompt in prompts.each():
@@ -125,6 +128,7 @@ class Session:
         }:
             path.unlink()
 
+    @checked_call
     def run(self, frames: Iterable[RGBImage]) -> Iterator[Step]:
         """Every step of the clip, as :func:`walk_clip`; what is known is not computed again.
 
@@ -133,6 +137,7 @@ class Session:
         used: set[Path] = set()
         return self._finish(self._walk(frames, self.settings, used), used)
 
+    @checked_call
     def result(self, frames: Iterable[RGBImage], frame: int) -> FrameResult:
         """What the prompts of now lead to in one frame; as far as it is known it is only read.
 
@@ -144,6 +149,7 @@ class Session:
         assert result is not None, "the last step is of the one frame that is wanted"
         return result
 
+    @checked_call
     def mend(
         self, frames: Iterable[RGBImage], frame: int, object_id: int, hint: Hint
     ) -> FrameResult:
@@ -204,6 +210,7 @@ class Session:
             raise HS2SError(f"{self.folder}: no run has come to its end; run the session first")
         return read_signs(self._signs)
 
+    @checked_call
     def suggest(self, count: int = 1) -> list[Suggestion]:
         """The frames to correct next, see :func:`suggest_frames`; raises as :meth:`signs`."""
         return suggest_frames(self.signs(), count)

@@ -10,6 +10,7 @@ from math import exp
 from pathlib import Path
 from typing import NamedTuple
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.files import replacing
 from hs2s_core.propagation.propagator import FrameResult
@@ -66,6 +67,7 @@ class Suggestion(NamedTuple):
     """Doubt that a correction there may remove, summed over frames and objects."""
 
 
+@checked_call
 def signs_of(result: FrameResult) -> list[Sign]:
     """One sign per object of ``result.ids``, in that order."""
     areas = result.areas
@@ -85,6 +87,7 @@ def signs_of(result: FrameResult) -> list[Sign]:
     ]
 
 
+@checked_call
 def suggest_frames(signs: Iterable[Sign], count: int = 1) -> list[Suggestion]:
     """The frames whose correction promises most, best first; fewer than ``count`` if none is left.
 

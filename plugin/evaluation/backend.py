@@ -20,6 +20,7 @@ from fiftyone.utils.eval.detection import (
     DetectionResults,
 )
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import (
     EvaluationTable,
@@ -250,12 +251,14 @@ class VOSEvaluationResults(DetectionResults):
         )
 
 
+@checked_call
 def list_evaluations(dataset: SampleCollection) -> list[str]:
     """Keys of the finished evaluations of this kind, in alphabetical order."""
     keys = dataset.list_evaluations(method=METHOD)
     return [key for key in keys if dataset._root_dataset._doc.evaluations[key].results]
 
 
+@checked_call
 def load_results(dataset: SampleCollection, eval_key: str) -> VOSEvaluationResults:
     """The results of an evaluation, from memory where it has them.
 
@@ -284,6 +287,7 @@ def load_results(dataset: SampleCollection, eval_key: str) -> VOSEvaluationResul
     return results
 
 
+@checked_call
 def load_table(dataset: SampleCollection, eval_key: str) -> EvaluationTable:
     """All rows of an evaluation, with its protocol, failures and notes.
 

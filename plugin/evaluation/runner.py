@@ -16,6 +16,7 @@ from pathlib import Path
 from fiftyone.core.collections import SampleCollection
 from pymongo.errors import PyMongoError
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import Protocol, Rows, Summary, VideoFailure, find_protocol
 from hs2s_core.evaluation.scores import summarise
@@ -45,6 +46,7 @@ from .video import Video
 _log = logging.getLogger(__name__)
 
 
+@checked_call
 def evaluate(
     samples: SampleCollection,
     prediction_field: str,
@@ -105,6 +107,7 @@ def evaluate(
     return drive(evaluate_steps(samples, settings), progress)
 
 
+@checked_call
 def score(
     samples: SampleCollection,
     prediction_field: str,

@@ -10,6 +10,7 @@ import fiftyone as fo
 from bson.json_util import loads
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Problem, Progress, Steps, Summary, Watch
 
@@ -32,6 +33,7 @@ _NOTHING = (
 )
 
 
+@checked_call
 def repropagate(
     samples: SampleCollection,
     output_field: str = DEFAULT_OUTPUT,

@@ -16,6 +16,7 @@ from bson.json_util import dumps
 from fiftyone.core.clips import ClipsView
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.jobs import Item, Progress, Steps, Summary, Watch, find_engine, inline, run_job
 
 from ..clips import clips_of
@@ -39,6 +40,7 @@ LOADED = "loaded"
 """Stands for a network that was given as an object: nothing can find it again."""
 
 
+@checked_call
 def propagate(
     samples: SampleCollection,
     prompt_field: str,

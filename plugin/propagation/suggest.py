@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.arguments import checked_call
 from hs2s_core.errors import HS2SError
 
 from ..frame_fields import bare
@@ -46,6 +47,7 @@ class ToCorrect(NamedTuple):
         return f"{place}, where {what} is most in doubt"
 
 
+@checked_call
 def suggest_frames(
     samples: SampleCollection, output_field: str = DEFAULT_OUTPUT, count: int = 1
 ) -> list[ToCorrect]:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from hs2s_core.errors import HS2SError
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.propagation import Propagator, Snapshot
@@ -57,3 +58,16 @@ def test_a_snapshot_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
         assert first is not None
         assert second is not None
         assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("other", ["hs2s-lite", "s2s-lite"])
+def test_a_snapshot_of_another_network_is_refused(other: str) -> None:
+    """Also of one that differs in its weights alone, which would go on from it in silence."""
+    config = dataclasses.replace(PRESETS["hs2s-lite"], input_size=(SIDE, SIDE), keep_aspect=False)
+    one = Propagator(build_model(config))
+    one.step(frame(0), {1: box(5, 5)})
+    config = dataclasses.replace(PRESETS[other], input_size=(SIDE, SIDE), keep_aspect=False)
+    stranger = Propagator(build_model(config))
+    with pytest.raises(HS2SError, match="this snapshot is of another network"):
+        stranger.restore(one.snapshot())
+    assert stranger.step(frame(1), {1: box(5, 5)}).index == 0
