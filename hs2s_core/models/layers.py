@@ -61,6 +61,15 @@ def resize(x: Tensor, size: tuple[int, int], align_corners: bool = False) -> Ten
     return F.interpolate(x, size=size, mode="bilinear", align_corners=align_corners)
 
 
+def add_to(fresh: Tensor, x: Tensor) -> Tensor:
+    """The sum of both, in the memory of ``fresh``, which nothing else may need.
+
+    Large maps are mapped into memory anew at each allocation, which takes longer than the sum.
+    """
+    kept = torch.promote_types(fresh.dtype, x.dtype) == fresh.dtype
+    return fresh.add_(x) if kept else fresh + x
+
+
 def size_of(x: Tensor) -> tuple[int, int]:
     """Height and width of ``x`` (..., H, W)."""
     return x.shape[-2], x.shape[-1]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from hs2s_core.models.layers import Conv, resize, size_of
+from hs2s_core.models.layers import Conv, add_to, resize, size_of
 
 
 class ConvBlock(nn.Sequential):
@@ -57,7 +57,7 @@ class JoinedConv(Conv):
         del parts[self.image]
         total = per_object(image, owner)
         for x, part in zip(maps, parts, strict=True):
-            total = total + resize(self.convolve(x, part, None), size_of(total))
+            total = add_to(resize(self.convolve(x, part, None), size_of(total)), total)
         return total
 
 
@@ -94,7 +94,7 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) in and out."""
         change: Tensor = self.norm2(self.conv2(self.conv1(x)))
-        return (x + change).relu()
+        return add_to(change, x).relu_()
 
 
 def per_object(of_clips: Tensor, owner: Tensor) -> Tensor:

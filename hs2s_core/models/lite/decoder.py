@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hs2s_core.models.layers import Conv
+from hs2s_core.models.layers import Conv, add_to
 from hs2s_core.models.lite.blocks import JoinedConv
 from hs2s_core.models.lite.trunk import ImageFeatures
 
@@ -71,9 +71,9 @@ class LiteDecoder(nn.Module):
             size: (H, W) of the input.
         """
         x = self.merge_s8(image.s8, [self.memory(h), *reads], owner).relu_()
-        x = (x + self.conv_s8b(self.conv_s8a(x).relu_())).relu_()
+        x = add_to(self.conv_s8b(self.conv_s8a(x).relu_()), x).relu_()
         x = self.merge_s4(image.s4, [x, *masks], owner).relu_()
-        x = (x + self.conv_s4(x)).relu_()
+        x = add_to(self.conv_s4(x), x).relu_()
         x = self.merge_s2(image.s2, [x], owner).relu_()
         x = self.conv_s2(x).relu_()
         logits: Tensor = self.logits(x)
