@@ -58,7 +58,7 @@ def load(
     *,
     split: str | None = None,
     label_field: str = DEFAULT_LABEL_FIELD,
-    videos: Sequence[str] | None = None,
+    videos: str | Sequence[str] | None = None,
     max_samples: int | None = None,
     fps: float | None = None,
     video_dir: str | Path | None = None,

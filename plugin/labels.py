@@ -44,6 +44,8 @@ Document = Mapping[str, Any]
 
 NO_CLASS = "object"
 """The class of an object of which none is known."""
+_ONLY = 1
+"""Index of a field's only label a frame, where it has neither index nor instance."""
 _BATCH = 64
 
 
@@ -121,7 +123,7 @@ class LabelField:
         shown = [f"{self.items}.{part}" for part in parts] if self.items else []
         for document in read_documents(samples, sample_id, [], annotated=self.name, shown=shown):
             found = [
-                _describe(place, raw)
+                self._describe(place, raw)
                 for place, raw in enumerate(self.labels(document))
                 if visible is None or raw["_id"] in visible
             ]
@@ -157,7 +159,7 @@ class LabelField:
                 continue
             if places is not None and place not in places:
                 continue
-            part = _describe(place, raw)
+            part = self._describe(place, raw)
             name = part.mark.name if not part.mark.is_nameless else f"label number {place + 1}"
             mask = self._decode(raw, size, f"{name} in {frame} of {self.name!r}")
             found.append(replace(part, mask=mask))
@@ -170,6 +172,19 @@ class LabelField:
             return []
         part = getattr(self.kind, "_LABEL_LIST_FIELD", None)
         return [content] if part is None else content.get(part) or []
+
+    def _describe(self, place: int, raw: Document) -> LabelPart:
+        mark = mark_of(raw)
+        if mark.is_nameless and self.items == self.name:
+            mark = mark._replace(index=_ONLY)
+        return LabelPart(
+            place=place,
+            label_id=raw["_id"],
+            mark=mark,
+            confidence=raw.get("confidence"),
+            keyframe=raw.get("keyframe"),
+            mask=None,
+        )
 
     def _decode(self, raw: Document, size: Size, name: str) -> BoolMask | None:
         if issubclass(self.kind, (fo.Polyline, fo.Polylines)):
@@ -230,21 +245,6 @@ def read_documents(
     paths = dict.fromkeys(["frame_number", *(names if shown is None else shown)], 1)
     frames = samples._dataset._frame_collection
     yield from frames.find(query, paths).sort("frame_number").batch_size(_BATCH)
-
-
-def frame_masks(label: fo.Label | None, size: Size) -> dict[int, BoolMask]:
-    """Masks (H, W) of one frame's label by ``index``, of any of ``MASK_TYPES``.
-
-    Labels without an index or a mask are left out. Raises InvalidMask if a mask is unreadable or
-    cannot be one of such a frame.
-    """
-    masks: dict[int, BoolMask] = {}
-    if label is not None:
-        document = {"label": label.to_dict()}
-        for part in LabelField("label", type(label)).parts(document, size, "the frame"):
-            if part.mark.index is not None and part.mask is not None:
-                masks[part.mark.index] = part.mask | masks.get(part.mark.index, False)
-    return masks
 
 
 def paint(parts: Iterable[tuple[int, LabelPart]], size: Size) -> tuple[IdMap, bool]:
@@ -317,14 +317,3 @@ def existing_instance(instance_id: object, seed: str | None = None) -> fo.Instan
 def mark_of(raw: Document) -> Mark:
     """What a label, as the database has it, says of its object."""
     return Mark(raw.get("index"), (raw.get("instance") or {}).get("_id"), raw.get("label"))
-
-
-def _describe(place: int, raw: Document) -> LabelPart:
-    return LabelPart(
-        place=place,
-        label_id=raw["_id"],
-        mark=mark_of(raw),
-        confidence=raw.get("confidence"),
-        keyframe=raw.get("keyframe"),
-        mask=None,
-    )

@@ -77,8 +77,8 @@ def read_prompts(
 
     Which labels are one object is told by :class:`Identities`. Boxes, as the App writes them into
     the frames after a drawn mask, are no prompts, nor are copies of a label that a person drew in
-    another frame (see ``LabelPart.keyframe``). Labels with neither index nor instance cannot be
-    followed from frame to frame, so of those only the first frame's count.
+    another frame (see ``LabelPart.keyframe``). Labels of a list that have neither index nor
+    instance cannot be followed from frame to frame, so of those only the first frame's count.
 
     Args:
         sample: a video.

@@ -11,10 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from hs2s_core.errors import InvalidDataset
-from hs2s_core.media.images import IMAGE_SUFFIXES, RGBImage
+from hs2s_core.media.images import IMAGE_SUFFIXES, RGBImage, open_picture
 from hs2s_core.media.masks import BoolMask, mask_box
 from hs2s_core.wording import counted
 
@@ -95,7 +94,8 @@ class StillSet:
             self._cache.move_to_end(index)
             return self._cache[index]
         image_path, mask_path = self.items[index]
-        rgb = np.asarray(Image.open(image_path).convert("RGB"))
+        with open_picture(image_path) as image:
+            rgb = np.asarray(image.convert("RGB"))
         regions = _read_regions(mask_path)
         if regions.shape != rgb.shape[:2]:
             raise InvalidDataset(
@@ -139,7 +139,8 @@ def _join_neighbour(
 
 def _read_regions(path: Path) -> NDArray[Any]:
     """Region ids of a mask, void as 0."""
-    regions = np.asarray(Image.open(path))
+    with open_picture(path) as image:
+        regions = np.asarray(image)
     ids = np.where(regions == 255, 0, regions)
     return ids if ids.any() else (regions == 255).astype(np.uint8)
 

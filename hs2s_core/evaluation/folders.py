@@ -220,7 +220,7 @@ def _find_predictions(folder: Path, names: Sequence[str]) -> dict[str, Path]:
     if missing:
         raise InvalidDataset(
             f"{folder}: lacks {len(missing)} of {counted(len(names), 'annotated frame')} "
-            f"({some(missing, 3)}); expected a prediction for each, named as the truth's frame, "
-            "the first one included."
+            f"({some(missing, 3)}), and has {some((f'{name}.png' for name in found), 3)}; expected "
+            "a prediction for each, named as the truth's frame, the first one included."
         )
     return found

@@ -6,7 +6,8 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -109,17 +110,24 @@ def read_image(path: Path) -> RGBImage:
 
     Raises ``InvalidMedia`` if the file is missing, truncated or not an image.
     """
+    with open_picture(path) as image:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode == "F":
+            raise ValueError("floating point values; expected 8 or 16 bits")
+        if upright.mode.startswith("I"):
+            # Pillow would clip 16-bit grey to 255 instead of scaling it.
+            wide = np.asarray(upright).astype(np.int64)
+            grey = np.clip(wide >> 8, 0, 255).astype(np.uint8)
+            return np.repeat(grey[..., None], 3, axis=2)
+        return np.array(upright.convert("RGB"))
+
+
+@contextmanager
+def open_picture(path: Path) -> Iterator[Image.Image]:
+    """A picture as Pillow opens it; raises ``InvalidMedia`` where that or the block cannot read."""
     try:
         with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode == "F":
-                raise ValueError("floating point values; expected 8 or 16 bits")
-            if upright.mode.startswith("I"):
-                # Pillow would clip 16-bit grey to 255 instead of scaling it.
-                wide = np.asarray(upright).astype(np.int64)
-                grey = np.clip(wide >> 8, 0, 255).astype(np.uint8)
-                return np.repeat(grey[..., None], 3, axis=2)
-            return np.array(upright.convert("RGB"))
+            yield image
     except DECODE_ERRORS as error:
         raise _no_image(path, error) from error
 
@@ -129,12 +137,9 @@ def image_size(path: Path) -> tuple[int, int]:
 
     Raises ``InvalidMedia`` as ``read_image`` does, as far as the header tells.
     """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
-    except DECODE_ERRORS as error:
-        raise _no_image(path, error) from error
+    with open_picture(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
     return (width, height) if turned else (height, width)
 
 

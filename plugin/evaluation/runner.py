@@ -55,7 +55,7 @@ def evaluate(
     protocol: str | Protocol = DEFAULT_PROTOCOL,
     *,
     match: str = "ids",
-    seen_categories: Collection[str] | None = None,
+    seen_categories: str | Collection[str] | None = None,
     meta: str | Path | None = None,
     progress: bool | Watch | None = None,
 ) -> VOSEvaluationResults:

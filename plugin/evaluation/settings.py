@@ -9,7 +9,6 @@ from pathlib import Path
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.data.meta import read_meta
-from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import PROTOCOLS, ObjectInfo, Protocol
 from hs2s_core.evaluation.identities import MATCHES
 from hs2s_core.evaluation.scores import check_seen
@@ -31,7 +30,7 @@ class EvaluateSettings:
     eval_key: str
     protocol: Protocol = PROTOCOLS[DEFAULT_PROTOCOL]
     match: str = "ids"
-    seen_categories: Collection[str] | None = None
+    seen_categories: str | Collection[str] | None = None
     """Categories of the training set; None where unknown."""
     meta: str | Path | Mapping[str, Mapping[int, ObjectInfo]] | None = None
     """Category, seen flag and listed frames by video and object id, in place of the labels'; or the
@@ -59,8 +58,6 @@ class EvaluateSettings:
             names = list(video_names(samples).values())
             meta = read_meta(meta).select(names, seen)
             check_seen(meta, names, self.protocol)
-        elif not isinstance(meta, (Mapping, type(None))):
-            raise HS2SError(f"meta is {meta!r}; expected the path of a meta.json")
         return replace(self, seen_categories=seen, meta=meta)
 
 
@@ -97,7 +94,7 @@ def _key_error(
     samples: SampleCollection, settings: EvaluateSettings, at_most: int | None
 ) -> str | None:
     eval_key = settings.eval_key
-    if not isinstance(eval_key, str) or not eval_key.isidentifier() or eval_key.startswith("_"):
+    if not eval_key.isidentifier() or eval_key.startswith("_"):
         return f"{eval_key!r} is no key; expected letters, digits and _, a letter first"
     dataset = samples._dataset
     earlier = None

@@ -41,7 +41,7 @@ def make_plan(
     plan, skips = Plan(), not settings.overwrite
     for part, filepath, status in _rows(samples, settings):
         name = part.named(filepath.replace("\\", "/").rpartition("/")[2])
-        known = skips and part.span is None and status in (DONE, CLIPS)
+        known = seconds is not None and skips and part.span is None and status in (DONE, CLIPS)
         verdict = _Verdict(done=True) if known else look(part, status)
         if verdict.done and skips:
             plan.skipped.append(part.key)
@@ -77,10 +77,10 @@ def has_results(
     samples: SampleCollection, part: Part, status: str | None, settings: PropagateSettings
 ) -> bool:
     """Whether a video's output is finished, or was put there by someone else."""
-    if part.span is None and status in (DONE, CLIPS, RUNNING):
-        # What a killed run left behind is no result.
-        return status != RUNNING
-    # A run that failed leaves no labels, so these are not from here.
+    if part.span is None and status == RUNNING:  # what a killed run left behind is no result
+        return False
+    # A run that failed leaves no labels, so these are not from here; a status is left where
+    # somebody deletes labels.
     return has_labels(samples, settings.output_field, part.sample_id, part.span)
 
 
@@ -90,7 +90,10 @@ def _rows(
     """Every video, or every clip of them; with its file and the video's status."""
     ids, paths = samples.values(["id", "filepath"])
     states: list[str | None] = [None] * len(ids)
-    if samples._dataset.has_sample_field(settings.status_field):
+    dataset = samples._dataset
+    # The status stays where somebody deletes or renames the field: then nothing is done.
+    fields = dataset.get_frame_field_schema(include_private=True)
+    if dataset.has_sample_field(settings.status_field) and settings.output_field in fields:
         # Of the dataset, because a view may hide the field.
         view = select_videos(samples, ids, ordered=True)
         states = view.values(settings.status_field)

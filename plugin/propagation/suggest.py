@@ -14,6 +14,7 @@ from hs2s_core.errors import HS2SError
 from ..frame_fields import bare
 from ..labels import NO_CLASS, LabelField, read_documents
 from ..media import frame_count
+from ..prompts import visible_frames, visible_labels
 from ..videos import select_videos, video_names, videos_of
 from .corrections import ATTRIBUTES, CORRECTED
 from .runner import DEFAULT_OUTPUT
@@ -54,7 +55,7 @@ def suggest_frames(
     """The frames whose correction promises most, best first, by confidence, disagreement, distance.
 
     Args:
-        samples: a dataset or view of videos.
+        samples: a dataset or view of videos; labels and frames that a view hides do not count.
         output_field: frame field that :func:`propagate` filled.
         count: how many are wanted, of all videos together.
 
@@ -92,11 +93,13 @@ class VideoSigns:
 
 
 def read_signs(samples: SampleCollection, sample_id: str, field: str) -> VideoSigns:
-    """Read what is known of every object in every frame of a video."""
+    """Read what is known of every object in every frame of a video, as far as ``samples`` show."""
     from hs2s_core.propagation.signs import Sign
 
     labels = LabelField(field, fo.Detections)
-    names = ("index", "label", "confidence", *ATTRIBUTES)
+    names = ("_id", "index", "label", "confidence", *ATTRIBUTES)
+    visible = visible_labels(samples, sample_id, field)
+    visible_numbers = visible_frames(samples, sample_id)
     shown = [f"{labels.items}.{name}" for name in names]
     known: dict[int, str | None] = {}
     signs, corrected, frames = [], set(), {}
@@ -104,11 +107,16 @@ def read_signs(samples: SampleCollection, sample_id: str, field: str) -> VideoSi
         rows = [raw for raw in labels.labels(document) if raw.get("index") is not None]
         frames[document["frame_number"] - 1] = {raw["index"]: raw for raw in rows}
         for raw in rows:
-            known.setdefault(raw["index"], raw.get("label"))
+            if visible is None or raw["_id"] in visible:
+                known.setdefault(raw["index"], raw.get("label"))
     length = frame_count(samples, sample_id) or max(frames, default=-1) + 1
     for frame in range(length):
+        if visible_numbers is not None and frame + 1 not in visible_numbers:
+            continue
         for index in known:
             raw = frames.get(frame, {}).get(index)
+            if raw is not None and visible is not None and raw["_id"] not in visible:
+                continue
             values = raw or {}
             if values.get(CORRECTED):
                 corrected.add((frame, index))

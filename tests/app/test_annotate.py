@@ -16,10 +16,10 @@ import hs2s_fiftyone
 from hs2s_core.resources import asset
 from hs2s_fiftyone import dataset as vos
 from hs2s_fiftyone.drawing import DRAWN
-from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.media import mask_sizes
 from hs2s_fiftyone.prompts import read_prompts
 
+from ..plugin.helpers import frame_masks
 from .browser import keep, open_dataset, open_form, open_sample, pick, wait_until
 
 MENDED = 10

@@ -119,3 +119,12 @@ def test_refusals(run: Run, stills: Path, tmp_path: Path) -> None:
     assert "holds no set of stills" in error
     status, _, error = run("synthesize", stills, "--out", tmp_path / "x", "--seed", -1)
     assert (status, "--seed is -1; expected" in error) == (2, True)
+
+
+@pytest.mark.parametrize("kind", ["images/a.jpg", "masks/a.png"])
+def test_a_broken_still_is_named(run: Run, stills: Path, tmp_path: Path, kind: str) -> None:
+    file = stills / "shapes" / kind
+    file.write_bytes(file.read_bytes()[:90])
+    status, _, error = run("synthesize", stills, "--out", tmp_path / "x", "--clips", 9)
+    assert status == 2
+    assert f"{file.resolve()}: not readable as an image" in error

@@ -92,6 +92,11 @@ def remove_frame(folder: Path) -> None:
     (folder / "00005.png").unlink()
 
 
+def remove_frames(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+
+
 def remove_folder(folder: Path) -> None:
     folder.rename(folder.with_name("other"))
 
@@ -102,7 +107,8 @@ def remove_folder(folder: Path) -> None:
         (break_size, r"v2, frame 00005: the prediction has shape \(10, 15\) .*\(20, 30\)"),
         (break_colours, r"v2/00005.png: has \d+ colours"),
         (break_file, "v2/00005.png: cannot be read"),
-        (remove_frame, r"v2: lacks 1 of 4 annotated frames \(00005.png\)"),
+        (remove_frame, r"v2: lacks 1 of 4 annotated frames \(00005.png\), and has 00000.png, "),
+        (remove_frames, r"v2: lacks 4 of 4 .*, and has none; expected"),
         (remove_folder, "no prediction folder .*v2"),
     ],
 )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from hs2s_core.models import build_model
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
 from hs2s_core.models.presets import preset
+from hs2s_fiftyone.labels import LabelField
 
 SIZE = (64, 96)
 """(H, W) of the test videos, and of the network's input: nothing gets resized."""
@@ -64,6 +65,17 @@ def square(top: int, left: int, side: int = 16, size: tuple[int, int] = SIZE) ->
 def detection(mask: np.ndarray, **fields: object) -> fo.Detection:
     """A Detection of a mask (H, W) over the whole frame."""
     return fo.Detection.from_mask(mask, **fields)
+
+
+def frame_masks(label: fo.Label | None, size: tuple[int, int]) -> dict[int, np.ndarray]:
+    """Masks (H, W) of one frame's label by index; labels without one or a mask are left out."""
+    masks: dict[int, np.ndarray] = {}
+    if label is not None:
+        document = {"label": label.to_dict()}
+        for part in LabelField("label", type(label)).parts(document, size, "the frame"):
+            if part.mark.index is not None and part.mask is not None:
+                masks[part.mark.index] = part.mask | masks.get(part.mark.index, False)
+    return masks
 
 
 def lock(dataset: fo.Dataset, name: str) -> None:

@@ -18,13 +18,13 @@ from hs2s_core.media import encode, open_frames
 from hs2s_fiftyone import dataset as dataset_module
 from hs2s_fiftyone.dataset import delete_unused_videos, load, load_steps
 from hs2s_fiftyone.jobs import writer
-from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.load_plan import InvalidSettings, LoadSettings, plan_load
 from hs2s_fiftyone.media import open_clip
 from hs2s_fiftyone.operators import LoadVosDataset
 
 from ..data.builders import davis, plain, rectangles, write_video, youtube_vos
 from . import forms
+from .helpers import frame_masks
 
 DEMO = Path(__file__).parents[2] / "assets/demo"
 

@@ -13,13 +13,12 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.media.masks import read_id_map
 from hs2s_fiftyone.evaluation import evaluate
 from hs2s_fiftyone.export import export
-from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.predictions import read_predictions
 from hs2s_fiftyone.propagation import propagate
 from hs2s_fiftyone.training import labelled_videos
 from hs2s_fiftyone.views import worst_sequences
 
-from .helpers import SIZE, CopyNetwork, detection, square, video_sample
+from .helpers import SIZE, CopyNetwork, detection, frame_masks, square, video_sample
 
 FRAMES = 3
 PLACES = {"left0": (8, 8), "right0": (8, 40), "left1": (40, 8), "right1": (40, 40)}

@@ -13,10 +13,9 @@ from PIL import Image
 from hs2s_core.errors import HS2SError
 from hs2s_fiftyone.evaluation import evaluate
 from hs2s_fiftyone.groups import load_groups, write_to_images
-from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.propagation import propagate
 
-from .helpers import CopyNetwork, square
+from .helpers import CopyNetwork, frame_masks, square
 
 SIZE = (63, 95)
 """(H, W) of the images: odd, as videos cannot be."""

@@ -13,9 +13,9 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from hs2s_core.errors import InvalidMask
-from hs2s_fiftyone.labels import TrackedObject, frame_masks, to_detections
+from hs2s_fiftyone.labels import TrackedObject, to_detections
 
-from .helpers import SIZE, detection, square
+from .helpers import SIZE, detection, frame_masks, square
 
 
 def tracked(*ids: int) -> dict[int, TrackedObject]:

@@ -17,14 +17,13 @@ from hs2s_core.media.masks import read_id_map, write_id_map
 from hs2s_fiftyone.dataset import load
 from hs2s_fiftyone.evaluation import evaluate
 from hs2s_fiftyone.export import export
-from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.media import frame_count, mask_sizes
 from hs2s_fiftyone.predictions import read_predictions
 from hs2s_fiftyone.propagation import propagate
 from hs2s_fiftyone.videos import videos_of
 
 from ..data.builders import plain
-from .helpers import SIZE, CopyNetwork, detection, square, video_sample
+from .helpers import SIZE, CopyNetwork, detection, frame_masks, square, video_sample
 
 MakeVideo = Callable[..., str]
 

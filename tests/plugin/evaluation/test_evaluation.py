@@ -27,10 +27,11 @@ from hs2s_fiftyone.evaluation import (
 )
 from hs2s_fiftyone.jobs import claims
 from hs2s_fiftyone.operators.metrics import MetricF, MetricJ, MetricJF
+from hs2s_fiftyone.prompts import read_prompts
 from hs2s_fiftyone.propagation import propagate
 
 from ..helpers import SIZE as VIDEO
-from ..helpers import CopyNetwork, lock, video_sample
+from ..helpers import CopyNetwork, detection, lock, square, video_sample
 from ..made import SIZE, IdMaps, add_video, detections, moving, write_folder
 
 
@@ -506,7 +507,7 @@ def test_seen_and_unseen_categories(dataset: fo.Dataset) -> None:
 def test_metadata_that_is_none_is_refused(dataset: fo.Dataset) -> None:
     maps = moving(4, {1: (4, 2)})
     add_video(dataset, "video", maps, maps)
-    with pytest.raises(HS2SError, match="meta is 3; expected the path of a"):
+    with pytest.raises(HS2SError, match=r"meta is 3 \(int\); expected a text or a path"):
         evaluate(dataset, "pred", "truth", "scores", meta=3, progress=False)
 
 
@@ -617,3 +618,24 @@ def test_results_print_as_a_report(dataset: fo.Dataset, videos: object) -> None:
     assert repr(results) == str(results)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = results.nothing
+
+
+@pytest.mark.parametrize("kind", [fo.Detection, fo.Polyline])
+def test_the_only_label_of_each_frame_is_one_object(dataset: fo.Dataset, kind: type) -> None:
+    """Fields of single labels need no index: the truth here, against Detections of index 1."""
+    label = detection(square(8, 8), label="cat")
+    given = label if kind is fo.Detection else label.to_polyline(filled=True)
+    sample = video_sample("/videos/a.mp4", {n: given.copy() for n in (1, 2, 3)})
+    sample.metadata = fo.VideoMetadata(
+        total_frame_count=3, frame_width=VIDEO[1], frame_height=VIDEO[0]
+    )
+    for number in (1, 2, 3):
+        found = detection(square(8, 8), label="cat", index=1)
+        sample.frames[number]["pred"] = fo.Detections(detections=[found])
+    dataset.add_sample(sample)
+    results = evaluate(dataset, "pred", "truth", "scores", "all_frames")
+    assert list(results.rows.objects) == [("a", 1)]
+    assert results.summary.overall.j.mean > 0.85
+    assert results.failures == results.notes == []
+    prompts = read_prompts(dataset.first(), "truth", VIDEO)
+    assert [list(given) for given in prompts.masks.values()] == [[1], [1], [1]]

@@ -10,6 +10,7 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 import pytest
+from fiftyone import ViewField
 from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
@@ -223,3 +224,33 @@ def test_the_forms_offer_what_was_propagated(clip: fo.Dataset) -> None:
     chosen = context(clip, output_field="found")
     lines = SuggestFrame().execute(chosen)["frames"].splitlines()
     assert {line[0] for line in lines if line} == {"a", "b"}
+
+
+def test_suggestions_are_of_what_a_view_shows(clip: fo.Dataset) -> None:
+    propagate(clip, "truth", "found", model=CopyNetwork())
+    edit(clip, 5, B)
+    edit(clip, 7, C, index=2)
+    propagate(clip, "truth", "found", model=CopyNetwork(), overwrite=True)
+    assert {each.index for each in suggest_frames(clip[:1], "found", 9)} == {1, 2}
+    dogs = clip[:1].filter_labels("frames.found", ViewField("label") == "dog")
+    assert {each.index for each in suggest_frames(dogs, "found", 9)} == {2}
+    late = clip[:1].match_frames(ViewField("frame_number") > 5)
+    assert {each.frame_number for each in suggest_frames(late, "found", 9)} <= {6, 7, 8, 9}
+    is_cow = ViewField("label") == "cow"
+    nothing = clip[:1].filter_labels("frames.found", is_cow, only_matches=False)
+    assert suggest_frames(nothing, "found", 9) == []
+
+
+@pytest.mark.parametrize("how", ["deleted", "cleared"])
+def test_videos_whose_masks_are_gone_are_not_done(clip: fo.Dataset, how: str) -> None:
+    """Their status is still there."""
+    propagate(clip, "truth", "found", model=CopyNetwork())
+    if how == "deleted":
+        if clip.label_schemas:
+            clip.delete_label_schemas("frames.found")
+        clip.delete_frame_field("found")
+    else:
+        clip.clear_frame_field("found")
+    summary = propagate(clip, "truth", "found", model=CopyNetwork())
+    assert (summary.done, summary.skipped) == (["a.mp4", "b.mp4"], 0)
+    assert sorted(masks(clip, 9)) == [1, 2]

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from hs2s_core.errors import HS2SError
-from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.propagation import propagate
 
-from ..helpers import SIZE, CopyNetwork, detection, square, video_sample
+from ..helpers import SIZE, CopyNetwork, detection, frame_masks, square, video_sample
 
 A, B, C = square(0, 0), square(20, 20), square(40, 60)
 

@@ -22,7 +22,6 @@ from hs2s_core.propagation.propagator import MERGES
 from hs2s_fiftyone.evaluation import evaluate
 from hs2s_fiftyone.export import export
 from hs2s_fiftyone.jobs import Source, run_status, writer
-from hs2s_fiftyone.labels import frame_masks
 from hs2s_fiftyone.propagation import (
     MERGE_CHOICES,
     PropagateJob,
@@ -31,7 +30,16 @@ from hs2s_fiftyone.propagation import (
     propagate_steps,
 )
 
-from ..helpers import SIZE, CopyNetwork, detection, lock, square, tiny_network, video_sample
+from ..helpers import (
+    SIZE,
+    CopyNetwork,
+    detection,
+    frame_masks,
+    lock,
+    square,
+    tiny_network,
+    video_sample,
+)
 
 MakeVideo = Callable[..., str]
 
