@@ -175,7 +175,8 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="keep what is computed in DIR: the same command goes on after a stop, and with other "
         "masks only what they change is computed again; MASKS then are all that count, --prompt "
-        "adds to those of last time or replaces them frame by frame",
+        "adds to those of last time or replaces them frame by frame; with --out OUT alone, those "
+        "of last time count",
     )
     add_quiet(parser)
 
@@ -228,7 +229,8 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.fps is not None and args.overlay is None:
         raise HS2SError("--fps is the speed of an --overlay; name its file, too")
-    wanted = 1 if args.prompt or args.mend else 2
+    kept = args.session is not None and args.out is not None and len(places) == 1
+    wanted = 1 if args.prompt or args.mend or kept else 2
     if out is None or len(places) != wanted:
         found = " ".join(map(str, args.places)) or "nothing"
         raise HS2SError(f"found {found}; expected\n       {USAGE}")

@@ -7,11 +7,12 @@ import os
 import struct
 import zlib
 from array import array
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from hs2s_core.files import replacing
@@ -20,6 +21,8 @@ from hs2s_core.propagation.snapshot import Snapshot
 
 _HEAD = struct.Struct("<IHH")
 """Before each mask: bytes of the compressed mask, its height and width."""
+_DAMAGED = (FileNotFoundError, SafetensorError, LookupError, TypeError, ValueError, struct.error)
+"""What files raise that are missing, cut short or overwritten."""
 MARK_EVERY = 64
 """Masks of a stretch after which its state is saved: what ``kill -9`` costs at most."""
 
@@ -50,18 +53,21 @@ class Reel:
 
     def _find(self, count: int) -> None:
         """Take up the first ``count`` masks of the file; what follows them goes."""
+        self._places, end = array("Q"), self._file.seek(0, 2)
         self._file.seek(0)
         for _ in range(count):
             self._places.append(self._file.tell())
             size, _, _ = _HEAD.unpack(self._file.read(_HEAD.size))
-            self._file.seek(size, 1)
+            if self._file.seek(size, 1) > end:
+                raise ValueError(f"{count} masks are expected; the file ends before")
         self._file.truncate()
 
 
 class KeptReel(Reel):
     """A stretch's masks and its latest state, in a folder; goes on after the masks of that state.
 
-    Masks without a state after them may be torn, and are made again.
+    Masks without a state after them may be torn, and are made again; so are all, where the state
+    or a mask before it is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -70,8 +76,12 @@ class KeptReel(Reel):
         path = folder / "masks.bin"
         path.touch()
         super().__init__(path.open("r+b", buffering=0))
-        self._marked = self._read_meta()["masks"] if self._state.exists() else 0
-        self._find(self._marked)
+        self._marked = 0
+        with suppress(*_DAMAGED):
+            self._find(self._read_meta()["masks"])
+            self._marked = len(self)
+        if not self._marked:
+            self._find(0)
 
     @property
     def due(self) -> bool:

@@ -234,13 +234,19 @@ class Session:
             self._save()
             return
         try:
-            kept = json.loads(self._file.read_text())
-            version, known = kept["version"], kept["identity"]
-        except (ValueError, KeyError) as error:
-            raise HS2SError(f"{self._file}: no session's file ({error!r})") from error
-        if version != VERSION:
-            raise HS2SError(f"{self._file}: version {version}; expected {VERSION}")
-        if known != identity:
+            self._read(identity, settings)
+        except HS2SError:
+            raise
+        except (ValueError, LookupError, TypeError) as error:
+            raise HS2SError(
+                f"{self._file}: no session's file, or a damaged one ({error!r}); give a new folder"
+            ) from error
+
+    def _read(self, identity: str, settings: ClipSettings | None) -> None:
+        kept = json.loads(self._file.read_text())
+        if kept["version"] != VERSION:
+            raise HS2SError(f"{self._file}: version {kept['version']}; expected {VERSION}")
+        if kept["identity"] != identity:
             raise HS2SError(
                 f"{self.folder}: a session of another clip or of other weights; give a new folder"
             )

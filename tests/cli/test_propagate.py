@@ -431,6 +431,12 @@ def test_a_session_is_corrected(clip: Path, weights: Path, run: Run, tmp_path: P
     assert run(*words, *both, "--out", tmp_path / "at once")[0] == 0
     for path in (tmp_path / "at once").iterdir():
         assert np.array_equal(read_id_map(tmp_path / "kept" / path.name), read_id_map(path))
+    shutil.rmtree(tmp_path / "kept")
+    assert run(*words, *kept)[0] == 0  # with the masks of last time, as after a stop
+    for path in (tmp_path / "at once").iterdir():
+        assert np.array_equal(read_id_map(tmp_path / "kept" / path.name), read_id_map(path))
+    status, _, err = run(*words, *kept, "--session", tmp_path / "new")
+    assert (status, "expected at least one mask" in err) == (2, True)
     torch.manual_seed(1)
     config = replace(preset("hs2s-lite"), width=16, input_size=SIZE, keep_aspect=False)
     other = tmp_path / "other.safetensors"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -153,6 +154,23 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:
             assert_same(results(session.run(Clip(LENGTH))), expected)
 
 
+@pytest.mark.parametrize("file", ["state.safetensors", "masks.bin"])
+@pytest.mark.parametrize("left", [0.0, 0.5, 0.99])
+def test_what_is_damaged_is_made_again(tmp_path: Path, file: str, left: float) -> None:
+    """As by a disk that was full, or a folder that was copied halfway."""
+    prompts = Prompts.of({0: {1: box(2, 1)}, 9: {1: box(4, 9)}})
+    expected = results(walk_clip(Carrier(), Clip(LENGTH), prompts, SOFT))
+    with Session(tmp_path / "s", Carrier(), settings=SOFT) as session:
+        session.correct(prompts)
+        results(session.run(Clip(LENGTH)))
+    damaged = list((tmp_path / "s").rglob(file))
+    assert damaged
+    for path in damaged:
+        os.truncate(path, int(left * path.stat().st_size))
+    with Session(tmp_path / "s", Carrier()) as session:
+        assert_same(results(session.run(Clip(LENGTH))), expected)
+
+
 KILLED = """
 import sys
 from pathlib import Path
@@ -275,9 +293,12 @@ def test_what_is_no_session_of_this_clip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     with pytest.raises(HS2SError, match="holds no session"):
         Session(tmp_path / "mine", Carrier())
-    (tmp_path / "s" / "session.json").write_text("{")
-    with pytest.raises(HS2SError, match="no session's file"):
-        Session(tmp_path / "s", Carrier())
+    file = tmp_path / "s" / "session.json"
+    known = json.loads(file.read_text())
+    for damaged in ("{", "[1]", json.dumps({**known, "prompts": 3, "identity": ""})):
+        file.write_text(damaged)
+        with pytest.raises(HS2SError, match="no session's file, or a damaged one"):
+            Session(tmp_path / "s", Carrier())
 
 
 def test_weights_and_clips_are_told_apart() -> None:
