@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from hs2s_core.weights import read_header, save_weights
@@ -69,3 +70,19 @@ def test_means_of_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         expected = ((2 * one[name] + two[name]) / 3).to(value.dtype)
         torch.testing.assert_close(value, expected)
     assert read_header(mean).card == {"name": "one"}
+
+
+def test_failures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A column per video, with the object that is worst and its score."""
+    weights, data, out = tmp_path / "tiny.safetensors", plain(tmp_path / "data"), tmp_path / "f.png"
+    save_weights(tiny_network(), weights, {"name": "tiny"})
+    monkeypatch.setattr(sys, "argv", ["failures", str(out), str(data), "--weights", str(weights)])
+    failures = importlib.import_module("failures")
+    failures.main()
+    lines = capsys.readouterr().out.splitlines()
+    videos = [path.name for path in sorted((data / "JPEGImages").iterdir())]
+    assert [line.partition(",")[0] for line in lines] == videos
+    with Image.open(out) as picture:
+        assert picture.width > len(videos) * failures.HEIGHT
