@@ -153,7 +153,10 @@ def border_loss(scores: Tensor, classes: Tensor) -> Tensor:
 def match_loss(match: Tensor, target: Tensor) -> Tensor:
     """Cross entropy of masks transported by matching, (B, R, h, w) in [0, 1], at their size."""
     small = F.adaptive_avg_pool2d(target, (match.shape[2], match.shape[3])).expand_as(match)
-    return pooled_mean(F.binary_cross_entropy(match.clamp(1e-4, 1 - 1e-4), small, reduction="none"))
+    match = match.clamp(1e-4, 1 - 1e-4)
+    cost = F.binary_cross_entropy(match.nan_to_num(0.5), small, reduction="none")
+    # PyTorch refuses what is not a number; here, as in every other term, it makes the loss one.
+    return pooled_mean(cost + 0 * match.detach())
 
 
 def pooled_mean(values: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,8 @@ def check_run(out: Path, config: TrainingConfig) -> bool:
     if not started and not note.exists():
         return False
     try:
-        stored = json.loads(note.read_text())
-    except (OSError, ValueError) as error:
+        stored = dict(json.loads(note.read_text()))
+    except (OSError, ValueError, TypeError) as error:
         raise HS2SError(
             f"{out}: holds a run, but not what it was ({note.name}: {error}); choose another "
             "folder with --out."
@@ -74,10 +75,18 @@ def cut_log(path: Path, step: int) -> None:
     if not path.exists():
         return
     lines = path.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+    kept = [line for line in lines if line.endswith("\n") and _step(line) <= step]
     if len(kept) < len(lines):
         with replacing(path) as part:
             part.write_text("".join(kept))
+
+
+def _step(line: str) -> float:
+    """The number of a log's step; infinite of a line that is none, as of a disk that was full."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, LookupError, TypeError):
+        return math.inf
 
 
 @dataclass
@@ -120,8 +129,9 @@ def load_run(path: Path, run: Run, config: TrainingConfig) -> None:
 
     Raises:
         InvalidConfig: the checkpoint is of another model.
+        InvalidWeights: it is damaged.
     """
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = read_tensors(path)
     if config_from_dict(state["config"]) != config.model:
         raise InvalidConfig(
             f"{path} is a checkpoint of another model ({state['config']}); "

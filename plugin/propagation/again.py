@@ -16,6 +16,7 @@ from hs2s_core.jobs import Problem, Progress, Steps, Summary, Watch
 
 from ..frame_fields import bare
 from ..jobs import Source, drive, run_info
+from ..labels import LabelField, read_documents
 from ..media import mask_sizes
 from ..videos import select_videos, videos_of
 from .corrections import read_corrections
@@ -51,7 +52,8 @@ def repropagate(
     summary's notes say of each video how much changed.
 
     Args:
-        samples: a dataset or view of videos; those without a correction are left alone.
+        samples: a dataset or view of videos; those without a correction, and of which none was
+            deleted, are left alone.
         output_field: frame field that :func:`propagate` filled.
         model: where that was given a loaded network, the same again; None for what it took.
         workers: as for :func:`propagate`, as are ``engine`` and ``progress``.
@@ -88,7 +90,26 @@ def repropagate_steps(
 
 
 def _has_any(samples: SampleCollection, sample_id: str, field: str) -> bool:
-    return bool(read_corrections(samples, sample_id, field, mask_sizes(samples, sample_id).video))
+    """Whether people put something right in a video, or took back what they had put right."""
+    size = mask_sizes(samples, sample_id).video
+    return bool(read_corrections(samples, sample_id, field, size)) or _lacks_a_key_frame(
+        samples, sample_id, field
+    )
+
+
+def _lacks_a_key_frame(samples: SampleCollection, sample_id: str, field: str) -> bool:
+    """Whether a mask was followed from one that is not there any more."""
+    labels = LabelField(field, fo.Detections)
+    shown = [f"{labels.items}.{name}" for name in ("index", "distance")]
+    far = {
+        (raw.get("index"), document["frame_number"]): raw.get("distance")
+        for document in read_documents(samples, sample_id, [], annotated=field, shown=shown)
+        for raw in labels.labels(document)
+    }
+    return any(
+        distance and 0 not in (far.get((index, number + way)) for way in (-distance, distance))
+        for (index, number), distance in far.items()
+    )
 
 
 def made_fields(samples: SampleCollection) -> list[str]:

@@ -93,3 +93,12 @@ def test_step_loss_names_its_terms(target: Tensor) -> None:
     assert total.item() == pytest.approx(float(expected))
     _, only = step_loss(output, target.float(), LossWeights(balanced_bce=1.0))
     assert set(only) == {"balanced_bce"}
+
+
+def test_what_is_not_a_number_makes_the_loss_one() -> None:
+    """So that the run ends with what it says of a loss that is not finite, in every term."""
+    match = torch.full((1, 2, 4, 4), 0.25)
+    target = torch.ones(1, 1, 8, 8)
+    assert losses.match_loss(match, target).item() == pytest.approx(math.log(4), rel=1e-5)
+    match[0, 0, 0, 0] = float("nan")
+    assert losses.match_loss(match, target).isnan()

@@ -21,7 +21,7 @@ from hs2s_core.models.presets import preset
 from hs2s_core.stopping import SIGNALS, Stopped
 from hs2s_core.training.loop import train
 from hs2s_core.training.run_file import read_config
-from hs2s_core.training.run_folder import export_run
+from hs2s_core.training.run_folder import check_run, claim, export_run
 from hs2s_core.training.unroll import Unroll
 from hs2s_core.weights import fill_model, load_model, read_header, save_weights
 
@@ -81,10 +81,29 @@ def test_the_log_is_cut_to_the_checkpoint(write_config: Write, tmp_path: Path) -
     config = read_config(write_config())
     train(config, tmp_path, stop_after=3)
     with (tmp_path / "log.jsonl").open("a") as log:
-        log.write(json.dumps({"step": 4, "loss": 9.0}) + "\n" + '{"step": 5, "lo')
+        log.write(json.dumps({"step": 4, "loss": 9.0}) + "\n" + '{"st\n[]\n{"step": 5, "lo')
     train(config, tmp_path)
     assert steps_of(tmp_path) == [1, 2, 3, 4, 5, 6]
     assert "9.0" not in (tmp_path / "log.jsonl").read_text().splitlines()[3]
+
+
+@pytest.mark.parametrize(
+    ("file", "written", "words"),
+    [
+        ("last.pt", "PK", "last.pt' cannot be read as a checkpoint"),
+        ("run.json", "[1]", "holds a run, but not what it was"),
+    ],
+)
+def test_a_damaged_run_is_named(
+    write_config: Write, tmp_path: Path, file: str, written: str, words: str
+) -> None:
+    config = read_config(write_config())
+    claim(tmp_path, config)
+    train(config, tmp_path, stop_after=1)
+    (tmp_path / file).write_text(written)
+    given = (config, tmp_path) if file == "last.pt" else (tmp_path, config)
+    with pytest.raises(HS2SError, match=words):
+        (train if file == "last.pt" else check_run)(*given)
 
 
 def test_checkpoints_come_by_the_clock(

@@ -254,3 +254,17 @@ def test_videos_whose_masks_are_gone_are_not_done(clip: fo.Dataset, how: str) ->
     summary = propagate(clip, "truth", "found", model=CopyNetwork())
     assert (summary.done, summary.skipped) == (["a.mp4", "b.mp4"], 0)
     assert sorted(masks(clip, 9)) == [1, 2]
+
+
+def test_a_correction_is_taken_back(clip: fo.Dataset) -> None:
+    """Its label is deleted: what was followed from it is made again without it, once."""
+    propagate(clip, "truth", "found", model=CopyNetwork())
+    edit(clip, 5, B)
+    repropagate(clip, "found", model=CopyNetwork())
+    sample = clip.first()
+    kept = [label for label in sample.frames[5].found.detections if label.index != 1]
+    sample.frames[5].found.detections = kept
+    sample.save()
+    assert repropagate(clip, "found", model=CopyNetwork()).done == ["a.mp4"]
+    assert all(np.array_equal(masks(clip, number)[1], A) for number in range(1, 10))
+    assert repropagate(clip, "found", model=CopyNetwork()).done == []
