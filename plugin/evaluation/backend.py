@@ -79,7 +79,7 @@ class VOSEvaluation(DetectionEvaluation):
     ) -> list[str]:
         """All fields that the run wrote."""
         names = [path for path, _, _ in fields.sample_paths(eval_key)]
-        below = fields.frame_paths(eval_key, self._items(samples))
+        below = fields.frame_paths(eval_key, self._items(samples, eval_key))
         return names + [f"frames.{path}" for path, _, _ in below]
 
     def rename(self, samples: SampleCollection, eval_key: str, new_eval_key: str) -> None:
@@ -88,14 +88,14 @@ class VOSEvaluation(DetectionEvaluation):
         FiftyOne logs an error and gives the key all the same; then the fields keep their names.
         """
         dataset = samples._dataset
-        fields.rename(dataset, eval_key, new_eval_key, self._field)
+        fields.rename(dataset, eval_key, new_eval_key, self._field(samples, eval_key))
         fields.rename_views(dataset, eval_key, new_eval_key)
         samples._rename_sidebar_group(eval_key, new_eval_key)
 
     def cleanup(self, samples: SampleCollection, eval_key: str) -> None:
         """Called by FiftyOne before the run is deleted or overwritten."""
         dataset = samples._dataset
-        fields.remove(dataset, eval_key, self._items(samples))
+        fields.remove(dataset, eval_key, self._items(samples, eval_key))
         fields.delete_views(dataset, eval_key)
         samples._delete_empty_sidebar_group(eval_key)
 
@@ -107,13 +107,12 @@ class VOSEvaluation(DetectionEvaluation):
                 return
         super().validate_run(samples, key, overwrite=overwrite)
 
-    @property
-    def _field(self) -> str:
+    def _field(self, samples: SampleCollection, eval_key: str) -> str:
         """The prediction field, below a frame."""
-        return bare(self.config.pred_field)
+        return fields.written_field(samples._dataset, eval_key, bare(self.config.pred_field))
 
-    def _items(self, samples: SampleCollection) -> str | None:
-        return label_list(samples, self._field)
+    def _items(self, samples: SampleCollection, eval_key: str) -> str | None:
+        return label_list(samples, self._field(samples, eval_key))
 
 
 class VOSEvaluationResults(DetectionResults):

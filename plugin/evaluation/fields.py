@@ -62,6 +62,20 @@ def sample_paths(eval_key: str) -> Iterator[tuple[str, type[fo.Field], str]]:
         yield f"{eval_key}_{suffix}", kind, text
 
 
+def written_field(dataset: fo.Dataset, eval_key: str, prediction_field: str) -> str:
+    """The prediction field of a run, by the name that it has now if somebody renamed it."""
+    schema = dataset.get_frame_field_schema()
+    if prediction_field in schema:
+        return prediction_field
+    lists = ((name, label_list(dataset, name)) for name in schema)
+    ours = (
+        name
+        for name, items in lists
+        if items is not None and _is_ours(dataset.get_field(f"frames.{items}.{eval_key}_jf"))
+    )
+    return next(ours, prediction_field)
+
+
 def taken(
     samples: SampleCollection,
     eval_key: str,

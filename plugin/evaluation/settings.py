@@ -105,7 +105,7 @@ def _key_error(
                 f"an evaluation {eval_key!r} of another kind ({config.method}) exists; choose "
                 "another key or delete it first"
             )
-        earlier = bare(config.pred_field)
+        earlier = fields.written_field(dataset, eval_key, bare(config.pred_field))
     taken = fields.taken(samples, eval_key, settings.prediction_field, earlier, at_most=at_most)
     if taken:
         return (

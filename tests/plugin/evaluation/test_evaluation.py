@@ -146,13 +146,13 @@ def test_scores_are_stored_at_every_level(
     assert lost["scores_length_bin"] == "21-40"
 
 
-def _everything(dataset: fo.Dataset) -> tuple[list[str], list[str], list[str]]:
+def _everything(dataset: fo.Dataset, field: str = "pred") -> tuple[list[str], list[str], list[str]]:
     """All fields of a dataset, and all that its documents hold, as far as names go."""
     stored: set[str] = set()
     for collection in (dataset._sample_collection, dataset._frame_collection):
         for document in collection.find():
             stored |= document.keys()
-            for label in (document.get("pred") or {}).get("detections", []):
+            for label in (document.get(field) or {}).get("detections", []):
                 stored |= {f"label.{key}" for key in label}
     schema = [*dataset.get_field_schema(flat=True), *dataset.get_frame_field_schema(flat=True)]
     groups = [group.name for group in dataset.app_config.sidebar_groups or []]
@@ -209,6 +209,21 @@ def test_runs_are_renamed_and_deleted_without_a_trace(dataset: fo.Dataset, video
     assert after[:2] == before[:2]
     assert "renamed" not in after[2]
     assert dataset.list_evaluations() == []
+
+
+def test_runs_follow_a_field_that_is_renamed(dataset: fo.Dataset, videos: object) -> None:
+    """Done again under their key, renamed, and deleted without a trace."""
+    evaluate(dataset, "pred", "truth", "scores", progress=False)
+    dataset.rename_frame_field("pred", "masks")
+    evaluate(dataset, "masks", "truth", "scores", progress=False)
+    dataset.rename_frame_field("masks", "best")
+    dataset.rename_evaluation("scores", "renamed")
+    schema, stored, _ = _everything(dataset, "best")
+    assert not any("scores" in name for name in [*schema, *stored])
+    assert {"renamed_jf", "label.renamed_j", "label.renamed"} <= set(stored)
+    dataset.delete_evaluation("renamed")
+    schema, stored, _ = _everything(dataset, "best")
+    assert not any("renamed" in name for name in [*schema, *stored])
 
 
 def test_a_bad_video_is_reported_and_the_others_finish(dataset: fo.Dataset) -> None:
