@@ -109,6 +109,8 @@ class NetworkEngine:
             raise HS2SError(
                 f"{len(self._ahead)} frames looked at are left; step through them first"
             )
+        if not frames:
+            raise HS2SError("no frame to look at; expected at least one")
         inner = self._inner(self._check_frame(frames[0]))
         with self._network.telling(f"{len(frames)} frames at once (a smaller chunk needs less)"):
             self._ahead.extend(self._network.features(frames, inner))

@@ -116,6 +116,7 @@ class Session:
     @checked_call
     def correct(self, prompts: Prompts) -> None:
         """Let ``prompts`` count from now on; saved at once."""
+        self._check_open()
         for prompt in prompts.each():
             path = self._mask_file(prompt)
             if not path.exists():
@@ -176,6 +177,7 @@ class Session:
         self, frames: Iterable[RGBImage], settings: ClipSettings, used: set[Path]
     ) -> Iterator[Step]:
         """Steps whose stretches are read from the folder, or kept there; ``used`` names them."""
+        self._check_open()
 
         def keep(stretch: Stretch) -> Reel:
             folder = self.folder / "stretches" / self._key(stretch)
@@ -185,6 +187,13 @@ class Session:
         return walk_clip(
             self._engine, frames, self._prompts, settings, keep=keep, length=self._length
         )
+
+    def _check_open(self) -> None:
+        if not self._lock.is_locked:
+            raise HS2SError(
+                f"{self.folder}: this session is closed, so that others may write there; open it "
+                "again, and use it within its `with` block"
+            )
 
     def _finish(self, steps: Iterator[Step], used: set[Path]) -> Iterator[Step]:
         end = 0

@@ -301,6 +301,16 @@ def test_what_is_no_session_of_this_clip_is_refused(tmp_path: Path) -> None:
             Session(tmp_path / "s", Carrier())
 
 
+def test_a_closed_session_writes_nothing(tmp_path: Path) -> None:
+    """Another process may have it open by now."""
+    prompts = Prompts.of({0: {1: box(2, 1)}})
+    with Session(tmp_path / "s", Carrier()) as session:
+        session.correct(prompts)
+    for use in (lambda: session.correct(prompts), lambda: session.run(Clip(LENGTH))):
+        with pytest.raises(HS2SError, match="this session is closed"):
+            use()
+
+
 def test_weights_and_clips_are_told_apart() -> None:
     one, other = (NetworkEngine(build_model(PRESETS["s2s-lite"])) for _ in range(2))
     frame = np.zeros((2, 2, 3), np.uint8)

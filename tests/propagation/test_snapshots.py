@@ -71,3 +71,8 @@ def test_a_snapshot_of_another_network_is_refused(other: str) -> None:
     with pytest.raises(HS2SError, match="this snapshot is of another network"):
         stranger.restore(one.snapshot())
     assert stranger.step(frame(1), {1: box(5, 5)}).index == 0
+
+
+def test_no_frames_cannot_be_looked_at() -> None:
+    with pytest.raises(HS2SError, match="no frame to look at"):
+        Propagator(build_model(PRESETS["s2s-lite"])).look_ahead([])
