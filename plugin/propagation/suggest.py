@@ -60,13 +60,18 @@ def suggest_frames(
         count: how many are wanted, of all videos together.
 
     Raises:
-        HS2SError: no such field.
+        HS2SError: no such field, or none that a run filled.
     """
     from hs2s_core.propagation import signs as core
 
     samples, field = videos_of(samples), bare(output_field)
     if not samples._dataset.has_frame_field(field):
         raise HS2SError(f"there is no frame field {field!r}; run propagate() first")
+    if samples._dataset.get_field(f"frames.{field}.detections.{CORRECTED}") is None:
+        raise HS2SError(
+            f"the frame field {field!r} holds nothing that propagate() made, whose confidence is "
+            "what a suggestion goes by; expected the field that it filled"
+        )
     found = []
     for sample_id, name in video_names(samples).items():
         known = read_signs(samples, sample_id, field)

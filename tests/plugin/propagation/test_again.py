@@ -185,6 +185,8 @@ def test_the_frame_most_in_doubt_is_suggested(clip: fo.Dataset) -> None:
     assert first.frame_number == 3  # between two given masks that have nothing in common
     with pytest.raises(HS2SError, match="no frame field 'gone'"):
         suggest_frames(clip, "gone")
+    with pytest.raises(HS2SError, match="'truth' holds nothing that propagate"):
+        suggest_frames(clip, "truth")
 
 
 def test_the_buttons_beside_an_open_video(clip: fo.Dataset, tmp_path: Path) -> None:
