@@ -104,3 +104,36 @@ def test_compare_models(dataset: str) -> None:
     scores = example("compare_models").main([dataset, "hs2s-lite"])
     assert 0.5 < scores["masks_hs2s_lite"] <= 1
     assert fo.load_dataset(dataset).list_evaluations() == ["eval_masks_hs2s_lite"]
+
+
+def test_finetune_corrected(
+    dataset: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Only the video with a corrected mask is trained on; of the bundled clip two frames count."""
+    import fiftyone as fo
+
+    for kind in ("JPEGImages", "Annotations"):
+        out = tmp_path / "demo" / kind / "stefan_001"
+        out.mkdir(parents=True)
+        for path in sorted((DEMO / kind / "stefan_001").iterdir())[:2]:
+            shutil.copyfile(path, out / path.name)
+    monkeypatch.setattr("hs2s_core.training.held_out.asset", tmp_path.joinpath)
+    monkeypatch.setenv("HS2S_WEIGHTS", str(tmp_path / "own"))
+    whole, line = fo.load_dataset(dataset), [dataset, "mine", "--field", "ground_truth"]
+    with pytest.raises(SystemExit):
+        example("finetune_corrected").main(line)
+    assert "was put right yet" in capsys.readouterr().err
+    other = whole.first().copy()
+    other.filepath = str(Path(other.filepath).with_name("other.mp4"))
+    whole.add_sample(other)
+    mended = whole.first()
+    for label in mended.frames[2].ground_truth.detections:
+        label["corrected"] = True
+    mended.save()
+    tuning = example("finetune_corrected").main([*line, "--steps", "1"])
+    assert tuning.videos == [Path(mended.filepath).stem]
+    assert "before" in capsys.readouterr().out
+    assert tuning.path is None or tuning.path == tmp_path / "own" / "mine.safetensors"
