@@ -188,7 +188,7 @@ class NetworkEngine:
             "pasts": pasts,
             "tree": tree,
         }
-        return Snapshot(tensors, {"weights": self.weights, **meta})
+        return Snapshot(tensors, meta)
 
     def restore(self, snapshot: Snapshot) -> None:
         """See :meth:`Engine.restore`.
