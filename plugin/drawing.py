@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from functools import partial
+from itertools import chain
 
 import fiftyone as fo
 import fiftyone.constants as foc
@@ -25,9 +27,8 @@ __all__ = ["DRAWN", "drawing_problem", "prepare_drawing"]
 DRAWN = "drawn"
 """The frame field for drawn masks, where none is named.
 
-Of the labels of one instance, the Annotate tab shows only those of the field that is last in the
-alphabet, and what is drawn anew goes to the first (FiftyOne 1.22). So this name stands before that
-of the output field: a result can be mended there, and a further object is drawn here.
+What is drawn anew goes to the first field in the alphabet that is shown (FiftyOne 1.22). So this
+name stands before that of the output field.
 """
 
 
@@ -38,14 +39,15 @@ def prepare_drawing(
     """Let the App draw masks in a frame field of a video dataset; returns its classes.
 
     The field is added where there is none, and its label schema activated; metadata of videos that
-    lack them are computed. No label is touched, and what a schema of this field has already is
-    kept.
+    lack them are computed. No label is touched, and all but the classes that a schema of this field
+    has already is kept.
 
     Args:
         samples: a dataset of videos, or a view of one.
         field: frame field of ``Detections``, with or without ``frames.``.
-        classes: that can be chosen for an object, beside those that the schema has, also as one
-            text with commas; by default those of the labels that the dataset has, else "object".
+        classes: that can be chosen for an object, beside those that labels of the field have, also
+            as one text with commas; by default those that the field offers already, that labels of
+            the dataset have and that its other fields offer, else "object".
 
     Raises:
         HS2SError: no videos, a field of another kind, or a FiftyOne whose App cannot draw on them.
@@ -56,14 +58,11 @@ def prepare_drawing(
     problem = drawing_problem(dataset, name)
     if problem is not None:
         raise HS2SError(problem)
-    if isinstance(classes, str):
-        classes = classes.split(",")
-    known = known_classes(dataset) if classes is None else [each.strip() for each in classes]
-    add_detections(dataset, name)
     path = f"frames.{name}"
     found = dataset.label_schemas.get(path)
+    offered = _to_offer(dataset, name, classes)
+    add_detections(dataset, name)
     schema = found or dataset.generate_label_schemas(fields=path, scan_samples=False)
-    offered = list(dict.fromkeys([*schema.get("classes", []), *filter(None, known)])) or [NO_CLASS]
     schema = {**schema, "classes": offered, "component": "dropdown"}
     # Both save the dataset, which every run of a propagation would wait for.
     if schema != found:
@@ -74,6 +73,18 @@ def prepare_drawing(
     if unknown:
         unknown.compute_metadata(overwrite=True, skip_failures=True, progress=False)
     return offered
+
+
+def _to_offer(dataset: fo.Dataset, name: str, classes: str | Iterable[str] | None) -> list[str]:
+    """The classes that :func:`prepare_drawing` lets choose in the frame field ``name``."""
+    if classes is None:
+        others = map(partial(offered_classes, dataset), offered_fields(dataset))
+        before = offered_classes(dataset, name)
+        known = [*before, *known_classes(dataset), *chain.from_iterable(others)]
+    else:
+        listed = classes.split(",") if isinstance(classes, str) else classes
+        known = [*(each.strip() for each in listed), *known_classes(dataset, fields=[name])]
+    return list(dict.fromkeys(filter(None, known))) or [NO_CLASS]
 
 
 def without_metadata(samples: SampleCollection) -> SampleCollection:
@@ -96,14 +107,29 @@ def draws_on_videos() -> bool:
     return "include_frames" in inspect.signature(list_valid_annotation_fields).parameters
 
 
-def known_classes(samples: SampleCollection, at_most: int | None = None) -> list[str]:
+def offered_fields(samples: SampleCollection) -> list[str]:
+    """The frame fields that the App's Annotate tab offers."""
+    paths = getattr(samples._dataset, "active_label_schemas", None) or []
+    return [bare(path) for path in paths if path != bare(path)]
+
+
+def offered_classes(samples: SampleCollection, field: str) -> list[str]:
+    """The classes that can be drawn in a frame field."""
+    schemas = getattr(samples._dataset, "label_schemas", {})  # older FiftyOnes have none
+    return list((schemas.get(f"frames.{field}") or {}).get("classes") or [])
+
+
+def known_classes(
+    samples: SampleCollection, at_most: int | None = None, fields: Iterable[str] | None = None
+) -> list[str]:
     """The classes that frame labels of a dataset have, in alphabetical order.
 
-    ``at_most`` bounds how many frames are looked at, as a form must answer quickly.
+    ``at_most`` bounds how many frames are looked at, as a form must answer quickly; ``fields`` are
+    the frame fields to look at, None for all that can hold masks.
     """
     found: set[str] = set()
     some = [] if at_most is None else [{"$limit": at_most}]
-    for name in mask_fields(samples):
+    for name in mask_fields(samples).keys() & (fields or mask_fields(samples)):
         known = LabelField.of(samples, name)
         named = known.targets.names.values()
         if known.items is not None:

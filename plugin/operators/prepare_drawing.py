@@ -13,6 +13,7 @@ from ..drawing import (
     DRAWN,
     drawing_problem,
     known_classes,
+    offered_classes,
     prepare_drawing,
     without_metadata,
 )
@@ -59,17 +60,20 @@ class PrepareDrawing(BaseOperator):
             "classes",
             "Classes",
             default=", ".join(_classes(dataset, _field(form))),
-            description="That an object can have, separated by commas",
+            description="That an object can have, separated by commas; those of labels stay",
         )
         problem = drawing_problem(dataset, _field(form))
         form.mark({} if problem is None else {"field": problem})
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
         form = Form(ctx)
-        offered = prepare_drawing(ctx.dataset, _field(form), form.get("classes"))
+        field = _field(form)
+        # What the form shows, where nothing was typed.
+        classes = form.get("classes") or offered_classes(ctx.dataset, field) or None
+        offered = prepare_drawing(ctx.dataset, field, classes)
         ctx.ops.reload_dataset()
         return {
-            "field": f"frames.{_field(form)}",
+            "field": f"frames.{field}",
             "classes": ", ".join(offered),
             "unknown": len(without_metadata(videos_of(ctx.dataset))) or None,
             "next": "Open a video, choose Annotate, the mask tool and its brush, and paint.",
@@ -78,10 +82,7 @@ class PrepareDrawing(BaseOperator):
 
 def _classes(dataset: SampleCollection, field: str) -> list[str]:
     """Those that can be drawn in the field already, else those of labels."""
-    schemas = getattr(dataset._dataset, "label_schemas", {})  # older FiftyOnes have none
-    return (schemas.get(f"frames.{field}") or {}).get("classes") or (
-        known_classes(dataset, FRAMES) or [NO_CLASS]
-    )
+    return offered_classes(dataset, field) or known_classes(dataset, FRAMES) or [NO_CLASS]
 
 
 def _field(form: Form) -> str:

@@ -42,9 +42,10 @@ def test_the_app_can_draw_where_it_could_not(video: fo.Dataset) -> None:
 
 
 @needs_drawing
-def test_what_a_schema_has_is_kept(video: fo.Dataset) -> None:
+def test_what_a_schema_has_is_kept_unless_other_classes_are_named(video: fo.Dataset) -> None:
     prepare_drawing(video, "frames.mine", ["bird "])
-    assert prepare_drawing(video, "mine", ["fish", ""]) == ["bird", "fish"]
+    assert prepare_drawing(video, "mine") == ["bird", "cat", "dog"]
+    assert prepare_drawing(video, "mine", ["fish", ""]) == ["fish"]
     assert video.active_label_schemas.count("frames.mine") == 1
 
 
@@ -104,21 +105,6 @@ def test_it_propagates_all_the_same(
 
 
 @needs_drawing
-def test_the_annotate_tab_shows_the_result_of_what_was_drawn(
-    dataset: fo.Dataset, make_video: Callable[..., str], network: CopyNetwork
-) -> None:
-    """Of the labels of one instance, those of the last field by name (FiftyOne 1.22)."""
-    drawn = detection(square(8, 8), instance=fo.Instance(), label="dog")
-    frames = {1: fo.Detections(detections=[drawn])}
-    dataset.add_sample(video_sample(make_video(frames=3), frames, field=DRAWN))
-    prepare_drawing(dataset)
-    propagate(dataset, DRAWN, model=network, progress=False)
-    found = dataset.values("frames.hs2s.detections.instance._id", unwind=True)
-    assert set(found) == {drawn.instance._id}
-    assert sorted(dataset.active_label_schemas) == [f"frames.{DRAWN}", "frames.hs2s"]
-
-
-@needs_drawing
 def test_the_form_offers_the_known_classes(video: fo.Dataset) -> None:
     def form(**params: str) -> dict[str, Any]:
         return dict(PrepareDrawing().resolve_input(context(video, **params)).type.properties)
@@ -146,3 +132,27 @@ def test_the_app_draws_only_where_the_number_of_frames_is_known(
     result = PrepareDrawing().execute(context(dataset))
     assert result["unknown"] == 1
     assert dataset.values("metadata.total_frame_count") == [5, None]
+
+
+@needs_drawing
+def test_a_result_offers_the_classes_that_can_be_drawn(
+    dataset: fo.Dataset, make_video: Callable[..., str], network: CopyNetwork
+) -> None:
+    drawn = detection(square(8, 8), instance=fo.Instance(), label="dog")
+    frames = {1: fo.Detections(detections=[drawn])}
+    dataset.add_sample(video_sample(make_video(frames=3), frames, field=DRAWN))
+    prepare_drawing(dataset, classes="dog, cat")
+    propagate(dataset, DRAWN, model=network, progress=False)
+    assert dataset.label_schemas["frames.hs2s"]["classes"] == ["dog", "cat"]
+
+
+@needs_drawing
+def test_the_form_takes_classes_away_too_but_those_of_labels(video: fo.Dataset) -> None:
+    video.add_frame_field("drawn", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    sample = video.first()
+    sample.frames[1]["drawn"] = fo.Detections(detections=[detection(square(0, 0), label="dog")])
+    sample.save()
+    result = PrepareDrawing().execute(context(video, classes="dog, car;, cat"))
+    assert result["classes"] == "dog, car;, cat"
+    assert PrepareDrawing().execute(context(video))["classes"] == "dog, car;, cat", "as it shows"
+    assert PrepareDrawing().execute(context(video, classes="car"))["classes"] == "car, dog"
