@@ -2,11 +2,13 @@
 
 A run signs what it writes: each label has a ``digest`` of its mask, its box and its object. One
 whose digest is missing or wrong is a person's, as is one that was marked as a key frame. It stays
-as it is, is ``corrected``, and its mask is a prompt of every later run.
+as it is, is ``corrected``, and its mask is a prompt of every later run. So is one that was drawn in
+the output field of a video before the first run: the Annotate tab offers that field, too.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.prompts import LARGEST_ID, Prompt, Prompts
 
+from ..frame_fields import any_frame
 from ..identities import Mark
 from ..labels import (
     Document,
@@ -73,16 +76,15 @@ def read_corrections(
 ) -> list[Correction]:
     """The labels of people in an output field of a video of ``size`` (H, W), by frame.
 
-    There are none in videos of which no run signed a label: nothing tells there who made one.
-    Labels that FiftyOne copied or moved for later frames when somebody drew do not count.
+    There are none in videos of which no run signed a label, unless all were drawn in the App: else
+    nothing tells who made one. Labels that FiftyOne copied or moved for later frames when somebody
+    drew do not count.
 
     Raises:
         InvalidMask: naming the label, if its mask is unreadable or cannot be one of this frame.
         OutOfTime: it is later than ``deadline`` before the last is read.
     """
-    signed = {"$elemMatch": {"$or": [{DIGEST: {"$exists": True}}, {CORRECTED: True}]}}
-    query = {"_sample_id": ObjectId(sample_id), f"{field}.detections": signed}
-    if samples._dataset._frame_collection.find_one(query, {"_id": 1}) is None:
+    if not _is_signed(samples, sample_id, field) and not is_drawn(samples, sample_id, field):
         return []
     labels = LabelField(field, fo.Detections)
     found = []
@@ -97,6 +99,28 @@ def read_corrections(
         for part in labels.parts(document, size, f"frame {number}", places=places):
             found.append(Correction(number - 1, part, rows[part.place], beside))
     return found
+
+
+def is_drawn(
+    samples: SampleCollection,
+    sample_id: str,
+    field: str,
+    span: tuple[int, int] | None = None,
+) -> bool:
+    """Whether all labels of a video in a field were drawn in the App, and none is of a run.
+
+    The App says of a label whether it was drawn in its frame or copied there, but nothing of what
+    its pen draws. ``span`` is the first and last number of the frames to look at; None: all.
+    """
+    if _is_signed(samples, sample_id, field, span):
+        return False
+    first, last = span or (1, sys.maxsize)
+    shown = LabelField(field, fo.Detections).frames(samples, sample_id)
+    parts = [part for number, own in shown if first <= number <= last for part in own]
+    copied = {_object(part.mark) for part in parts if part.keyframe is False}
+    return bool(parts) and all(
+        part.keyframe is not None or _object(part.mark) in copied for part in parts
+    )
 
 
 def adopt(prompts: VideoPrompts, corrections: Iterable[Correction]) -> None:
@@ -147,6 +171,21 @@ def _new(objects: dict[int, TrackedObject], mark: Mark) -> TrackedObject:
     number = index if index and 0 < index <= LARGEST_ID and index not in taken else next(free)
     objects[number] = TrackedObject(number, number, mark.label, existing_instance(mark.instance))
     return objects[number]
+
+
+def _is_signed(
+    samples: SampleCollection, sample_id: str, field: str, span: tuple[int, int] | None = None
+) -> bool:
+    """Whether a run wrote, or took over, any label of a video in an output field."""
+    signed = {"$elemMatch": {"$or": [{DIGEST: {"$exists": True}}, {CORRECTED: True}]}}
+    query: dict[str, Any] = {"_sample_id": ObjectId(sample_id), f"{field}.detections": signed}
+    if span is not None:
+        query["frame_number"] = {"$gte": span[0], "$lte": span[1]}
+    return any_frame(samples._dataset, query)
+
+
+def _object(mark: Mark) -> object:
+    return mark.index if mark.instance is None else mark.instance
 
 
 def _is_a_persons(raw: Document, size: Size) -> bool:

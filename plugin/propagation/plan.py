@@ -18,6 +18,7 @@ from ..clips import Part
 from ..frame_fields import has_labels
 from ..prompts import OutOfTime
 from ..videos import select_videos
+from .corrections import is_drawn
 from .settings import CLIPS, DONE, RUNNING, PropagateSettings, settings_errors
 from .video import open_video
 
@@ -76,12 +77,18 @@ def checked_plan(
 def has_results(
     samples: SampleCollection, part: Part, status: str | None, settings: PropagateSettings
 ) -> bool:
-    """Whether a video's output is finished, or was put there by someone else."""
+    """Whether a video's output is finished, or was put there by someone else.
+
+    What a person drew there are prompts, not results.
+    """
     if part.span is None and status == RUNNING:  # what a killed run left behind is no result
         return False
     # A run that failed leaves no labels, so these are not from here; a status is left where
     # somebody deletes labels.
-    return has_labels(samples, settings.output_field, part.sample_id, part.span)
+    field = settings.output_field
+    return has_labels(samples, field, *part) and not is_drawn(
+        samples, part.sample_id, field, part.span
+    )
 
 
 def _rows(

@@ -28,7 +28,7 @@ from ..media import Clip, open_clip
 from ..prompts import VideoPrompts, read_prompts, visible_labels
 from ..videos import select_videos
 from .changes import Changes
-from .corrections import Correction, adopt, read_corrections, sign
+from .corrections import Correction, adopt, is_drawn, read_corrections, sign
 from .sessions import kept_steps
 from .settings import CLIPS, DONE, FAILED, RUNNING, PropagateSettings
 
@@ -86,7 +86,7 @@ def propagate_video(
             )
         length, frames, size = clip.length, 0, clip.video_size
         changes = None
-        if has_labels(samples, field, *part):
+        if has_labels(samples, field, *part) and not is_drawn(samples, part.sample_id, field):
             changes = Changes(samples, part.sample_id, field, size)
         # What a network learnt from the masks of now is another network than the one before.
         key = None if settings.online_steps else f"{part.sample_id}.{field}"

@@ -246,3 +246,49 @@ def test_what_tells_of_trouble_is_stored(clip: fo.Dataset) -> None:
     assert labels(clip, 9)[1].disagreement is None
     assert labels(clip, 1)[2].distance == 0
     assert labels(clip, 7)[1].distance == 0
+
+
+@pytest.fixture
+def untouched(dataset: fo.Dataset, make_video: Callable[..., str]) -> fo.Dataset:
+    """A video of five frames without a prompt; the output field is that of a run over others."""
+    dataset.add_sample(video_sample(make_video(frames=5), {}))
+    for name in ("truth", "found"):
+        dataset.add_frame_field(name, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    dataset.add_sample_field("found_status", fo.StringField)
+    return dataset
+
+
+def put(dataset: fo.Dataset, number: int, *drawn: fo.Detection) -> None:
+    sample = dataset.first()
+    sample.frames[number]["found"] = fo.Detections(detections=list(drawn))
+    sample.save()
+
+
+@pytest.mark.parametrize("tool", ["brush", "pen"])
+def test_what_is_drawn_in_the_output_field_is_followed(
+    untouched: fo.Dataset, network: CopyNetwork, tool: str
+) -> None:
+    """As the Annotate tab does where the field of the prompts is hidden."""
+    cat = fo.Instance()
+    said = {"keyframe": True} if tool == "brush" else {}
+    put(untouched, 2, detection(A, label="cat", instance=cat, **said))
+    for number in (3, 4, 5):
+        box = fo.Detection(bounding_box=[0, 0, 0.2, 0.2], label="cat", instance=cat, keyframe=False)
+        put(untouched, number, box)
+    summary = propagate(untouched, "truth", "found", model=network)
+    assert summary.done == ["clip.mp4"]
+    assert "Masks changed" not in str(summary), "there were none before"
+    assert all(np.array_equal(masks(untouched, number)[1], A) for number in range(1, 6))
+    assert [labels(untouched, number)[1].corrected for number in (1, 2, 3)] == [False, True, False]
+    assert propagate(untouched, "truth", "found", model=network).skipped == 1
+
+
+def test_labels_of_others_in_the_output_field_are_no_drawings(
+    untouched: fo.Dataset, network: CopyNetwork
+) -> None:
+    """Of another model, of which one was touched in the App."""
+    put(untouched, 1, detection(A, label="cat", index=1, keyframe=True))
+    put(untouched, 2, detection(A, label="cat", index=1))
+    assert propagate(untouched, "truth", "found", model=network).skipped == 1
+    with pytest.raises(HS2SError, match="were not made by this operator"):
+        propagate(untouched, "truth", "found", model=network, overwrite=True)
