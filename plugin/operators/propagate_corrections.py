@@ -13,11 +13,18 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Steps, Summary
 
 from ..frame_fields import bare
-from ..propagation import corrected_fields, made_fields, repropagate, repropagate_steps
+from ..propagation import (
+    corrected_fields,
+    made_fields,
+    prompts_of,
+    repropagate,
+    repropagate_steps,
+)
 from ..videos import select_videos, videos_of
 from .base import BaseOperator, JobOperator, job_outputs
 from .form import Form
 from .model_inputs import chosen_model, model_params
+from .sidebar import show_instead
 
 
 def beside_video(operator: BaseOperator, ctx: foo.ExecutionContext) -> types.Placement | None:
@@ -88,5 +95,7 @@ class PropagateCorrections(JobOperator):
         """Show the new masks; the Annotate tab would go on with those that it has read."""
         if not ctx.current_sample:
             return super().refresh(ctx, summary)
+        field = bare(summary.target)
+        hidden = show_instead(ctx, prompts_of(ctx.dataset, field), field)
         shown = {"id": ctx.current_sample, "mode": "explore"}
-        return [ctx.ops.reload_samples(), ctx.trigger("open_sample", shown)]
+        return [*hidden, ctx.ops.reload_samples(), ctx.trigger("open_sample", shown)]

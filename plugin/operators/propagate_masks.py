@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -27,6 +28,7 @@ from ..propagation import (
 from .base import JobOperator, job_outputs
 from .form import FRAMES, LOOKS, Form, is_output, seems_labelled
 from .model_inputs import MODEL_VALUES, add_device, add_model, add_speed, chosen_model, model_params
+from .sidebar import show_instead
 
 # The form answers within about this time; what is left is checked when the run starts.
 _CHECK_SECONDS = 2.0
@@ -122,6 +124,12 @@ class PropagateMasks(JobOperator):
             workers=form.get("workers", 1),
             engine=form.get("engine"),
         )
+
+    def refresh(self, ctx: foo.ExecutionContext, summary: Summary) -> Sequence[Any]:
+        """Show the new masks, and no more those that they were made of."""
+        settings = _settings(Form(ctx), clips_of(ctx.target_view())[0])
+        shown = show_instead(ctx, settings.prompt_field, settings.output_field)
+        return [*super().refresh(ctx, summary), *shown]
 
 
 def _settings(form: Form, samples: SampleCollection) -> PropagateSettings:

@@ -8,10 +8,11 @@ import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 
 from ..player import show_frame
-from ..propagation import suggest_frames
+from ..propagation import prompts_of, suggest_frames
 from .base import BaseOperator
 from .form import Form, listed
 from .propagate_corrections import beside_video, chosen_result, result_form
+from .sidebar import show_instead
 
 _OFFERED = 5
 
@@ -39,6 +40,7 @@ class SuggestFrame(BaseOperator):
         samples, field = chosen_result(ctx)
         count = Form(ctx).get("count", 1 if ctx.current_sample else _OFFERED)
         found = suggest_frames(samples, field, count)
+        show_instead(ctx, prompts_of(ctx.dataset, field), field)
         if found and ctx.current_sample:
             show_frame(ctx, found[0].frame_number)
         elif found:

@@ -119,6 +119,12 @@ def made_fields(samples: SampleCollection) -> list[str]:
     return [key.removeprefix(start) for key in keys if run_info(samples, key).get("made")]
 
 
+def prompts_of(samples: SampleCollection, field: str) -> str:
+    """The field with the prompts of which an output field was made; "" where it is not known."""
+    made = run_info(samples, run_key(field)).get("made") or {}
+    return str(made.get("settings", {}).get("prompt_field", ""))
+
+
 def corrected_fields(samples: SampleCollection) -> list[str]:
     """Those of :func:`made_fields` in which people put something right in these videos."""
     videos = samples.values("id")

@@ -20,6 +20,7 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.models import build_model
 from hs2s_core.weights import save_weights
 from hs2s_fiftyone import prompts
+from hs2s_fiftyone.drawing import draws_on_videos, prepare_drawing
 from hs2s_fiftyone.labels import LabelField
 from hs2s_fiftyone.operators import OPERATORS, propagate_masks
 from hs2s_fiftyone.operators.base import BaseOperator
@@ -221,6 +222,21 @@ def test_an_open_video_is_closed_as_it_would_not_show_the_new_masks(
     opened.request_params["current_sample"] = videos.first().id
     called = names(list(PropagateMasks().execute(opened)))
     assert called[-3:] == ["close_sample", "reload_dataset", "show_output"]
+
+
+@pytest.mark.skipif(not draws_on_videos(), reason="FiftyOne before 1.18 has no Annotate tab")
+@pytest.mark.parametrize("offered", [True, False])
+def test_drawn_masks_give_way_to_the_result(
+    videos: fo.Dataset, weights: str, offered: bool
+) -> None:
+    """The Annotate tab would show them in its place; a truth, which it does not offer, may stay."""
+    if offered:
+        prepare_drawing(videos, "truth")
+    asked = context(videos, prompt_field="truth", model="file", weights=weights)
+    asked.request_params["active_fields"] = ["frames.truth", "uniqueness"]
+    steps = list(PropagateMasks().execute(asked))
+    shown = [step.body.params for step in steps if "set_active_fields" in step.body.operator_uri]
+    assert shown == ([{"fields": ["uniqueness", "frames.hs2s"]}] if offered else [])
 
 
 def test_videos_left_out_as_wished_are_no_failures(videos: fo.Dataset, weights: str) -> None:
