@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Iterable
 from functools import partial
 from itertools import chain
+from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.constants as foc
@@ -17,6 +18,7 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.arguments import checked_call
 from hs2s_core.errors import HS2SError
+from hs2s_core.media.frames import open_frames
 
 from .frame_fields import add_detections, bare, kind_error, mask_fields
 from .labels import NO_CLASS, LabelField
@@ -90,6 +92,22 @@ def _to_offer(dataset: fo.Dataset, name: str, classes: str | Iterable[str] | Non
 def without_metadata(samples: SampleCollection) -> SampleCollection:
     """The videos whose number of frames FiftyOne does not know."""
     return samples.match({"metadata.total_frame_count": None})
+
+
+def turned_videos(samples: SampleCollection, at_most: int) -> list[str]:
+    """Those of the first videos whose files hold the frames on their side, by file name.
+
+    The Annotate tab shows them so, and what is drawn there does not lie on the objects (FiftyOne
+    1.22). Files that cannot be read are left out.
+    """
+    found = []
+    for path in samples.limit(at_most).values("filepath"):
+        try:
+            if open_frames(path).turned:
+                found.append(Path(path).name)
+        except HS2SError:  # said where they are propagated
+            continue
+    return found
 
 
 def drawing_problem(samples: SampleCollection, field: str) -> str | None:

@@ -48,6 +48,7 @@ class VideoFrames(FrameSource):
         capture = _open_capture(path)
         claimed = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         fps = capture.get(cv2.CAP_PROP_FPS)
+        self.turned = capture.get(cv2.CAP_PROP_ORIENTATION_META) % 360 != 0
         ok, first = capture.read()
         if not ok or first is None:
             raise _undecodable(path, capture)

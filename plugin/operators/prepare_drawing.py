@@ -15,13 +15,17 @@ from ..drawing import (
     known_classes,
     offered_classes,
     prepare_drawing,
+    turned_videos,
     without_metadata,
 )
 from ..frame_fields import bare
 from ..labels import NO_CLASS
 from ..videos import videos_of
 from .base import BaseOperator
-from .form import FRAMES, Form
+from .form import FRAMES, Form, listed
+
+_VIDEOS = 50
+"""How many videos are looked at for being turned."""
 
 
 class PrepareDrawing(BaseOperator):
@@ -38,6 +42,7 @@ class PrepareDrawing(BaseOperator):
         "field": "Frame field",
         "classes": "Classes",
         "unknown": "Videos that cannot be drawn on, as ffprobe is missing or cannot read them",
+        "turned": "Videos that Annotate shows on their side; draw in upright copies of them",
         "next": "How to draw",
     }
 
@@ -76,6 +81,7 @@ class PrepareDrawing(BaseOperator):
             "field": f"frames.{field}",
             "classes": ", ".join(offered),
             "unknown": len(without_metadata(videos_of(ctx.dataset))) or None,
+            "turned": listed(turned_videos(videos_of(ctx.dataset), _VIDEOS)),
             "next": "Open a video, choose Annotate, the mask tool and its brush, and paint.",
         }
 

@@ -123,6 +123,11 @@ def is_drawn(
     )
 
 
+def is_new(correction: Correction) -> bool:
+    """Whether it was drawn in the App since the last run."""
+    return bool(correction.raw.get("keyframe") and not correction.raw.get(CORRECTED))
+
+
 def adopt(prompts: VideoPrompts, corrections: Iterable[Correction]) -> None:
     """Let corrections count among the prompts, above those of the same object and frame.
 

@@ -18,11 +18,13 @@ from hs2s_fiftyone.dataset import load
 from hs2s_fiftyone.evaluation import evaluate
 from hs2s_fiftyone.export import export
 from hs2s_fiftyone.media import frame_count, mask_sizes
+from hs2s_fiftyone.operators.prepare_drawing import PrepareDrawing
 from hs2s_fiftyone.predictions import read_predictions
 from hs2s_fiftyone.propagation import propagate
 from hs2s_fiftyone.videos import videos_of
 
 from ..data.builders import plain
+from .forms import context
 from .helpers import SIZE, CopyNetwork, detection, frame_masks, square, video_sample
 
 MakeVideo = Callable[..., str]
@@ -64,6 +66,33 @@ def test_rotated_videos_are_as_they_are_shown(
     export(dataset, "found", tmp_path / "out")
     for file in (tmp_path / "out/Annotations/turned").iterdir():
         assert np.array_equal(read_id_map(file) == 1, square(8, 8, size=upright))
+
+
+def test_what_the_app_draws_on_a_turned_video_is_refused(
+    dataset: fo.Dataset, make_video: MakeVideo, tmp_path: Path, network: CopyNetwork
+) -> None:
+    """Its Annotate tab does not turn the frames: the mask does not lie on the object."""
+    turned = str(tmp_path / "turned.mp4")
+    ffmpeg("-i", make_video("s.mp4"), "-metadata:s:v:0", "rotate=90", "-c", "copy", turned)
+    cat = fo.Instance()
+    drawn = fo.Detection(label="cat", instance=cat, bounding_box=[0, 0, 0.5, 0.5], mask=np.eye(8))
+    drawn["keyframe"] = True
+    frames = {1: fo.Detections(detections=[drawn])}
+    dataset.add_sample(video_sample(turned, frames))
+    propagate(dataset, "truth", "found", model=network)  # as other tools set it, too
+    sample = dataset.first()
+    copy = fo.Detection(label="cat", instance=cat, bounding_box=[0, 0, 0.5, 0.5], keyframe=False)
+    sample.frames[2]["truth"] = fo.Detections(detections=[copy])
+    sample.save()
+    with pytest.raises(HS2SError, match="upright copy"):
+        propagate(dataset, "truth", "found", model=network, overwrite=True)
+    dataset.clear_frame_field("truth")
+    sample.reload()
+    sample.frames[3].found.detections[0]["keyframe"] = True  # mended in the App
+    sample.save()
+    with pytest.raises(HS2SError, match="on their side"):
+        propagate(dataset, "truth", "found", model=network, overwrite=True)
+    assert PrepareDrawing().execute(context(dataset))["turned"] == "turned.mp4"
 
 
 @pytest.mark.parametrize("numbers", [range(1, 2), range(1, 5), range(3, 7), range(1, 7)])
