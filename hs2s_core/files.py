@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import getpass
+import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from hs2s_core.errors import HS2SError
 
@@ -16,15 +21,41 @@ from hs2s_core.errors import HS2SError
 def replacing(path: Path) -> Iterator[Path]:
     """Give a file to write beside ``path``, which takes its place once it is complete.
 
-    Missing folders are made. After an error what was at ``path`` is as it was.
+    Missing folders are made. After an error what was at ``path`` is as it was. Errors of the
+    operating system name ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
         os.replace(part, path)
+    except OSError as error:
+        if error.filename in (None, str(part)):  # writers do not say which file, or which is hidden
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(folder: Path, why: str) -> Iterator[None]:
+    """Let no other process of this machine into such a block of the same folder.
+
+    Raises HS2SError, which begins with ``why``, where one is in it.
+    """
+    # The lock lies where it is in nobody's way.
+    locks = Path(tempfile.gettempdir()) / f"hs2s-locks-{getpass.getuser()}"
+    locks.mkdir(mode=0o700, exist_ok=True)
+    name = hashlib.blake2b(str(folder.resolve()).encode(), digest_size=16).hexdigest()
+    lock = FileLock(locks / name, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise HS2SError(f"{folder}: {why}; wait for it, or give another folder.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def read_text(path: Path) -> str:

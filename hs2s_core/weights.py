@@ -22,12 +22,11 @@ from torch import Tensor
 from hs2s_core.arguments import checked_call
 from hs2s_core.devices import pick_device
 from hs2s_core.errors import HS2SError, InvalidWeights
-from hs2s_core.files import replacing
 from hs2s_core.models import VideoSegmenter, build_model
 from hs2s_core.models.config import ModelConfig, config_from_dict
 from hs2s_core.models.inference import choose_pace
 from hs2s_core.models.presets import PRESETS
-from hs2s_core.models.tensors import check_tensors
+from hs2s_core.models.tensors import check_tensors, writing_tensors
 from hs2s_core.own_weights import own_weights
 from hs2s_core.resources import asset
 from hs2s_core.wording import counted
@@ -214,7 +213,7 @@ def write_tensors(
         }
     except TypeError as error:
         raise InvalidWeights(f"the card cannot be written as JSON: {error}") from error
-    with replacing(path) as part:
+    with writing_tensors(path) as part:
         save_file(stored, part, metadata)
 
 
@@ -240,7 +239,10 @@ def read_header(path: str | Path) -> WeightsHeader:
         config = config_from_dict(json.loads(metadata["config"]))
         card = dict(json.loads(metadata.get("card", "{}")))
     except (HS2SError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidWeights(f"{str(path)!r} holds an unusable config or card: {error}") from error
+        raise InvalidWeights(
+            f"{str(path)!r} holds a config or card that this version cannot read, being damaged or "
+            f"of another version: {error}"
+        ) from error
     return WeightsHeader(config, card, tensors)
 
 

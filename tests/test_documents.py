@@ -82,4 +82,4 @@ def test_settings_are_listed_as_they_are() -> None:
     spec.loader.exec_module(table)
     text = table.PAGE.read_text()
     assert table.page(text) == text, "run python benchmarks/settings_table.py"
-    assert "| `learning_rate` | number above 0 | `0.001` |" in text
+    assert "| `weight_decay` | number of at least 0 | `0.0001` |" in text

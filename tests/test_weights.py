@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import importlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 import torchvision
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -27,6 +29,7 @@ from hs2s_core.models.paper.encoders import Encoder
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.models.presets import preset as find_preset
 from hs2s_core.models.pretrained import check_backbone, load_backbone
+from hs2s_core.models.tensors import read_tensors
 from hs2s_core.resources import asset
 
 LAYOUT = Path(__file__).parent / "data" / "parity" / "layout.json"
@@ -129,8 +132,8 @@ def test_safetensors_without_our_config_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "found"),
     [
-        ("not json", "unusable config"),
-        ("[1, 2]", "unusable config"),
+        ("not json", "cannot read"),
+        ("[1, 2]", "cannot read"),
         ('{"encoder": "resnet9000"}', "resnet9000"),
         ('{"frobnicate": 1}', "frobnicate"),
         ('{"width": "wide"}', "width"),
@@ -156,6 +159,12 @@ def test_every_tensor_that_does_not_fit_is_named(tiny: VideoSegmenter) -> None:
     assert "missing memory.conv.bias (256,)" in text
     assert "extra surprise (2,)" in text
     assert "misshapen memory.conv.weight: found (256, 128, 1, 3), expected (256, 128, 3, 3)" in text
+
+
+def test_whole_numbers_are_refused(tiny: VideoSegmenter) -> None:
+    tensors = {name: value.to(torch.int32) for name, value in tiny.state_dict().items()}
+    with pytest.raises(InvalidWeights, match=r"of whole numbers.*\n.*: found torch.int32"):
+        weights.fill_model(tiny.config, tensors)
 
 
 def test_sources_that_name_nothing(tmp_path: Path) -> None:
@@ -258,6 +267,29 @@ class Trap:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Path.touch, (self.path,))
+
+
+@pytest.mark.parametrize("content", [b"seed = 0\n[data]\n", b"\xff\xfe" * 9, b""])
+def test_no_checkpoint_at_all_is_refused(tmp_path: Path, content: bytes) -> None:
+    """PyTorch's reader stumbles over each in a way of its own."""
+    (tmp_path / "last.pt").write_bytes(content)
+    with pytest.raises(InvalidWeights, match="cannot be read as a checkpoint") as caught:
+        read_tensors(tmp_path / "last.pt")
+    assert "weights_only" not in str(caught.value)
+
+
+def test_a_full_disk_is_an_error_in_words(
+    tiny: VideoSegmenter, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: No space left on device")
+
+    monkeypatch.setattr("hs2s_core.weights.save_file", full)
+    before = file.read_bytes()
+    with pytest.raises(HS2SError, match=rf"{file.name}: cannot be written; .*No space left"):
+        weights.save_weights(tiny, file, {})
+    assert file.read_bytes() == before
+    assert os.listdir(file.parent) == [file.name]
 
 
 def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:

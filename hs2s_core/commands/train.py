@@ -210,9 +210,14 @@ def _describe_data(config: TrainingConfig) -> str:
 
     data, scored = set_apart(config.data, config.validation)
     splits = named_splits(data)
-    parts = [f"stills of {', '.join(data.stills)}"] if data.stills else []
-    parts += [options.describe_folder(folder, splits.get("train_video")) for folder in data.folders]
-    text = f"training on {'; '.join(parts)}"
+    shared = [folder for folder in data.folders if folder.share and data.real]
+    parts = []
+    if data.stills and (data.real < 1 or not shared):
+        parts.append(f"stills of {', '.join(data.stills)}")
+    parts += [options.describe_folder(folder, splits.get("train_video")) for folder in shared]
+    text = f"training on {'; '.join(parts) or 'nothing'}"
+    if data.stills and data.real == 1 and shared:
+        text += "; not on stills, as data.real is 1"
     if config.schedule.steps_per_epoch is not None:
         text += f"; {counted(config.schedule.steps_per_epoch, 'step')} an epoch"
     if scored is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import hashlib
 import os
 import re
 import shutil
@@ -13,11 +11,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from PIL import Image
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.files import replacing
+from hs2s_core.files import alone, replacing
 from hs2s_core.media.images import is_hidden
 
 LAYOUTS = {
@@ -102,7 +99,7 @@ def writing_masks(folder: Path, *, whole: bool = False) -> Iterator[Path]:
     only where there are none, and never if masks have to be ``whole``. Raises HS2SError while
     another run of this machine writes to the folder.
     """
-    with _alone(folder):
+    with alone(folder, "another run is writing masks there"):
         torn = re.compile(rf"\.{re.escape(folder.name)}\.\d+\.part")  # of a run that was killed
         for path in folder.parent.glob(".*.part"):
             if torn.fullmatch(path.name):
@@ -124,25 +121,6 @@ def writing_masks(folder: Path, *, whole: bool = False) -> Iterator[Path]:
                 for path in part.iterdir():
                     path.replace(folder / path.name)
                 part.rmdir()
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Refuse a folder that another run writes to; the lock lies where it is in nobody's way."""
-    locks = Path(tempfile.gettempdir()) / f"hs2s-locks-{getpass.getuser()}"
-    locks.mkdir(mode=0o700, exist_ok=True)
-    name = hashlib.blake2b(str(folder.resolve()).encode(), digest_size=16).hexdigest()
-    lock = FileLock(locks / name, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise HS2SError(
-            f"{folder}: another run is writing masks there; wait for it, or give another folder."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def write_zip(target: Path, out_dir: Path, folders: Iterable[Path]) -> None:

@@ -51,6 +51,12 @@ class _Common(Checked):
     keep_aspect: bool = False
     """Keep the frame's aspect ratio at about the area of ``input_size``."""
 
+    def __post_init__(self) -> None:
+        """Refuse wrong types and values, and a reference that is named twice."""
+        super().__post_init__()
+        if len(set(self.references)) < len(self.references):
+            raise InvalidConfig(f"references is {list(self.references)}; expected each once")
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-ready mapping; the inverse of :func:`config_from_dict`."""
         return dataclasses.asdict(self)
@@ -212,7 +218,7 @@ class LiteConfig(_Common):
     """Stride of the positions that are matched, 8 or 16."""
     key_width: int = setting(45, least=1)
     """Channels by which positions are compared; 3 more hold where they lie."""
-    value_width: int = setting(48, least=1)
+    value_width: int = setting(48, least=2)
     """Channels that are read from a matched position, the mask included."""
 
     def __post_init__(self) -> None:

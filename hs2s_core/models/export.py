@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.files import replacing
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.inference import for_inference
 from hs2s_core.models.inputs import network_size, normalise
@@ -125,7 +126,8 @@ def export_onnx(
             graph, input_names=inputs, output_names=outputs, dynamo=True, verbose=False
         )
         assert program is not None, "given for dynamo=True"
-        program.save(path)
+        with replacing(path) as part:
+            program.save(part)
         written.append(path)
     return written[0], written[1]
 

@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from hs2s_core.files import replacing
+from hs2s_core.models.tensors import writing_tensors
 from hs2s_core.propagation.engine import SoftMask
 from hs2s_core.propagation.snapshot import Snapshot
 
@@ -92,7 +92,7 @@ class KeptReel(Reel):
         """Keep the state after the mask added last."""
         os.fsync(self._file.fileno())
         about = json.dumps({"masks": len(self), "meta": snapshot.meta})
-        with replacing(self._state) as part:
+        with writing_tensors(self._state) as part:
             save_file(snapshot.tensors, part, metadata={"about": about})
         self._marked = len(self)
 

@@ -14,12 +14,14 @@ from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import HS2SError, InvalidConfig, InvalidWeights
 from hs2s_core.evaluation.lengths import early_late
 from hs2s_core.evaluation.table import EvaluationTable
+from hs2s_core.files import read_json, replacing
 from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.costs import count_costs
 from hs2s_core.models.presets import preset
 from hs2s_core.models.pretrained import PUBLISHED, check_backbone, has_published_weights
 from hs2s_core.propagation.baselines import copy_first, warp_with_flow
 from hs2s_core.training.config import TrainingConfig
+from hs2s_core.training.curve import read_log
 from hs2s_core.training.loop import train
 from hs2s_core.training.losses import LOSS_PRESETS
 from hs2s_core.training.paper_tables import EARLY_LATE, PaperTable
@@ -80,10 +82,10 @@ def run_ablation(
                 method = scored_whole(model.eval())
             found = score(method, videos, frames)
             if first:
-                done.parent.mkdir(parents=True, exist_ok=True)
-                done.write_text(json.dumps(found, indent=2) + "\n")
+                with replacing(done) as part:
+                    part.write_text(json.dumps(found, indent=2) + "\n")
         wait_for_all()
-        scores[name] = json.loads(done.read_text())
+        scores[name] = _read_scores(done)
         if first:
             words = (f"{key} {100 * value:.1f}" for key, value in scores[name].items())
             print(f"{name}: {'  '.join(words)}")
@@ -135,7 +137,11 @@ def check_rows(configs: dict[str, TrainingConfig]) -> None:
 def stored_scores(tables: dict[str, PaperTable], out: Path) -> dict[str, dict[str, float]]:
     """Scores of the rows that :func:`run_ablation` has finished in ``out`` so far."""
     found = {name: out / name / "scores.json" for name in [*BASELINES, *_presets(tables)]}
-    return {name: json.loads(path.read_text()) for name, path in found.items() if path.exists()}
+    return {name: _read_scores(path) for name, path in found.items() if path.exists()}
+
+
+def _read_scores(path: Path) -> dict[str, float]:
+    return dict(read_json(path, "delete it to score the row again", HS2SError))
 
 
 def score(method: Method, videos: list[VosVideo], frames: int | None = None) -> dict[str, float]:
@@ -184,7 +190,7 @@ def training_minutes(out: Path, name: str) -> float | None:
     log = out / name / "log.jsonl"
     if not log.exists():
         return None
-    return sum(float(json.loads(line)["seconds"]) for line in log.read_text().splitlines()) / 60
+    return sum(record.get("seconds", 0.0) for record in read_log(log)) / 60
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -145,9 +145,9 @@ class TrainingConfig(Unrolling):
     """What changes during the run."""
     validation: ValidationConfig | None = None
     """What the best model is chosen by; without it the last one is used."""
-    seed: int = setting(0, least=0)
+    seed: int = setting(0, least=0, most=2**63 - 1)
     """Decides initial weights and every draw."""
-    learning_rate: float = setting(1e-3, above=0)
+    learning_rate: float = setting(1e-3, above=0, most=1000)
     """Of AdamW, at its highest."""
     weight_decay: float = setting(1e-4, least=0)
     """Of AdamW."""
@@ -176,6 +176,11 @@ class TrainingConfig(Unrolling):
             raise InvalidConfig(
                 f"schedule 'authors' changes nothing before epoch {SAMPLING_EPOCH} and the run has "
                 f"{epochs}; take more epochs (the authors' run has 750), or kind 'stable'"
+            )
+        if not self.losses.of_masks(self.model):
+            raise InvalidConfig(
+                "none of the losses is one of the masks that this network makes, so nothing would "
+                "be learned; set losses.bce, or another of masks, above 0"
             )
 
     @property

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.files import replacing
 from hs2s_core.jobs import Progress
 from hs2s_core.meters import Record, StepMeter
 
@@ -37,11 +38,13 @@ _SMOOTH = 20
 def read_log(path: Path) -> list[Record]:
     """Records of a ``log.jsonl``, one per step; of a step that was logged twice the later one.
 
+    A last line that breaks off is passed over: it is being written, or the run was killed there.
+
     Raises:
         HS2SError: no such file, or nothing in it that training writes.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8").splitlines(keepends=True)
     except (OSError, UnicodeDecodeError) as error:
         raise HS2SError(
             f"{path}: cannot be read ({getattr(error, 'strerror', 'no text')}); expected the "
@@ -50,9 +53,12 @@ def read_log(path: Path) -> list[Record]:
     steps: dict[int, Record] = {}
     for number, line in enumerate(lines, start=1):
         try:
-            record = json.loads(line)
-            steps[int(record["step"])] = record | {"loss": float(record["loss"])}
-        except (ValueError, KeyError, TypeError) as error:
+            record = {key: float(value) for key, value in json.loads(line).items()}
+            steps[int(record["step"])] = record | {"step": int(record["step"])}
+            record["loss"]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if not line.endswith("\n"):
+                break
             raise HS2SError(
                 f"{path}, line {number}: not a step of a training run; expected JSON with a step "
                 "and its loss"
@@ -78,13 +84,17 @@ def draw_curve(records: list[Record], out: Path, *, smooth: int = 50) -> None:
     """Write the picture of :func:`curve_figure`.
 
     Raises:
-        HS2SError: matplotlib is not installed, or cannot write a picture of that ending.
+        HS2SError: ``smooth`` is below 1; matplotlib is not installed, or cannot write a picture of
+            that ending.
     """
+    if smooth < 1:
+        raise HS2SError(f"smooth is {smooth}; expected at least 1 step")
     figure = curve_figure(records, smooth=smooth)
     endings = figure.canvas.get_supported_filetypes()
     if out.suffix[1:].lower() not in endings:
         raise HS2SError(f"{out}: no kind of picture; expected one of {', '.join(endings)}")
-    figure.savefig(out, dpi=90)
+    with replacing(out) as part:
+        figure.savefig(part, dpi=90, format=out.suffix[1:].lower())
 
 
 def curve_figure(records: list[Record], *, smooth: int = 50) -> Figure:

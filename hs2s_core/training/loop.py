@@ -7,6 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Generator, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from hs2s_core.data.clips import LabelledVideo
 from hs2s_core.devices import is_out_of_memory
 from hs2s_core.errors import HS2SError, InvalidConfig
+from hs2s_core.files import alone
 from hs2s_core.jobs import drive
 from hs2s_core.meters import Record
 from hs2s_core.models import build_model
@@ -29,7 +31,7 @@ from hs2s_core.training.curriculum import Curriculum, StepSettings
 from hs2s_core.training.curve import step_meter
 from hs2s_core.training.norms import freeze_norms
 from hs2s_core.training.processes import agreed, rank, wait_for_all, world_size
-from hs2s_core.training.run_folder import Run, cut_log, is_finite, load_run, save_run
+from hs2s_core.training.run_folder import BUSY, Run, cut_log, is_finite, load_run, save_run
 from hs2s_core.training.sources import clip_source, set_apart
 from hs2s_core.training.unroll import Unroll
 from hs2s_core.training.validation import Validation
@@ -62,8 +64,9 @@ def train(
             that grows, else on standard error.
 
     Raises:
-        HS2SError: nothing can be trained on or scored as the config says; or the loss is no longer
-            finite. The last finite state is in ``out/last.pt`` then.
+        HS2SError: nothing can be trained on or scored as the config says; another process trains in
+            ``out``; it cannot be written to; or the loss is no longer finite. The last finite state
+            is in ``out/last.pt`` then.
         Stopped: a signal asked to stop, and the run was saved.
     """
     steps = train_steps(config, out, device=device, videos=videos, stop_after=stop_after)
@@ -80,7 +83,18 @@ def train_steps(
 ) -> Generator[Record, None, VideoSegmenter]:
     """Like :func:`train`, step by step: yields each step's record once it is in the log."""
     check_processes(config)
-    device = torch.device(device)
+    with alone(out, BUSY) if rank() == 0 else nullcontext():
+        return (yield from _steps(config, out, torch.device(device), videos, stop_after))
+
+
+def _steps(
+    config: TrainingConfig,
+    out: Path,
+    device: torch.device,
+    videos: Iterable[LabelledVideo],
+    stop_after: int | None,
+) -> Generator[Record, None, VideoSegmenter]:
+    """The steps of a run that nobody else trains."""
     training, scored = set_apart(config.data, config.validation)
     source = clip_source(training, videos, config.stages)
     validation = Validation(scored, training) if scored else None
@@ -251,9 +265,15 @@ def _parameter_groups(model: VideoSegmenter, backbone_rate: float) -> list[dict[
 def _load_start(model: VideoSegmenter, start: str) -> None:
     weights = load_model(start, device="cpu")
     if weights.config != model.config:
+        theirs, ours = weights.config.to_dict(), model.config.to_dict()
+        differing = [
+            f"{key} is {theirs.get(key)} there and {ours.get(key)} here"
+            for key in {**theirs, **ours}
+            if theirs.get(key) != ours.get(key)
+        ]
         raise InvalidConfig(
-            f"the weights to start from ({start}) are of another model ({weights.config}), "
-            f"expected {model.config}. Set [model] to theirs, or start without them"
+            f"the weights to start from ({start}) are of another model ({'; '.join(differing)}). "
+            "Set [model] to theirs, or start without them"
         )
     model.load_state_dict(weights.state_dict())
 

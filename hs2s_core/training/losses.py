@@ -20,6 +20,7 @@ from torch import Tensor
 from hs2s_core.checked import Checked, setting
 from hs2s_core.errors import InvalidConfig
 from hs2s_core.models.base import StepOutput
+from hs2s_core.models.config import LiteConfig, ModelConfig
 from hs2s_core.training.processes import pooled
 
 EPS = 1e-6
@@ -60,6 +61,12 @@ class LossWeights(Checked):
         super().__post_init__()
         if not any(dataclasses.astuple(self)):
             raise InvalidConfig("all losses are 0, so nothing would be learned")
+
+    def of_masks(self, model: ModelConfig) -> bool:
+        """Whether any term is about what a network of ``model`` says of the masks of a step."""
+        matched = self.match if isinstance(model, LiteConfig) and model.references else 0
+        bordered = self.border if model.border else 0
+        return bool(any(getattr(self, name) for name in _OF_MASKS) or matched or bordered)
 
 
 LOSS_PRESETS: dict[str, LossWeights] = {
@@ -167,6 +174,16 @@ def pooled_mean(values: Tensor) -> Tensor:
     return mean
 
 
+_OF_MASKS = {
+    "balanced_bce": balanced_bce,
+    "log_iou": log_iou_loss,
+    "bce": bce,
+    "hard_bce": hard_bce,
+    "iou": iou_loss,
+}
+"""Terms that every network has."""
+
+
 def step_loss(
     output: StepOutput,
     target: Tensor,
@@ -178,14 +195,7 @@ def step_loss(
     ``border`` (B, H, W) int64 are the border classes, needed if that weight is not 0.
     """
     logits = output.logits.float()
-    of_masks = {
-        "balanced_bce": balanced_bce,
-        "log_iou": log_iou_loss,
-        "bce": bce,
-        "hard_bce": hard_bce,
-        "iou": iou_loss,
-    }
-    terms = {n: loss(logits, target) for n, loss in of_masks.items() if getattr(weights, n)}
+    terms = {n: loss(logits, target) for n, loss in _OF_MASKS.items() if getattr(weights, n)}
     if weights.border and output.border is not None and border is not None:
         terms["border"] = border_loss(output.border.float(), border)
     if weights.match and output.match is not None and output.match.shape[1]:

@@ -12,18 +12,22 @@ from typing import Any
 import torch
 
 from hs2s_core.errors import HS2SError, InvalidConfig, InvalidWeights
-from hs2s_core.files import replacing
+from hs2s_core.files import alone, read_json, replacing
+from hs2s_core.models import build_model
 from hs2s_core.models.base import VideoSegmenter
-from hs2s_core.models.config import config_from_dict
-from hs2s_core.models.tensors import read_tensors
+from hs2s_core.models.config import ModelConfig, config_from_dict
+from hs2s_core.models.tensors import check_tensors, read_tensors, writing_tensors
 from hs2s_core.training.config import TrainingConfig
 from hs2s_core.training.curriculum import Curriculum
 from hs2s_core.weights import write_tensors
 
 NOTE = "run.json"
+BUSY = "another run is training there"
 # What may change when a run goes on: where data lies and how it is read, not what is learned.
 _FREE = {"checkpoint_minutes"}
 _FREE_DATA = {"root", "splits", "workers", "cache"}
+# What comes of a state that lacks parts, or has others in their places.
+_UNFIT = (LookupError, TypeError, AttributeError, ValueError, RuntimeError)
 
 
 def check_run(out: Path, config: TrainingConfig) -> bool:
@@ -55,9 +59,10 @@ def check_run(out: Path, config: TrainingConfig) -> bool:
 
 def claim(out: Path, config: TrainingConfig) -> bool:
     """Note in ``out``, made if absent, which run lives there; returns and raises as `check_run`."""
-    started = check_run(out, config)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / NOTE).write_text(json.dumps(describe_run(config), indent=2) + "\n")
+    with alone(out, BUSY):
+        started = check_run(out, config)
+        with replacing(out / NOTE) as part:
+            part.write_text(json.dumps(describe_run(config), indent=2) + "\n")
     return started
 
 
@@ -120,7 +125,7 @@ def save_run(path: Path, run: Run) -> None:
         "optimizer": run.optimizer.state_dict(),
         "curriculum": run.curriculum.state_dict(),
     }
-    with replacing(path) as part:
+    with writing_tensors(path) as part:
         torch.save(state, part)
 
 
@@ -129,19 +134,41 @@ def load_run(path: Path, run: Run, config: TrainingConfig) -> None:
 
     Raises:
         InvalidConfig: the checkpoint is of another model.
-        InvalidWeights: it is damaged.
+        InvalidWeights: it is damaged, or none of a run.
     """
-    state = read_tensors(path)
-    if config_from_dict(state["config"]) != config.model:
+    state, model = _read_run(path)
+    if model != config.model:
         raise InvalidConfig(
             f"{path} is a checkpoint of another model ({state['config']}); "
             "choose another output folder, or delete it to start anew"
         )
-    run.model.load_state_dict(state["model"])
-    run.average.load_state_dict(state["average"])
-    run.optimizer.load_state_dict(state["optimizer"])
-    run.curriculum.load_state_dict(state["curriculum"])
-    run.step, run.best = int(state["step"]), state["best"]
+    try:
+        run.model.load_state_dict(state["model"])
+        run.average.load_state_dict(state["average"])
+        run.optimizer.load_state_dict(state["optimizer"])
+        run.curriculum.load_state_dict(state["curriculum"])
+        run.step, run.best = int(state["step"]), state["best"]
+    except _UNFIT as error:
+        raise InvalidWeights(
+            f"{path} lacks a part of the run, or has it in another form ({type(error).__name__}: "
+            f"{str(error).splitlines()[0]}); delete the folder to start anew"
+        ) from error
+
+
+def _read_run(path: Path) -> tuple[dict[str, Any], ModelConfig]:
+    """The state of a checkpoint, and what its network is made of.
+
+    Raises InvalidWeights if it is none of a run.
+    """
+    try:
+        state = read_tensors(path)
+        return state, config_from_dict(state["config"])
+    except _UNFIT as error:  # those of our own too
+        why = error if isinstance(error, InvalidConfig) else type(error).__name__
+        raise InvalidWeights(
+            f"{path} is no checkpoint of a training run, or damaged, or of another version "
+            f"({why}); expected last.pt or best.pt of a run's folder, or that folder"
+        ) from error
 
 
 def export_run(path: Path, out: Path, dtype: torch.dtype | None = None) -> None:
@@ -155,15 +182,18 @@ def export_run(path: Path, out: Path, dtype: torch.dtype | None = None) -> None:
     """
     if path.is_dir():
         path = next((path / n for n in ("best.pt", "last.pt") if (path / n).exists()), path)
+    state, config = _read_run(path)
     try:
-        state = read_tensors(path)
-        config, average = config_from_dict(state["config"]), state["average"]
-    except (InvalidWeights, KeyError, TypeError) as error:
+        with torch.device("meta"):
+            check_tensors(build_model(config).state_dict(), state["average"], name=str(path))
+        card = {"name": out.stem, "step": state["step"], "validation": state["best"]}
+    except _UNFIT as error:
         raise InvalidWeights(
-            f"{path} is no checkpoint of a training run ({type(error).__name__}); expected last.pt "
-            "or best.pt of a run's folder, or that folder"
+            f"{path} lacks a part of the run, or has it in another form ({type(error).__name__}: "
+            f"{error}); take another checkpoint of it"
         ) from error
-    card: dict[str, Any] = {"name": out.stem, "step": state["step"], "validation": state["best"]}
-    if (path.parent / NOTE).exists():
-        card["recipe"] = json.loads((path.parent / NOTE).read_text())
-    write_tensors(average, out, config, card, dtype)
+    note = path.parent / NOTE
+    if note.exists():
+        advice = "move it away to write the weights without the run's settings"
+        card["recipe"] = read_json(note, advice, InvalidWeights)
+    write_tensors(state["average"], out, config, card, dtype)

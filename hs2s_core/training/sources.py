@@ -201,6 +201,8 @@ def _labelled(
     """Labelled videos of all folders, and the share of the draws of each."""
     videos: list[LabelledVideo] = []
     weights: list[float] = []
+    if config.folders and not more and not any(folder.share for folder in config.folders):
+        raise InvalidConfig("[data]: the share of every folder is 0; expected one above 0")
     for folder in config.folders:
         found = [FolderVideo(video) for video in folder_videos(folder, names)]
         if found and not any(video.shows_objects for video in found):

@@ -25,6 +25,18 @@ def test_steps_that_were_repeated_count_once(tmp_path: Path) -> None:
     assert [(r["step"], r["loss"]) for r in read_log(log)] == [(1, 0), (2, 3), (3, 4), (4, 5)]
 
 
+def test_a_line_that_breaks_off_is_passed_over(tmp_path: Path) -> None:
+    log = write(tmp_path / "log.jsonl", [{"step": 1, "loss": 2.0}])
+    with log.open("a") as file:
+        file.write('{"step": 2, "lo')
+    assert read_log(log) == [{"step": 1, "loss": 2.0}]
+
+
+def test_averages_need_a_step(tmp_path: Path) -> None:
+    with pytest.raises(HS2SError, match="smooth is 0; expected at least 1"):
+        draw_curve([{"step": 1, "loss": 1.0}], tmp_path / "curve.png", smooth=0)
+
+
 def test_averages_leave_out_what_was_not_measured() -> None:
     values = np.array([np.nan, 1.0, 3.0, np.nan, 5.0, 7.0])
     found = moving_average(values, 3)
@@ -45,7 +57,12 @@ def test_a_picture(tmp_path: Path, steered: bool) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "has not finished a step"), ('{"step": 1}\n', "line 1"), ("1\n", "line 1")],
+    [
+        ("", "has not finished a step"),
+        ('{"step": 1}\n', "line 1"),
+        ("1\n", "line 1"),
+        ('{"step": 1, "loss": 1, "iou": "x"}\n', "line 1"),
+    ],
 )
 def test_what_is_no_log_is_refused(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "log.jsonl").write_text(text)

@@ -52,6 +52,11 @@ Write = Callable[..., Path]
         ("schedule.steps_per_epoch=2", "steps_per_epoch is 2, which schedule 'cosine' would ign"),
         ("learning_rate", "expected KEY=VALUE"),
         ("stages.7.steps=1", "there is no table '7'"),
+        ("seed=9999999999999999999", "seed is 9999999999999999999; expected a whole number from 0"),
+        ("learning_rate=1e38", r"learning_rate is 1e\+38; expected .* of at most 1000"),
+        ("losses={flow = 1, border = 1}", "none of the losses is one of the masks"),
+        ("model.value_width=1", "value_width is 1; expected a whole number of at least 2"),
+        ("model.references=['first', 'first']", "expected each once"),
         ("seed.x=1", "there is no table 'seed'"),
     ],
 )

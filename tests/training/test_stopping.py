@@ -11,11 +11,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from hs2s_core.errors import HS2SError, InvalidWeights
+from hs2s_core.files import alone
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import preset
 from hs2s_core.stopping import SIGNALS, Stopped
@@ -90,7 +92,7 @@ def test_the_log_is_cut_to_the_checkpoint(write_config: Write, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("file", "written", "words"),
     [
-        ("last.pt", "PK", "last.pt' cannot be read as a checkpoint"),
+        ("last.pt", "PK", "last.pt is no checkpoint of a training run, or damaged"),
         ("run.json", "[1]", "holds a run, but not what it was"),
     ],
 )
@@ -104,6 +106,59 @@ def test_a_damaged_run_is_named(
     given = (config, tmp_path) if file == "last.pt" else (tmp_path, config)
     with pytest.raises(HS2SError, match=words):
         (train if file == "last.pt" else check_run)(*given)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda state: state.pop("config"), "is no checkpoint of a training run.*KeyError"),
+        (lambda state: state["config"].update(newer=1), "of another version.*'newer'"),
+        (lambda state: state.pop("step"), "lacks a part of the run.*step"),
+        (lambda state: state["average"].popitem(), "lacks a part of the run"),
+    ],
+)
+def test_a_checkpoint_that_lacks_something_is_named(
+    write_config: Write, tmp_path: Path, change: Callable[[Any], Any], words: str
+) -> None:
+    config = read_config(write_config())
+    train(config, tmp_path, stop_after=1)
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    change(state)
+    torch.save(state, tmp_path / "last.pt")
+    for use in (
+        lambda: train(config, tmp_path),
+        lambda: export_run(tmp_path, tmp_path / "out.safetensors"),
+    ):
+        with pytest.raises(InvalidWeights, match=words):
+            use()
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_settings_that_cannot_be_read_are_not_left_out(write_config: Write, tmp_path: Path) -> None:
+    train(read_config(write_config()), tmp_path, stop_after=1)
+    (tmp_path / "run.json").write_text('{"se')
+    with pytest.raises(InvalidWeights, match=r"run.json: cannot be read.*move it away"):
+        export_run(tmp_path, tmp_path / "out.safetensors")
+
+
+def test_one_run_at_a_time_trains_in_a_folder(write_config: Write, tmp_path: Path) -> None:
+    config = read_config(write_config())
+    with alone(tmp_path / "run", "another run is training there"):
+        for use in (train, lambda config, out: claim(out, config)):
+            with pytest.raises(HS2SError, match="another run is training there; wait"):
+                use(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_ends_a_run_in_words(
+    write_config: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 8 vs 0")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(HS2SError, match=r"last.pt: cannot be written; is the disk full\?"):
+        train(read_config(write_config()), tmp_path, stop_after=1)
 
 
 def test_checkpoints_come_by_the_clock(
