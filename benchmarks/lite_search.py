@@ -2,10 +2,10 @@
 
     python benchmarks/lite_search.py CONFIG.toml --out DIR [--only NAME ...]
 
-Every variant changes one thing of ``hs2s-lite`` and is trained from random weights with CONFIG's
-recipe, data and seed, then scored on the videos of its ``[validation]`` section (means over
-objects). Rows that are done are kept, interrupted runs go on. Multiply-adds are of one object in
-a frame of 240x432 pixels.
+Every variant changes one thing of ``hs2s-lite`` and is trained with CONFIG's recipe, data and
+seed, then scored on the videos of its ``[validation]`` section (means over objects). Rows that
+are done are kept, interrupted runs go on. Multiply-adds are of one object in a frame of 240x432
+pixels.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from hs2s_core.training.validation import Validation
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "hs2s-lite": {},
+    "EfficientNet-Lite1 trunk": {"encoder": "efficientnet_lite1"},
+    "EfficientNet-Lite2 trunk": {"encoder": "efficientnet_lite2"},
     "no reference (S2S-lite)": {"references": ()},
     "first frame only": {"references": ("first",)},
     "previous frame only": {"references": ("previous",)},

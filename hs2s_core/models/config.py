@@ -15,7 +15,7 @@ from hs2s_core.checked import Checked, from_table, setting
 from hs2s_core.errors import InvalidConfig
 
 ENCODERS = ("resnet50", "resnet101", "vgg16", "deeplab", "deeplab_aspp", "axial_s")
-LITE_TRUNKS = ("efficientnet_lite0", "small")
+LITE_TRUNKS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "small")
 MEMORIES = ("convlstm", "deeprnn", "conv_tt_lstm")
 FUSIONS = ("global_convolution", "cosine", "axial_attention")
 LITE_FUSIONS = ("matching", "cosine")
@@ -211,7 +211,7 @@ class LiteConfig(_Common):
     system: str = setting("lite", choices=("lite",))
     """``lite``."""
     encoder: str = setting("efficientnet_lite0", choices=LITE_TRUNKS)
-    """The image trunk: EfficientNet-Lite0, or a smaller one of ours."""
+    """The image trunk: EfficientNet-Lite0, 1 or 2, or a smaller one of ours."""
     fusion: str = setting("matching", choices=LITE_FUSIONS)
     """How positions are compared: ``matching`` (likeness and distance) or ``cosine``."""
     match_stride: int = setting(8, choices=(8, 16))

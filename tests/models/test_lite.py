@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hs2s_core.models import VideoSegmenter, build_model
 from hs2s_core.models.base import State, join_states, select_objects
-from hs2s_core.models.lite.efficientnet import SameConv
+from hs2s_core.models.lite.efficientnet import EfficientNetLite, SameConv
 from hs2s_core.models.lite.matching import PositionMatching, References
 
 OWNER = torch.zeros(1, dtype=torch.int64)
@@ -28,6 +28,28 @@ def test_strided_convolutions_pad_as_tensorflow_does(kernel: int, size: tuple[in
         pads += [missing // 2, missing - missing // 2]
     expected = F.conv2d(F.pad(x, pads), conv.weight, stride=2, groups=4)
     torch.testing.assert_close(conv(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("size", "channels", "inner"),
+    [
+        (0, (16, 24, 40, 112), (32, 96, 144, 144, 240, 240, *[480] * 3, *[672] * 2)),
+        (1, (16, 24, 40, 112), (32, 96, *[144] * 3, *[240] * 3, *[480] * 4, *[672] * 3)),
+        (2, (16, 24, 48, 120), (32, 96, *[144] * 3, *[288] * 3, *[528] * 4, *[720] * 3)),
+    ],
+)
+def test_trunks_have_the_widths_and_depths_of_the_published_ones(
+    size: int, channels: tuple[int, ...], inner: tuple[int, ...]
+) -> None:
+    """The depthwise convolutions of the published weights files, up to stride 16."""
+    trunk = EfficientNetLite(size)
+    assert trunk.channels == channels
+    state = trunk.state_dict()
+    found = [len(state[key]) for key in state if key.endswith("_depthwise_conv.weight")]
+    assert tuple(found) == inner
+    maps = trunk(torch.zeros(1, 3, 33, 48))
+    assert tuple(each.shape[1] for each in maps) == channels
+    assert [each.shape[2:] for each in maps] == [(17, 24), (9, 12), (5, 6), (3, 3)]
 
 
 @pytest.mark.parametrize("stride", [1, 2])

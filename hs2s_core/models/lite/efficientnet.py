@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0's image layers up to stride 16 (Tan and Le, ICML 2019; its mobile variant).
+"""EfficientNet-Lite's image layers up to stride 16 (Tan and Le, ICML 2019; its mobile variant).
 
 Written from the published description: mobile inverted bottlenecks (Sandler et al., CVPR 2018)
 without squeeze-and-excitation, with ReLU6. Tensor names are those of the published ImageNet
@@ -7,6 +7,7 @@ weights, whose preprocessing and padding (TensorFlow's "same") are kept.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -15,11 +16,12 @@ from torch import Tensor, nn
 from hs2s_core.models.inputs import denormalise
 from hs2s_core.models.layers import Conv
 
-CHANNELS = (16, 24, 40, 112)
-"""Of the maps at strides 2, 4, 8 and 16."""
+SCALES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2))
+"""Width and depth of Lite0, Lite1 and Lite2, as multiples of Lite0's."""
 _STEM = 32
 _EPS = 1e-3
-# Kernel, stride, expansion, channels, blocks; the published network's first five stages.
+# Kernel, stride, expansion, channels, blocks; the first five stages of the published Lite0. Neither
+# the stem nor the first stage's depth grows.
 _STAGES = (
     (3, 1, 1, 16, 1),
     (3, 2, 6, 24, 2),
@@ -92,19 +94,25 @@ class InvertedBottleneck(nn.Module):
         return x + change if self.adds else change
 
 
-class EfficientNetLite0(nn.Module):
-    """ImageNet-normalised frames in, maps at strides 2, 4, 8 and 16 out; see :data:`CHANNELS`."""
+class EfficientNetLite(nn.Module):
+    """ImageNet-normalised frames in, maps at strides 2, 4, 8 and 16 out.
 
-    def __init__(self) -> None:
+    ``size`` is the digit of the published network's name, a place in :data:`SCALES`.
+    """
+
+    def __init__(self, size: int = 0) -> None:
         super().__init__()
+        self.size = size
+        wider, deeper = SCALES[size]
         self._conv_stem = SameConv(3, _STEM, 3, 2)
         self._bn0 = nn.BatchNorm2d(_STEM, eps=_EPS)
         self._relu0 = nn.ReLU6(inplace=True)
         blocks: list[InvertedBottleneck] = []
         channels = _STEM
         ends = []
-        for kernel, stride, expansion, width, count in _STAGES:
-            for place in range(count):
+        for stage, (kernel, stride, expansion, base, count) in enumerate(_STAGES):
+            width = _in_eights(base * wider)
+            for place in range(math.ceil(count * deeper) if stage else count):
                 blocks.append(
                     InvertedBottleneck(
                         channels, width, kernel, stride if place == 0 else 1, expansion
@@ -115,6 +123,8 @@ class EfficientNetLite0(nn.Module):
         self._blocks = nn.ModuleList(blocks)
         # The last block of each stride; stages four and five share one.
         self._ends = (*ends[:3], ends[4])
+        self.channels = tuple(_in_eights(_STAGES[i][3] * wider) for i in (0, 1, 2, 4))
+        """Of the maps at strides 2, 4, 8 and 16."""
 
     def precise_parts(self) -> Sequence[nn.Module]:
         """What reads pixels and fine texture.
@@ -139,3 +149,8 @@ class EfficientNetLite0(nn.Module):
                 maps.append(x.to(rest) if half else x)
         s2, s4, s8, s16 = maps
         return s2, s4, s8, s16
+
+
+def _in_eights(channels: float) -> int:
+    """The nearest multiple of eight, as the published networks have it."""
+    return int(channels + 4) // 8 * 8

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.layers import Conv, resize, size_of
 from hs2s_core.models.lite.blocks import ConvBlock, ResidualBlock
-from hs2s_core.models.lite.efficientnet import CHANNELS, EfficientNetLite0
+from hs2s_core.models.lite.efficientnet import EfficientNetLite
 from hs2s_core.models.memory import at_least_float32
 
 WIDTHS = (24, 40, 80, 128)
@@ -60,7 +60,7 @@ class Trunk(nn.Module, ABC):
     def maps(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Maps of ``frame`` (C, 3, H, W) at strides 2, 4, 8 and 16, of :data:`WIDTHS` channels."""
 
-    def backbones(self) -> Sequence[EfficientNetLite0]:
+    def backbones(self) -> Sequence[EfficientNetLite]:
         """The part for which there are ImageNet weights."""
         return ()
 
@@ -94,13 +94,14 @@ class SmallTrunk(Trunk):
 
 
 class EfficientNetTrunk(Trunk):
-    """EfficientNet-Lite0, which may start from ImageNet, and a 1 x 1 convolution per stride."""
+    """EfficientNet-Lite, which may start from ImageNet, and a 1 x 1 convolution per stride."""
 
-    def __init__(self, key_channels: int | None) -> None:
+    def __init__(self, key_channels: int | None, size: int) -> None:
         super().__init__(key_channels)
-        self.body = EfficientNetLite0()
+        self.body = EfficientNetLite(size)
         self.lateral = nn.ModuleList(
-            ConvBlock(found, width, kernel=1) for found, width in zip(CHANNELS, WIDTHS, strict=True)
+            ConvBlock(found, width, kernel=1)
+            for found, width in zip(self.body.channels, WIDTHS, strict=True)
         )
 
     def maps(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -109,14 +110,16 @@ class EfficientNetTrunk(Trunk):
         )
         return s2, s4, s8, s16
 
-    def backbones(self) -> Sequence[EfficientNetLite0]:
+    def backbones(self) -> Sequence[EfficientNetLite]:
         return (self.body,)
 
 
 def build_trunk(config: LiteConfig) -> Trunk:
     """The trunk that ``config`` names; with keys where references are compared."""
-    kind = EfficientNetTrunk if config.encoder == "efficientnet_lite0" else SmallTrunk
-    return kind(config.key_width if config.references else None)
+    keys = config.key_width if config.references else None
+    if config.encoder == "small":
+        return SmallTrunk(keys)
+    return EfficientNetTrunk(keys, int(config.encoder.removeprefix("efficientnet_lite")))
 
 
 class MaskStem(nn.Module):
