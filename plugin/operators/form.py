@@ -187,7 +187,9 @@ class Form:
         if plan.todo:
             self.notice("plan", text)
         elif not plan.problems:
-            hint = "Choose overwriting to do them again." if plan.skipped else "No video is left."
+            hint = "No video is left."
+            if plan.skipped:
+                hint = f"Tick '{self._shown['overwrite'].view.label}' to do them again."
             view = types.Notice(label="Nothing to do", description=f"{text}. {hint}")
             self._shown["nothing"] = self.inputs.view("nothing", view)
             self.mark({"nothing": f"Nothing to do: {text}. {hint}"})

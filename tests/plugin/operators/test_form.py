@@ -125,6 +125,7 @@ def test_nothing_to_do_says_so(videos: fo.Dataset, weights: str) -> None:
     PropagateMasks()(videos, "truth", "hs2s", model=CopyNetwork())
     shown = form(videos)
     assert "2 done already" in wrong(shown)["nothing"]
+    assert f"Tick '{shown['overwrite'].view.label}'" in wrong(shown)["nothing"]
     assert wrong(form(videos, overwrite=True)) == {}
 
 
