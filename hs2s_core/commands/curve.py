@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from hs2s_core.commands.options import add_overwrite, check_new
 from hs2s_core.wording import counted
 
 EXAMPLES = (
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--smooth", type=int, default=50, metavar="STEPS", help="steps averaged (default: 50)"
     )
+    add_overwrite(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from hs2s_core.training.curve import draw_curve, read_log
 
     records = read_log(args.run / "log.jsonl" if args.run.is_dir() else args.run)
+    check_new(args.out, overwrite=args.overwrite)
     draw_curve(records, args.out, smooth=args.smooth)
     print(f"{counted(len(records), 'step')} -> {args.out}")
     return 0

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from hs2s_core.commands.options import add_quiet
+from hs2s_core.commands.options import add_overwrite, add_quiet, check_new
 from hs2s_core.evaluation.identities import MATCHES
 from hs2s_core.evaluation.protocol import PROTOCOLS, Protocol
 from hs2s_core.jobs.engines import cores
@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="table of all frames: .csv, .parquet or .json"
     )
+    add_overwrite(parser)
     parser.add_argument(
         "--workers", type=int, default=cores(), metavar="N", help="processes (default %(default)s)"
     )
@@ -86,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.out is not None:
         check_output(args.out)
+        check_new(args.out, overwrite=args.overwrite)
     meter = Meter("video", quiet=args.quiet)
     table = evaluate_folders(
         args.predictions,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hs2s_core.errors import InvalidConfig
+from hs2s_core.errors import HS2SError, InvalidConfig
 from hs2s_core.wording import counted
 
 if TYPE_CHECKING:
@@ -30,6 +30,22 @@ RECIPE_OPTIONS = ("split", "backbone", *_RECIPE)
 
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def add_overwrite(parser: argparse.ArgumentParser, what: str = "a file that exists") -> None:
+    parser.add_argument("--overwrite", action="store_true", help=f"replace {what}")
+
+
+def check_new(path: Path, *, overwrite: bool) -> None:
+    """Refuse, before any work, to replace what is there unless that was asked for.
+
+    Raises:
+        HS2SError: a file is there already, or a folder.
+    """
+    if path.is_dir():
+        raise HS2SError(f"{path}: is a folder; expected the name of a file to write.")
+    if path.exists() and not overwrite:
+        raise HS2SError(f"{path}: exists already; give another name, or --overwrite to replace it.")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

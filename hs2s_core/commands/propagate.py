@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hs2s_core.commands import propagate_work as work
-from hs2s_core.commands.options import add_model_options, add_quiet
+from hs2s_core.commands.options import add_model_options, add_overwrite, add_quiet
 from hs2s_core.commands.propagate_split import run_split
 from hs2s_core.errors import HS2SError
 from hs2s_core.meters import Meter
@@ -119,7 +119,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fps", type=float, help=f"speed of the overlay (default: the video's, else {work.FPS:g})"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace masks of an earlier run")
+    add_overwrite(parser, "masks of an earlier run, and files that exist")
 
 
 def _add_how(parser: argparse.ArgumentParser) -> None:

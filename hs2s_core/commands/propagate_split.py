@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hs2s_core.commands.options import check_new
 from hs2s_core.commands.propagate_work import load, settings_of, steps_of, write_steps
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Done, Item, Tick, Work, drive, find_engine, run_job
@@ -33,6 +34,9 @@ def run_split(args: argparse.Namespace, out: Path) -> int:
         raise HS2SError(f"{out}: holds what was given; expected another folder to write to.")
     for name in folder.names:
         check_free(root / name, overwrite=args.overwrite)
+    target = out.with_name(f"{out.resolve().name}.zip")
+    if args.zip:
+        check_new(target, overwrite=args.overwrite)
     engine = find_engine(args.engine, args.workers)
     meter = Meter("video", quiet=args.quiet)
     items = [Item(name, name) for name in folder.names]
@@ -45,7 +49,6 @@ def run_split(args: argparse.Namespace, out: Path) -> int:
     done = [root / name for name in folder.names if name not in failed]
     print(f"{len(done)} of {counted(len(folder), 'video')} -> {out}")
     if args.zip and done:
-        target = out.with_name(f"{out.resolve().name}.zip")
         write_zip(target, out, done)
         print(f"zip for the server -> {target}")
     return 1 if failed else 0

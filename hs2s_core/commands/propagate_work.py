@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hs2s_core.commands.options import check_new
 from hs2s_core.errors import HS2SError
 from hs2s_core.wording import counted
 
@@ -53,10 +54,7 @@ def check_places(args: argparse.Namespace, source: Path, masks: Path | None, out
     for beside in filter(None, (args.overlay, args.report)):
         if beside.resolve() in taken:
             raise HS2SError(f"{beside}: was given itself; expected another file to write.")
-        if beside.exists() and not args.overwrite:
-            raise HS2SError(
-                f"{beside}: exists already; give another name, or --overwrite to replace it."
-            )
+        check_new(beside, overwrite=args.overwrite)
 
 
 def read_given(args: argparse.Namespace, masks: Path | None, frames: FrameSource) -> Prompts:

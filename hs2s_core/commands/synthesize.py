@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hs2s_core.commands.options import add_quiet
 from hs2s_core.errors import HS2SError, InvalidConfig
+from hs2s_core.files import replacing
 from hs2s_core.meters import Meter
 from hs2s_core.wording import counted
 
@@ -64,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.out.exists():
         raise HS2SError(f"{args.out} exists; name a folder that does not, or remove it")
+    if args.sheet is not None:
+        _check_sheet(args.sheet)
     if min(args.clips, args.frames, *args.size) < 1:
         raise InvalidConfig("clips, frames and size must be at least 1")
     if args.seed < 0:
@@ -90,6 +93,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check_sheet(path: Path) -> None:
+    """Refuse a picture that exists, or of no kind, before its clips are made."""
+    from PIL import Image
+
+    if path.exists():
+        raise HS2SError(f"{path} exists; name a picture that does not, or remove it")
+    if path.suffix.lower() not in Image.registered_extensions():
+        raise HS2SError(f"{path}: no kind of picture; expected a name in .png or .jpg")
+
+
 def _draw_sheet(clips: list[Clip], path: Path) -> None:
     """A line per clip: frames from its first to its last, with the masks on them."""
     import cv2
@@ -108,7 +121,9 @@ def _draw_sheet(clips: list[Clip], path: Path) -> None:
         objects = len(object_ids(clip.id_maps.reshape(1, -1)))
         title = f"clip {number}: {counted(objects, 'object')}"
         rows.append(Row(title, pictures, [f"frame {t}" for t in shown]))
-    Image.fromarray(contact_sheet(rows, text_size=12)).save(path)
+    with replacing(path) as part:
+        kind = Image.registered_extensions()[path.suffix.lower()]
+        Image.fromarray(contact_sheet(rows, text_size=12)).save(part, kind)
 
 
 def _stills(args: argparse.Namespace) -> StillSet:

@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from hs2s_core.commands.options import add_overwrite, check_new
 from hs2s_core.wording import counted
 
 EXAMPLES = (
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     convert.add_argument(
         "--half", action="store_true", help="store float16: half the size, loaded as float32"
     )
+    add_overwrite(convert)
 
     export = verbs.add_parser(
         "export", help="turn a checkpoint of a training run into a safetensors file"
@@ -40,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     export.add_argument("out", type=Path, metavar="OUT.safetensors", help="file to write")
     export.add_argument("--half", action="store_true", help="as for convert")
+    add_overwrite(export)
 
     info = verbs.add_parser("info", help="print config, card and size of a weights file")
     info.add_argument(
@@ -59,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     onnx.add_argument(
         "--objects", type=int, default=1, metavar="N", help="objects at once (default: 1)"
     )
+    add_overwrite(onnx, "graphs that exist")
 
     verbs.add_parser("list", help="print the presets and where the weights of each come from")
 
@@ -85,6 +89,7 @@ def _store(args: argparse.Namespace) -> None:
     from hs2s_core.training.run_folder import export_run
     from hs2s_core.weights import read_header
 
+    check_new(args.out, overwrite=args.overwrite)
     write = convert_checkpoint if args.verb == "convert" else export_run
     write(args.checkpoint, args.out, torch.float16 if args.half else None)
     header = read_header(args.out)
@@ -124,9 +129,11 @@ def _list(args: argparse.Namespace) -> None:
 
 
 def _onnx(args: argparse.Namespace) -> None:
-    from hs2s_core.models.export import export_onnx
+    from hs2s_core.models.export import ONNX_FILES, export_onnx
     from hs2s_core.weights import load_model
 
+    for name in ONNX_FILES:
+        check_new(args.out / name, overwrite=args.overwrite)
     model = load_model(args.file, device="cpu")
     for path in export_onnx(model, args.out, args.frame, objects=args.objects):
         print(path)

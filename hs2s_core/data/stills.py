@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hs2s_core.errors import InvalidDataset
-from hs2s_core.media.images import IMAGE_SUFFIXES, RGBImage, open_picture
+from hs2s_core.media.images import IMAGE_SUFFIXES, RGBImage, open_picture, read_image
+from hs2s_core.media.mask_pictures import VOID, picture_ids
 from hs2s_core.media.masks import BoolMask, mask_box
 from hs2s_core.wording import counted
 
@@ -40,9 +41,9 @@ class Cutout:
 class StillSet:
     """Images (JPEG or PNG) and region masks (PNG) under ``root/<set>/{images,masks*}``.
 
-    The values of a mask are its regions' ids, 0 is none and 255 void; a mask of 0 and 255 alone
-    shows one region. ``names`` limits a set to some stems. Files are decoded on demand; a bounded
-    number stays in memory.
+    The values of a mask are its regions' ids, of any colour mode, 0 is none and 255 void; a mask of
+    0 and 255 alone shows one region. ``names`` limits a set to some stems. Files are decoded on
+    demand; a bounded number stays in memory.
 
     Raises:
         InvalidDataset: a set without stills, or whose masks are all empty.
@@ -94,8 +95,7 @@ class StillSet:
             self._cache.move_to_end(index)
             return self._cache[index]
         image_path, mask_path = self.items[index]
-        with open_picture(image_path) as image:
-            rgb = np.asarray(image.convert("RGB"))
+        rgb = read_image(image_path)
         regions = _read_regions(mask_path)
         if regions.shape != rgb.shape[:2]:
             raise InvalidDataset(
@@ -113,7 +113,7 @@ def cut_region(rgb: RGBImage, regions: NDArray[Any], rng: np.random.Generator) -
     Larger regions are drawn more often (by the square root of their area), since tiny ones are
     mostly texture.
     """
-    ids, counts = np.unique(regions[(regions > 0) & (regions < 255)], return_counts=True)
+    ids, counts = np.unique(regions[regions > 0], return_counts=True)
     fractions = counts / regions.size
     fits = (fractions > SMALLEST) & (fractions < LARGEST)
     if not fits.any():
@@ -138,11 +138,13 @@ def _join_neighbour(
 
 
 def _read_regions(path: Path) -> NDArray[Any]:
-    """Region ids of a mask, void as 0."""
+    """Region ids of a mask, void as 0; of 16 bits all are ids."""
     with open_picture(path) as image:
-        regions = np.asarray(image)
-    ids = np.where(regions == 255, 0, regions)
-    return ids if ids.any() else (regions == 255).astype(np.uint8)
+        regions, _ = picture_ids(image, path)
+    if regions.dtype != np.uint8:
+        return regions
+    ids = np.where(regions == VOID, 0, regions)
+    return ids if ids.any() else (regions == VOID).astype(np.uint8)
 
 
 def _pairs(folder: Path, names: set[str] | None) -> list[tuple[Path, Path]]:

@@ -121,7 +121,7 @@ def _cut(rng: np.random.Generator, rgb: RGBImage, regions: NDArray[Any]) -> Cuto
 
 def _some_regions(rng: np.random.Generator, regions: NDArray[Any]) -> NDArray[np.uint8]:
     """Ids 1.. for one or two fitting regions of the background, 0 elsewhere."""
-    ids, counts = np.unique(regions[(regions > 0) & (regions < 255)], return_counts=True)
+    ids, counts = np.unique(regions[regions > 0], return_counts=True)
     fractions = counts / regions.size
     ids = ids[(fractions > 0.01) & (fractions < 0.4)]
     objects = np.zeros(regions.shape, np.uint8)

@@ -23,6 +23,8 @@ from hs2s_core.models.inference import for_inference
 from hs2s_core.models.inputs import network_size, normalise
 
 _PACKAGES = ("onnx", "onnxscript")
+ONNX_FILES = "begin.onnx", "step.onnx"
+"""What :func:`export_onnx` writes."""
 
 
 class Graphs(NamedTuple):
@@ -117,11 +119,11 @@ def export_onnx(
     folder.mkdir(parents=True, exist_ok=True)
     states = [f"state{place}" for place in range(len(graphs.begin.graph_signature.user_outputs))]
     written = []
-    for name, graph in graphs._asdict().items():
+    for file, (name, graph) in zip(ONNX_FILES, graphs._asdict().items(), strict=True):
         inputs = ["frame", "mask", *(states if name == "step" else [])]
         # An output may not have an input's name in one graph.
         outputs = ["new_mask", *(f"new_{state}" for state in states)] if name == "step" else states
-        path = folder / f"{name}.onnx"
+        path = folder / file
         program = torch.onnx.export(
             graph, input_names=inputs, output_names=outputs, dynamo=True, verbose=False
         )

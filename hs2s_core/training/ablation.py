@@ -190,7 +190,7 @@ def training_minutes(out: Path, name: str) -> float | None:
     log = out / name / "log.jsonl"
     if not log.exists():
         return None
-    return sum(record.get("seconds", 0.0) for record in read_log(log)) / 60
+    return float(sum(record.get("seconds", 0.0) for record in read_log(log)) / 60)
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -182,6 +182,8 @@ def export_run(path: Path, out: Path, dtype: torch.dtype | None = None) -> None:
     """
     if path.is_dir():
         path = next((path / n for n in ("best.pt", "last.pt") if (path / n).exists()), path)
+    if not path.is_file():
+        raise InvalidWeights(f"{path}: no such file; expected last.pt or best.pt of a run's folder")
     state, config = _read_run(path)
     try:
         with torch.device("meta"):

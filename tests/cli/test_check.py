@@ -82,8 +82,8 @@ def test_help_has_examples(command: str, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_curve(run: Run, tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text('{"step": 1, "loss": 1.0}\n{"step": 2, "loss": 0.5}\n')
-    for source in (tmp_path, tmp_path / "log.jsonl"):
-        status, out, _ = run("curve", source, tmp_path / "curve.png")
+    for source, more in ((tmp_path, ()), (tmp_path / "log.jsonl", ("--overwrite",))):
+        status, out, _ = run("curve", source, tmp_path / "curve.png", *more)
         assert (status, out) == (0, f"2 steps -> {tmp_path / 'curve.png'}\n")
     status, _, err = run("curve", tmp_path / "nothing", tmp_path / "curve.png")
     assert status == 2
@@ -92,3 +92,31 @@ def test_curve(run: Run, tmp_path: Path) -> None:
     assert status == 2
     assert "curve.xyz: no kind of picture; expected one of " in err
     assert not (tmp_path / "curve.xyz").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("curve", "RUN", "FILE.png"),
+        ("evaluate", "masks", "truth", "--out", "FILE.csv"),
+        ("weights", "export", "run", "FILE.safetensors"),
+        ("weights", "convert", "net.pth", "FILE.safetensors"),
+        ("weights", "onnx", "hs2s-lite", "RUN", "--frame", "96x64"),
+    ],
+)
+def test_nothing_that_exists_is_replaced_unasked(
+    run: Run, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """One rule for all commands."""
+    named = [
+        word.replace("FILE", f"{tmp_path}/file").replace("RUN", str(tmp_path)) for word in words
+    ]
+    kept = next((Path(word) for word in named if "/file" in word), tmp_path / "begin.onnx")
+    kept.write_text("kept")
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "loss": 1.0}\n')
+    status, _, err = run(*named)
+    assert (status, f"{kept}: exists already; give another name, or --overwrite" in err) == (
+        2,
+        True,
+    )
+    assert kept.read_text() == "kept"

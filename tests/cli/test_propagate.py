@@ -483,6 +483,14 @@ def split(clip: Path, tmp_path: Path) -> Path:
     return root
 
 
+def test_a_zip_that_exists_is_not_replaced(split: Path, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "out.zip").write_text("kept")
+    words = ("propagate", "--data", split, "--split", "valid", "--out", tmp_path / "out", "--zip")
+    status, _, err = run(*words)
+    assert (status, "out.zip: exists already; give another name" in err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_whole_split(split: Path, weights: Path, run: Run, tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = ("propagate", "--data", split, "--split", "valid", "--out", out, "--weights", weights)

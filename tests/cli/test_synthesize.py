@@ -42,7 +42,7 @@ def test_clips_are_a_folder_of_videos(run: Run, stills: Path, tmp_path: Path) ->
     picture = np.asarray(Image.open(sheet))
     assert picture.shape[1] > 4 * 200
     again = tmp_path / "again"
-    run("synthesize", stills, "--out", again, *options)
+    run("synthesize", stills, "--out", again, *options[:-2])
     file = Path("Annotations/00002/00003.png")
     assert (out / file).read_bytes() == (again / file).read_bytes()
 
@@ -62,6 +62,32 @@ def test_one_set_of_png_images_with_black_and_white_masks(
     id_map = open_folder(out, None).video("00000").read_id_map(0)
     assert id_map is not None
     assert id_map.any()
+
+
+@pytest.mark.parametrize("kind", ["RGB", "RGBA", "16 bits"])
+def test_masks_and_images_of_other_modes(run: Run, stills: Path, tmp_path: Path, kind: str) -> None:
+    """Regions are cut out of each; a picture of 16 bits is scaled, not clipped to white."""
+    for path in sorted((stills / "shapes/masks").iterdir()):
+        regions = np.asarray(Image.open(path)) > 0
+        image = next((stills / "shapes/images").glob(f"{path.stem}.*"))
+        if kind == "16 bits":
+            Image.fromarray(regions.astype(np.uint16) * 1000).save(path)
+            image.unlink()
+            dark = np.full(regions.shape, 40 * 256, np.uint16)
+            Image.fromarray(dark).save(image.with_suffix(".png"))
+        else:
+            Image.fromarray(
+                np.where(regions[..., None], 255, 0).astype(np.uint8).repeat(3, 2)
+            ).convert(kind).save(path)
+    options = ["--clips", 4, "--frames", 1, "--size", 64, 96]
+    status, _, error = run("synthesize", stills, "--out", tmp_path / "clips", *options)
+    assert (status, error) == (0, "")
+    videos = open_folder(tmp_path / "clips", None)
+    maps = [videos.video(name).read_id_map(0) for name in videos.names]
+    assert any(id_map is not None and id_map.any() for id_map in maps)
+    if kind == "16 bits":
+        frames = [np.asarray(Image.open(videos.video(name).frames[0])) for name in videos.names]
+        assert np.median(np.stack(frames)) < 128
 
 
 def test_a_set_of_empty_masks_is_refused(run: Run, stills: Path, tmp_path: Path) -> None:
@@ -119,6 +145,13 @@ def test_refusals(run: Run, stills: Path, tmp_path: Path) -> None:
     assert "holds no set of stills" in error
     status, _, error = run("synthesize", stills, "--out", tmp_path / "x", "--seed", -1)
     assert (status, "--seed is -1; expected" in error) == (2, True)
+    sheet = tmp_path / "sheet.png"
+    sheet.touch()
+    for name, said in (("sheet.png", "exists; name a picture"), ("sheet.xyz", "no kind of pict")):
+        words = ("--out", tmp_path / "x", "--sheet", tmp_path / name)
+        status, _, error = run("synthesize", stills, *words)
+        assert (status, said in error) == (2, True)
+    assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize("kind", ["images/a.jpg", "masks/a.png"])
