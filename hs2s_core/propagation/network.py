@@ -267,28 +267,38 @@ class NetworkEngine:
         self._state = state
         logits = output.logits.float()
         self._masks = logits.sigmoid().to(self._network.dtype)
+        due: dict[int, list[int]] = {}
         for place, past in enumerate(self._pasts):
             past.followed += 1
             if self.references and past.followed % BANK_EVERY == 0 and _is_sure(logits[place]):
-                self._take_up(features, place)
+                due.setdefault(past.given + past.own % BANK_FRAMES, []).append(place)
+                past.own += 1
+        for slot, places in due.items():
+            self._take_up(features, places, slot)
         return logits[:, 0]
 
-    def _take_up(self, features: object, place: int) -> None:
-        """Compare the object at ``place`` also with the frame just predicted."""
-        assert self._state is not None
-        assert self._masks is not None
-        past = self._pasts[place]
-        slot = past.given + past.own % BANK_FRAMES
-        past.own += 1
-        owner, mask = self._owner(1), self._masks[place : place + 1]
-        if len(self._ids) == 1:
-            self._state = self.model.remember(features, mask, self._state, owner, slot)
-            return
-        index = torch.arange(len(self._ids), device=self.device)
-        alone = select_objects(self._state, index[place : place + 1])
-        parts = [select_objects(self._state, i) for i in (index[:place], index[place + 1 :])]
-        parts.insert(1, self.model.remember(features, mask, alone, owner, slot))
-        self._state = join_states(parts)
+    def _take_up(self, features: object, places: Sequence[int], slot: int) -> None:
+        """Compare the objects at ``places`` also with the frame just predicted, put at ``slot``."""
+        before, masks = self._state, self._masks
+        assert before is not None
+        assert masks is not None
+        everyone = range(len(self._ids))
+        rest = [place for place in everyone if place not in places]
+        own, others = (torch.tensor(each, device=self.device) for each in (places, rest))
+
+        def remember(part: Tensor | None) -> State:
+            chosen = own if part is None else own[part]
+            state = before if len(chosen) == len(everyone) else select_objects(before, chosen)
+            owner = self._owner(len(chosen))
+            return self.model.remember(features, masks[chosen], state, owner, slot)
+
+        states = self._network.batched(remember, len(places))
+        if rest:
+            states.append(select_objects(before, others))
+        self._state = states[0]
+        if len(states) > 1:
+            order = torch.cat([own, others.to(own)]).argsort()
+            self._state = select_objects(join_states(states), order)
 
     def _enter(self, features: object, given: Mapping[int, BoolMask], inner: Size) -> None:
         """Start (or restart) the given objects in one batch and join the others'."""
