@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from hs2s_core.wording import clock
+
 from .review_plots import CONFIG, LEGEND, Layout, Trace, scatter, text
 from .strip_data import Line, Strip
 
@@ -104,8 +106,7 @@ def time_of(frame: int, rate: float | None) -> str:
     """Where a frame (0-based) is: its number, and the time that the player shows."""
     shown = f"frame {frame + 1}"
     if rate:
-        seconds = frame / rate
-        shown += f" ({int(seconds // 60)}:{seconds % 60:05.2f})"
+        shown += f" ({clock(frame / rate)})"
     return shown
 
 

@@ -10,6 +10,7 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.arguments import checked_call
 from hs2s_core.errors import HS2SError
+from hs2s_core.wording import clock
 
 from ..frame_fields import bare
 from ..labels import NO_CLASS, LabelField, read_documents
@@ -42,7 +43,7 @@ class ToCorrect(NamedTuple):
     def __str__(self) -> str:
         place = f"{self.video}: frame {self.frame_number}"
         if self.seconds is not None:
-            place += f" ({self.seconds // 60:.0f}:{self.seconds % 60:05.2f})"
+            place += f" ({clock(self.seconds)})"
         known = self.label not in (None, NO_CLASS)
         what = f"the {self.label} (object {self.index})" if known else f"object {self.index}"
         return f"{place}, where {what} is most in doubt"
