@@ -7,6 +7,9 @@ from typing import Any, ClassVar
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.errors import HS2SError
+
+from ..frame_fields import has_labels
 from ..player import show_frame
 from ..propagation import prompts_of, suggest_frames
 from .base import BaseOperator
@@ -36,13 +39,36 @@ class SuggestFrame(BaseOperator):
         result_form(form, samples)
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
-        """Name the frames, best first, and bring the App to the best, or to its video."""
+        """Name the frames, best first, and bring the App to the best, or to its video.
+
+        What a button's operator returns or raises, the App does not tell.
+        """
+        try:
+            said = self._suggest(ctx)
+        except HS2SError as error:
+            if not ctx.current_sample:
+                raise
+            ctx.ops.notify(str(error), variant="error")
+            said = str(error)
+        return {"frames": said}
+
+    def _suggest(self, ctx: foo.ExecutionContext) -> str:
         samples, field = chosen_result(ctx)
         count = Form(ctx).get("count", 1 if ctx.current_sample else _OFFERED)
         found = suggest_frames(samples, field, count)
+        said = listed(map(str, found)) or _nothing(samples, field)
         show_instead(ctx, prompts_of(ctx.dataset, field), field)
+        if ctx.current_sample:
+            ctx.ops.notify(f"To correct next: {said}" if found else said)
         if found and ctx.current_sample:
             show_frame(ctx, found[0].frame_number)
         elif found:
             ctx.trigger("open_sample", {"id": found[0].sample_id, "mode": "annotate"})
-        return {"frames": listed(map(str, found)) or "no mask is in doubt"}
+        return said
+
+
+def _nothing(samples: SampleCollection, field: str) -> str:
+    """Why no frame is named."""
+    if any(has_labels(samples, field, sample_id) for sample_id in samples.values("id")):
+        return "No mask is in doubt."
+    return "There are no masks yet: run 'Propagate masks' first."

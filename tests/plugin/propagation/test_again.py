@@ -208,8 +208,10 @@ def test_the_buttons_beside_an_open_video(clip: fo.Dataset, tmp_path: Path) -> N
     ]
     assert messages[-1].params["results"]["done"] == 1
     assert labels(clip, 4)[1].corrected
-    assert SuggestFrame().execute(opened)["frames"].startswith("a: frame ")
-    asked = opened.executor._requests[-1]
+    said = SuggestFrame().execute(opened)["frames"]
+    assert said.startswith("a: frame ")
+    *_, told, asked = opened.executor._requests
+    assert told.params["message"] == f"To correct next: {said}", "as its output is not shown"
     assert asked.operator_uri == SHOW_FRAME
     assert asked.params == {"frame_number": suggest_frames(clip[:1], "found")[0].frame_number}
 
@@ -218,6 +220,12 @@ def test_the_forms_offer_what_was_propagated(clip: fo.Dataset) -> None:
     assert "No result to correct" in wrong(form(PropagateCorrections, clip))["none"]
     with pytest.raises(HS2SError, match="there is no result to correct"):
         SuggestFrame().execute(context(clip))
+    opened = context(clip)
+    opened.request_params["current_sample"] = clip.first().id
+    SuggestFrame().execute(opened)
+    told = opened.executor._requests[-1]
+    assert told.params["variant"] == "error"
+    assert "there is no result to correct" in told.params["message"]
     propagate(clip, "truth", "found", model=CopyNetwork())
     for operator in (PropagateCorrections, SuggestFrame):
         shown = form(operator, clip)
@@ -226,6 +234,8 @@ def test_the_forms_offer_what_was_propagated(clip: fo.Dataset) -> None:
     chosen = context(clip, output_field="found")
     lines = SuggestFrame().execute(chosen)["frames"].splitlines()
     assert {line[0] for line in lines if line} == {"a", "b"}
+    clip.clear_frame_field("found")
+    assert "no masks yet" in SuggestFrame().execute(chosen)["frames"]
 
 
 def test_suggestions_are_of_what_a_view_shows(clip: fo.Dataset) -> None:
