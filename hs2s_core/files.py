@@ -30,7 +30,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield part
         os.replace(part, path)
     except OSError as error:
-        if error.filename in (None, str(part)):  # writers do not say which file, or which is hidden
+        # Writers do not say which file it was, or name the one that is hidden.
+        if error.errno is not None and error.filename in (None, str(part)):
             error.filename, error.filename2 = str(path), None
         raise
     finally:
