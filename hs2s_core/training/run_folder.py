@@ -183,7 +183,10 @@ def export_run(path: Path, out: Path, dtype: torch.dtype | None = None) -> None:
     if path.is_dir():
         path = next((path / n for n in ("best.pt", "last.pt") if (path / n).exists()), path)
     if not path.is_file():
-        raise InvalidWeights(f"{path}: no such file; expected last.pt or best.pt of a run's folder")
+        raise InvalidWeights(
+            f"{path} is no checkpoint of a training run: there is no such file; expected last.pt "
+            "or best.pt of a run's folder, or that folder"
+        )
     state, config = _read_run(path)
     try:
         with torch.device("meta"):
