@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -44,6 +45,7 @@ _INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command in ``argv`` (by default that of the process); returns the exit status."""
+    _mend_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = build_parser(arguments).parse_args(arguments)
     module = _load(args.command)
@@ -51,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with stopping():
             status: int = module.run(args)
             sys.stdout.flush()
-    except (HS2SError, OSError) as error:
+    except (HS2SError, OSError, UnicodeEncodeError) as error:
         if isinstance(error, BrokenPipeError):
             return _reader_left()
         if args.traceback:
@@ -126,7 +128,21 @@ def _describe(error: Exception) -> str:
     """Our own errors say all; those of the operating system lack the file's name up front."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, UnicodeEncodeError):
+        return f"{error.object!r}: the name is no UTF-8, which tables and zips need; rename it"
     return str(error) or type(error).__name__
+
+
+def _mend_streams() -> None:
+    """Let streams that the caller closed lead nowhere, and names of any bytes be printed."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass  # else the files to come would get the numbers, and what libraries print
+    os.close(number)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _reader_left() -> int:

@@ -47,7 +47,7 @@ def alone(folder: Path, why: str) -> Iterator[None]:
     # The lock lies where it is in nobody's way.
     locks = Path(tempfile.gettempdir()) / f"hs2s-locks-{getpass.getuser()}"
     locks.mkdir(mode=0o700, exist_ok=True)
-    name = hashlib.blake2b(str(folder.resolve()).encode(), digest_size=16).hexdigest()
+    name = hashlib.blake2b(os.fsencode(folder.resolve()), digest_size=16).hexdigest()
     lock = FileLock(locks / name, timeout=0)
     try:
         lock.acquire()

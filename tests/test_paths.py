@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import zipfile
 from pathlib import Path, PureWindowsPath
 from typing import cast
@@ -10,10 +12,12 @@ import numpy as np
 import pytest
 
 from hs2s_core import open_frames, read_id_map, write_id_map
-from hs2s_core.data.results import videos_root, write_zip
+from hs2s_core.data.results import videos_root, write_zip, writing_masks
 from hs2s_core.data.splits import read_names, safe_name
+from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.media.encode import VideoWriter
+from hs2s_core.training.sources import hold_out
 
 NAME = "Größe 猫 1"
 
@@ -41,6 +45,17 @@ def test_zips_have_forward_slashes_and_names_as_they_are(tmp_path: Path) -> None
     write_id_map(tmp_path / "Annotations" / NAME / "00000.png", np.eye(4, dtype=np.uint8))
     write_zip(tmp_path / "out.zip", tmp_path, [tmp_path / "Annotations" / NAME])
     assert zipfile.ZipFile(tmp_path / "out.zip").namelist() == [f"Annotations/{NAME}/00000.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are text")
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    name = os.fsdecode(b"f\xfcr")
+    with writing_masks(tmp_path / name) as part:
+        write_id_map(part / "0.png", np.eye(4, dtype=np.uint8))
+    assert [path.name for path in (tmp_path / name).iterdir()] == ["0.png"]
+    frames = (Path("0.jpg"), Path("1.jpg"))
+    video = VosVideo(name, frames, {frame.stem: frame for frame in frames}, {})
+    assert hold_out([video], number=1) == [name]
 
 
 def test_media_of_any_name(tmp_path: Path) -> None:

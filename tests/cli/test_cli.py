@@ -94,6 +94,7 @@ def raising(error: BaseException, **more: str) -> object:
         (HS2SError("no cat in cats/; give a folder of cats"), "no cat in cats/; give a folder"),
         (PermissionError(13, "Permission denied", "/out/0.png"), "/out/0.png: Permission denied"),
         (OSError("disk on fire"), "disk on fire"),
+        (UnicodeEncodeError("utf-8", "f\udcfcr", 1, 2, "no"), r"'f\udcfcr': the name is no UTF-8"),
     ],
 )
 def test_a_user_error_is_one_line(
@@ -161,6 +162,14 @@ def test_what_nohup_ignores_stays_ignored(run: Run, monkeypatch: pytest.MonkeyPa
     finally:
         signal.signal(signal.SIGHUP, before)
     assert run("doctor")[0] == 128 + signal.SIGHUP
+
+
+def test_streams_may_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by ``>&-``; Python has None in their places then."""
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    assert cli.main(["weights", "list"]) == 0
+    assert cli.main(["check", "nowhere"]) == 2
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:
