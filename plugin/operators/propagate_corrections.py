@@ -98,4 +98,6 @@ class PropagateCorrections(JobOperator):
         field = bare(summary.target)
         hidden = show_instead(ctx, prompts_of(ctx.dataset, field), field)
         shown = {"id": ctx.current_sample, "mode": "explore"}
-        return [*hidden, ctx.ops.reload_samples(), ctx.trigger("open_sample", shown)]
+        # An open video has a sidebar of its own, which begins as that beside the grid.
+        closed = [ctx.trigger("close_sample"), *hidden] if hidden else []
+        return [ctx.ops.reload_samples(), *closed, ctx.trigger("open_sample", shown)]

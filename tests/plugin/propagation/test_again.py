@@ -16,6 +16,7 @@ from fiftyone.operators import types
 from hs2s_core.errors import HS2SError
 from hs2s_core.weights import save_weights
 from hs2s_fiftyone import suggest_frames
+from hs2s_fiftyone.drawing import draws_on_videos, prepare_drawing
 from hs2s_fiftyone.operators.propagate_corrections import PropagateCorrections
 from hs2s_fiftyone.operators.suggest_frame import SuggestFrame
 from hs2s_fiftyone.player import SHOW_FRAME
@@ -208,6 +209,16 @@ def test_the_buttons_beside_an_open_video(clip: fo.Dataset, tmp_path: Path) -> N
     ]
     assert messages[-1].params["results"]["done"] == 1
     assert labels(clip, 4)[1].corrected
+    if draws_on_videos():  # what was drawn would be shown in place of the result
+        prepare_drawing(clip, "truth")
+        opened.request_params["active_fields"] = ["frames.truth"]
+        shown = [each.body for each in PropagateCorrections().execute(opened)][-5:-1]
+        assert [each.operator_uri.split("/")[-1] for each in shown[1:]] == [
+            "close_sample",
+            "set_active_fields",
+            "open_sample",
+        ]
+        assert shown[2].params == {"fields": ["frames.found"]}
     said = SuggestFrame().execute(opened)["frames"]
     assert said.startswith("a: frame ")
     *_, told, asked = opened.executor._requests
