@@ -37,6 +37,11 @@ PlainPrompts = Mapping[int, Mapping[int, npt.ArrayLike]]
 """Frame (0-based) -> object id -> (H, W) mask: how prompts may be written down by hand."""
 
 
+def _is_whole(value: object) -> bool:
+    """Whether a number is whole, and not a truth value."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 class Prompt:
     """The mask of one object in one frame; the frame thereby is a key frame of the object.
 
@@ -55,10 +60,10 @@ class Prompt:
             HS2SError: a frame below 0, an object id outside of 1 to 65535, another origin.
             InvalidMask: a mask that is not (H, W), is not binary or has no pixel.
         """
-        if not isinstance(object_id, (int, np.integer)) or not 0 < object_id <= LARGEST_ID:
+        if not _is_whole(object_id) or not 0 < object_id <= LARGEST_ID:
             expected = f"expected a whole number from 1 to {LARGEST_ID}"
             raise HS2SError(f"object id {object_id!r}: {expected}")
-        if not isinstance(frame, (int, np.integer)) or frame < 0:
+        if not _is_whole(frame) or frame < 0:
             raise HS2SError(f"prompt at frame {frame!r}; expected a whole number from 0")
         self.object_id, self.frame = int(object_id), int(frame)
         self.origin = check_choice("origin", origin, ORIGINS)

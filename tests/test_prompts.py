@@ -68,6 +68,8 @@ def test_changes_leave_the_original_alone() -> None:
         (0, 0, box(0, 0), "object id 0"),
         (0, 65536, box(0, 0), "65536"),
         (0, 1.5, box(0, 0), "whole number"),
+        (0, True, box(0, 0), "object id True"),
+        (True, 1, box(0, 0), "frame True"),
         (-1, 1, box(0, 0), "frame -1"),
         (0, 1, np.zeros(SIZE, bool), "object 1 in frame 0: the mask is empty"),
         (0, 1, np.full(SIZE, 0.3), "soft mask"),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def run_split(args: argparse.Namespace, out: Path) -> int:
     """Every video of a split; 1 if one failed."""
     from hs2s_core.data.folders import open_folder
-    from hs2s_core.data.results import check_free, videos_root, write_zip
+    from hs2s_core.data.results import check_free, remove_torn, videos_root, write_zip
 
     folder = open_folder(args.data, args.split)
     root = videos_root(out, "davis" if folder.layout == "davis" else "youtube_vos")
@@ -46,6 +46,8 @@ def run_split(args: argparse.Namespace, out: Path) -> int:
     for problem in report.failed:
         print(problem, file=sys.stderr)
     failed = {problem.name for problem in report.failed}
+    for name in failed:
+        remove_torn(root / name)
     done = [root / name for name in folder.names if name not in failed]
     print(f"{len(done)} of {counted(len(folder), 'video')} -> {out}")
     if args.zip and done:

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from PIL import Image
@@ -100,10 +100,7 @@ def writing_masks(folder: Path, *, whole: bool = False) -> Iterator[Path]:
     another run of this machine writes to the folder.
     """
     with alone(folder, "another run is writing masks there"):
-        torn = re.compile(rf"\.{re.escape(folder.name)}\.\d+\.part")  # of a run that was killed
-        for path in folder.parent.glob(".*.part"):
-            if torn.fullmatch(path.name):
-                shutil.rmtree(path, ignore_errors=True)
+        _remove_torn(folder)
         part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
         earlier = _pictures(folder)
         try:
@@ -121,6 +118,22 @@ def writing_masks(folder: Path, *, whole: bool = False) -> Iterator[Path]:
                 for path in part.iterdir():
                     path.replace(folder / path.name)
                 part.rmdir()
+
+
+def remove_torn(folder: Path) -> None:
+    """Remove what a process that was killed left of masks for ``folder``.
+
+    Nothing is done while another one writes there.
+    """
+    with suppress(HS2SError), alone(folder, "another run is writing masks there"):
+        _remove_torn(folder)
+
+
+def _remove_torn(folder: Path) -> None:
+    torn = re.compile(rf"\.{re.escape(folder.name)}\.\d+\.part")
+    for path in folder.parent.glob(".*.part"):
+        if torn.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def write_zip(target: Path, out_dir: Path, folders: Iterable[Path]) -> None:

@@ -530,10 +530,14 @@ def test_a_broken_video_does_not_stop_a_split(
 ) -> None:
     write_id_map(split / "valid" / "Annotations" / "a" / "12.png", np.ones((5, 5), np.uint8) * 2)
     words = ("--data", split, "--split", "valid", "--out", tmp_path / "out", "--weights", weights)
+    # As the worker of a video that is killed leaves them.
+    torn = tmp_path / "out" / "Annotations" / ".a.999999.part"
+    torn.mkdir(parents=True)
     status, said, err = run("propagate", *words)
     assert status == 1
     assert said.startswith("1 of 2 videos")
     assert "a: " in err
+    assert [path.name for path in torn.parent.iterdir()] == ["b"]
 
 
 def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
