@@ -17,7 +17,7 @@ from ..frame_fields import bare, has_labels
 from ..jobs import Source
 from ..videos import video_names
 from .base import JobOperator, job_outputs
-from .form import Form, count, listed, seems_labelled
+from .form import Form, count, is_output, listed, seems_labelled
 
 _VIDEOS = 20
 """How many videos the form looks for masks in."""
@@ -90,17 +90,23 @@ def _ask_for_empty(form: Form, samples: SampleCollection, field: str) -> None:
     title = f"{count(len(empty))} without any mask in '{field}'"
     if len(names) > _VIDEOS:
         title += f"; the first {_VIDEOS} were looked at"
+    above = list(form.inputs.properties)
     form.switch("empty", f"Write empty masks for {count(len(empty))} without labels")
     tell = form.warn if form.get("empty") else form.refuse
     tell("unlabelled", title, listed(empty))
+    form.put_first(above)
 
 
 def _job(form: Form, samples: SampleCollection) -> ExportJob:
     out_dir = Path(form.get("out_dir", "")).expanduser().absolute()
     zipped = form.ctx.params.get("zip", True)
+
+    def rank(name: str) -> tuple[bool, bool]:
+        return not is_output(samples, name), not seems_labelled(samples, name)
+
     return ExportJob(
         Source(samples),
-        field=form.chosen_field("field", samples, lambda name: not seems_labelled(samples, name)),
+        field=form.chosen_field("field", samples, rank),
         out_dir=out_dir,
         layout=form.get("layout") or next(iter(LAYOUTS)),
         zip_file=out_dir.with_name(f"{out_dir.name}.zip") if zipped else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -193,11 +193,13 @@ class Form:
             view = types.Notice(label="Nothing to do", description=f"{text}. {hint}")
             self._shown["nothing"] = self.inputs.view("nothing", view)
             self.mark({"nothing": f"Nothing to do: {text}. {hint}"})
-        self._put_first(above)
+        self.put_first(above)
 
-    def _put_first(self, rest: list[str]) -> None:
-        """Show what is not in ``rest`` above it, below the target: below a long form nobody would
-        see why its button is disabled."""
+    def put_first(self, rest: Collection[str]) -> None:
+        """Show the inputs that are not in ``rest`` above it, below the target.
+
+        Below a long form nobody would see why its button is disabled.
+        """
         head = [name for name in rest if name in (HELP, TARGET)]
         new = [name for name in self.inputs.properties if name not in rest]
         order = [*head, *new, *(name for name in rest if name not in head)]

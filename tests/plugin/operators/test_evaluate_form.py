@@ -183,13 +183,23 @@ def test_export_and_reading_back(videos: fo.Dataset, tmp_path: Path) -> None:
     assert "holds labels already" in params_of(again[-1])["message"]
 
 
+def test_the_export_proposes_a_result(videos: fo.Dataset) -> None:
+    assert form(ExportVos, videos)["field"].default == "pred"
+    videos.clone_frame_field("pred", "result")
+    videos.add_sample_field("result_status", fo.StringField)
+    assert form(ExportVos, videos)["field"].default == "result"
+
+
 def test_videos_without_masks_are_named_and_asked_about(videos: fo.Dataset, tmp_path: Path) -> None:
     for frame in videos.first().frames.values():
         frame.pred = None
         frame.save()
     name = Path(videos.first().filepath).stem
     given = {"field": "pred", "out_dir": str(tmp_path / "out")}
-    assert name in wrong(form(ExportVos, videos, **given))["unlabelled"]
+    shown = form(ExportVos, videos, **given)
+    assert name in wrong(shown)["unlabelled"]
+    order = list(shown)
+    assert order.index("unlabelled") < order.index("field"), "seen without scrolling"
     assert wrong(form(ExportVos, videos, **given, empty=True)) == {}
     shown = params_of(run_in_app(ExportVos, context(videos, **given, empty=True))[-1])["results"]
     assert f"{name}: its masks are empty" in shown["notes"]
