@@ -9,6 +9,7 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.jobs import Steps
 
+from ..drawing import offered_fields
 from ..training import STEPS, finetune, finetune_steps
 from ..videos import videos_of
 from .base import JobOperator
@@ -96,8 +97,12 @@ class Finetune(JobOperator):
 
 
 def _field(form: Form, samples: SampleCollection) -> str:
-    def rank(name: str) -> tuple[bool, bool]:
-        return not seems_labelled(samples, name), is_output(samples, name)
+    drawn = offered_fields(samples)
+
+    def rank(name: str) -> tuple[bool, bool, bool]:
+        made = is_output(samples, name)
+        # Of what was drawn to be followed, few frames have masks.
+        return not seems_labelled(samples, name), name in drawn and not made, made
 
     return form.chosen_field("label_field", samples, rank)
 

@@ -22,6 +22,7 @@ from hs2s_core.resources import asset
 from hs2s_core.training.held_out import score_known
 from hs2s_core.weights import fill_model, find_weights, load_model, read_header, save_weights
 from hs2s_fiftyone import finetune
+from hs2s_fiftyone.drawing import draws_on_videos, prepare_drawing
 from hs2s_fiftyone.operators import Finetune, PropagateMasks
 
 from .helpers import SIZE, detection, square, video_sample
@@ -154,6 +155,15 @@ def test_the_command_trains_on_a_saved_view(
     assert "has no saved view 'last'; found first" in capsys.readouterr().err
     assert main(["train", "--preset", "hs2s", "--field", "truth"]) == 2
     assert "--field would change nothing: expected with --from-f" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not draws_on_videos(), reason="FiftyOne before 1.18 has no Annotate tab")
+def test_the_form_proposes_a_result_before_its_prompts(labelled: fo.Dataset) -> None:
+    assert form(Finetune(), labelled)["label_field"].default == "truth"
+    prepare_drawing(labelled, "truth")
+    labelled.clone_frame_field("truth", "result")
+    labelled.add_sample_field("result_status", fo.StringField)
+    assert form(Finetune(), labelled)["label_field"].default == "result"
 
 
 @pytest.mark.usefixtures("brief")
