@@ -134,6 +134,8 @@ class MaskStrip(foo.Panel):
             if samples is None or choice is None:
                 return
             strip = read_strip(samples, choice)
+            if not strip.scores and len(choice.fields) == 1:  # else another can be chosen
+                return
         except Exception as error:  # or the panel would stay as it was without a word
             if not isinstance(error, HS2SError):
                 _log.exception("the masks over time cannot be shown")

@@ -113,10 +113,11 @@ def _lacks_a_key_frame(samples: SampleCollection, sample_id: str, field: str) ->
 
 
 def made_fields(samples: SampleCollection) -> list[str]:
-    """The output fields of which is known how they were made."""
+    """The output fields of which is known how they were made; not those that are deleted."""
     start = run_key("")
     keys = (key for key in samples._dataset.list_runs() if key.startswith(start))
-    return [key.removeprefix(start) for key in keys if run_info(samples, key).get("made")]
+    made = (key.removeprefix(start) for key in keys if run_info(samples, key).get("made"))
+    return [field for field in made if samples._dataset.has_frame_field(field)]
 
 
 def prompts_of(samples: SampleCollection, field: str) -> str:

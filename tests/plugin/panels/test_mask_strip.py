@@ -7,10 +7,11 @@ from collections.abc import Callable
 import fiftyone as fo
 import pytest
 
+from hs2s_fiftyone.drawing import draws_on_videos
 from hs2s_fiftyone.evaluation import evaluate
 from hs2s_fiftyone.panels import MaskStrip
 from hs2s_fiftyone.player import SHOW_FRAME
-from hs2s_fiftyone.propagation import propagate, repropagate
+from hs2s_fiftyone.propagation import made_fields, propagate, repropagate
 
 from ..helpers import CopyNetwork, detection, square, video_sample
 from .opened_panel import OpenedPanel
@@ -43,6 +44,20 @@ def test_it_says_what_is_missing(clip: fo.Dataset) -> None:
     panel = opened(clip)
     assert "No propagated masks here" in panel.text
     assert "body.strip" not in panel.data
+
+
+def test_a_video_without_masks_and_a_deleted_result_say_so(
+    clip: fo.Dataset, make_video: Callable[..., str], network: CopyNetwork
+) -> None:
+    propagate(clip, "drawn", "found", model=network)
+    clip.add_sample(video_sample(make_video("other.mp4", frames=2), {}, "drawn"))
+    panel = OpenedPanel(clip, MaskStrip, sample=clip.last().id)
+    assert "No propagated masks here" in panel.text
+    if draws_on_videos():
+        clip.delete_label_schemas("frames.found")
+    clip.delete_frame_field("found")
+    assert made_fields(clip) == []
+    assert "No propagated masks here" in opened(clip).text
 
 
 def test_confidence_without_truth_and_scores_with_it(
