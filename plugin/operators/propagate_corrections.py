@@ -24,7 +24,7 @@ from ..videos import select_videos, videos_of
 from .base import BaseOperator, JobOperator, job_outputs
 from .form import Form
 from .model_inputs import chosen_model, model_params
-from .sidebar import show_instead
+from .sidebar import show_result
 
 
 def beside_video(operator: BaseOperator, ctx: foo.ExecutionContext) -> types.Placement | None:
@@ -96,7 +96,7 @@ class PropagateCorrections(JobOperator):
         if not ctx.current_sample:
             return super().refresh(ctx, summary)
         field = bare(summary.target)
-        hidden = show_instead(ctx, prompts_of(ctx.dataset, field), field)
+        hidden = show_result(ctx, field, prompts_of(ctx.dataset, field))
         shown = {"id": ctx.current_sample, "mode": "explore"}
         # An open video has a sidebar of its own, which begins as that beside the grid.
         closed = [ctx.trigger("close_sample"), *hidden] if hidden else []

@@ -28,7 +28,7 @@ from ..propagation import (
 from .base import JobOperator, job_outputs
 from .form import FRAMES, LOOKS, Form, is_output, seems_labelled
 from .model_inputs import MODEL_VALUES, add_device, add_model, add_speed, chosen_model, model_params
-from .sidebar import show_instead
+from .sidebar import show_result
 
 # The form answers within about this time; what is left is checked when the run starts.
 _CHECK_SECONDS = 2.0
@@ -128,7 +128,7 @@ class PropagateMasks(JobOperator):
     def refresh(self, ctx: foo.ExecutionContext, summary: Summary) -> Sequence[Any]:
         """Show the new masks, and no more those that they were made of."""
         settings = _settings(Form(ctx), clips_of(ctx.target_view())[0])
-        shown = show_instead(ctx, settings.prompt_field, settings.output_field)
+        shown = show_result(ctx, settings.output_field, settings.prompt_field)
         return [*super().refresh(ctx, summary), *shown]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from ..jobs import Source
 from ..predictions import ReadJob, ReadSummary, read_predictions
 from .base import JobOperator, job_outputs
 from .form import FRAMES, LISTED, Form, count
+from .sidebar import show_result
 
 _DEFAULT_FIELD = "predictions"
 
@@ -64,6 +66,10 @@ class ReadVosPredictions(JobOperator):
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[ReadSummary]:
         return _job(Form(ctx), ctx.target_view()).steps()
+
+    def refresh(self, ctx: foo.ExecutionContext, summary: ReadSummary) -> Sequence[Any]:
+        """Show the new labels."""
+        return [*super().refresh(ctx, summary), *show_result(ctx, bare(summary.target))]
 
     def result(self, summary: ReadSummary) -> dict[str, Any]:
         return {**super().result(summary), "unknown": ", ".join(summary.unknown[:LISTED])}

@@ -15,7 +15,7 @@ from ..propagation import prompts_of, suggest_frames
 from .base import BaseOperator
 from .form import Form, listed
 from .propagate_corrections import beside_video, chosen_result, result_form
-from .sidebar import show_instead
+from .sidebar import show_result
 
 _OFFERED = 5
 
@@ -57,7 +57,7 @@ class SuggestFrame(BaseOperator):
         count = Form(ctx).get("count", 1 if ctx.current_sample else _OFFERED)
         found = suggest_frames(samples, field, count)
         said = listed(map(str, found)) or _nothing(samples, field)
-        show_instead(ctx, prompts_of(ctx.dataset, field), field)
+        show_result(ctx, field, prompts_of(ctx.dataset, field))
         if ctx.current_sample:
             ctx.ops.notify(f"To correct next: {said}" if found else said)
         if found and ctx.current_sample:

@@ -176,7 +176,10 @@ def test_export_and_reading_back(videos: fo.Dataset, tmp_path: Path) -> None:
     found = form(ReadVosPredictions, videos, folder=str(folder))
     assert found["found"].view.label == "2 videos in this folder"
     ctx = context(videos, folder=str(folder), field="back", truth_field="truth")
-    shown = params_of(run_in_app(ReadVosPredictions, ctx)[-1])["results"]
+    ctx.request_params["active_fields"] = ["uniqueness"]
+    *_, told, last = run_in_app(ReadVosPredictions, ctx)
+    assert told.params == {"fields": ["uniqueness", "frames.back"]}
+    shown = params_of(last)["results"]
     assert (shown["done"], shown["speed"].split()[0]) == (2, "16")
     assert videos.count("frames.back.detections") == videos.count("frames.pred.detections")
     again = run_in_app(ReadVosPredictions, ctx)
