@@ -4,7 +4,7 @@ hs2s weights onnx hs2s-lite graphs/ --frame 854x480     # once, and with PyTorch
 python examples/onnx_video.py graphs/ clip.mp4 first.png masks/
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import cv2
@@ -14,14 +14,25 @@ import onnxruntime
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns how many masks were written: black and white PNGs."""
-    graphs, video, first, out = map(Path, arguments or sys.argv[1:])
-    begin, step = (onnxruntime.InferenceSession(graphs / f"{n}.onnx") for n in ("begin", "step"))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name in ("graphs", "video", "first", "out"):
+        parser.add_argument(name, type=Path)
+    args = parser.parse_args(arguments)
+    out, capture, first = args.out, cv2.VideoCapture(str(args.video)), cv2.imread(str(args.first))
+    if first is None or not capture.isOpened():
+        parser.error(f"{args.video if first is not None else args.first}: cannot be read")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        parser.error(f"{out}: exists already; expected a new folder for the masks")
+    graphs = [args.graphs / name for name in ("begin.onnx", "step.onnx")]
+    begin, step = (onnxruntime.InferenceSession(graph) for graph in graphs)
     states = [each.name for each in begin.get_outputs()]
     height, width = begin.get_inputs()[0].shape[:2]
-    given = cv2.imread(str(first)).any(2).astype(np.float32)  # whatever is not black
+    given = first.any(2).astype(np.float32)  # whatever is not black
     small = cv2.resize(given, (width, height), interpolation=cv2.INTER_AREA)[None, None]
     out.mkdir(parents=True, exist_ok=True)
-    capture, state, number = cv2.VideoCapture(str(video)), None, 0
+    state, number = None, 0
     while (picture := capture.read()[1]) is not None:
         frame = cv2.resize(picture[..., ::-1], (width, height), interpolation=cv2.INTER_AREA)
         if state is None:

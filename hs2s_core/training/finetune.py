@@ -21,10 +21,11 @@ from typing import Any
 import torch
 
 from hs2s_core.data.clips import LabelledVideo
-from hs2s_core.errors import HS2SError
+from hs2s_core.errors import HS2SError, InvalidConfig
 from hs2s_core.jobs import Progress, Steps, require, retold
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import LiteConfig
+from hs2s_core.models.presets import PRESETS
 from hs2s_core.own_weights import name_problem, own_folder
 from hs2s_core.stopping import Stopped
 from hs2s_core.training.config import DataConfig, Stage, TrainingConfig
@@ -75,6 +76,15 @@ class TuneSettings:
     """Whether weights of that name may be replaced."""
 
 
+_ANY = TrainingConfig(
+    model=PRESETS[DEFAULT],
+    data=DataConfig(),
+    stages=(Stage(1, PRESETS[DEFAULT].input_size, 2, clips=1),),
+    losses=LOSS_PRESETS["lite"],
+)
+"""A run whose settings are good: what is wrong with one that is changed is the change."""
+
+
 def tuning_problems(settings: TuneSettings) -> dict[str, str]:
     """What is wrong with the settings: parameter -> message."""
     problems = {}
@@ -83,6 +93,11 @@ def tuning_problems(settings: TuneSettings) -> dict[str, str]:
         problems["name"] = wrong
     if settings.steps < 1:
         problems["steps"] = f"{settings.steps} is no number of steps; expected 1 or more"
+    for name in ("learning_rate", "seed"):
+        try:
+            replace(_ANY, **{name: getattr(settings, name)})
+        except InvalidConfig as error:
+            problems[name] = str(error)
     try:
         read_header(find_weights(settings.start))
     except HS2SError as error:

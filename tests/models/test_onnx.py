@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,24 @@ def test_a_video_through_onnx_without_torch(tmp_path: Path) -> None:
     assert len(found) == len(frames)
     for one, other in zip(found, expected, strict=True):
         assert np.mean(one != other) < 0.002  # where a probability is 0.5 up to rounding
+
+
+@pytest.mark.parametrize("wrong", ["clip.mp4", "first.png", "out"])
+def test_the_example_says_what_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: str
+) -> None:
+    example = runpy.run_path(str(EXAMPLE))["main"]
+    with VideoWriter(tmp_path / "clip.mp4", SIZE, 10) as writer:
+        writer.write(np.zeros((*SIZE, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "first.png"), np.zeros((4, 4), np.uint8))
+    if wrong == "out":
+        (tmp_path / "out").touch()
+    else:
+        (tmp_path / wrong).unlink()
+    with pytest.raises(SystemExit) as stopped:
+        example([str(tmp_path / name) for name in ("graphs", "clip.mp4", "first.png", "out")])
+    assert stopped.value.code == 2
+    assert f"{tmp_path / wrong}: " in capsys.readouterr().err
 
 
 _WITHOUT_TORCH = """

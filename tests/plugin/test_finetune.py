@@ -127,6 +127,8 @@ def test_a_mistake_is_told_before_anything_is_trained(labelled: fo.Dataset, star
             learn(labelled, name, start)
     with pytest.raises(HS2SError, match="0 is no number of steps"):
         learn(labelled, "walker", start, steps=0)
+    with pytest.raises(HS2SError, match=r"learning_rate is 0\.0; expected a number"):
+        learn(labelled, "walker", start, learning_rate=0.0)
     with pytest.raises(HS2SError, match="start: no weights file"):
         learn(labelled, "walker", "nowhere.safetensors")
     few = labelled.match_frames(fo.ViewField("frame_number") < 3)
