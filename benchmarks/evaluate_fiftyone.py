@@ -57,7 +57,7 @@ def make_dataset(videos: int, frames: int, objects: int) -> str:
     import fiftyone as fo
     from bson import ObjectId
 
-    from hs2s_fiftyone.labels import TrackedObject, to_detections
+    from hs2s_fiftyone.labels.conversion import TrackedObject, to_detections
 
     dataset = fo.Dataset(f"large-{videos}", persistent=True)
     known = {key: TrackedObject(key, key, "blob", fo.Instance()) for key in range(1, objects + 1)}

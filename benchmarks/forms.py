@@ -32,7 +32,7 @@ def main() -> None:
     name = make_dataset(arguments.videos, arguments.frames, arguments.objects)
     import fiftyone as fo
 
-    from hs2s_fiftyone.frame_fields import add_detections
+    from hs2s_fiftyone.labels.frame_fields import add_detections
     from hs2s_fiftyone.operators import OPERATORS
     from hs2s_fiftyone.operators.base import BaseOperator
     from hs2s_fiftyone.propagation import plan

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hs2s_core.checked import Checked, expectation, hints
+from hs2s_core.checked.settings import Checked, expectation, hints
 from hs2s_core.models.config import LiteConfig, PaperConfig
 from hs2s_core.training.config import (
     DataConfig,

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from hs2s_core.evaluation import evaluate_folders
     from hs2s_core.evaluation import evaluate_sequence as evaluate_sequence
     from hs2s_core.evaluation import format_table as format_table
-    from hs2s_core.hints import Hint as Hint
     from hs2s_core.media import open_frames as open_frames
     from hs2s_core.media.masks import read_id_map as read_id_map
     from hs2s_core.media.masks import split_objects as split_objects
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from hs2s_core.models import build_model as build_model
     from hs2s_core.prompts import Prompt as Prompt
     from hs2s_core.prompts import Prompts as Prompts
+    from hs2s_core.prompts.hints import Hint as Hint
     from hs2s_core.propagation import FrameResult as FrameResult
     from hs2s_core.propagation import Propagator as Propagator
     from hs2s_core.propagation import Session as Session

@@ -22,7 +22,7 @@ from hs2s_core.doctor import PACKAGE, version_of
 from hs2s_core.errors import HS2SError, where_to_read
 from hs2s_core.extensions import COMMANDS as COMMAND_GROUP
 from hs2s_core.extensions import extensions
-from hs2s_core.stopping import stopping
+from hs2s_core.jobs.stopping import stopping
 
 COMMANDS = {
     "propagate": "segment every frame of a video or a folder of frames, from masks as PNG",

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.devices import pick_device
 from hs2s_core.errors import HS2SError, InvalidWeights
 from hs2s_core.models import VideoSegmenter, build_model

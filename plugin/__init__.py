@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from hs2s_core.errors import HS2SError as HS2SError
     from hs2s_core.jobs import Progress as Progress
 
-    from .dataset import delete_unused_videos as delete_unused_videos
-    from .dataset import load
     from .drawing import prepare_drawing as prepare_drawing
     from .evaluation import evaluate as evaluate
     from .evaluation import list_evaluations as list_evaluations
     from .evaluation import load_results as load_results
     from .evaluation import load_table as load_table
     from .export import export
-    from .groups import load_groups as load_groups
-    from .groups import write_to_images as write_to_images
+    from .loading.dataset import delete_unused_videos as delete_unused_videos
+    from .loading.dataset import load
+    from .loading.groups import load_groups as load_groups
+    from .loading.groups import write_to_images as write_to_images
     from .pictures import show_field as show_field
     from .predictions import read_predictions as read_predictions
     from .propagation import propagate as propagate

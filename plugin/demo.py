@@ -29,11 +29,11 @@ from hs2s_core.resources import asset
 from hs2s_core.wording import counted
 
 from ._bootstrap import NAME
-from .dataset import DEFAULT_LABEL_FIELD as TRUTH
-from .dataset import load
 from .evaluation import evaluate
 from .export import export
 from .install import install
+from .loading.dataset import DEFAULT_LABEL_FIELD as TRUTH
+from .loading.dataset import load
 from .propagation import DEFAULT_OUTPUT as OUTPUT
 
 _MARK = "hs2s_demo"

@@ -16,13 +16,13 @@ import fiftyone as fo
 import fiftyone.constants as foc
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.media.frames import open_frames
 
-from .frame_fields import add_detections, bare, kind_error, mask_fields
-from .labels import NO_CLASS, LabelField
-from .videos import videos_of
+from .labels.conversion import NO_CLASS, LabelField
+from .labels.frame_fields import add_detections, bare, kind_error, mask_fields
+from .videos.collection import videos_of
 
 __all__ = ["DRAWN", "drawing_problem", "prepare_drawing"]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.data.results import LAYOUTS, check_free, videos_root, write_zip, writing_masks
 from hs2s_core.data.splits import safe_name
 from hs2s_core.errors import InvalidDataset
@@ -21,13 +21,13 @@ from hs2s_core.jobs import Done, Item, Progress, Steps, Summary, Tick, Watch, Wo
 from hs2s_core.media.masks import write_id_map
 from hs2s_core.wording import counted
 
-from .frame_fields import bare, mask_field_error
-from .identities import Identities
 from .jobs import Source, VideoJob, drive
-from .labels import LabelField, paint, read_documents
+from .labels.conversion import LabelField, paint, read_documents
+from .labels.frame_fields import bare, mask_field_error
+from .labels.identities import Identities
+from .labels.prompts import visible_labels
 from .media import frame_count, mask_sizes
-from .prompts import visible_labels
-from .videos import items_of, video_names, videos_of
+from .videos.collection import items_of, video_names, videos_of
 
 __all__ = ["ExportSummary", "export"]
 

@@ -22,8 +22,8 @@ from hs2s_core.media.images import image_size
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.wording import counted, pixels
 
-from .masks import Size, extend
-from .videos import source_info
+from .labels.masks import Size, extend
+from .videos.collection import source_info
 
 SOURCE_SIZE = "source_size"
 """Sample field with the [height, width] of the frame images that a video was encoded from."""

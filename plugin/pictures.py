@@ -7,14 +7,14 @@ from typing import NamedTuple
 import fiftyone as fo
 from fiftyone.core.sample import SampleView
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.media.masks import IdMap
 from hs2s_core.media.strip import Picture, evenly, overlay_strip
 
-from .frame_fields import bare, mask_field_error
-from .identities import Identities
-from .labels import LabelField, paint, read_documents
+from .labels.conversion import LabelField, paint, read_documents
+from .labels.frame_fields import bare, mask_field_error
+from .labels.identities import Identities
 from .media import open_clip
 
 __all__ = ["show_field"]

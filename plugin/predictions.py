@@ -12,17 +12,15 @@ import numpy as np
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.data.folders import find_annotations
 from hs2s_core.errors import InvalidDataset, InvalidMask
 from hs2s_core.jobs import Done, Item, Steps, Summary, Tick, Watch, Work, require, run_job
 from hs2s_core.media.masks import list_masks, object_ids, read_id_map
 from hs2s_core.wording import counted, pixels
 
-from .frame_fields import add_detections, any_frame, bare, mask_field_error, output_error
-from .identities import Identities
 from .jobs import FrameWriter, Source, VideoJob, drive, settle_killed
-from .labels import (
+from .labels.conversion import (
     NO_CLASS,
     LabelField,
     TrackedObject,
@@ -30,9 +28,11 @@ from .labels import (
     read_documents,
     to_detections,
 )
-from .masks import extend
+from .labels.frame_fields import add_detections, any_frame, bare, mask_field_error, output_error
+from .labels.identities import Identities
+from .labels.masks import extend
 from .media import Sizes, frame_count, mask_sizes
-from .videos import items_of, videos_of
+from .videos.collection import items_of, videos_of
 
 __all__ = ["ReadSummary", "read_predictions"]
 

@@ -11,20 +11,20 @@ import numpy as np
 import numpy.typing as npt
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.jobs import Progress, Steps, Watch
 from hs2s_core.media.frames import FrameSource
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.prompts import Prompt
 
-from .frame_fields import bare, mask_field_error
-from .identities import Identities
 from .jobs import drive
-from .labels import LabelField, read_documents
+from .labels.conversion import LabelField, read_documents
+from .labels.frame_fields import bare, mask_field_error
+from .labels.identities import Identities
+from .labels.prompts import visible_frames, visible_labels
 from .media import Clip, open_clip
-from .prompts import visible_frames, visible_labels
-from .videos import items_of, videos_of
+from .videos.collection import items_of, videos_of
 
 if TYPE_CHECKING:
     from hs2s_core.training.finetune import TuneSettings, Tuning

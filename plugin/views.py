@@ -14,13 +14,13 @@ from statistics import median
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation.lengths import FAILURE_FRAMES, LATE, Streak, losses, streaks
 
-from .clips import Span, merged
 from .evaluation import VOSEvaluationResults, load_results
-from .videos import select_videos
+from .videos.clips import Span, merged
+from .videos.collection import select_videos
 
 __all__ = [
     "VIEWS",

@@ -18,11 +18,11 @@ from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.weights import find_weights
 from hs2s_core.weights import load_model as load_network
 
-from .clips import Part
-from .frame_fields import bare
+from .labels.frame_fields import bare
 from .operators.form import Form
 from .propagation import POLICY_CHOICES, PropagateSettings, settings_errors
 from .propagation.video import follow, open_video
+from .videos.clips import Part
 
 
 class ZooModel(fom.SamplesMixin, fom.Model):

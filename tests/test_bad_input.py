@@ -18,12 +18,12 @@ from pymongo.errors import ServerSelectionTimeoutError
 
 from hs2s_core.data.results import check_free, writing_masks
 from hs2s_core.errors import HS2SError
-from hs2s_core.hints import Hint
 from hs2s_core.jobs import Done, Item, Tick, Work
 from hs2s_core.media.frames import open_frames
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import read_id_map, write_id_map
 from hs2s_core.prompts import Prompt, Prompts
+from hs2s_core.prompts.hints import Hint
 from hs2s_core.propagation import Propagator, Session, propagate
 from hs2s_fiftyone.jobs import VideoJob, claim
 

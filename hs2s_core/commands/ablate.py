@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hs2s_core.commands import options
 from hs2s_core.errors import InvalidConfig
-from hs2s_core.meters import StepMeter
+from hs2s_core.jobs.meters import StepMeter
 from hs2s_core.wording import counted
 
 if TYPE_CHECKING:

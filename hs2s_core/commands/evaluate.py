@@ -10,7 +10,7 @@ from hs2s_core.commands.options import add_overwrite, add_quiet, check_new
 from hs2s_core.evaluation.identities import MATCHES
 from hs2s_core.evaluation.protocol import PROTOCOLS, Protocol
 from hs2s_core.jobs.engines import cores
-from hs2s_core.meters import Meter
+from hs2s_core.jobs.meters import Meter
 from hs2s_core.wording import counted
 
 EXAMPLES = (

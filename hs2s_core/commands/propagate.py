@@ -13,7 +13,7 @@ from hs2s_core.commands import propagate_work as work
 from hs2s_core.commands.options import add_model_options, add_overwrite, add_quiet
 from hs2s_core.commands.propagate_split import run_split
 from hs2s_core.errors import HS2SError
-from hs2s_core.meters import Meter
+from hs2s_core.jobs.meters import Meter
 from hs2s_core.wording import counted, some
 
 if TYPE_CHECKING:

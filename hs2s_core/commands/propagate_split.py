@@ -14,7 +14,7 @@ from hs2s_core.commands.options import check_new
 from hs2s_core.commands.propagate_work import load, settings_of, steps_of, write_steps
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Done, Item, Tick, Work, drive, find_engine, run_job
-from hs2s_core.meters import Meter
+from hs2s_core.jobs.meters import Meter
 from hs2s_core.wording import counted
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.wording import counted
 
 if TYPE_CHECKING:
-    from hs2s_core.hints import Hint
     from hs2s_core.media.source import FrameSource
     from hs2s_core.models.base import VideoSegmenter
     from hs2s_core.prompts import Prompt, Prompts
+    from hs2s_core.prompts.hints import Hint
     from hs2s_core.propagation.clip import ClipSettings, Step
     from hs2s_core.propagation.network import NetworkEngine
     from hs2s_core.propagation.propagator import FrameResult
@@ -30,7 +30,7 @@ FPS = 24.0
 def check_places(args: argparse.Namespace, source: Path, masks: Path | None, out: Path) -> None:
     """Nothing that was given may be overwritten, nor anything else without a word."""
     from hs2s_core.data.results import check_free
-    from hs2s_core.hints import is_hint
+    from hs2s_core.prompts.hints import is_hint
 
     files = [Path(what) for _, what in (*args.prompt, *args.mend) if not is_hint(what)]
     given = [*files, *([] if masks is None else [masks])]
@@ -73,9 +73,9 @@ def read_given(args: argparse.Namespace, masks: Path | None, frames: FrameSource
 
 def _given(frame: int, word: str, frames: FrameSource) -> Iterator[Prompt]:
     """What ``--prompt`` says is given in a frame: masks of a PNG, or what hints point at."""
-    from hs2s_core.hints import is_hint
     from hs2s_core.media.source import has_frame
     from hs2s_core.prompts import Prompt, Prompts
+    from hs2s_core.prompts.hints import is_hint
 
     if not (word.lower().endswith(".json") or is_hint(word)):
         yield from Prompts.from_files(Path(word), frames, frame=frame).each()
@@ -89,7 +89,7 @@ def _given(frame: int, word: str, frames: FrameSource) -> Iterator[Prompt]:
 
 def hints_of(word: str) -> Iterator[tuple[int, Hint]]:
     """What a word of ``--prompt`` or ``--mend`` points at, by object id."""
-    from hs2s_core.hints import parse_hint, read_hints
+    from hs2s_core.prompts.hints import parse_hint, read_hints
 
     return read_hints(Path(word)) if word.lower().endswith(".json") else iter([parse_hint(word)])
 
@@ -145,8 +145,8 @@ def write_steps(
     args: argparse.Namespace, steps: Iterator[Step], frames: FrameSource, out: Path
 ) -> Iterator[tuple[int, int | None, int]]:
     """Write the mask of every frame that is wanted; how far that is, and how many those were."""
-    from hs2s_core.beside import in_turn
     from hs2s_core.data.results import writing_masks
+    from hs2s_core.jobs.beside import in_turn
     from hs2s_core.media.encode import VideoWriter
     from hs2s_core.media.masks import write_id_map
     from hs2s_core.media.overlay import draw_masks

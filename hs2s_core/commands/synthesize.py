@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hs2s_core.commands.options import add_quiet
 from hs2s_core.errors import HS2SError, InvalidConfig
 from hs2s_core.files import replacing
-from hs2s_core.meters import Meter
+from hs2s_core.jobs.meters import Meter
 from hs2s_core.wording import counted
 
 if TYPE_CHECKING:

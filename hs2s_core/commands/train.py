@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from hs2s_core.devices import pick_device
-    from hs2s_core.meters import reporting
+    from hs2s_core.jobs.meters import reporting
     from hs2s_core.models.pretrained import check_backbone
     from hs2s_core.training.loop import train
     from hs2s_core.training.processes import process_group, rank

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.data.folders import annotation_root, find_annotations
 from hs2s_core.data.meta import Meta, ObjectInfo, read_meta
 from hs2s_core.errors import InvalidDataset, check_choice

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.data.meta import ObjectInfo
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.evaluation import export

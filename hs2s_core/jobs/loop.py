@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from hs2s_core.errors import HS2SError, check_choice
-from hs2s_core.meters import clock_time
+from hs2s_core.jobs.meters import clock_time
 
 from .engines import Engine, inline
 from .job import Item, Job, Problem, Report, Result, RunEnded, Tick

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import InvalidMedia
 from hs2s_core.media.images import IMAGE_SUFFIXES, RGBImage, image_size, list_images, read_image
 from hs2s_core.media.source import FrameSource, mixed_sizes, out_of_range

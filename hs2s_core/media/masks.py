@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import InvalidMask
 from hs2s_core.files import replacing
 from hs2s_core.media.images import DECODE_ERRORS, list_files

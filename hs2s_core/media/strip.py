@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import IdMap

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
 from hs2s_core.models.config import LiteConfig, ModelConfig, PaperConfig
 from hs2s_core.models.presets import preset

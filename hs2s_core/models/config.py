@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeAlias
 
-from hs2s_core.checked import Checked, from_table, setting
+from hs2s_core.checked.settings import Checked, from_table, setting
 from hs2s_core.errors import InvalidConfig
 
 ENCODERS = ("resnet50", "resnet101", "vgg16", "deeplab", "deeplab_aspp", "axial_s")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import NamedTuple
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import HS2SError, check_choice
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import BoolMask

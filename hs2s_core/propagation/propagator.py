@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import check_choice
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import BoolMask, IdMap, check_prompt, id_dtype

@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.files import replacing
-from hs2s_core.hints import Hint
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import read_id_map, write_id_map
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.prompts import Prompt, Prompts
+from hs2s_core.prompts.hints import Hint
 from hs2s_core.propagation.clip import ClipSettings, Step, walk_clip
 from hs2s_core.propagation.engine import Engine
 from hs2s_core.propagation.network import NetworkEngine

@@ -10,7 +10,7 @@ from math import exp
 from pathlib import Path
 from typing import NamedTuple
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.files import replacing
 from hs2s_core.propagation.propagator import FrameResult

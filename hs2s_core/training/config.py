@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hs2s_core.checked import Checked, setting
+from hs2s_core.checked.settings import Checked, setting
 from hs2s_core.errors import InvalidConfig
 from hs2s_core.models.config import ModelConfig
 from hs2s_core.training.curriculum import SAMPLING_EPOCH, Schedule

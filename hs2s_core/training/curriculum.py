@@ -18,7 +18,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from hs2s_core.checked import Checked, setting
+from hs2s_core.checked.settings import Checked, setting
 from hs2s_core.errors import InvalidConfig
 
 MOMENTUM = 0.9

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hs2s_core.errors import HS2SError
 from hs2s_core.files import replacing
 from hs2s_core.jobs import Progress
-from hs2s_core.meters import Record, StepMeter
+from hs2s_core.jobs.meters import Record, StepMeter
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -154,7 +154,7 @@ def step_meter(steps: int) -> Callable[[Record], None]:
 class LiveCurve:
     """The learning curve of a run below the cell that trains, drawn anew as it grows.
 
-    Call it with each step's record, as :class:`hs2s_core.meters.StepMeter`.
+    Call it with each step's record, as :class:`hs2s_core.jobs.meters.StepMeter`.
     """
 
     def __init__(self, steps: int) -> None:

@@ -23,11 +23,11 @@ import torch
 from hs2s_core.data.clips import LabelledVideo
 from hs2s_core.errors import HS2SError, InvalidConfig
 from hs2s_core.jobs import Progress, Steps, require, retold
+from hs2s_core.jobs.stopping import Stopped
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.own_weights import name_problem, own_folder
-from hs2s_core.stopping import Stopped
 from hs2s_core.training.config import DataConfig, Stage, TrainingConfig
 from hs2s_core.training.curriculum import Schedule
 from hs2s_core.training.held_out import (

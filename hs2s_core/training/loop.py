@@ -21,10 +21,10 @@ from hs2s_core.devices import is_out_of_memory
 from hs2s_core.errors import HS2SError, InvalidConfig
 from hs2s_core.files import alone
 from hs2s_core.jobs import drive
-from hs2s_core.meters import Record
+from hs2s_core.jobs.meters import Record
+from hs2s_core.jobs.stopping import Stopped, stop_requests
 from hs2s_core.models import build_model
 from hs2s_core.models.base import VideoSegmenter
-from hs2s_core.stopping import Stopped, stop_requests
 from hs2s_core.training.batches import Batch, ClipItems, batches
 from hs2s_core.training.config import TrainingConfig
 from hs2s_core.training.curriculum import Curriculum, StepSettings

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from hs2s_core.checked import Checked, setting
+from hs2s_core.checked.settings import Checked, setting
 from hs2s_core.errors import InvalidConfig
 from hs2s_core.models.base import StepOutput
 from hs2s_core.models.config import LiteConfig, ModelConfig

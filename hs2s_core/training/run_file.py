@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hs2s_core.checked import from_table, to_toml
+from hs2s_core.checked.settings import from_table, to_toml
 from hs2s_core.errors import InvalidConfig
 from hs2s_core.files import read_text
 from hs2s_core.models.config import ModelConfig, config_from_dict

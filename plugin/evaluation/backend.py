@@ -20,7 +20,7 @@ from fiftyone.utils.eval.detection import (
     DetectionResults,
 )
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import (
     EvaluationTable,
@@ -32,7 +32,7 @@ from hs2s_core.evaluation import (
 )
 from hs2s_core.evaluation.scores import summarise
 
-from ..frame_fields import bare, label_list
+from ..labels.frame_fields import bare, label_list
 from . import fields
 from .fields import METHOD
 from .scoring import matches, metric_values

@@ -16,7 +16,7 @@ from pathlib import Path
 from fiftyone.core.collections import SampleCollection
 from pymongo.errors import PyMongoError
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import Protocol, Rows, Summary, VideoFailure, find_protocol
 from hs2s_core.evaluation.scores import summarise
@@ -33,9 +33,9 @@ from hs2s_core.jobs import (
     run_job,
 )
 
-from ..frame_fields import label_list
 from ..jobs import Source, VideoJob, claim, drive
-from ..videos import items_of, select_videos, videos_of
+from ..labels.frame_fields import label_list
+from ..videos.collection import items_of, select_videos, videos_of
 from . import fields
 from .backend import VOSEvaluation, VOSEvaluationConfig, VOSEvaluationResults
 from .scoring import panel_metrics, sample_scores

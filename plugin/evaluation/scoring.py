@@ -11,7 +11,7 @@ from hs2s_core.evaluation.rows import Records
 from hs2s_core.evaluation.scores import score_objects
 
 from .._bootstrap import NAME
-from ..labels import NO_CLASS
+from ..labels.conversion import NO_CLASS
 
 TRUE_POSITIVE = 0.5
 """Least J of a true positive, as FiftyOne's panel counts."""

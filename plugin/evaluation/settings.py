@@ -13,8 +13,8 @@ from hs2s_core.evaluation import PROTOCOLS, ObjectInfo, Protocol
 from hs2s_core.evaluation.identities import MATCHES
 from hs2s_core.evaluation.scores import check_seen
 
-from ..frame_fields import bare, mask_field_error, read_only_error
-from ..videos import source_info, video_names
+from ..labels.frame_fields import bare, mask_field_error, read_only_error
+from ..videos.collection import source_info, video_names
 from . import fields
 
 DEFAULT_PROTOCOL = "davis2017"

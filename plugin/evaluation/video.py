@@ -16,11 +16,11 @@ from hs2s_core.evaluation.identities import tie_ids
 from hs2s_core.media.masks import IdMap
 from hs2s_core.wording import counted
 
-from ..frame_fields import has_labels
-from ..identities import Identities, Mark, Ties
-from ..labels import LabelField, LabelPart, paint, read_documents
+from ..labels.conversion import LabelField, LabelPart, paint, read_documents
+from ..labels.frame_fields import has_labels
+from ..labels.identities import Identities, Mark, Ties
+from ..labels.prompts import visible_frames, visible_labels
 from ..media import Sizes, mask_sizes
-from ..prompts import visible_frames, visible_labels
 from .settings import EvaluateSettings
 
 

@@ -20,9 +20,9 @@ from fiftyone.operators import types
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Steps, describe, retold
 
-from ..frame_fields import bare
 from ..help import help_line
 from ..jobs import drive
+from ..labels.frame_fields import bare
 from .form import HELP, Form, count, listed, misfits
 
 _log = logging.getLogger(__name__)

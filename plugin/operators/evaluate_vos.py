@@ -22,8 +22,8 @@ from ..evaluation import (
     settings_errors,
 )
 from ..evaluation.scoring import metric_values
-from ..frame_fields import mask_fields
-from ..videos import source_info, videos_of
+from ..labels.frame_fields import mask_fields
+from ..videos.collection import source_info, videos_of
 from .base import JobOperator
 from .form import FRAMES, LOOKS, Form, is_output, listed, seems_labelled
 

@@ -13,9 +13,9 @@ from hs2s_core.data.results import LAYOUTS
 from hs2s_core.jobs import Steps
 
 from ..export import ExportJob, ExportSummary, export
-from ..frame_fields import bare, has_labels
 from ..jobs import Source
-from ..videos import video_names
+from ..labels.frame_fields import bare, has_labels
+from ..videos.collection import video_names
 from .base import JobOperator, job_outputs
 from .form import Form, count, is_output, listed, seems_labelled
 

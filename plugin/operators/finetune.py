@@ -11,7 +11,7 @@ from hs2s_core.jobs import Steps
 
 from ..drawing import offered_fields
 from ..training import STEPS, finetune, finetune_steps
-from ..videos import videos_of
+from ..videos.collection import videos_of
 from .base import JobOperator
 from .form import Form, is_output, seems_labelled
 from .model_inputs import MODEL_VALUES, add_device, add_model, chosen_model, model_params

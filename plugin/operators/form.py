@@ -14,9 +14,9 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Plan
 from hs2s_core.wording import counted
 
-from ..clips import clips_of
-from ..frame_fields import bare, has_labels, mask_fields
-from ..videos import videos_of
+from ..labels.frame_fields import bare, has_labels, mask_fields
+from ..videos.clips import clips_of
+from ..videos.collection import videos_of
 
 HELP, TARGET = "help", "view_target"
 """The line at the top of a form; what it works on."""

@@ -1,4 +1,4 @@
-"""The operator "Load a VOS dataset": a form around :mod:`..dataset`."""
+"""The operator "Load a VOS dataset": a form around :mod:`..loading`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import fiftyone.operators as foo
 from hs2s_core.data.folders import list_splits
 from hs2s_core.jobs import Steps
 
-from ..dataset import LoadSummary, load, load_steps
-from ..load_plan import DEFAULT_LABEL_FIELD, InvalidSettings, LoadPlan, LoadSettings, plan_load
+from ..loading.dataset import LoadSummary, load, load_steps
+from ..loading.plan import DEFAULT_LABEL_FIELD, InvalidSettings, LoadPlan, LoadSettings, plan_load
 from .base import JobOperator, job_outputs
 from .form import Form, count
 

@@ -18,9 +18,9 @@ from ..drawing import (
     turned_videos,
     without_metadata,
 )
-from ..frame_fields import bare
-from ..labels import NO_CLASS
-from ..videos import videos_of
+from ..labels.conversion import NO_CLASS
+from ..labels.frame_fields import bare
+from ..videos.collection import videos_of
 from .base import BaseOperator
 from .form import FRAMES, Form, listed
 

@@ -12,7 +12,7 @@ from fiftyone.operators import types
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Steps, Summary
 
-from ..frame_fields import bare
+from ..labels.frame_fields import bare
 from ..propagation import (
     corrected_fields,
     made_fields,
@@ -20,7 +20,7 @@ from ..propagation import (
     repropagate,
     repropagate_steps,
 )
-from ..videos import select_videos, videos_of
+from ..videos.collection import select_videos, videos_of
 from .base import BaseOperator, JobOperator, job_outputs
 from .form import Form
 from .model_inputs import chosen_model, model_params

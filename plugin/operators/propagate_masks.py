@@ -11,9 +11,8 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.jobs import Steps, Summary
 
-from ..clips import clips_of
-from ..frame_fields import bare, is_ground_truth, mask_fields
 from ..jobs import Source
+from ..labels.frame_fields import bare, is_ground_truth, mask_fields
 from ..propagation import (
     DEFAULT_OUTPUT,
     MERGE_CHOICES,
@@ -25,6 +24,7 @@ from ..propagation import (
     propagate_steps,
     settings_errors,
 )
+from ..videos.clips import clips_of
 from .base import JobOperator, job_outputs
 from .form import FRAMES, LOOKS, Form, is_output, seems_labelled
 from .model_inputs import MODEL_VALUES, add_device, add_model, add_speed, chosen_model, model_params

@@ -13,8 +13,8 @@ from hs2s_core.data.folders import find_annotations
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Steps
 
-from ..frame_fields import bare, mask_fields
 from ..jobs import Source
+from ..labels.frame_fields import bare, mask_fields
 from ..predictions import ReadJob, ReadSummary, read_predictions
 from .base import JobOperator, job_outputs
 from .form import FRAMES, LISTED, Form, count

@@ -9,7 +9,7 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 
-from ..frame_fields import has_labels
+from ..labels.frame_fields import has_labels
 from ..player import show_frame
 from ..propagation import prompts_of, suggest_frames
 from .base import BaseOperator

@@ -18,7 +18,7 @@ from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
 
-from ..videos import select_videos, videos_of
+from ..videos.collection import select_videos, videos_of
 from . import review_plots as plots
 from .review_clips import Target, clip_view, has_sample, stretch_of
 from .review_controls import Controls, add_controls, fitting, stacked

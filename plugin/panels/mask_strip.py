@@ -16,11 +16,11 @@ from fiftyone.operators import types
 from hs2s_core.errors import HS2SError
 
 from ..evaluation import load_results
-from ..frame_fields import bare
+from ..labels.frame_fields import bare
 from ..player import show_frame
 from ..propagation import made_fields
 from ..propagation.suggest import read_signs
-from ..videos import select_videos
+from ..videos.collection import select_videos
 from . import strip_plots as plots
 from .review_controls import add_choice, fitting, stacked
 from .review_source import list_runs

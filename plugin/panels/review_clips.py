@@ -16,7 +16,7 @@ import fiftyone as fo
 from fiftyone.core.clips import ClipsView
 from fiftyone.core.collections import SampleCollection
 
-from ..videos import select_videos
+from ..videos.collection import select_videos
 
 CLIP_FRAMES = 12
 """Frames of a clip, at least: less can hardly be watched."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import fiftyone.operators as foo
 
-from ..videos import videos_of
+from ..videos.collection import videos_of
 from . import review_plots as plots
 from .review_controls import Controls, find_options
 from .review_data import Evaluated, Filters, Review, order_videos, review

@@ -9,7 +9,7 @@ from functools import lru_cache
 import fiftyone as fo
 
 from ..evaluation import VOSEvaluationResults, list_evaluations, load_results
-from ..videos import select_videos
+from ..videos.collection import select_videos
 from .review_data import Evaluated
 
 

@@ -10,15 +10,15 @@ import fiftyone as fo
 from bson.json_util import loads
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Problem, Progress, Steps, Summary, Watch
 
-from ..frame_fields import bare
 from ..jobs import Source, drive, run_info
-from ..labels import LabelField, read_documents
+from ..labels.conversion import LabelField, read_documents
+from ..labels.frame_fields import bare
 from ..media import mask_sizes
-from ..videos import select_videos, videos_of
+from ..videos.collection import select_videos, videos_of
 from .corrections import read_corrections
 from .runner import DEFAULT_OUTPUT, LOADED, propagate_steps, run_key
 from .settings import PropagateSettings

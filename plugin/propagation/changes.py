@@ -12,8 +12,8 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.wording import counted
 
-from ..labels import LabelField
-from ..masks import Size
+from ..labels.conversion import LabelField
+from ..labels.masks import Size
 from .corrections import DIGEST
 
 

@@ -25,9 +25,7 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.prompts import LARGEST_ID, Prompt, Prompts
 
-from ..frame_fields import any_frame
-from ..identities import Mark
-from ..labels import (
+from ..labels.conversion import (
     Document,
     LabelField,
     LabelPart,
@@ -36,8 +34,10 @@ from ..labels import (
     mark_of,
     read_documents,
 )
-from ..masks import Size
-from ..prompts import OutOfTime, VideoPrompts
+from ..labels.frame_fields import any_frame
+from ..labels.identities import Mark
+from ..labels.masks import Size
+from ..labels.prompts import OutOfTime, VideoPrompts
 
 DIGEST, CORRECTED = "digest", "corrected"
 """Attributes of the labels of an output field."""

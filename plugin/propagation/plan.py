@@ -14,10 +14,10 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Item, Plan, Problem, describe, require
 from hs2s_core.wording import counted
 
-from ..clips import Part
-from ..frame_fields import has_labels
-from ..prompts import OutOfTime
-from ..videos import select_videos
+from ..labels.frame_fields import has_labels
+from ..labels.prompts import OutOfTime
+from ..videos.clips import Part
+from ..videos.collection import select_videos
 from .corrections import is_drawn
 from .settings import CLIPS, DONE, RUNNING, PropagateSettings, settings_errors
 from .video import open_video

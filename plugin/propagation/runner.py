@@ -16,14 +16,14 @@ from bson.json_util import dumps
 from fiftyone.core.clips import ClipsView
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.jobs import Item, Progress, Steps, Summary, Watch, find_engine, inline, run_job
 
-from ..clips import clips_of
 from ..drawing import drawing_problem, prepare_drawing
-from ..frame_fields import add_detections, bare
 from ..jobs import Source, drive, noted_run, run_info, settle_killed
-from ..schema import add_fields
+from ..labels.frame_fields import add_detections, bare
+from ..labels.schema import add_fields
+from ..videos.clips import clips_of
 from .corrections import ATTRIBUTES
 from .plan import checked_plan
 from .settings import PropagateSettings

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
-from ..frame_fields import has_labels, mask_field_error, mask_fields, output_error
+from ..labels.frame_fields import has_labels, mask_field_error, mask_fields, output_error
 
 POLICY_CHOICES = {
     "auto": "Every mask; of the truth that a dataset was loaded with, only the first ones",
@@ -42,7 +42,7 @@ class PropagateSettings:
     merge: str = "argmax"
     """One of :data:`MERGE_CHOICES`."""
     parts: tuple[str, ...] | None = None
-    """Keys of the clips to propagate within, see :func:`..clips.clips_of`; None: whole videos."""
+    """Keys of the clips to propagate within (:func:`..videos.clips.clips_of`); None: all."""
 
     @property
     def status_field(self) -> str:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.arguments import checked_call
+from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.wording import clock
 
-from ..frame_fields import bare
-from ..labels import NO_CLASS, LabelField, read_documents
+from ..labels.conversion import NO_CLASS, LabelField, read_documents
+from ..labels.frame_fields import bare
+from ..labels.prompts import visible_frames, visible_labels
 from ..media import frame_count
-from ..prompts import visible_frames, visible_labels
-from ..videos import select_videos, video_names, videos_of
+from ..videos.collection import select_videos, video_names, videos_of
 from .corrections import ATTRIBUTES, CORRECTED
 from .runner import DEFAULT_OUTPUT
 

@@ -13,20 +13,20 @@ import fiftyone as fo
 import numpy as np
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.beside import in_turn
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Done, Item, Tick, Work
+from hs2s_core.jobs.beside import in_turn
 from hs2s_core.prompts import Prompt, Prompts
 from hs2s_core.wording import counted
 
-from ..clips import Part
-from ..frame_fields import has_labels, is_ground_truth
 from ..jobs import FrameWriter, VideoJob
-from ..labels import to_detections
-from ..masks import Size
+from ..labels.conversion import to_detections
+from ..labels.frame_fields import has_labels, is_ground_truth
+from ..labels.masks import Size
+from ..labels.prompts import VideoPrompts, read_prompts, visible_labels
 from ..media import Clip, open_clip
-from ..prompts import VideoPrompts, read_prompts, visible_labels
-from ..videos import select_videos
+from ..videos.clips import Part
+from ..videos.collection import select_videos
 from .changes import Changes
 from .corrections import Correction, adopt, is_drawn, is_new, read_corrections, sign
 from .sessions import kept_steps

@@ -14,10 +14,10 @@ from playwright.sync_api import Page, expect
 
 import hs2s_fiftyone
 from hs2s_core.resources import asset
-from hs2s_fiftyone import dataset as vos
 from hs2s_fiftyone.drawing import DRAWN
+from hs2s_fiftyone.labels.prompts import read_prompts
+from hs2s_fiftyone.loading import dataset as vos
 from hs2s_fiftyone.media import mask_sizes
-from hs2s_fiftyone.prompts import read_prompts
 
 from ..plugin.helpers import frame_masks
 from .browser import keep, open_dataset, open_form, open_sample, pick, wait_until

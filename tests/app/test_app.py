@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from hs2s_core.resources import asset
-from hs2s_fiftyone import dataset as vos
+from hs2s_fiftyone.loading import dataset as vos
 
 from .browser import AGAIN, keep, open_dataset, open_form, open_sample, picture, wait_until
 

@@ -16,7 +16,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from hs2s_core.media.encode import VideoWriter
 from hs2s_fiftyone.evaluation import evaluate
-from hs2s_fiftyone.labels import TrackedObject, to_detections
+from hs2s_fiftyone.labels.conversion import TrackedObject, to_detections
 
 from .browser import (
     AGAIN,

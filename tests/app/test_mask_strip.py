@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 import hs2s_fiftyone
 from hs2s_core.resources import asset
-from hs2s_fiftyone import dataset as vos
+from hs2s_fiftyone.loading import dataset as vos
 
 from .browser import keep, open_dataset, open_sample, wait_until
 from .plots import click_point, traces

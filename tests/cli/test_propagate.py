@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from hs2s_core.cli import main
+from hs2s_core.jobs.stopping import SIGNALS
 from hs2s_core.media.encode import VideoWriter
 from hs2s_core.media.frames import ImageFrames, open_frames
 from hs2s_core.media.masks import read_id_map, write_id_map
@@ -25,7 +26,6 @@ from hs2s_core.models.presets import preset
 from hs2s_core.prompts import Prompts
 from hs2s_core.propagation import propagate
 from hs2s_core.propagation.signs import read_signs, suggest_frames
-from hs2s_core.stopping import SIGNALS
 from hs2s_core.weights import load_model, save_weights
 
 from .conftest import FRAMES, SIZE, Run

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from hs2s_core.models import build_model
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
 from hs2s_core.models.presets import preset
-from hs2s_fiftyone.labels import LabelField
+from hs2s_fiftyone.labels.conversion import LabelField
 
 SIZE = (64, 96)
 """(H, W) of the test videos, and of the network's input: nothing gets resized."""

@@ -11,7 +11,7 @@ import fiftyone.utils.labelstudio as foul
 import numpy as np
 import pytest
 
-from hs2s_fiftyone.prompts import VideoPrompts, read_prompts
+from hs2s_fiftyone.labels.prompts import VideoPrompts, read_prompts
 
 from .helpers import SIZE, square, video_sample
 

@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.hints import Hint
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.prompts import Prompt, Prompts
+from hs2s_core.prompts.hints import Hint
 from hs2s_core.propagation import FrameResult, reels
 from hs2s_core.propagation.clip import ClipSettings, walk_clip
 from hs2s_core.propagation.engine import Engine

@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
-from hs2s_core.meters import StepMeter
+from hs2s_core.jobs.meters import StepMeter
 from hs2s_core.training.curve import in_notebook, step_meter
 
 CODE = """

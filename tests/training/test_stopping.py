@@ -18,9 +18,9 @@ import torch
 
 from hs2s_core.errors import HS2SError, InvalidWeights
 from hs2s_core.files import alone
+from hs2s_core.jobs.stopping import SIGNALS, Stopped
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import preset
-from hs2s_core.stopping import SIGNALS, Stopped
 from hs2s_core.training.loop import train
 from hs2s_core.training.run_file import read_config
 from hs2s_core.training.run_folder import check_run, claim, export_run

@@ -26,8 +26,8 @@ from hs2s_fiftyone.evaluation import (
     load_table,
 )
 from hs2s_fiftyone.jobs import claims
+from hs2s_fiftyone.labels.prompts import read_prompts
 from hs2s_fiftyone.operators.metrics import MetricF, MetricJ, MetricJF
-from hs2s_fiftyone.prompts import read_prompts
 from hs2s_fiftyone.propagation import propagate
 
 from ..helpers import SIZE as VIDEO

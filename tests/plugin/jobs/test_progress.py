@@ -9,10 +9,10 @@ import fiftyone as fo
 import pytest
 
 from hs2s_core.jobs import Progress, Steps
-from hs2s_fiftyone.dataset import load
 from hs2s_fiftyone.evaluation import evaluate
 from hs2s_fiftyone.export import export
 from hs2s_fiftyone.jobs import drive
+from hs2s_fiftyone.loading.dataset import load
 from hs2s_fiftyone.predictions import read_predictions
 from hs2s_fiftyone.propagation import propagate
 

@@ -19,9 +19,9 @@ from fiftyone.operators import types
 from hs2s_core.errors import HS2SError
 from hs2s_core.models import build_model
 from hs2s_core.weights import save_weights
-from hs2s_fiftyone import prompts
 from hs2s_fiftyone.drawing import draws_on_videos, prepare_drawing
-from hs2s_fiftyone.labels import LabelField
+from hs2s_fiftyone.labels import prompts
+from hs2s_fiftyone.labels.conversion import LabelField
 from hs2s_fiftyone.operators import OPERATORS, propagate_masks
 from hs2s_fiftyone.operators.base import BaseOperator
 from hs2s_fiftyone.operators.propagate_masks import PropagateMasks

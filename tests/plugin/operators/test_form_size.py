@@ -12,7 +12,7 @@ import pytest
 from bson import ObjectId
 from fiftyone.operators import Operator
 
-from hs2s_fiftyone.frame_fields import add_detections
+from hs2s_fiftyone.labels.frame_fields import add_detections
 from hs2s_fiftyone.operators import OPERATORS
 from hs2s_fiftyone.propagation import plan
 

@@ -1,0 +1,23 @@
+"""What objects are given by: masks at frames, from arrays, files, boxes or points."""
+
+from hs2s_core.prompts.hints import Hint
+from hs2s_core.prompts.prompt import (
+    LARGEST_ID,
+    ORIGINS,
+    POLICIES,
+    PlainPrompts,
+    Prompt,
+    Prompts,
+    check_clip,
+)
+
+__all__ = [
+    "LARGEST_ID",
+    "ORIGINS",
+    "POLICIES",
+    "Hint",
+    "PlainPrompts",
+    "Prompt",
+    "Prompts",
+    "check_clip",
+]

@@ -1,0 +1,1 @@
+"""YouTube-VOS and DAVIS folders, and images in groups, as FiftyOne video datasets."""

@@ -1,0 +1,1 @@
+"""The videos of a collection, and clips of them."""
