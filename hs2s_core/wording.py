@@ -22,9 +22,3 @@ def some(names: Iterable[str], limit: int = 5) -> str:
 def pixels(size: Sequence[int]) -> str:
     """A size (H, W) as people write it, width first: "854x480"."""
     return f"{size[1]}x{size[0]}"
-
-
-def clock(seconds: float) -> str:
-    """A time in a video as FiftyOne's player shows it, cut off and not rounded: "1:07.87"."""
-    hundredths = int(seconds * 100)
-    return f"{hundredths // 6000}:{hundredths % 6000 / 100:05.2f}"

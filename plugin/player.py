@@ -20,3 +20,9 @@ def show_frame(ctx: foo.ExecutionContext, number: int) -> None:
     The App's Annotate tab has another player, which takes no orders: nothing happens there.
     """
     ctx.trigger(SHOW_FRAME, {"frame_number": number})
+
+
+def time_shown(seconds: float) -> str:
+    """A time in a video as the player shows it, cut off and not rounded: "1:07.87"."""
+    hundredths = int(seconds * 100)
+    return f"{hundredths // 6000}:{hundredths % 6000 / 100:05.2f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hs2s_core.wording import clock, counted, some
+from hs2s_core.wording import counted, some
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,3 @@ def test_some_of_many_names() -> None:
     assert some([]) == "none"
     assert some("abc") == "a, b, c"
     assert some("abcdefg") == "a, b, c, d, e and 2 more"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(0, "0:00.00"), (21 / 24, "0:00.87"), (59.999, "0:59.99"), (61.5, "1:01.50")],
-)
-def test_a_time_is_that_of_the_player(seconds: float, shown: str) -> None:
-    assert clock(seconds) == shown

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hs2s_core.wording import clock
-
+from ..player import time_shown
 from .review_plots import CONFIG, LEGEND, Layout, Trace, scatter, text
 from .strip_data import Line, Strip
 
@@ -106,7 +105,7 @@ def time_of(frame: int, rate: float | None) -> str:
     """Where a frame (0-based) is: its number, and the time that the player shows."""
     shown = f"frame {frame + 1}"
     if rate:
-        shown += f" ({clock(frame / rate)})"
+        shown += f" ({time_shown(frame / rate)})"
     return shown
 
 

@@ -10,12 +10,12 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import HS2SError
-from hs2s_core.wording import clock
 
 from ..labels.conversion import NO_CLASS, LabelField, read_documents
 from ..labels.frame_fields import bare
 from ..labels.prompts import visible_frames, visible_labels
 from ..media import frame_count
+from ..player import time_shown
 from ..videos.collection import select_videos, video_names, videos_of
 from .corrections import ATTRIBUTES, CORRECTED
 from .runner import DEFAULT_OUTPUT
@@ -43,7 +43,7 @@ class ToCorrect(NamedTuple):
     def __str__(self) -> str:
         place = f"{self.video}: frame {self.frame_number}"
         if self.seconds is not None:
-            place += f" ({clock(self.seconds)})"
+            place += f" ({time_shown(self.seconds)})"
         known = self.label not in (None, NO_CLASS)
         what = f"the {self.label} (object {self.index})" if known else f"object {self.index}"
         return f"{place}, where {what} is most in doubt"
