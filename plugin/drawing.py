@@ -7,7 +7,7 @@ add such a field to videos. And it draws only on videos whose number of frames i
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -138,7 +138,7 @@ def offered_classes(samples: SampleCollection, field: str) -> list[str]:
 
 
 def known_classes(
-    samples: SampleCollection, at_most: int | None = None, fields: Iterable[str] | None = None
+    samples: SampleCollection, at_most: int | None = None, fields: Collection[str] | None = None
 ) -> list[str]:
     """The classes that frame labels of a dataset have, in alphabetical order.
 
@@ -147,7 +147,9 @@ def known_classes(
     """
     found: set[str] = set()
     some = [] if at_most is None else [{"$limit": at_most}]
-    for name in mask_fields(samples).keys() & (fields or mask_fields(samples)):
+    for name in mask_fields(samples):
+        if fields is not None and name not in fields:
+            continue
         known = LabelField.of(samples, name)
         named = known.targets.names.values()
         if known.items is not None:

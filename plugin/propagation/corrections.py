@@ -84,7 +84,7 @@ def read_corrections(
         InvalidMask: naming the label, if its mask is unreadable or cannot be one of this frame.
         OutOfTime: it is later than ``deadline`` before the last is read.
     """
-    if not _is_signed(samples, sample_id, field) and not is_drawn(samples, sample_id, field):
+    if not _is_signed(samples, field, sample_id) and not is_drawn(samples, field, sample_id):
         return []
     labels = LabelField(field, fo.Detections)
     found = []
@@ -103,8 +103,8 @@ def read_corrections(
 
 def is_drawn(
     samples: SampleCollection,
-    sample_id: str,
     field: str,
+    sample_id: str,
     span: tuple[int, int] | None = None,
 ) -> bool:
     """Whether all labels of a video in a field were drawn in the App, and none is of a run.
@@ -112,7 +112,10 @@ def is_drawn(
     The App says of a label whether it was drawn in its frame or copied there, but nothing of what
     its pen draws. ``span`` is the first and last number of the frames to look at; None: all.
     """
-    if _is_signed(samples, sample_id, field, span):
+    if _is_signed(samples, field, sample_id, span):
+        return False
+    told = {"keyframe": {"$type": "bool"}}
+    if not _has(samples, field, sample_id, span, told):  # of another model, as a rule: many labels
         return False
     first, last = span or (1, sys.maxsize)
     shown = LabelField(field, fo.Detections).frames(samples, sample_id)
@@ -179,11 +182,23 @@ def _new(objects: dict[int, TrackedObject], mark: Mark) -> TrackedObject:
 
 
 def _is_signed(
-    samples: SampleCollection, sample_id: str, field: str, span: tuple[int, int] | None = None
+    samples: SampleCollection, field: str, sample_id: str, span: tuple[int, int] | None = None
 ) -> bool:
     """Whether a run wrote, or took over, any label of a video in an output field."""
-    signed = {"$elemMatch": {"$or": [{DIGEST: {"$exists": True}}, {CORRECTED: True}]}}
-    query: dict[str, Any] = {"_sample_id": ObjectId(sample_id), f"{field}.detections": signed}
+    signed = {"$or": [{DIGEST: {"$exists": True}}, {CORRECTED: True}]}
+    return _has(samples, field, sample_id, span, signed)
+
+
+def _has(
+    samples: SampleCollection,
+    field: str,
+    sample_id: str,
+    span: tuple[int, int] | None,
+    label: Mapping[str, Any],
+) -> bool:
+    """Whether the database has a label like this in a video's field."""
+    path = f"{field}.detections"
+    query: dict[str, Any] = {"_sample_id": ObjectId(sample_id), path: {"$elemMatch": label}}
     if span is not None:
         query["frame_number"] = {"$gte": span[0], "$lte": span[1]}
     return any_frame(samples._dataset, query)

@@ -86,9 +86,7 @@ def has_results(
     # A run that failed leaves no labels, so these are not from here; a status is left where
     # somebody deletes labels.
     field = settings.output_field
-    return has_labels(samples, field, *part) and not is_drawn(
-        samples, part.sample_id, field, part.span
-    )
+    return has_labels(samples, field, *part) and not is_drawn(samples, field, *part)
 
 
 def _rows(

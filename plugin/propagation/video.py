@@ -86,7 +86,7 @@ def propagate_video(
             )
         length, frames, size = clip.length, 0, clip.video_size
         changes = None
-        if has_labels(samples, field, *part) and not is_drawn(samples, part.sample_id, field):
+        if has_labels(samples, field, *part) and not is_drawn(samples, field, *part):
             changes = Changes(samples, part.sample_id, field, size)
         # What a network learnt from the masks of now is another network than the one before.
         key = None if settings.online_steps else f"{part.sample_id}.{field}"
