@@ -1,6 +1,6 @@
 """The design space of the lite preset: short runs of its variants under one budget.
 
-    python benchmarks/lite_search.py CONFIG.toml --out DIR [--only NAME ...]
+    python benchmarks/lite_search.py CONFIG.toml --root DATA --out DIR [--only NAME ...]
 
 Every variant changes one thing of ``hs2s-lite`` and is trained with CONFIG's recipe, data and
 seed, then scored on the videos of its ``[validation]`` section (means over objects). Rows that

@@ -51,9 +51,8 @@ def choose_backbone(config: ModelConfig, choice: bool | str | Path | None) -> bo
             f"{', '.join((*PUBLISHED, *LITE_BACKBONES.values()))}; start it from random values "
             f"with {RANDOM_START}"
         )
-    if isinstance(config, LiteConfig) and LITE_BACKBONES.get(str(choice), config.encoder) != (
-        config.encoder
-    ):
+    fits = LITE_BACKBONES.get(str(choice), config.encoder)
+    if isinstance(config, LiteConfig) and fits != config.encoder:
         raise InvalidConfig(
             f"the ImageNet weights {choice!r} do not fit the encoder {config.encoder!r}; give "
             f"{config.encoder.replace('_', '-')!r}"

@@ -51,7 +51,7 @@ def writing_tensors(path: Path) -> Iterator[Path]:
 def check_tensors(
     expected: Mapping[str, Tensor], found: Mapping[str, Tensor], *, name: str
 ) -> None:
-    """Raise InvalidWeights naming every tensor that is missing, extra, misshapen or whole."""
+    """Raise InvalidWeights naming every tensor that is missing, extra, misshapen or of integers."""
     wanted, there = (
         {key: tuple(value.shape) for key, value in tensors.items()} for tensors in (expected, found)
     )
@@ -63,14 +63,13 @@ def check_tensors(
         if key in there and there[key] != wanted[key]
     ]
     problems = missing + extra + misshapen
-    if not problems:
-        _check_kinds(expected, found, name)
-    else:
+    if problems:
         raise InvalidWeights(
             f"{name}: {counted(len(missing), 'tensor')} missing, {len(extra)} extra, "
             f"{len(misshapen)} misshapen, so these weights belong to another network, or to one of "
             "another width:\n  " + "\n  ".join(problems)
         )
+    _check_kinds(expected, found, name)
 
 
 def _check_kinds(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], name: str) -> None:

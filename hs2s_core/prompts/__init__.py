@@ -1,6 +1,5 @@
 """What objects are given by: masks at frames, from arrays, files, boxes or points."""
 
-from hs2s_core.prompts.hints import Hint
 from hs2s_core.prompts.prompt import (
     LARGEST_ID,
     ORIGINS,
@@ -15,7 +14,6 @@ __all__ = [
     "LARGEST_ID",
     "ORIGINS",
     "POLICIES",
-    "Hint",
     "PlainPrompts",
     "Prompt",
     "Prompts",

@@ -282,22 +282,21 @@ class NetworkEngine:
         before, masks = self._state, self._masks
         assert before is not None
         assert masks is not None
-        everyone = range(len(self._ids))
-        rest = [place for place in everyone if place not in places]
-        own, others = (torch.tensor(each, device=self.device) for each in (places, rest))
+        own = torch.tensor(places, device=self.device)
+        rest = [place for place in range(len(self._ids)) if place not in places]
 
         def remember(part: Tensor | None) -> State:
             chosen = own if part is None else own[part]
-            state = before if len(chosen) == len(everyone) else select_objects(before, chosen)
+            state = before if len(chosen) == len(self._ids) else select_objects(before, chosen)
             owner = self._owner(len(chosen))
             return self.model.remember(features, masks[chosen], state, owner, slot)
 
         states = self._network.batched(remember, len(places))
         if rest:
-            states.append(select_objects(before, others))
+            states.append(select_objects(before, torch.tensor(rest, device=self.device)))
         self._state = states[0]
         if len(states) > 1:
-            order = torch.cat([own, others.to(own)]).argsort()
+            order = torch.tensor([*places, *rest], device=self.device).argsort()
             self._state = select_objects(join_states(states), order)
 
     def _enter(self, features: object, given: Mapping[int, BoolMask], inner: Size) -> None:

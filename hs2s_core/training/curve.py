@@ -54,8 +54,8 @@ def read_log(path: Path) -> list[Record]:
     for number, line in enumerate(lines, start=1):
         try:
             record = {key: float(value) for key, value in json.loads(line).items()}
-            steps[int(record["step"])] = record | {"step": int(record["step"])}
-            record["loss"]
+            step, _ = int(record["step"]), record["loss"]
+            steps[step] = record | {"step": step}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if not line.endswith("\n"):
                 break

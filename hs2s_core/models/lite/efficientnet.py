@@ -102,7 +102,6 @@ class EfficientNetLite(nn.Module):
 
     def __init__(self, size: int = 0) -> None:
         super().__init__()
-        self.size = size
         wider, deeper = SCALES[size]
         self._conv_stem = SameConv(3, _STEM, 3, 2)
         self._bn0 = nn.BatchNorm2d(_STEM, eps=_EPS)
