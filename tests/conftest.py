@@ -78,6 +78,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 @pytest.fixture
+def own_signals() -> Iterator[None]:
+    """A terminal that is closed ends a process, also where pytest runs under ``nohup``."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL) if hasattr(signal, "SIGHUP") else None
+    yield
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.fixture
 def one_thread() -> Iterator[None]:
     """Sums in a fixed order, and no fight for cores."""
     import torch

@@ -120,8 +120,10 @@ def picture(page: Page) -> np.ndarray:
 
 def keep(page: Page, folder: Path, name: str) -> None:
     """Save a picture: for a look at a failure, or for the README when asked to."""
+    folder = Path(os.environ.get(SHOT) or folder)
+    folder.mkdir(parents=True, exist_ok=True)
     with Image.open(io.BytesIO(page.screenshot())) as shot:
-        shot.convert("RGB").save(Path(os.environ.get(SHOT) or folder) / name)
+        shot.convert("RGB").save(folder / name)
 
 
 def picture_wanted() -> bool:

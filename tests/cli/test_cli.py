@@ -149,6 +149,7 @@ def test_interrupt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert err.strip() == "hs2s train: stopped"
 
 
+@pytest.mark.usefixtures("own_signals")
 def test_what_nohup_ignores_stays_ignored(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def hang_up(_: argparse.Namespace) -> int:
         os.kill(os.getpid(), signal.SIGHUP)

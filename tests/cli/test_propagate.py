@@ -40,6 +40,7 @@ def video(clip: Path) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("own_signals")
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_leaves_no_half_files(
     number: signal.Signals,

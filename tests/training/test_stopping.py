@@ -34,6 +34,7 @@ def steps_of(out: Path) -> list[int]:
     return [json.loads(line)["step"] for line in (out / "log.jsonl").open()]
 
 
+@pytest.mark.usefixtures("own_signals")
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_saves_the_step_in_hand(
     write_config: Write, tmp_path: Path, number: signal.Signals
