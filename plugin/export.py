@@ -26,7 +26,7 @@ from .labels.conversion import LabelField, paint, read_documents
 from .labels.frame_fields import bare, mask_field_error
 from .labels.identities import Identities
 from .labels.prompts import visible_labels
-from .media import frame_count, mask_sizes
+from .media import check_upright, frame_count, mask_sizes
 from .videos.collection import items_of, video_names, videos_of
 
 __all__ = ["ExportSummary", "export"]
@@ -147,6 +147,7 @@ class ExportJob(VideoJob[Done]):
         samples, sample_id = self.source.samples, item.key
         folder = self._root / safe_name(item.name, "the dataset")
         check_free(folder, overwrite=self.overwrite)
+        check_upright(samples, sample_id, self.field)
         known = LabelField.of(samples, self.field)
         video_size, (height, width), note, _ = mask_sizes(samples, sample_id)
         visible = visible_labels(samples, sample_id, self.field)

@@ -16,13 +16,16 @@ import numpy.typing as npt
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.errors import InvalidMedia
+from hs2s_core.errors import InvalidMask, InvalidMedia
 from hs2s_core.media.frames import FrameSource, open_frames
 from hs2s_core.media.images import image_size
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.wording import counted, pixels
 
+from .labels.conversion import LabelField, read_documents
+from .labels.frame_fields import CORRECTED
 from .labels.masks import Size, extend
+from .labels.prompts import visible_labels
 from .videos.collection import source_info
 
 SOURCE_SIZE = "source_size"
@@ -168,6 +171,35 @@ def _open_video(sample: fo.Sample) -> tuple[FrameSource | None, InvalidMedia | N
         return open_frames(sample.filepath), None
     except InvalidMedia as error:
         return None, error
+
+
+_TURNED = (
+    "its file holds the frames on their side, as those of phones do, and the App's Annotate tab "
+    "does not turn them: what was drawn there does not lie on the objects. Make an upright copy "
+    "(ffmpeg -i IN.mp4 OUT.mp4), and draw in that"
+)
+
+
+def check_upright(samples: SampleCollection, sample_id: str, field: str) -> None:
+    """Raise InvalidMask if labels of a video on its side were drawn in the App.
+
+    Of its labels the App says that they were copied; or a person made them a key frame in a field
+    that a run filled. Labels that a view hides do not count.
+    """
+    known = LabelField.of(samples, field)
+    video, _ = _open_video(samples._dataset[sample_id])
+    if known.items is None or video is None or not video.turned:
+        return
+    visible = visible_labels(samples, sample_id, field)
+    by_runs = samples._dataset.get_field(f"frames.{known.items}.{CORRECTED}") is not None
+    shown = [f"{known.items}.{name}" for name in ("_id", "keyframe", CORRECTED)]
+    for document in read_documents(samples, sample_id, [], annotated=field, shown=shown):
+        for raw in known.labels(document):
+            drawn = by_runs and raw.get("keyframe") and not raw.get(CORRECTED)
+            if visible is not None and raw["_id"] not in visible:
+                continue
+            if drawn or raw.get("keyframe") is False:
+                raise InvalidMask(_TURNED)
 
 
 # ---------------------------------------------------------------- size and length

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.checked.calls import checked_call
-from hs2s_core.errors import InvalidDataset
+from hs2s_core.errors import InvalidDataset, InvalidMask
 from hs2s_core.jobs import Progress, Steps, Watch
 from hs2s_core.media.frames import FrameSource
 from hs2s_core.media.masks import BoolMask
@@ -23,7 +23,7 @@ from .labels.conversion import LabelField, read_documents
 from .labels.frame_fields import bare, mask_field_error
 from .labels.identities import Identities
 from .labels.prompts import visible_frames, visible_labels
-from .media import Clip, open_clip
+from .media import Clip, check_upright, open_clip
 from .videos.collection import items_of, videos_of
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def labelled_videos(samples: SampleCollection, label_field: str) -> Iterator[Vie
     Raises:
         HS2SError: the samples are no videos.
         InvalidDataset: the field is not a frame-level field of labels with masks.
-        InvalidMask: a mask that does not fit its frame.
+        InvalidMask: a mask that does not fit its frame, or was drawn on a video on its side.
     """
     samples, name = videos_of(samples), bare(label_field)
     wrong = mask_field_error(samples, name)
@@ -143,7 +143,11 @@ def labelled_videos(samples: SampleCollection, label_field: str) -> Iterator[Vie
         raise InvalidDataset(wrong)
     for sample_id, video in items_of(samples):
         clip = open_clip(samples._dataset[sample_id])
-        masks = _masks(samples, sample_id, clip, name)
+        try:
+            check_upright(samples, sample_id, name)
+            masks = _masks(samples, sample_id, clip, name)
+        except InvalidMask as error:
+            raise InvalidMask(f"{video}: {error}") from error
         if len(masks) >= 2:
             yield ViewVideo(video, clip.frames, masks)
 

@@ -20,7 +20,7 @@ from ..labels.conversion import LabelField, LabelPart, paint, read_documents
 from ..labels.frame_fields import has_labels
 from ..labels.identities import Identities, Mark, Ties
 from ..labels.prompts import visible_frames, visible_labels
-from ..media import Sizes, mask_sizes
+from ..media import Sizes, check_upright, mask_sizes
 from .settings import EvaluateSettings
 
 
@@ -136,6 +136,7 @@ class Video:
                 "the model on this video, or leave it out."
             )
         for known in (self.truth, self.prediction):
+            check_upright(self.samples, self.sample_id, known.name)
             nameless = sum(mark.is_nameless for frame in self._marks(known) for mark in frame)
             if nameless:
                 raise InvalidDataset(

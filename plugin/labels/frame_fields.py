@@ -32,6 +32,10 @@ MASK_TYPES: tuple[type[fo.Label], ...] = (
 )
 
 
+CORRECTED = "corrected"
+"""Attribute of every label that a run wrote or took over: whether it is a person's."""
+
+
 @checked_call
 def bare(path: str) -> str:
     """A frame field as it is called below a frame; users write it with and without ``frames.``."""

@@ -37,8 +37,6 @@ class VideoPrompts:
     """Their masks (H, W) of the video's size; frames are counted from 0, as ``hs2s_core`` does."""
     without_mask: list[str] = field(default_factory=list)
     """Names of the objects that were found, but in no frame with a mask."""
-    in_app: bool = False
-    """Whether any of them was drawn in FiftyOne's App."""
     remarks: list[str] = field(default_factory=list)
     """What a user should know of labels that do not say clearly which object they show."""
     kept: dict[int, dict[int, list[dict[str, Any]]]] = field(default_factory=dict)
@@ -158,7 +156,6 @@ class _Reader:
         drawn_by_hand = {object_id for _, object_id, part in owned if part.keyframe}
         # The App says of its copies that they are some, but nothing of what its pen draws.
         told = {object_id for _, object_id, part in owned if part.keyframe is False}
-        self._prompts.in_app = bool(told)
         drawn: Wanted = {}
         copied: Wanted = {}
         for number, object_id, part in owned:

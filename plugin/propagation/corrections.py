@@ -34,13 +34,13 @@ from ..labels.conversion import (
     mark_of,
     read_documents,
 )
-from ..labels.frame_fields import any_frame
+from ..labels.frame_fields import CORRECTED, any_frame
 from ..labels.identities import Mark
 from ..labels.masks import Size
 from ..labels.prompts import OutOfTime, VideoPrompts
 
-DIGEST, CORRECTED = "digest", "corrected"
-"""Attributes of the labels of an output field."""
+DIGEST = "digest"
+"""Attribute of the labels of an output field."""
 ATTRIBUTES = {CORRECTED: fo.BooleanField, "disagreement": fo.FloatField, "distance": fo.IntField}
 """What the App can show and filter by, beside the confidence."""
 _BY_A_PERSON = {CORRECTED: True, "disagreement": None, "distance": 0}
@@ -124,11 +124,6 @@ def is_drawn(
     return bool(parts) and all(
         part.keyframe is not None or _object(part.mark) in copied for part in parts
     )
-
-
-def is_new(correction: Correction) -> bool:
-    """Whether it was drawn in the App since the last run."""
-    return bool(correction.raw.get("keyframe") and not correction.raw.get(CORRECTED))
 
 
 def adopt(prompts: VideoPrompts, corrections: Iterable[Correction]) -> None:

@@ -12,12 +12,12 @@ from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import HS2SError
 
 from ..labels.conversion import NO_CLASS, LabelField, read_documents
-from ..labels.frame_fields import bare
+from ..labels.frame_fields import CORRECTED, bare
 from ..labels.prompts import visible_frames, visible_labels
 from ..media import frame_count
 from ..player import time_shown
 from ..videos.collection import select_videos, video_names, videos_of
-from .corrections import ATTRIBUTES, CORRECTED
+from .corrections import ATTRIBUTES
 from .runner import DEFAULT_OUTPUT
 
 if TYPE_CHECKING:

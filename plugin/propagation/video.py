@@ -24,11 +24,11 @@ from ..labels.conversion import to_detections
 from ..labels.frame_fields import has_labels, is_ground_truth
 from ..labels.masks import Size
 from ..labels.prompts import VideoPrompts, read_prompts, visible_labels
-from ..media import Clip, open_clip
+from ..media import Clip, check_upright, open_clip
 from ..videos.clips import Part
 from ..videos.collection import select_videos
 from .changes import Changes
-from .corrections import Correction, adopt, is_drawn, is_new, read_corrections, sign
+from .corrections import Correction, adopt, is_drawn, read_corrections, sign
 from .sessions import kept_steps
 from .settings import CLIPS, DONE, FAILED, RUNNING, PropagateSettings
 
@@ -170,13 +170,6 @@ def _masks(clip: Clip, prompts: VideoPrompts) -> Prompts:
     )
 
 
-_TURNED = (
-    "its file holds the frames on their side, as those of phones do, and the App's Annotate tab "
-    "does not turn them: what was drawn there does not lie on the objects. Make an upright copy "
-    "(ffmpeg -i IN.mp4 OUT.mp4), and draw in that"
-)
-
-
 def note_failure(
     samples: SampleCollection, key: str, settings: PropagateSettings, reason: str
 ) -> None:
@@ -237,8 +230,9 @@ def open_video(
         corrections = read_corrections(
             samples, sample_id, settings.output_field, clip.video_size, deadline=deadline
         )
-    if clip.frames.turned and (prompts.in_app or any(map(is_new, corrections))):
-        raise HS2SError(_TURNED)
+    check_upright(samples, sample_id, prompt_field)
+    if corrections:
+        check_upright(samples, sample_id, settings.output_field)
     wanted = (each for each in corrections if clip.covers(each.frame + 1))
     adopt(prompts, wanted)
     if not prompts.objects and prompts.without_mask:

@@ -21,6 +21,7 @@ from hs2s_fiftyone.media import frame_count, mask_sizes
 from hs2s_fiftyone.operators.prepare_drawing import PrepareDrawing
 from hs2s_fiftyone.predictions import read_predictions
 from hs2s_fiftyone.propagation import propagate
+from hs2s_fiftyone.training import labelled_videos
 from hs2s_fiftyone.videos.collection import videos_of
 
 from ...data.builders import plain
@@ -86,12 +87,19 @@ def test_what_the_app_draws_on_a_turned_video_is_refused(
     sample.save()
     with pytest.raises(HS2SError, match="upright copy"):
         propagate(dataset, "truth", "found", model=network, overwrite=True)
+    assert "upright copy" in str(export(dataset, "truth", tmp_path / "out").failed)
+    for fields in (("found", "truth"), ("truth", "found")):
+        with pytest.raises(HS2SError, match="upright copy"):
+            evaluate(dataset, *fields, "scores", "all_frames")
+    with pytest.raises(HS2SError, match=r"turned: .* on their side"):
+        list(labelled_videos(dataset, "truth"))
     dataset.clear_frame_field("truth")
     sample.reload()
     sample.frames[3].found.detections[0]["keyframe"] = True  # mended in the App
     sample.save()
     with pytest.raises(HS2SError, match="on their side"):
         propagate(dataset, "truth", "found", model=network, overwrite=True)
+    assert "on their side" in str(export(dataset, "found", tmp_path / "out").failed)
     assert PrepareDrawing().execute(context(dataset))["turned"] == "turned.mp4"
 
 
