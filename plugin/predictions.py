@@ -147,13 +147,14 @@ class ReadJob(VideoJob[Done]):
         """Read one video, all or nothing."""
         samples = self.source.samples
         files = list_masks(self.folders[item.name])
-        read = 0
+        read, shown = 0, False
         with FrameWriter(samples._dataset, item.key, self.field, item.name) as writer:
             for number, labels in _read_video(samples, item.key, files, self.truth_field):
                 writer.add(number, labels)
+                shown |= bool(labels.detections)
                 read += 1
                 yield Tick(read / len(files), f"frame {read} of {len(files)}", read)
-        return Done(read)
+        return Done(read, note=None if shown else "its masks are empty: no file shows an object")
 
 
 def _read_video(

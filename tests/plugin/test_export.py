@@ -96,7 +96,7 @@ def test_masks_come_back_with_identity(
         dataset, tmp_path / "out", "back", truth_field="truth", progress=False
     )
     assert (summary.done, summary.frames) == (["first", "second"], 9)
-    assert summary.unknown == ["another"]
+    assert (summary.unknown, summary.notes) == (["another"], [])
     first = [frame.back.detections for frame in dataset.first().frames.values()]
     assert [label.index for label in first[0]] == [1, 7]
     assert [label.label for label in first[0]] == ["class 1", "class 7"]
@@ -109,8 +109,12 @@ def test_masks_come_back_with_identity(
             assert np.array_equal(read_id_map(file), read_id_map(other))
     with pytest.raises(HS2SError, match="holds labels already"):
         read_predictions(dataset, tmp_path / "out", "back", progress=False)
-    read_predictions(dataset, tmp_path / "out", "back", overwrite=True, progress=False)
+    for path in (tmp_path / "out/Annotations/second").iterdir():
+        write_id_map(path, np.zeros_like(maps["second"][0]))
+    read = read_predictions(dataset, tmp_path / "out", "back", overwrite=True, progress=False)
     assert dataset.first().frames[1].back.detections[0].label == "object"
+    (note,) = read.notes
+    assert (note.name, "masks are empty" in note.reason) == ("second", True)
 
 
 def test_source_names_and_sizes_are_kept(dataset: fo.Dataset, tmp_path: Path) -> None:
