@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hs2s_core.errors import InvalidDataset
-from hs2s_core.media.images import IMAGE_SUFFIXES, RGBImage, open_picture, read_image
-from hs2s_core.media.mask_pictures import VOID, picture_ids
-from hs2s_core.media.masks import BoolMask, mask_box
+from hs2s_core.media.images import IMAGE_SUFFIXES, RGBImage, read_image
+from hs2s_core.media.masks import BoolMask, mask_box, read_id_map
 from hs2s_core.wording import counted
 
 SMALLEST, LARGEST = 0.004, 0.6
@@ -47,6 +46,7 @@ class StillSet:
 
     Raises:
         InvalidDataset: a set without stills, or whose masks are all empty.
+        InvalidMask: a mask that cannot be read, or has soft edges; others when they are drawn.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class StillSet:
                     f"no stills in {root / name}: expected images/*.jpg or *.png with "
                     "masks/<same name>.png"
                 )
-            if not any(_read_regions(mask).any() for _, mask in found):
+            if not any(read_id_map(mask).any() for _, mask in found):
                 raise InvalidDataset(
                     f"{root / name}: none of {counted(len(found), 'mask')} shows a region; "
                     "expected ids from 1 to 254, or 0 and 255"
@@ -96,7 +96,7 @@ class StillSet:
             return self._cache[index]
         image_path, mask_path = self.items[index]
         rgb = read_image(image_path)
-        regions = _read_regions(mask_path)
+        regions = read_id_map(mask_path)
         if regions.shape != rgb.shape[:2]:
             raise InvalidDataset(
                 f"{mask_path} is {regions.shape}, its image {rgb.shape[:2]}: sizes must agree"
@@ -135,16 +135,6 @@ def _join_neighbour(
         return mask
     joined: BoolMask = mask | (regions == rng.choice(touching))
     return joined if joined.mean() < LARGEST else mask
-
-
-def _read_regions(path: Path) -> NDArray[Any]:
-    """Region ids of a mask, void as 0; of 16 bits all are ids."""
-    with open_picture(path) as image:
-        regions, _ = picture_ids(image, path)
-    if regions.dtype != np.uint8:
-        return regions
-    ids = np.where(regions == VOID, 0, regions)
-    return ids if ids.any() else (regions == VOID).astype(np.uint8)
 
 
 def _pairs(folder: Path, names: set[str] | None) -> list[tuple[Path, Path]]:

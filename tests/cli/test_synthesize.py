@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from hs2s_core.data.folders import open_folder
 
@@ -154,10 +154,23 @@ def test_refusals(run: Run, stills: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
-@pytest.mark.parametrize("kind", ["images/a.jpg", "masks/a.png"])
-def test_a_broken_still_is_named(run: Run, stills: Path, tmp_path: Path, kind: str) -> None:
+def test_masks_with_soft_edges_are_refused(run: Run, stills: Path, tmp_path: Path) -> None:
+    """White would be void, and the object what smoothing left along its edge."""
+    for path in (stills / "shapes/masks").iterdir():
+        mask = Image.open(path).convert("L").point(lambda value: 255 * bool(value))
+        mask.filter(ImageFilter.GaussianBlur(2)).save(path)
+    status, _, error = run("synthesize", stills, "--out", tmp_path / "x", "--clips", 9)
+    assert (status, "soft edges" in error) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("images/a.jpg", "not readable"), ("masks/a.png", "cannot be read")]
+)
+def test_a_broken_still_is_named(
+    run: Run, stills: Path, tmp_path: Path, kind: str, said: str
+) -> None:
     file = stills / "shapes" / kind
     file.write_bytes(file.read_bytes()[:90])
     status, _, error = run("synthesize", stills, "--out", tmp_path / "x", "--clips", 9)
     assert status == 2
-    assert f"{file.resolve()}: not readable as an image" in error
+    assert f"{file.resolve()}: {said} as an image" in error
