@@ -23,6 +23,8 @@ REFERENCES = ("first", "previous")
 SYSTEMS = ("hs2s", "s2s", "bidirectional")
 AXIAL_STEP = 16
 """The axial encoder's ``backbone_width`` is a multiple of this: 8 groups of 2 channels."""
+_WIDEST = 4096
+"""Channels: four times the paper's widest; with more, PyTorch fails for want of memory."""
 _WIDTHS = (
     "width",
     "backbone_width",
@@ -42,11 +44,11 @@ class _Common(Checked):
     """The memory at the coarsest maps (Table 4)."""
     references: tuple[str, ...] = setting(REFERENCES, choices=REFERENCES)
     """Frames the current one is compared with: ``first`` = 0, ``previous`` = t - 1."""
-    width: int = setting(1024, least=1)
+    width: int = setting(1024, least=1, most=_WIDEST)
     """Channels of the memory, and of the bottleneck of the paper's networks."""
     cell: str = setting("authors", choices=("authors", "standard"))
     """ConvLSTM activations: ``authors`` (sigmoid candidate, ReLU output) or ``standard``."""
-    input_size: tuple[int, int] = setting((256, 448), least=1)
+    input_size: tuple[int, int] = setting((256, 448), least=1, most=8192)
     """Height and width at which frames enter the network."""
     keep_aspect: bool = False
     """Keep the frame's aspect ratio at about the area of ``input_size``."""
@@ -79,19 +81,19 @@ class PaperConfig(_Common):
     """A second ConvLSTM on the stride-16 features (paper section 3.1)."""
     border: bool = True
     """Predict the border distance classes next to the mask (paper eq. 11)."""
-    backbone_width: int = setting(64, least=1)
+    backbone_width: int = setting(64, least=1, most=512)
     """Channels of the encoder's first stage; the others follow (resnet: 4, 8, 16, 32 times)."""
     output_stride: int = setting(16, choices=(8, 16))
     """DeepLab encoders: stride of the bottleneck, 16 or 8 (what is finer is dilated instead)."""
-    fusion_width: int = setting(512, least=1)
+    fusion_width: int = setting(512, least=1, most=_WIDEST)
     """Channels after the fusion of the references with a memory."""
-    fusion_inner: int = setting(0, least=0)
+    fusion_inner: int = setting(0, least=0, most=_WIDEST)
     """Channels between the two convolutions of a global convolution; 0: half of fusion_width."""
-    decoder_width: int = setting(1024, least=1)
+    decoder_width: int = setting(1024, least=1, most=_WIDEST)
     """Channels of the decoder's first 1 x 1 convolution; each stage halves them."""
-    skip_kernel: int = setting(5, least=1)
+    skip_kernel: int = setting(5, choices=(1, 3, 5, 7))
     """Kernel size of the skip memory."""
-    skip_width: int = setting(0, least=0)
+    skip_width: int = setting(0, least=0, most=_WIDEST)
     """Channels that a 1 x 1 convolution gives k4, for skip memory, references and decoder; the
     bottleneck then stands in for k5 in the decoder. 0: k4 and k5 as the backbone has them."""
     skip_memory_s8: bool = False
@@ -104,7 +106,7 @@ class PaperConfig(_Common):
     """How the decoder upsamples: as S2S++ (true) or HS2S (false)."""
     flow: bool = False
     """Predict optical flow while training, from shared features (RAFT-HS2S, paper 3.3)."""
-    flow_width: int = setting(256, least=1)
+    flow_width: int = setting(256, least=1, most=_WIDEST)
     """Channels of the flow head's feature maps; its other parts follow (RAFT's own is 256)."""
     init: str = setting("fan_out", choices=("fan_out", "fan_in"))
     """Spread of random weights: ``fan_out`` (authors' code) or ``fan_in``, which keeps the logits
@@ -216,9 +218,9 @@ class LiteConfig(_Common):
     """How positions are compared: ``matching`` (likeness and distance) or ``cosine``."""
     match_stride: int = setting(8, choices=(8, 16))
     """Stride of the positions that are matched, 8 or 16."""
-    key_width: int = setting(45, least=1)
+    key_width: int = setting(45, least=1, most=_WIDEST)
     """Channels by which positions are compared; 3 more hold where they lie."""
-    value_width: int = setting(48, least=2)
+    value_width: int = setting(48, least=2, most=_WIDEST)
     """Channels that are read from a matched position, the mask included."""
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from hs2s_core.errors import InvalidConfig
 from hs2s_core.models import build_model
-from hs2s_core.models.config import LiteConfig, PaperConfig, config_from_dict
+from hs2s_core.models.config import _WIDTHS, LiteConfig, PaperConfig, config_from_dict
 from hs2s_core.models.presets import PRESETS
 
 # One other value for each setting.
@@ -98,8 +98,14 @@ def test_files_of_one_family_of_all_settings_still_load() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"width": "8"}, "width is '8'; expected a whole number of at least 1"),
-        ({"width": 0}, "width is 0; expected a whole number of at least 1"),
+        ({"width": "8"}, "width is '8'; expected a whole number from 1 to 4096"),
+        ({"width": 0}, "width is 0; expected a whole number from 1"),
+        ({"width": 2.5}, "width is 2.5; expected a whole number from 1"),
+        ({"width": 10**9}, "width is 1000000000; expected a whole number from 1"),
+        (
+            {"input_size": [10**9, 64]},
+            "input_size is .*; expected two whole numbers from 1",
+        ),
         ({"width": True}, "width is True; expected a whole number"),
         ({"input_size": [64]}, "input_size is \\[64\\]; expected two whole numbers"),
         ({"memory": "lstm"}, "memory is 'lstm'; expected 'convlstm' or 'deeprnn'"),
@@ -139,6 +145,8 @@ def test_lite_takes_what_it_reads(name: str) -> None:
         ("s2s-star", {"skip_width": 64}, "^skip_width is 64.* no skip memory"),
         ("hs2s-cosine", {"fusion_inner": 64}, "^fusion_inner is 64.* 'cosine' would ignore"),
         ("hs2s", {"fusion_inner": -1}, "fusion_inner is -1"),
+        ("hs2s", {"skip_kernel": 4}, "skip_kernel is 4; expected 1 or 3 or 5 or 7"),
+        *(("hs2s", {name: 5000}, f"{name} is 5000; .* from") for name in _WIDTHS),
     ],
 )
 def test_paper_systems_refuse_what_they_would_ignore(
