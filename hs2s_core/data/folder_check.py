@@ -35,9 +35,9 @@ def check_folder(
     """Look for everything that would make reading ``root`` fail or silently lose labels.
 
     Without ``split`` every split of a YouTube-VOS root is checked. The quick check lists files and
-    reads image headers of first frames and the first id map of each video; ``deep`` reads every
-    header and every id map (about 5 ms a frame). Never raises for what it finds; an empty list
-    means nothing was found.
+    reads image headers of first frames and of each video id maps up to one with an object; ``deep``
+    reads every header and every id map (about 5 ms a frame). Never raises for what it finds; an
+    empty list means nothing was found.
     """
     root = Path(root).expanduser().absolute()
     splits: list[str | None] = [split]
@@ -84,8 +84,21 @@ def _check_video(folder: VosFolder, name: str, deep: bool) -> Iterator[str]:
             " (only files that are not PNG)" if images.is_dir() and any(images.iterdir()) else ""
         )
         yield f"no annotations in {images}{extra}; nothing to start from or to train on."
+    elif not any(map(_may_show, video.annotations.values())):
+        yield (
+            f"no object in any of {counted(len(video.annotations), 'id map')}; nothing to start "
+            "from or to train on."
+        )
     yield from _check_objects(video)
     yield from _check_files(video, deep)
+
+
+def _may_show(path: Path) -> bool:
+    """Whether an id map shows an object, as far as it can be read."""
+    try:
+        return bool(read_id_map(path).any())
+    except HS2SError:
+        return True
 
 
 def _check_objects(video: VosVideo) -> Iterator[str]:

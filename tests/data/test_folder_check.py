@@ -57,6 +57,11 @@ def drop_frames(root: Path) -> None:
         file.unlink()
 
 
+def empty_masks(root: Path) -> None:
+    for file in (root / "Annotations/clip").iterdir():
+        write_id_map(file, np.zeros((48, 64), np.uint8))
+
+
 def masks_as_jpeg(root: Path) -> None:
     for file in list((root / "Annotations/clip").iterdir()):
         Image.open(file).convert("L").save(file.with_suffix(".jpg"))
@@ -75,6 +80,7 @@ def no_videos(root: Path) -> None:
         (resize_frame, True, "frames of different sizes: 64x48 (8.jpg), 30x20 (9.jpg)"),
         (resize_mask, False, "8.png: the id map is 20x10, its frame 64x48"),
         (colour_mask, False, "colours that are not those of object ids"),
+        (empty_masks, False, "clip: no object in any of 4 id maps"),
         (drop_frames, False, "no image files in"),
         (masks_as_jpeg, False, "only files that are not PNG"),
         (no_videos, False, "no video folders"),
@@ -86,6 +92,12 @@ def test_damage_is_explained(
     damage(plain(tmp_path))
     problems = check_folder(tmp_path, deep=deep)
     assert any(message in str(problem) for problem in problems), problems
+
+
+def test_objects_may_appear_later(tmp_path: Path) -> None:
+    first, *_ = sorted((plain(tmp_path) / "Annotations/clip").iterdir())
+    write_id_map(first, np.zeros((48, 64), np.uint8))
+    assert check_folder(tmp_path) == []
 
 
 def test_a_folder_of_something_else_is_one_problem(tmp_path: Path) -> None:
