@@ -295,6 +295,8 @@ def _unreadable(path: Path, error: Exception) -> str:
             "`hs2s weights export` if it is of a training run (last.pt, best.pt), and with "
             "`hs2s weights convert` if it is the authors'"
         )
+    if str(path) != str(path).encode(errors="replace").decode():
+        return f"{str(path)!r} is no UTF-8, as names of safetensors files must be; rename it"
     size = path.stat().st_size
     return (
         f"{str(path)!r} ({size} bytes) is not a complete safetensors file ({error}); "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import zipfile
 from pathlib import Path, PureWindowsPath
@@ -15,9 +16,11 @@ from hs2s_core import open_frames, read_id_map, write_id_map
 from hs2s_core.data.results import videos_root, write_zip, writing_masks
 from hs2s_core.data.splits import read_names, safe_name
 from hs2s_core.data.videos import VosVideo
-from hs2s_core.errors import InvalidDataset
+from hs2s_core.errors import InvalidDataset, InvalidWeights
 from hs2s_core.media.encode import VideoWriter
+from hs2s_core.resources import asset
 from hs2s_core.training.sources import hold_out
+from hs2s_core.weights import read_header
 
 NAME = "Größe 猫 1"
 
@@ -56,6 +59,10 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     frames = (Path("0.jpg"), Path("1.jpg"))
     video = VosVideo(name, frames, {frame.stem: frame for frame in frames}, {})
     assert hold_out([video], number=1) == [name]
+    weights = tmp_path / f"{name}.safetensors"
+    shutil.copyfile(asset("hs2s-lite.safetensors"), weights)
+    with pytest.raises(InvalidWeights, match=r"f\\udcfcr.safetensors' is no UTF-8.*; rename it"):
+        read_header(weights)
 
 
 def test_media_of_any_name(tmp_path: Path) -> None:
