@@ -174,9 +174,9 @@ def _open_video(sample: fo.Sample) -> tuple[FrameSource | None, InvalidMedia | N
 
 
 _TURNED = (
-    "its file holds the frames on their side, as those of phones do, and the App's Annotate tab "
-    "does not turn them: what was drawn there does not lie on the objects. Make an upright copy "
-    "(ffmpeg -i IN.mp4 OUT.mp4), and draw in that"
+    "its file holds the frames on their side or mirrored, as those of phones do, and the App's "
+    "Annotate tab does not turn them: what was drawn there does not lie on the objects. Make an "
+    "upright copy (ffmpeg -i IN.mp4 OUT.mp4), and draw in that"
 )
 
 

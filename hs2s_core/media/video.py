@@ -15,6 +15,7 @@ import cv2
 
 from hs2s_core.errors import InvalidMedia
 from hs2s_core.media.images import RGBImage, unreadable
+from hs2s_core.media.mirrored import is_mirrored
 from hs2s_core.media.source import FrameSource, out_of_range
 from hs2s_core.wording import counted
 
@@ -48,7 +49,10 @@ class VideoFrames(FrameSource):
         capture = _open_capture(path)
         claimed = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         fps = capture.get(cv2.CAP_PROP_FPS)
-        self.turned = capture.get(cv2.CAP_PROP_ORIENTATION_META) % 360 != 0
+        angle = capture.get(cv2.CAP_PROP_ORIENTATION_META) % 360
+        # Of a mirrored file, what OpenCV's turn by that angle leaves to be done.
+        self.flip = int(angle % 180 == 90) if is_mirrored(path) else None
+        self.turned = angle != 0 or self.flip is not None
         ok, first = capture.read()
         if not ok or first is None:
             raise _undecodable(path, capture)
@@ -203,6 +207,8 @@ class _Cursor:
                 f"video, for example: {_CONVERT}"
             )
         rgb: RGBImage = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        if self._video.flip is not None:
+            rgb = cv2.flip(rgb, self._video.flip)
         return self._video.check_size(rgb, f"frame {self._index}")
 
     def _rewind(self) -> None:

@@ -51,14 +51,16 @@ def ffmpeg(source: Path, out: Path, *options: str) -> Path:
     return out
 
 
-def turn(path: Path) -> None:
-    """Mark an MP4 as recorded on its side, as phones do: by the matrix of its track's header."""
+def turn(path: Path, *matrix: int) -> None:
+    """Mark an MP4 as recorded on its side, as phones do: by the matrix of its track's header.
+
+    ``matrix`` is a, b, c, d of (x, y) -> (a x + c y, b x + d y).
+    """
+    a, b, c, d = ((value * 65536) % 2**32 for value in matrix or (0, 1, -1, 0))
     content = path.read_bytes()
     header = content.index(b"tkhd")
     upright = b"".join(n.to_bytes(4, "big") for n in (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30))
-    aside = b"".join(
-        n.to_bytes(4, "big") for n in (0, 65536, 0, 2**32 - 65536, 0, 0, 0, 0, 1 << 30)
-    )
+    aside = b"".join(n.to_bytes(4, "big") for n in (a, b, 0, c, d, 0, 0, 0, 1 << 30))
     assert upright in content[header : header + 96]
     path.write_bytes(content[:header] + content[header:].replace(upright, aside, 1))
 
@@ -239,6 +241,29 @@ class TestVideoFrames:
         upright = open_frames(path)
         assert upright.size == SIZE[::-1]
         assert upright.at(1).shape[:2] == upright.size
+
+    @pytest.mark.parametrize(
+        ("matrix", "shown"),
+        [
+            ((-1, 0, 0, 1), lambda frame: frame[:, ::-1]),
+            ((1, 0, 0, -1), lambda frame: frame[::-1]),
+            ((0, 1, 1, 0), lambda frame: frame.swapaxes(0, 1)),
+            ((0, -1, -1, 0), lambda frame: frame[::-1, ::-1].swapaxes(0, 1)),
+            ((-1, 0, 0, -1), lambda frame: frame[::-1, ::-1]),
+        ],
+    )
+    def test_a_mirrored_video_is_as_players_show_it(
+        self, tmp_path: Path, matrix: tuple[int, ...], shown: Callable[[Frame], Frame]
+    ) -> None:
+        path = write_mp4(tmp_path / "v.mp4", 3)
+        stored = open_frames(path)
+        assert not stored.turned
+        expected = list(map(shown, stored))
+        turn(path, *matrix)
+        frames = open_frames(path)
+        assert frames.turned
+        for frame, wanted in zip([*frames, frames.at(1)], [*expected, expected[1]], strict=True):
+            assert np.array_equal(frame, wanted)
 
     def test_beyond_the_end_without_a_pass_before(self, tmp_path: Path) -> None:
         frames = open_frames(write_mp4(tmp_path / "v.mp4", 5))
