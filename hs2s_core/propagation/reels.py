@@ -7,13 +7,16 @@ import os
 import struct
 import zlib
 from array import array
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from hs2s_core.models.tensors import writing_tensors
 from hs2s_core.propagation.engine import SoftMask
@@ -22,7 +25,7 @@ from hs2s_core.propagation.snapshot import Snapshot
 _HEAD = struct.Struct("<IHH")
 """Before each mask: bytes of the compressed mask, its height and width."""
 _DAMAGED = (FileNotFoundError, SafetensorError, LookupError, TypeError, ValueError, struct.error)
-"""What files raise that are missing, cut short or overwritten."""
+"""What files raise that are missing, cut short or altered."""
 MARK_EVERY = 64
 """Masks of a stretch after which its state is saved: what ``kill -9`` costs at most."""
 
@@ -34,6 +37,8 @@ class Reel:
         """An empty one, whose masks go to the end of ``file``; others may share it."""
         self._file = file
         self._places = array("Q")
+        self._sum = 0
+        """CRC-32 of all that it holds."""
 
     def __len__(self) -> int:
         return len(self._places)
@@ -47,19 +52,23 @@ class Reel:
     def append(self, mask: SoftMask) -> None:
         """Add the next mask."""
         packed = zlib.compress(np.ascontiguousarray(mask).tobytes(), 1)
+        entry = _HEAD.pack(len(packed), *mask.shape) + packed
         self._file.seek(0, 2)
         self._places.append(self._file.tell())
-        self._file.write(_HEAD.pack(len(packed), *mask.shape) + packed)
+        self._file.write(entry)
+        self._sum = zlib.crc32(entry, self._sum)
 
-    def _find(self, count: int) -> None:
-        """Take up the first ``count`` masks of the file; what follows them goes."""
-        self._places, end = array("Q"), self._file.seek(0, 2)
+    def _find(self, count: int, expected: int = 0) -> None:
+        """Take up the first ``count`` masks of the file, of that CRC-32; what follows them goes."""
+        self._places, self._sum = array("Q"), 0
         self._file.seek(0)
         for _ in range(count):
             self._places.append(self._file.tell())
-            size, _, _ = _HEAD.unpack(self._file.read(_HEAD.size))
-            if self._file.seek(size, 1) > end:
-                raise ValueError(f"{count} masks are expected; the file ends before")
+            head = self._file.read(_HEAD.size)
+            packed = self._file.read(_HEAD.unpack(head)[0])
+            self._sum = zlib.crc32(head + packed, self._sum)
+        if self._sum != expected:
+            raise ValueError("somebody altered the masks, or the file ends before")
         self._file.truncate()
 
 
@@ -78,7 +87,8 @@ class KeptReel(Reel):
         super().__init__(path.open("r+b", buffering=0))
         self._marked = 0
         with suppress(*_DAMAGED):
-            self._find(self._read_meta()["masks"])
+            about, _ = self._read()
+            self._find(about["masks"], about["sum"])
             self._marked = len(self)
         if not self._marked:
             self._find(0)
@@ -91,18 +101,30 @@ class KeptReel(Reel):
     def mark(self, snapshot: Snapshot) -> None:
         """Keep the state after the mask added last."""
         os.fsync(self._file.fileno())
-        about = json.dumps({"masks": len(self), "meta": snapshot.meta})
+        sums = {"sum": self._sum, "state": _checksum(snapshot.tensors)}
+        about = json.dumps({"masks": len(self), "meta": snapshot.meta, **sums})
         with writing_tensors(self._state) as part:
             save_file(snapshot.tensors, part, metadata={"about": about})
         self._marked = len(self)
 
     def resume(self) -> Snapshot:
         """The state after the last mask."""
+        about, tensors = self._read()
+        return Snapshot(tensors, about["meta"])
+
+    def _read(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with safe_open(self._state, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return Snapshot(tensors, self._read_meta()["meta"])
-
-    def _read_meta(self) -> dict[str, Any]:
-        with safe_open(self._state, framework="pt") as file:
             about: dict[str, Any] = json.loads(file.metadata()["about"])
-        return about
+        if about["state"] != _checksum(tensors):
+            raise ValueError("somebody altered the state")
+        return about, tensors
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> int:
+    """CRC-32 of what a snapshot's tensors hold."""
+    found = 0
+    for name in sorted(tensors):
+        values = tensors[name].reshape(-1).view(torch.uint8)
+        found = zlib.crc32(values.numpy().data, found)
+    return found

@@ -261,10 +261,17 @@ class Session:
             )
         self._length = kept["length"]
         self.settings = settings or ClipSettings(**kept["settings"])
-        self._prompts = Prompts(
-            Prompt(frame, object_id, read_id_map(self.folder / "prompts" / name) > 0, origin=origin)
-            for frame, object_id, name, origin in kept["prompts"]
-        )
+        self._prompts = Prompts(self._given(*row) for row in kept["prompts"])
+
+    def _given(self, frame: int, object_id: int, name: str, origin: str) -> Prompt:
+        path = self.folder / "prompts" / name
+        prompt = Prompt(frame, object_id, read_id_map(path) > 0, origin=origin)
+        if path != self._mask_file(prompt):
+            raise HS2SError(
+                f"{path}: somebody altered this mask, whose name tells what it showed; give a new "
+                "folder, and the masks there"
+            )
+        return prompt
 
     def _save(self) -> None:
         objects = self.settings.objects

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.media.masks import write_id_map
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.prompts import Prompt, Prompts
@@ -169,6 +170,33 @@ def test_what_is_damaged_is_made_again(tmp_path: Path, file: str, left: float) -
         os.truncate(path, int(left * path.stat().st_size))
     with Session(tmp_path / "s", Carrier()) as session:
         assert_same(results(session.run(Clip(LENGTH))), expected)
+
+
+@pytest.mark.parametrize("file", ["state.safetensors", "masks.bin"])
+def test_what_is_altered_is_made_again(tmp_path: Path, file: str) -> None:
+    """At the same length, by one bit."""
+    prompts = Prompts.of({0: {1: box(2, 1)}})
+    with Session(tmp_path / "s", Carrier(), settings=SOFT) as session:
+        session.correct(prompts)
+        results(session.run(Clip(LENGTH)))
+    (path,) = (tmp_path / "s").rglob(file)
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    engine = Carrier([])
+    with Session(tmp_path / "s", engine) as session:
+        found = results(session.run(Clip(LENGTH)))
+    assert len(engine.log or []) == LENGTH - 1
+    assert_same(found, results(walk_clip(Carrier(), Clip(LENGTH), prompts, SOFT)))
+
+
+def test_a_given_mask_that_was_altered_is_refused(tmp_path: Path) -> None:
+    with Session(tmp_path / "s", Carrier()) as session:
+        session.correct(Prompts.of({0: {1: box(2, 1)}}))
+    (path,) = (tmp_path / "s/prompts").iterdir()
+    write_id_map(path, box(3, 1))
+    with pytest.raises(HS2SError, match=r"\.png: somebody altered this mask"):
+        Session(tmp_path / "s", Carrier())
 
 
 KILLED = """
