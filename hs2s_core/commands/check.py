@@ -7,7 +7,6 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hs2s_core.errors import InvalidDataset
 from hs2s_core.wording import counted, some
 
 if TYPE_CHECKING:
@@ -44,9 +43,9 @@ def run(args: argparse.Namespace) -> int:
     Raises InvalidDataset where there is no folder at all.
     """
     from hs2s_core.data.folder_check import check_folder
+    from hs2s_core.data.folders import check_root
 
-    if not args.folder.is_dir():
-        raise InvalidDataset(f"{args.folder}: no such folder; give the root of a VOS dataset.")
+    check_root(args.folder)
     problems = check_folder(args.folder, args.split, deep=args.deep)
     if not problems:
         print(f"{args.folder}: {_contents(args.folder, args.split)}; nothing wrong found")

@@ -32,6 +32,15 @@ _FPS = {"youtube-vos": 6.0, "davis": 24.0, "plain": 24.0}
 _FPS_ALL_FRAMES = 30.0
 
 
+def check_root(
+    root: Path, kind: str = "folder", advice: str = "give the root of a VOS dataset."
+) -> None:
+    """Raise InvalidDataset where there is no folder, as a zip is none."""
+    if not root.is_dir():
+        found = "a file, to unpack if it is a zip" if root.is_file() else f"no such {kind}"
+        raise InvalidDataset(f"{root}: {found}; {advice}")
+
+
 def open_folder(root: str | Path, split: str | None = None) -> VosFolder:
     """Recognise the layout of ``root`` and list its videos; contents are not looked at.
 
@@ -40,8 +49,7 @@ def open_folder(root: str | Path, split: str | None = None) -> VosFolder:
     ``InvalidDataset`` saying what was found, what was expected and what to do.
     """
     root = Path(root).expanduser().absolute()
-    if not root.is_dir():
-        raise InvalidDataset(f"{root}: no such folder; give the root of a VOS dataset.")
+    check_root(root)
     splits = list_splits(root)
     images = root / "JPEGImages"
     if not images.is_dir():
@@ -116,8 +124,7 @@ def find_annotations(root: str | Path, kind: str = "annotation") -> dict[str, Pa
 
 def annotation_root(root: Path, kind: str = "annotation") -> Path:
     """The folder whose folders are videos, see :func:`find_annotations`."""
-    if not root.is_dir():
-        raise InvalidDataset(f"{root}: no such {kind} folder; expected {_MASKS}.")
+    check_root(root, f"{kind} folder", f"expected {_MASKS}.")
     base = root / "Annotations" if (root / "Annotations").is_dir() else root
     inner = (base / name for name in _RESOLUTIONS)
     return next((folder for folder in inner if _holds_only_folders(folder)), base)

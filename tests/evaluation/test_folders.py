@@ -142,9 +142,12 @@ def test_only_the_videos_asked_for(folders: tuple[Path, Path]) -> None:
 def test_unusable_folders_are_refused_at_once(folders: tuple[Path, Path], tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
+    zipped = tmp_path / "pred.zip"
+    zipped.touch()
     for predictions, truth, message in (
         (tmp_path / "none", folders[1], "none: no such prediction folder; expected DIR/<video>"),
         (folders[0], tmp_path / "none", "none: no such truth folder"),
+        (zipped, folders[1], "pred.zip: a file, to unpack if it is a zip; expected DIR/<video>"),
         (folders[0], empty, "no truth videos found"),
     ):
         with pytest.raises(InvalidDataset, match=message):
