@@ -27,7 +27,7 @@ from hs2s_core.models.config import ModelConfig, config_from_dict
 from hs2s_core.models.inference import choose_pace
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.models.tensors import check_tensors, writing_tensors
-from hs2s_core.own_weights import own_weights
+from hs2s_core.own_weights import own_folder, own_weights
 from hs2s_core.resources import asset
 from hs2s_core.wording import counted
 
@@ -135,7 +135,7 @@ def find_weights(weights: str | Path | None = None) -> Path:
             return own[str(weights)]
         raise InvalidWeights(
             f"no weights file {str(path)!r}; expected a .safetensors file or one of: "
-            f"{', '.join(offered_weights())}"
+            f"{', '.join(offered_weights())}. Models of your own lie in {own_folder()}"
         )
     if not path.is_file():
         raise InvalidWeights(f"{str(path)!r} is a folder; expected a .safetensors file")
