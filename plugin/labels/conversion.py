@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from math import isfinite
 from typing import Any
 
 import fiftyone as fo
@@ -33,8 +34,9 @@ from hs2s_core.media.masks import (
     object_ids,
     split_objects,
 )
+from hs2s_core.prompts.hints import Hint
 
-from .frame_fields import mask_fields
+from .frame_fields import POINT_TYPES, prompt_fields
 from .identities import Mark
 from .masks import Size, fill, paste, read_instance_mask
 from .segmentations import Targets
@@ -78,11 +80,13 @@ class LabelPart:
     """
     mask: BoolMask | None
     """(H, W) over the whole video frame; None for a box or a line of two points."""
+    hint: Hint | None = None
+    """Where a label without a mask says that its object is: a box, or points, in pixels."""
 
 
 @dataclass(frozen=True)
 class LabelField:
-    """A frame field whose labels can hold masks."""
+    """A frame field whose labels can hold masks, or say where objects are."""
 
     name: str
     kind: type[fo.Label]
@@ -98,7 +102,7 @@ class LabelField:
             or dataset.mask_targets.get(name)
             or dataset.default_mask_targets
         )
-        return cls(name, mask_fields(dataset)[name], Targets.of(targets or {}))
+        return cls(name, prompt_fields(dataset)[name], Targets.of(targets or {}))
 
     @property
     def items(self) -> str | None:
@@ -162,7 +166,8 @@ class LabelField:
             part = self._describe(place, raw)
             name = part.mark.name if not part.mark.is_nameless else f"label number {place + 1}"
             mask = self._decode(raw, size, f"{name} in {frame} of {self.name!r}")
-            found.append(replace(part, mask=mask))
+            hint = self._hint(raw, size) if mask is None else None
+            found.append(replace(part, mask=mask, hint=hint))
         return found
 
     def labels(self, document: Document) -> list[dict[str, Any]]:
@@ -196,6 +201,22 @@ class LabelField:
             fou.deserialize_numpy_array(mask) if path is None else read_instance_mask(path, name)
         )
         return paste(raw.get("bounding_box"), values, size, name)
+
+    def _hint(self, raw: Document, size: Size) -> Hint | None:
+        height, width = size
+        if issubclass(self.kind, POINT_TYPES):
+            # Keypoints that are missing are NaN.
+            points = [(x, y) for x, y in raw.get("points") or [] if isfinite(x + y)]
+            inside = tuple((float(x * width), float(y * height)) for x, y in points)
+            return Hint(inside=inside) if inside else None
+        box = raw.get("bounding_box")
+        if not box:
+            return None
+        x, y, across, down = map(float, box)
+        # Detectors' boxes reach over the frame.
+        left, right = (min(max(0.0, edge * width), float(width)) for edge in (x, x + across))
+        upper, lower = (min(max(0.0, edge * height), float(height)) for edge in (y, y + down))
+        return Hint((left, upper, right, lower))
 
     def _values(self, content: Document, size: Size, frame: str) -> list[LabelPart]:
         name = f"the segmentation in {frame} of {self.name!r}"
@@ -270,7 +291,7 @@ def to_detections(
     id_map: npt.NDArray[Any],
     objects: Mapping[int, TrackedObject],
     scores: Mapping[int, float] | None = None,
-    **values: Mapping[int, float],
+    **values: Mapping[int, Any],
 ) -> fo.Detections:
     """One Detection per object visible in ``id_map`` (H, W); absent objects have none.
 

@@ -30,7 +30,8 @@ MASK_TYPES: tuple[type[fo.Label], ...] = (
     fo.Polyline,
     fo.Segmentation,
 )
-
+POINT_TYPES: tuple[type[fo.Label], ...] = (fo.Keypoints, fo.Keypoint)
+"""Labels that say where objects are, and never have masks."""
 
 CORRECTED = "corrected"
 """Attribute of every label that a run wrote or took over: whether it is a person's."""
@@ -44,11 +45,22 @@ def bare(path: str) -> str:
 
 def mask_fields(samples: SampleCollection) -> dict[str, type[fo.Label]]:
     """Frame-level fields whose labels can hold masks, with the type of their labels."""
+    return _fields(samples, MASK_TYPES)
+
+
+def prompt_fields(samples: SampleCollection) -> dict[str, type[fo.Label]]:
+    """Those, and the fields of points, of which masks can be made."""
+    return _fields(samples, MASK_TYPES + POINT_TYPES)
+
+
+def _fields(
+    samples: SampleCollection, kinds: tuple[type[fo.Label], ...]
+) -> dict[str, type[fo.Label]]:
     schema = samples.get_frame_field_schema(ftype=fo.EmbeddedDocumentField) or {}
     return {
         name: entry.document_type
         for name, entry in schema.items()
-        if issubclass(entry.document_type, MASK_TYPES)
+        if issubclass(entry.document_type, kinds)
     }
 
 

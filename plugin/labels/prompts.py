@@ -15,6 +15,7 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import check_choice
 from hs2s_core.media.masks import check_prompt
 from hs2s_core.prompts import POLICIES, Prompt, Prompts
+from hs2s_core.prompts.hints import Hint
 
 from ..videos.collection import shows_all_labels
 from .conversion import LabelField, LabelPart, TrackedObject, existing_instance, read_documents
@@ -22,9 +23,23 @@ from .frame_fields import label_list
 from .identities import Identities, Mark
 from .masks import Size
 
+ONLY = "boxes, points or lines, which are no masks"
+"""What objects without a mask have."""
+
 
 class OutOfTime(Exception):
     """The time for looking at a video's labels is over."""
+
+
+@dataclass(frozen=True)
+class Hinted:
+    """An object that has no mask, where it is first boxed or pointed at."""
+
+    name: str
+    frame: int
+    """0-based."""
+    hints: tuple[Hint, ...]
+    """Of the parts that it is given by, in pixels of the video."""
 
 
 @dataclass
@@ -35,6 +50,8 @@ class VideoPrompts:
     """Object id -> the object."""
     masks: Prompts = field(default_factory=Prompts)
     """Their masks (H, W) of the video's size; frames are counted from 0, as ``hs2s_core`` does."""
+    hinted: dict[int, Hinted] = field(default_factory=dict)
+    """Objects without a mask, by id, of which one is to be made."""
     without_mask: list[str] = field(default_factory=list)
     """Names of the objects that were found, but in no frame with a mask."""
     remarks: list[str] = field(default_factory=list)
@@ -71,6 +88,7 @@ def read_prompts(
     policy: str = "all",
     visible: Collection[ObjectId] | None = None,
     span: tuple[int, int] | None = None,
+    hints: bool = False,
     deadline: float | None = None,
 ) -> VideoPrompts:
     """Read the prompts of a video: the masks by which its objects are given.
@@ -87,6 +105,7 @@ def read_prompts(
         policy: one of ``POLICIES``; only frames that it needs are loaded.
         visible: ids of the labels to consider; None: all.
         span: first and last number of the frames to consider; None: all.
+        hints: whether objects that have only boxes or points are given by the first of them.
         deadline: ``time.monotonic()`` at which to stop.
 
     Raises:
@@ -95,7 +114,7 @@ def read_prompts(
         OutOfTime: it is later than ``deadline`` before the last is read.
     """
     check_choice("policy", policy, POLICIES)
-    return _Reader(sample, prompt_field, size, policy, visible, span, deadline).read()
+    return _Reader(sample, prompt_field, size, policy, visible, span, hints, deadline).read()
 
 
 Wanted = dict[int, dict[int, list[int]]]
@@ -112,6 +131,7 @@ class _Reader:
     policy: str
     visible: Collection[ObjectId] | None
     span: tuple[int, int] | None
+    hints: bool
     deadline: float | None
 
     def __post_init__(self) -> None:
@@ -119,6 +139,7 @@ class _Reader:
         self._identities = Identities()
         self._missing: dict[int, str] = {}
         self._unseen: dict[int, str] = {}
+        self._hinted: dict[int, tuple[Hinted, LabelPart]] = {}
         self._given: list[Prompt] = []
         self._prompts = VideoPrompts()
 
@@ -131,6 +152,10 @@ class _Reader:
             self._read_labels(drawn)
             # An object that was only boxed by a person: any mask of it will do.
             self._read_labels(copied)
+        for object_id in self._missing.keys() & self._hinted.keys() if self.hints else ():
+            del self._missing[object_id]
+            self._prompts.hinted[object_id], part = self._hinted[object_id]
+            self._prompts.objects[object_id] = self._describe(object_id, part)
         for object_id in self._unseen.keys() - self._prompts.objects.keys():
             check_prompt(np.zeros(self.size), self.size, name=self._unseen[object_id])
         self._prompts.masks = Prompts(self._given)
@@ -139,8 +164,8 @@ class _Reader:
         if self._missing and self._prompts.objects:
             left_out = ", ".join(self._prompts.without_mask)
             self._prompts.remarks.append(
-                f"{left_out} was left out: it has only boxes or lines, which are no prompts; "
-                "draw its mask to have it followed."
+                f"{left_out} was left out: it has only {ONLY}; draw its mask to have it followed"
+                f"{'.' if self.hints else ', or have one made of its box or points (hints).'}"
             )
         return self._prompts
 
@@ -229,6 +254,9 @@ class _Reader:
         if not masks:
             if object_id not in self._prompts.objects:
                 self._missing[object_id] = _name(parts[0])
+            hints = tuple(part.hint for part in parts if part.hint is not None)
+            if hints:
+                self._hinted.setdefault(object_id, (Hinted(name, number - 1, hints), parts[0]))
             return
         mask = np.logical_or.reduce(masks)
         if not mask.any():  # said to be out of sight

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
+from zlib import crc32
 
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
@@ -12,9 +14,10 @@ from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Plan
+from hs2s_core.media.strip import Picture
 from hs2s_core.wording import counted
 
-from ..labels.frame_fields import bare, has_labels, mask_fields
+from ..labels.frame_fields import bare, has_labels, mask_fields, prompt_fields
 from ..videos.clips import clips_of
 from ..videos.collection import videos_of
 
@@ -105,9 +108,12 @@ class Form:
     def chosen_field(
         self, name: str, samples: SampleCollection, rank: Callable[[str], Any], other: str = ""
     ) -> str:
-        """What was chosen at this input, else the field of masks of lowest rank but ``other``."""
-        names = sorted(mask_fields(samples).keys() - {other})
-        return bare(self.get(name) or min(names, key=rank, default=""))
+        """What was chosen at this input, else the field of masks of lowest rank but ``other``.
+
+        A field of points is only proposed where there is none of masks.
+        """
+        names = mask_fields(samples).keys() - {other} or prompt_fields(samples)
+        return bare(self.get(name) or min(sorted(names), key=rank, default=""))
 
     def choice(
         self, name: str, choices: Mapping[str, str] | Iterable[str], label: str, **shown: Any
@@ -146,6 +152,13 @@ class Form:
     def notice(self, name: str, label: str) -> None:
         """Something to know."""
         self.inputs.view(name, types.Notice(label=label))
+
+    def picture(self, label: str, picture: Picture) -> None:
+        """A picture to look at, as wide as it is."""
+        url = f"data:image/jpeg;base64,{b64encode(picture._repr_jpeg_()).decode()}"
+        # The App keeps the value of an input, and would go on showing an older picture.
+        name = f"picture_{crc32(url.encode()):08x}"
+        self.inputs.str(name, label=label, default=url, view=types.ImageView(alt=label))
 
     def warn(self, name: str, label: str, text: str) -> None:
         """Something to think of."""

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 
-from hs2s_core.jobs import Steps, Summary
+from hs2s_core.jobs import Plan, Steps, Summary
 
 from ..jobs import Source
-from ..labels.frame_fields import bare, is_ground_truth, mask_fields
+from ..labels.frame_fields import bare, is_ground_truth, prompt_fields
 from ..propagation import (
     DEFAULT_OUTPUT,
     MERGE_CHOICES,
@@ -20,6 +20,7 @@ from ..propagation import (
     PropagateJob,
     PropagateSettings,
     make_plan,
+    preview,
     propagate,
     propagate_steps,
     settings_errors,
@@ -45,7 +46,7 @@ class PropagateMasks(JobOperator):
     action = "Propagate masks in"
     takes: ClassVar = {
         str: ("prompt_field", "output_field", "policy", "merge", "engine", "speed", *MODEL_VALUES),
-        bool: ("overwrite", "skip_invalid"),
+        bool: ("overwrite", "hints", "skip_invalid"),
         int: ("online_steps", "workers"),
     }
     takes_clips = True
@@ -57,7 +58,7 @@ class PropagateMasks(JobOperator):
 
     def form(self, form: Form, samples: SampleCollection) -> None:
         samples, parts = clips_of(samples)
-        names = sorted(mask_fields(samples))
+        names = sorted(prompt_fields(samples))
         if not names:
             text = settings_errors(samples, PropagateSettings("", ""))["prompt_field"]
             form.refuse("no_field", "No masks to start from", text)
@@ -68,7 +69,7 @@ class PropagateMasks(JobOperator):
             names,
             "Prompt field",
             default=settings.prompt_field,
-            description="Frame field with the masks to start from",
+            description="Frame field with the masks to start from, or with boxes or points",
         )
         form.text(
             "output_field",
@@ -80,6 +81,11 @@ class PropagateMasks(JobOperator):
             "overwrite",
             "Replace masks of earlier runs",
             description="Without, videos that have masks there are skipped; corrections stay",
+        )
+        form.switch(
+            "hints",
+            "Make masks of boxes and points",
+            description="For objects without a mask, where they are seen first, by colours alone",
         )
         form.whole(
             "online_steps",
@@ -109,6 +115,8 @@ class PropagateMasks(JobOperator):
             plan = make_plan(samples, settings, seconds=_CHECK_SECONDS, videos=LOOKS)
             leave_out = bool(form.get("skip_invalid"))
             form.plan(plan, "propagate", "propagated", leave_out=leave_out)
+            if settings.hints:
+                _show_hinted(form, samples, settings, plan)
 
     def params(self, given: dict[str, Any]) -> dict[str, Any]:
         """The form's values; a model is named, or a file."""
@@ -132,6 +140,18 @@ class PropagateMasks(JobOperator):
         return [*super().refresh(ctx, summary), *shown]
 
 
+def _show_hinted(
+    form: Form, samples: SampleCollection, settings: PropagateSettings, plan: Plan
+) -> None:
+    """A picture of the masks that a run would make of boxes and points, in the first such video."""
+    found = preview(samples, settings, plan.todo[:LOOKS], seconds=_CHECK_SECONDS)
+    if found is not None:
+        item, (number, picture) = found
+        rest = list(form.inputs.properties)
+        form.picture(f"Made of boxes and points: frame {number} of {item.name}", picture)
+        form.put_first(rest)
+
+
 def _settings(form: Form, samples: SampleCollection) -> PropagateSettings:
     output = bare(form.get("output_field", DEFAULT_OUTPUT))
 
@@ -147,4 +167,5 @@ def _settings(form: Form, samples: SampleCollection) -> PropagateSettings:
         online_steps=form.get("online_steps", 0),
         policy=form.get("policy", "auto"),
         merge=form.get("merge", "argmax"),
+        hints=bool(form.get("hints")),
     )

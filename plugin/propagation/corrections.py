@@ -41,9 +41,14 @@ from ..labels.prompts import OutOfTime, VideoPrompts
 
 DIGEST = "digest"
 """Attribute of the labels of an output field."""
-ATTRIBUTES = {CORRECTED: fo.BooleanField, "disagreement": fo.FloatField, "distance": fo.IntField}
+ATTRIBUTES = {
+    CORRECTED: fo.BooleanField,
+    "disagreement": fo.FloatField,
+    "distance": fo.IntField,
+    "origin": fo.StringField,
+}
 """What the App can show and filter by, beside the confidence."""
-_BY_A_PERSON = {CORRECTED: True, "disagreement": None, "distance": 0}
+_BY_A_PERSON = {CORRECTED: True, "disagreement": None, "distance": 0, "origin": None}
 
 
 @dataclass(frozen=True)

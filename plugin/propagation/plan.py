@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,6 +19,7 @@ from ..labels.prompts import OutOfTime
 from ..videos.clips import Part
 from ..videos.collection import select_videos
 from .corrections import is_drawn
+from .hints import Preview, preview_frame
 from .settings import CLIPS, DONE, RUNNING, PropagateSettings, settings_errors
 from .video import open_video
 
@@ -72,6 +73,29 @@ def checked_plan(
             f"changed:\n{listed}\n{advice}"
         )
     return plan
+
+
+def preview(
+    samples: SampleCollection,
+    settings: PropagateSettings,
+    items: Iterable[Item],
+    *,
+    seconds: float,
+) -> tuple[Item, Preview] | None:
+    """The first of some videos in which masks would be made of boxes and points, and how.
+
+    None where there is none, or none was found in time. Nothing is written.
+    """
+    deadline = time.monotonic() + seconds
+    for item in items:
+        try:
+            clip, prompts, _ = open_video(samples, item.key, settings, deadline=deadline)
+            found = preview_frame(clip, prompts)
+        except (HS2SError, OutOfTime):  # which the plan tells, or the run
+            continue
+        if found is not None:
+            return item, found
+    return None
 
 
 def has_results(

@@ -53,6 +53,7 @@ def propagate(
     online_steps: int = 0,
     policy: str = "auto",
     merge: str = "argmax",
+    hints: bool = False,
     skip_invalid: bool = False,
     workers: int = 1,
     engine: str | None = None,
@@ -70,7 +71,8 @@ def propagate(
             are propagated. Of a view of clips, each clip is taken for itself: masks in it are
             followed to its ends, and only its frames are written. Of a view of frames, the clip
             from a video's first to its last frame there; ``reload()`` shows the masks in it.
-        prompt_field: frame field with Detections, Polylines or a Segmentation. It is only read.
+        prompt_field: frame field with Detections, Polylines or a Segmentation, or with Keypoints
+            where ``hints``. It is only read.
         output_field: frame field to write. The sample fields ``<output_field>_status`` and
             ``<output_field>_error`` say how each video ended.
         model: a loaded network, a ``.safetensors`` file or the name of shipped weights.
@@ -85,6 +87,8 @@ def propagate(
             with.
         merge: which of several objects gets a pixel: ``argmax``, the most probable there, or
             ``soft``, that of the best odds, normalised over all objects.
+        hints: give objects that have no mask by the first box, or points, that they have: a mask
+            is made of it by colours alone (GrabCut), and its label says so (``origin``).
         skip_invalid: go on without videos that cannot be propagated, instead of refusing all.
             Those that have labels in the output field keep them and their status.
         workers: how many videos at once, each in a process with a model of its own.
@@ -96,7 +100,7 @@ def propagate(
         HS2SError: before anything is written, naming each video that cannot be propagated.
     """
     settings = PropagateSettings(
-        bare(prompt_field), bare(output_field), overwrite, online_steps, policy, merge
+        bare(prompt_field), bare(output_field), overwrite, online_steps, policy, merge, hints
     )
     job = PropagateJob(Source(samples), settings, model, device, speed)
     steps = propagate_steps(job, skip_invalid=skip_invalid, workers=workers, engine=engine)

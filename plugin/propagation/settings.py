@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
-from ..labels.frame_fields import has_labels, mask_field_error, mask_fields, output_error
+from ..labels.frame_fields import has_labels, mask_field_error, output_error, prompt_fields
 
 POLICY_CHOICES = {
     "auto": "Every mask; of the truth that a dataset was loaded with, only the first ones",
@@ -41,6 +41,8 @@ class PropagateSettings:
     """One of :data:`POLICY_CHOICES`."""
     merge: str = "argmax"
     """One of :data:`MERGE_CHOICES`."""
+    hints: bool = False
+    """Whether objects that have only boxes or points get a mask made of the first of them."""
     parts: tuple[str, ...] | None = None
     """Keys of the clips to propagate within (:func:`..videos.clips.clips_of`); None: all."""
 
@@ -63,13 +65,14 @@ def settings_errors(
     ``at_most`` is that of ``has_labels``.
     """
     errors = {}
-    if not mask_fields(samples):
+    known = prompt_fields(samples)
+    if not known:
         errors["prompt_field"] = (
             "no frame field can hold masks; expected Detections with masks, Polylines or a "
             "Segmentation on at least one frame of each video"
         )
-    elif prompt := mask_field_error(samples, settings.prompt_field):
-        errors["prompt_field"] = prompt
+    elif settings.prompt_field not in known:
+        errors["prompt_field"] = mask_field_error(samples, settings.prompt_field) or ""
     output = _output_error(samples, settings, at_most)
     if output is not None:
         errors["output_field"] = output

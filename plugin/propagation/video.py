@@ -23,12 +23,13 @@ from ..jobs import FrameWriter, VideoJob
 from ..labels.conversion import to_detections
 from ..labels.frame_fields import has_labels, is_ground_truth
 from ..labels.masks import Size
-from ..labels.prompts import VideoPrompts, read_prompts, visible_labels
+from ..labels.prompts import ONLY, VideoPrompts, read_prompts, visible_labels
 from ..media import Clip, check_upright, open_clip
 from ..videos.clips import Part
 from ..videos.collection import select_videos
 from .changes import Changes
 from .corrections import Correction, adopt, is_drawn, read_corrections, sign
+from .hints import check_hinted, draw_hinted
 from .sessions import kept_steps
 from .settings import CLIPS, DONE, FAILED, RUNNING, PropagateSettings
 
@@ -76,6 +77,7 @@ def propagate_video(
         in_turn() as give,
     ):
         clip, prompts, corrections = open_video(samples, item.key, settings)
+        draw_hinted(clip, prompts)
         if settings.online_steps:
             from hs2s_core.propagation.network import NetworkEngine
             from hs2s_core.training.online import adapt
@@ -159,13 +161,14 @@ def follow(
                         result.scores,
                         disagreement=result.disagreement,
                         distance=result.distance,
+                        origin={i: each for i, each in result.origins.items() if each != "mask"},
                     )
             yield done / (total or done), number, labels
 
 
 def _masks(clip: Clip, prompts: VideoPrompts) -> Prompts:
     return Prompts(
-        Prompt(each.frame, each.object_id, clip.to_frame(each.mask))
+        Prompt(each.frame, each.object_id, clip.to_frame(each.mask), origin=each.origin)
         for each in prompts.masks.each()
     )
 
@@ -223,6 +226,7 @@ def open_video(
         policy=policy,
         visible=visible,
         span=span,
+        hints=settings.hints,
         deadline=deadline,
     )
     corrections = []
@@ -237,14 +241,16 @@ def open_video(
     adopt(prompts, wanted)
     if not prompts.objects and prompts.without_mask:
         raise HS2SError(
-            f"no mask for {', '.join(prompts.without_mask)}, only boxes or lines, which are no "
-            "prompts; draw its mask with the brush or the pen of the App's Annotate tab"
+            f"no mask for {', '.join(prompts.without_mask)}, only {ONLY}; draw its mask with the "
+            "brush or the pen of the App's Annotate tab"
+            + ("" if settings.hints else ", or have one made of its box or points (hints)")
         )
     if not prompts.objects:
         of = "" if span is None else " of the clip"
         hidden = " that the view's filters leave" if visible is not None else ""
         raise HS2SError(f"no prompt mask: no frame{of} has labels in {prompt_field!r}{hidden}")
-    last = max(prompts.masks) + 1
+    check_hinted(clip, prompts)
+    last = max([*prompts.masks, *(each.frame for each in prompts.hinted.values())]) + 1
     # Containers may claim too few frames, so the claim alone is no reason.
     if last > len(clip.frames) and last > clip.frames.count():
         raise HS2SError(

@@ -130,8 +130,8 @@ def test_objects_without_any_mask_are_named(read: Read) -> None:
     prompts = read({1: detections(box, detection(square(0, 0), index=1))})
     assert prompts.without_mask == ["object 4"]
     assert prompts.remarks == [
-        "object 4 was left out: it has only boxes or lines, which are no prompts; draw its mask to "
-        "have it followed."
+        "object 4 was left out: it has only boxes, points or lines, which are no masks; draw its "
+        "mask to have it followed, or have one made of its box or points (hints)."
     ]
 
 

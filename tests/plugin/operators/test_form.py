@@ -80,14 +80,14 @@ def test_the_target_can_be_chosen(videos: fo.Dataset) -> None:
     assert form(videos[:1])["plan"].view.label == "1 video to propagate"
 
 
-def test_prompt_fields_are_those_that_hold_masks(videos: fo.Dataset) -> None:
+def test_prompt_fields_are_those_that_hold_masks_or_points(videos: fo.Dataset) -> None:
     sample = videos.first()
     sample.frames[1]["lines"] = fo.Polylines()
     sample.frames[1]["areas"] = fo.Segmentation()
     sample.frames[1]["points"] = fo.Keypoints()
     sample.frames[1]["score"] = 1.0
     sample.save()
-    assert sorted(form(videos)["prompt_field"].type.values) == ["areas", "lines", "truth"]
+    assert sorted(form(videos)["prompt_field"].type.values) == ["areas", "lines", "points", "truth"]
 
 
 def test_no_videos(dataset: fo.Dataset) -> None:
