@@ -63,7 +63,7 @@ class ZooModel(fom.SamplesMixin, fom.Model):
         if wrong is not None:
             raise HS2SError(wrong)
         clip, prompts, _ = open_video(samples, key, settings)
-        steps = follow(self._engine, clip, prompts)
+        steps = follow(self._engine, clip, prompts, settings)
         # An empty label, so that what an earlier run found in a frame does not stay there.
         return {n: labels or fo.Detections() for _, n, labels in steps if n is not None}
 

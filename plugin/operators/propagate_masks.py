@@ -15,6 +15,7 @@ from ..jobs import Source
 from ..labels.frame_fields import bare, is_ground_truth, prompt_fields
 from ..propagation import (
     DEFAULT_OUTPUT,
+    DIRECTION_CHOICES,
     MERGE_CHOICES,
     POLICY_CHOICES,
     PropagateJob,
@@ -45,7 +46,10 @@ class PropagateMasks(JobOperator):
     icon = "animation"
     action = "Propagate masks in"
     takes: ClassVar = {
-        str: ("prompt_field", "output_field", "policy", "merge", "engine", "speed", *MODEL_VALUES),
+        str: (
+            *("prompt_field", "output_field", "policy", "merge", "direction", "engine", "speed"),
+            *MODEL_VALUES,
+        ),
         bool: ("overwrite", "hints", "skip_invalid"),
         int: ("online_steps", "workers"),
     }
@@ -98,6 +102,7 @@ class PropagateMasks(JobOperator):
         form.choice(
             "merge", MERGE_CHOICES, "Where objects overlap, a pixel goes to", default="argmax"
         )
+        form.choice("direction", DIRECTION_CHOICES, "Follow objects", default="both")
         form.whole(
             "workers",
             "Videos at once",
@@ -167,5 +172,6 @@ def _settings(form: Form, samples: SampleCollection) -> PropagateSettings:
         online_steps=form.get("online_steps", 0),
         policy=form.get("policy", "auto"),
         merge=form.get("merge", "argmax"),
+        direction=form.get("direction", "both"),
         hints=bool(form.get("hints")),
     )

@@ -53,6 +53,7 @@ def propagate(
     online_steps: int = 0,
     policy: str = "auto",
     merge: str = "argmax",
+    direction: str = "both",
     hints: bool = False,
     skip_invalid: bool = False,
     workers: int = 1,
@@ -87,6 +88,8 @@ def propagate(
             with.
         merge: which of several objects gets a pixel: ``argmax``, the most probable there, or
             ``soft``, that of the best odds, normalised over all objects.
+        direction: follow objects from given masks ``both`` ways, or only ``forward`` or
+            ``backward``.
         hints: give objects that have no mask by the first box, or points, that they have: a mask
             is made of it by colours alone (GrabCut), and its label says so (``origin``).
         skip_invalid: go on without videos that cannot be propagated, instead of refusing all.
@@ -100,7 +103,14 @@ def propagate(
         HS2SError: before anything is written, naming each video that cannot be propagated.
     """
     settings = PropagateSettings(
-        bare(prompt_field), bare(output_field), overwrite, online_steps, policy, merge, hints
+        bare(prompt_field),
+        bare(output_field),
+        overwrite,
+        online_steps,
+        policy,
+        merge,
+        direction,
+        hints,
     )
     job = PropagateJob(Source(samples), settings, model, device, speed)
     steps = propagate_steps(job, skip_invalid=skip_invalid, workers=workers, engine=engine)

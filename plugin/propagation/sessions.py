@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from hs2s_core.media.frames import ImageFrames
 if TYPE_CHECKING:
     from hs2s_core.media import FrameSource
     from hs2s_core.prompts import Prompts
-    from hs2s_core.propagation.clip import Step
+    from hs2s_core.propagation.clip import ClipSettings, Step
     from hs2s_core.propagation.network import NetworkEngine
 
 CACHE = "HS2S_CACHE"
@@ -43,26 +42,29 @@ def kept_steps(
     engine: NetworkEngine,
     frames: FrameSource,
     masks: Prompts,
+    wanted: ClipSettings,
     key: str | None,
-    span: tuple[int, int] | None = None,
-    merge: str = "argmax",
 ) -> Iterator[Iterator[Step]]:
     """The steps of a video, of which those are read that an earlier run under ``key`` made.
 
-    None is for a video of which nothing is to be kept. Nor is anything of the frames of a ``span``,
-    by the numbers of its first and last one, where only these are wanted.
+    None is for a video of which nothing is to be kept. Nor is anything where only some frames are
+    ``wanted``.
     """
-    from hs2s_core.propagation.clip import ClipSettings, walk_clip
+    from hs2s_core.propagation.clip import walk_clip
     from hs2s_core.propagation.session import VERSION, Session, identify
 
-    model, wanted = engine.given, ClipSettings(merge=merge)
+    model = engine.given
     with ExitStack() as stack:
         session = None
-        if key is not None and span is None and len(frames) <= LONGEST:
+        if key is not None and wanted.last is None and len(frames) <= LONGEST:
             kind = (type(model).__qualname__, model.config, model.speed, engine.device)
-            about = (VERSION, identify(engine, frames.at(0)), *map(str, kind), _stamp(frames))
-            if wanted.merge != ClipSettings.merge:
-                about += (wanted.merge,)
+            about = (
+                VERSION,
+                identify(engine, frames.at(0)),
+                *map(str, kind),
+                _stamp(frames),
+                wanted,
+            )
             name = f"{key}.{blake2b(repr(about).encode(), digest_size=8).hexdigest()}"
             try:  # it may be in use elsewhere, or not to be written at all
                 _make_room(cache_folder(), name)
@@ -72,8 +74,6 @@ def kept_steps(
             except (HS2SError, OSError):
                 session = None
         if session is None:
-            if span is not None:
-                wanted = replace(wanted, first=span[0] - 1, last=span[1] - 1)
             yield walk_clip(engine, frames, masks, wanted)
         else:
             session.correct(masks)

@@ -22,6 +22,13 @@ MERGE_CHOICES = {
 }
 """Which of several objects gets a pixel: name -> description."""
 
+DIRECTION_CHOICES = {
+    "both": "Both ways; between two given masks what both say is blended",
+    "forward": "Forwards only; a further mask of an object starts it anew",
+    "backward": "Backwards only",
+}
+"""Which way objects are followed from the given masks: name -> description."""
+
 RUNNING, DONE, FAILED = "running", "done", "failed"
 CLIPS = "clips"
 """Status of a video of which clips are done, and maybe not all of it."""
@@ -41,6 +48,8 @@ class PropagateSettings:
     """One of :data:`POLICY_CHOICES`."""
     merge: str = "argmax"
     """One of :data:`MERGE_CHOICES`."""
+    direction: str = "both"
+    """One of :data:`DIRECTION_CHOICES`."""
     hints: bool = False
     """Whether objects that have only boxes or points get a mask made of the first of them."""
     parts: tuple[str, ...] | None = None
@@ -76,10 +85,13 @@ def settings_errors(
     output = _output_error(samples, settings, at_most)
     if output is not None:
         errors["output_field"] = output
-    if settings.policy not in POLICY_CHOICES:
-        errors["policy"] = f"{settings.policy!r} is none of {', '.join(POLICY_CHOICES)}"
-    if settings.merge not in MERGE_CHOICES:
-        errors["merge"] = f"{settings.merge!r} is none of {', '.join(MERGE_CHOICES)}"
+    for name, choices in (
+        ("policy", POLICY_CHOICES),
+        ("merge", MERGE_CHOICES),
+        ("direction", DIRECTION_CHOICES),
+    ):
+        if getattr(settings, name) not in choices:
+            errors[name] = f"{getattr(settings, name)!r} is none of {', '.join(choices)}"
     steps = settings.online_steps
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
         errors["online_steps"] = (

@@ -92,7 +92,7 @@ def propagate_video(
             changes = Changes(samples, part.sample_id, field, size)
         # What a network learnt from the masks of now is another network than the one before.
         key = None if settings.online_steps else f"{part.sample_id}.{field}"
-        for share, number, labels in follow(engine, clip, prompts, key, settings.merge):
+        for share, number, labels in follow(engine, clip, prompts, settings, key):
             if number is not None:
                 frames += 1
                 kept = list(chain.from_iterable(prompts.kept.pop(number - 1, {}).values()))
@@ -137,8 +137,8 @@ def follow(
     engine: NetworkEngine,
     clip: Clip,
     prompts: VideoPrompts,
+    settings: PropagateSettings,
     key: str | None = None,
-    merge: str = "argmax",
 ) -> Iterator[tuple[float, int | None, fo.Detections | None]]:
     """Propagate step by step: what share is done, and the number and labels of a finished frame.
 
@@ -146,8 +146,13 @@ def follow(
     Objects of which a person's label stays in a frame have no other there. What is computed is
     kept for later runs under ``key``, see :func:`kept_steps`.
     """
+    from hs2s_core.propagation.clip import ClipSettings
+
+    wanted = ClipSettings(settings.direction, merge=settings.merge)
+    if clip.span is not None:
+        wanted = replace(wanted, first=clip.span[0] - 1, last=clip.span[1] - 1)
     masks = _masks(clip, prompts)
-    with kept_steps(engine.sibling(), clip.frames, masks, key, clip.span, merge) as steps:
+    with kept_steps(engine.sibling(), clip.frames, masks, wanted, key) as steps:
         for done, total, result in steps:
             number, labels = None, None
             if result is not None:

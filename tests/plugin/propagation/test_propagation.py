@@ -485,6 +485,27 @@ def test_how_objects_compete_for_pixels_can_be_chosen(
         propagate(dataset, "truth", "other", model=network, merge="best")
 
 
+@pytest.mark.parametrize("clips", [False, True])
+def test_objects_can_be_followed_one_way(
+    dataset: fo.Dataset, make_video: MakeVideo, network: CopyNetwork, clips: bool
+) -> None:
+    dataset.add_sample(video_sample(make_video(frames=5), {3: start(square(0, 0))}))
+    view = dataset.to_clips([[[1, 5]]]) if clips else dataset
+    for direction, numbers in (
+        ("forward", [3, 4, 5]),
+        ("backward", [1, 2, 3]),
+        ("both", [1, 2, 3, 4, 5]),
+    ):
+        # The second time from what was kept of the first.
+        for _ in range(2):
+            propagate(view, "truth", "out", model=network, direction=direction, overwrite=True)
+            dataset.reload()
+            shown = dataset.first().frames
+            assert [n for n, f in shown.items() if f.out and f.out.detections] == numbers
+    with pytest.raises(HS2SError, match="direction: 'up' is none of both, forward, backward"):
+        propagate(dataset, "truth", "other", model=network, direction="up")
+
+
 def test_prompts_beyond_the_end_are_named(dataset: fo.Dataset, make_video: MakeVideo) -> None:
     dataset.add_sample(video_sample(make_video(frames=5), {9: start(square(0, 0))}))
     refuse(dataset, r"clip\.mp4: a prompt lies on frame 9, but the video has 5 frames")
