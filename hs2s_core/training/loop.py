@@ -145,7 +145,9 @@ def _steps(
             record |= {"rate": settings.rate, "sampling": settings.sampling}
             record |= {"seconds": round(time.perf_counter() - clock, 3), "waited": round(waited, 3)}
             if validation and validation.due(run.step, config.steps):
-                (record["jf"],) = agreed(device, validation.score(run.average))
+                jf = validation.score(run.average)
+                # Which may take minutes, in which somebody asks to stop.
+                record["jf"], signal = agreed(device, jf, request.number)
                 if run.best is None or record["jf"] > run.best:
                     run.best = record["jf"]
                     _write(out / "best.pt", run)

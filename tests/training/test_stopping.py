@@ -21,10 +21,12 @@ from hs2s_core.files import alone
 from hs2s_core.jobs.stopping import SIGNALS, Stopped
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import preset
+from hs2s_core.training.config import FolderConfig, ValidationConfig
 from hs2s_core.training.loop import train
 from hs2s_core.training.run_file import read_config
 from hs2s_core.training.run_folder import check_run, claim, export_run
 from hs2s_core.training.unroll import Unroll
+from hs2s_core.training.validation import Validation
 from hs2s_core.weights import fill_model, load_model, read_header, save_weights
 
 Write = Callable[..., Path]
@@ -51,6 +53,22 @@ def test_a_signal_saves_the_step_in_hand(
     assert torch.load(tmp_path / "last.pt", weights_only=True)["step"] == 2
     train(config, tmp_path)
     assert steps_of(tmp_path) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.usefixtures("own_signals")
+def test_a_signal_while_validating_costs_no_further_step(
+    write_config: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score(*_: object) -> float:
+        os.kill(os.getpid(), signal.SIGINT)
+        return 0.5
+
+    monkeypatch.setattr(Validation, "score", score)
+    path = write_config()
+    scored = ValidationConfig((FolderConfig(path.parent / "data/videos"),), every=2)
+    with pytest.raises(Stopped, match="stopped after step 2 of 6, which is saved"):
+        train(dataclasses.replace(read_config(path), validation=scored), tmp_path)
+    assert (tmp_path / "best.pt").exists()
 
 
 def test_the_command_says_what_it_saved(write_config: Write, tmp_path: Path) -> None:
