@@ -36,18 +36,33 @@ def find_cuts(frames: Iterable[RGBImage]) -> Iterator[int]:
     Args:
         frames: RGB uint8 (H, W, 3) each.
     """
-    jumps: deque[float] = deque(maxlen=2 * _AROUND + 1)
-    before, number = None, -1
-    for number, frame in enumerate(frames):
-        colours = _colours(frame)
-        jumps.append(0.0 if before is None else float(np.abs(colours - before).sum()) / 2)
-        before = colours
-        if len(jumps) > _AROUND and _is_cut(jumps, len(jumps) - 1 - _AROUND):
-            yield number - _AROUND
-    # The last frames have fewer, or none, after them.
-    for place in range(max(0, len(jumps) - _AROUND), len(jumps)):
-        if _is_cut(jumps, place):
-            yield number - len(jumps) + 1 + place
+    finder = CutFinder()
+    for frame in frames:
+        yield from finder.see(frame)
+    yield from finder.end()
+
+
+class CutFinder:
+    """:func:`find_cuts`, told of one frame after another."""
+
+    def __init__(self) -> None:
+        self._jumps: deque[float] = deque(maxlen=2 * _AROUND + 1)
+        self._before: npt.NDArray[np.float32] | None = None
+        self._number = -1
+
+    def see(self, frame: RGBImage) -> Iterator[int]:
+        """The cut that is certain now that this frame is seen, if there is one."""
+        colours, before = _colours(frame), self._before
+        self._before, self._number = colours, self._number + 1
+        self._jumps.append(0.0 if before is None else float(np.abs(colours - before).sum()) / 2)
+        if len(self._jumps) > _AROUND and _is_cut(self._jumps, len(self._jumps) - 1 - _AROUND):
+            yield self._number - _AROUND
+
+    def end(self) -> Iterator[int]:
+        """Those among the last frames, which have fewer, or none, after them."""
+        for place in range(max(0, len(self._jumps) - _AROUND), len(self._jumps)):
+            if _is_cut(self._jumps, place):
+                yield self._number - len(self._jumps) + 1 + place
 
 
 def _colours(frame: RGBImage) -> npt.NDArray[np.float32]:

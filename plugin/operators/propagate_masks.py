@@ -14,6 +14,7 @@ from hs2s_core.jobs import Plan, Steps, Summary
 from ..jobs import Source
 from ..labels.frame_fields import bare, is_ground_truth, prompt_fields
 from ..propagation import (
+    CUTS_CHOICES,
     DEFAULT_OUTPUT,
     DIRECTION_CHOICES,
     MERGE_CHOICES,
@@ -47,7 +48,8 @@ class PropagateMasks(JobOperator):
     action = "Propagate masks in"
     takes: ClassVar = {
         str: (
-            *("prompt_field", "output_field", "policy", "merge", "direction", "engine", "speed"),
+            *("prompt_field", "output_field", "policy", "merge", "direction", "cuts"),
+            *("engine", "speed"),
             *MODEL_VALUES,
         ),
         bool: ("overwrite", "hints", "skip_invalid"),
@@ -103,6 +105,7 @@ class PropagateMasks(JobOperator):
             "merge", MERGE_CHOICES, "Where objects overlap, a pixel goes to", default="argmax"
         )
         form.choice("direction", DIRECTION_CHOICES, "Follow objects", default="both")
+        form.choice("cuts", CUTS_CHOICES, "Cuts between shots", default="ignore")
         form.whole(
             "workers",
             "Videos at once",
@@ -173,5 +176,6 @@ def _settings(form: Form, samples: SampleCollection) -> PropagateSettings:
         policy=form.get("policy", "auto"),
         merge=form.get("merge", "argmax"),
         direction=form.get("direction", "both"),
+        cuts=form.get("cuts", "ignore"),
         hints=bool(form.get("hints")),
     )

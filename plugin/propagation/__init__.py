@@ -6,6 +6,7 @@ from .again import corrected_fields, made_fields, prompts_of, repropagate, repro
 from .plan import make_plan, preview
 from .runner import DEFAULT_OUTPUT, propagate, propagate_steps
 from .settings import (
+    CUTS_CHOICES,
     DIRECTION_CHOICES,
     MERGE_CHOICES,
     POLICY_CHOICES,

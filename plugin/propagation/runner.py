@@ -54,6 +54,7 @@ def propagate(
     policy: str = "auto",
     merge: str = "argmax",
     direction: str = "both",
+    cuts: str = "ignore",
     hints: bool = False,
     skip_invalid: bool = False,
     workers: int = 1,
@@ -90,6 +91,9 @@ def propagate(
             ``soft``, that of the best odds, normalised over all objects.
         direction: follow objects from given masks ``both`` ways, or only ``forward`` or
             ``backward``.
+        cuts: ``report`` says of each video where its shots begin
+            (:func:`hs2s_core.media.cuts.find_cuts`), ``stop`` also follows no object across such a
+            frame. Both read the video once more.
         hints: give objects that have no mask by the first box, or points, that they have: a mask
             is made of it by colours alone (GrabCut), and its label says so (``origin``).
         skip_invalid: go on without videos that cannot be propagated, instead of refusing all.
@@ -110,6 +114,7 @@ def propagate(
         policy,
         merge,
         direction,
+        cuts,
         hints,
     )
     job = PropagateJob(Source(samples), settings, model, device, speed)

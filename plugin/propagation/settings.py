@@ -29,6 +29,13 @@ DIRECTION_CHOICES = {
 }
 """Which way objects are followed from the given masks: name -> description."""
 
+CUTS_CHOICES = {
+    "ignore": "Do not look for them",
+    "report": "Say where they are",
+    "stop": "Follow no object across one, and say where they are",
+}
+"""What to do about cuts between shots: name -> description."""
+
 RUNNING, DONE, FAILED = "running", "done", "failed"
 CLIPS = "clips"
 """Status of a video of which clips are done, and maybe not all of it."""
@@ -50,6 +57,8 @@ class PropagateSettings:
     """One of :data:`MERGE_CHOICES`."""
     direction: str = "both"
     """One of :data:`DIRECTION_CHOICES`."""
+    cuts: str = "ignore"
+    """One of :data:`CUTS_CHOICES`."""
     hints: bool = False
     """Whether objects that have only boxes or points get a mask made of the first of them."""
     parts: tuple[str, ...] | None = None
@@ -89,6 +98,7 @@ def settings_errors(
         ("policy", POLICY_CHOICES),
         ("merge", MERGE_CHOICES),
         ("direction", DIRECTION_CHOICES),
+        ("cuts", CUTS_CHOICES),
     ):
         if getattr(settings, name) not in choices:
             errors[name] = f"{getattr(settings, name)!r} is none of {', '.join(choices)}"

@@ -16,8 +16,9 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Done, Item, Tick, Work
 from hs2s_core.jobs.beside import in_turn
+from hs2s_core.media.cuts import CutFinder
 from hs2s_core.prompts import Prompt, Prompts
-from hs2s_core.wording import counted
+from hs2s_core.wording import counted, some
 
 from ..jobs import FrameWriter, VideoJob
 from ..labels.conversion import to_detections
@@ -78,6 +79,12 @@ def propagate_video(
     ):
         clip, prompts, corrections = open_video(samples, item.key, settings)
         draw_hinted(clip, prompts)
+        cuts: tuple[int, ...] = ()
+        if settings.cuts != "ignore":
+            cuts = yield from _find_cuts(clip)
+            if cuts:
+                begins = some((str(cut + 1) for cut in cuts), 20)
+                prompts.remarks.append(f"another shot begins at frame {begins}.")
         if settings.online_steps:
             from hs2s_core.propagation.network import NetworkEngine
             from hs2s_core.training.online import adapt
@@ -92,7 +99,7 @@ def propagate_video(
             changes = Changes(samples, part.sample_id, field, size)
         # What a network learnt from the masks of now is another network than the one before.
         key = None if settings.online_steps else f"{part.sample_id}.{field}"
-        for share, number, labels in follow(engine, clip, prompts, settings, key):
+        for share, number, labels in follow(engine, clip, prompts, settings, key, cuts):
             if number is not None:
                 frames += 1
                 kept = list(chain.from_iterable(prompts.kept.pop(number - 1, {}).values()))
@@ -139,16 +146,19 @@ def follow(
     prompts: VideoPrompts,
     settings: PropagateSettings,
     key: str | None = None,
+    cuts: tuple[int, ...] = (),
 ) -> Iterator[tuple[float, int | None, fo.Detections | None]]:
     """Propagate step by step: what share is done, and the number and labels of a finished frame.
 
     Where a step finishes no frame, its number is None; where a frame shows no object, its labels.
     Objects of which a person's label stays in a frame have no other there. What is computed is
-    kept for later runs under ``key``, see :func:`kept_steps`.
+    kept for later runs under ``key``, see :func:`kept_steps`. ``cuts`` are the first frames of
+    shots, from 0.
     """
     from hs2s_core.propagation.clip import ClipSettings
 
-    wanted = ClipSettings(settings.direction, merge=settings.merge)
+    stops = cuts if settings.cuts == "stop" else ()
+    wanted = ClipSettings(settings.direction, merge=settings.merge, cuts=stops)
     if clip.span is not None:
         wanted = replace(wanted, first=clip.span[0] - 1, last=clip.span[1] - 1)
     masks = _masks(clip, prompts)
@@ -169,6 +179,18 @@ def follow(
                         origin={i: each for i, each in result.origins.items() if each != "mask"},
                     )
             yield done / (total or done), number, labels
+
+
+def _find_cuts(clip: Clip) -> Work[tuple[int, ...]]:
+    """The first frames of shots, from 0, among those that are wanted."""
+    finder, found = CutFinder(), list[int]()
+    for number, frame in enumerate(clip.frames, 1):
+        if clip.span is not None and number > clip.span[1]:
+            break
+        found += finder.see(frame)
+        yield Tick(0.0, f"looking for cuts, frame {number} of {clip.length}")
+    found += finder.end()
+    return tuple(cut for cut in found if clip.covers(cut + 1))
 
 
 def _masks(clip: Clip, prompts: VideoPrompts) -> Prompts:

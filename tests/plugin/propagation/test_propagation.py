@@ -506,6 +506,30 @@ def test_objects_can_be_followed_one_way(
         propagate(dataset, "truth", "other", model=network, direction="up")
 
 
+@pytest.mark.parametrize("span", [None, (2, 10)])
+def test_no_object_is_followed_across_a_cut_where_that_is_asked_for(
+    dataset: fo.Dataset, tmp_path: Path, network: CopyNetwork, span: tuple[int, int] | None
+) -> None:
+    path = tmp_path / "shots.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, SIZE[::-1])
+    for colour in [(200, 40, 40)] * 6 + [(40, 40, 200)] * 6:
+        writer.write(np.full((*SIZE, 3), colour, np.uint8))
+    writer.release()
+    dataset.add_sample(video_sample(str(path), {3: start(square(0, 0))}))
+    view = dataset if span is None else dataset.to_clips([[span]])
+    first, last = span or (1, 12)
+    for cuts, end in (("stop", 6), ("report", last), ("ignore", last)):
+        propagate(view, "truth", "out", model=network, cuts=cuts, overwrite=True, progress=False)
+        dataset.reload()
+        sample = dataset.first()
+        shown = [n for n, f in sample.frames.items() if f.out and f.out.detections]
+        assert shown == list(range(first, end + 1)), cuts
+        told = None if cuts == "ignore" else "another shot begins at frame 7."
+        assert sample.out_error == told
+    with pytest.raises(HS2SError, match="cuts: 'go' is none of ignore, report, stop"):
+        propagate(dataset, "truth", "other", model=network, cuts="go")
+
+
 def test_prompts_beyond_the_end_are_named(dataset: fo.Dataset, make_video: MakeVideo) -> None:
     dataset.add_sample(video_sample(make_video(frames=5), {9: start(square(0, 0))}))
     refuse(dataset, r"clip\.mp4: a prompt lies on frame 9, but the video has 5 frames")
