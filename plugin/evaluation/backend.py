@@ -78,9 +78,8 @@ class VOSEvaluation(DetectionEvaluation):
         self, samples: SampleCollection, eval_key: str, include_custom_metrics: bool = True
     ) -> list[str]:
         """All fields that the run wrote."""
-        names = [path for path, _, _ in fields.sample_paths(eval_key)]
-        below = fields.frame_paths(eval_key, self._items(samples, eval_key))
-        return names + [f"frames.{path}" for path, _, _ in below]
+        below = fields.frame_fields(eval_key, self._items(samples, eval_key))
+        return [*fields.sample_fields(eval_key), *(f"frames.{path}" for path in below)]
 
     def rename(self, samples: SampleCollection, eval_key: str, new_eval_key: str) -> None:
         """Called by FiftyOne before the run gets its new key.

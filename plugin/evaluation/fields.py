@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
@@ -42,24 +42,27 @@ _MARK = {"evaluation": METHOD}
 """In the ``info`` of every field that a run wrote: only such fields are renamed and deleted."""
 
 
-def frame_paths(eval_key: str, items: str | None) -> Iterator[tuple[str, type[fo.Field], str]]:
-    """Path below a frame, type and description of every frame-level field of a run."""
-    for suffix, text in FRAME_FIELDS.items():
-        yield f"{eval_key}_{suffix}", fo.FloatField, text
+def sample_fields(eval_key: str) -> dict[str, fo.Field]:
+    """Every sample-level field of a run, by its path."""
+    return {
+        f"{eval_key}_{suffix}": kind(description=text, info=_MARK)
+        for suffix, (kind, text) in SAMPLE_FIELDS.items()
+    }
+
+
+def frame_fields(eval_key: str, items: str | None) -> dict[str, fo.Field]:
+    """Every frame-level field of a run, by its path below a frame.
+
+    ``items`` is that of the list of predicted labels; None where they are in none.
+    """
+    scores = {f"{eval_key}_{suffix}": text for suffix, text in FRAME_FIELDS.items()}
+    hits = {}
     if items is not None:
-        yield (
-            f"{items}.{eval_key}",
-            fo.StringField,
-            "tp where J is at least 0.5, else fp; only in frames that count",
-        )
-        for suffix, text in LABEL_FIELDS.items():
-            yield f"{items}.{eval_key}_{suffix}", fo.FloatField, text
-
-
-def sample_paths(eval_key: str) -> Iterator[tuple[str, type[fo.Field], str]]:
-    """Path, type and description of every sample-level field of a run."""
-    for suffix, (kind, text) in SAMPLE_FIELDS.items():
-        yield f"{eval_key}_{suffix}", kind, text
+        hit = "tp where J is at least 0.5, else fp; only in frames that count"
+        hits = {f"{items}.{eval_key}": fo.StringField(description=hit, info=_MARK)}
+        scores |= {f"{items}.{eval_key}_{suffix}": text for suffix, text in LABEL_FIELDS.items()}
+    shares = {path: fo.FloatField(description=text, info=_MARK) for path, text in scores.items()}
+    return hits | shares
 
 
 def written_field(dataset: fo.Dataset, eval_key: str, prediction_field: str) -> str:
@@ -71,7 +74,7 @@ def written_field(dataset: fo.Dataset, eval_key: str, prediction_field: str) -> 
     ours = (
         name
         for name, items in lists
-        if items is not None and _is_ours(dataset.get_field(f"frames.{items}.{eval_key}_jf"))
+        if items is not None and _wrote(dataset, f"frames.{items}.{eval_key}_jf")
     )
     return next(ours, prediction_field)
 
@@ -94,19 +97,17 @@ def taken(
     dataset = samples._dataset
     items = label_list(samples, prediction_field)
     found, undeclared = [], []
-    for path, _, _ in sample_paths(eval_key):
-        field = dataset.get_field(path)
-        if field is not None and (earlier is None or not _is_ours(field)):
+    for path in sample_fields(eval_key):
+        if dataset.get_field(path) and (earlier is None or not _wrote(dataset, path)):
             found.append(path)
-    for path, _, _ in frame_paths(eval_key, items):
-        field = dataset.get_field(f"frames.{path}")
+    for path in frame_fields(eval_key, items):
         in_label = items is not None and path.startswith(f"{items}.")
         replaced = prediction_field if in_label else earlier
         if in_label and _is_reserved(dataset, prediction_field, path.rpartition(".")[2]):
             found.append(f"frames.{path}")
-        elif field is None:
+        elif dataset.get_field(f"frames.{path}") is None:
             undeclared += [path] if in_label else []
-        elif earlier is None or replaced != earlier or not _is_ours(field):
+        elif earlier is None or replaced != earlier or not _wrote(dataset, f"frames.{path}"):
             found.append(f"frames.{path}")
     return found + [f"frames.{path}" for path in _filled(dataset, undeclared, at_most)]
 
@@ -132,12 +133,7 @@ def _filled(dataset: fo.Dataset, paths: list[str], at_most: int | None) -> Itera
 
 def declare(dataset: fo.Dataset, eval_key: str, items: str | None) -> None:
     """Add all fields of a run, each with a description that the App shows."""
-    paths = sample_paths(eval_key), frame_paths(eval_key, items)
-    add_fields(dataset, *map(_new_fields, paths))
-
-
-def _new_fields(paths: Iterable[tuple[str, type[fo.Field], str]]) -> dict[str, fo.Field]:
-    return {path: kind(description=text, info=_MARK) for path, kind, text in paths}
+    add_fields(dataset, sample_fields(eval_key), frame_fields(eval_key, items))
 
 
 def rename(dataset: fo.Dataset, eval_key: str, new_key: str, prediction_field: str) -> None:
@@ -146,10 +142,10 @@ def rename(dataset: fo.Dataset, eval_key: str, new_key: str, prediction_field: s
     Raises HS2SError if that would overwrite something.
     """
     items = label_list(dataset, prediction_field)
-    old, new = sample_paths(eval_key), sample_paths(new_key)
-    sample_pairs = _pairs(dataset, "", old, new)
-    old, new = frame_paths(eval_key, items), frame_paths(new_key, items)
-    frame_pairs = _pairs(dataset, "frames.", old, new)
+    pairs = zip(sample_fields(eval_key), sample_fields(new_key), strict=True)
+    sample_pairs = {old: new for old, new in pairs if _wrote(dataset, old)}
+    pairs = zip(frame_fields(eval_key, items), frame_fields(new_key, items), strict=True)
+    frame_pairs = {old: new for old, new in pairs if _wrote(dataset, f"frames.{old}")}
     found = taken(dataset, new_key, prediction_field) if sample_pairs or frame_pairs else ()
     if found:
         raise HS2SError(
@@ -162,30 +158,16 @@ def rename(dataset: fo.Dataset, eval_key: str, new_key: str, prediction_field: s
 
 def remove(dataset: fo.Dataset, eval_key: str, items: str | None) -> None:
     """Delete the fields of a run, as far as they exist."""
-    paths = sample_paths(eval_key)
-    dataset.delete_sample_fields(list(_pairs(dataset, "", paths)), error_level=2)
-    paths = frame_paths(eval_key, items)
-    dataset.delete_frame_fields(list(_pairs(dataset, "frames.", paths)), error_level=2)
+    own = [path for path in sample_fields(eval_key) if _wrote(dataset, path)]
+    dataset.delete_sample_fields(own, error_level=2)
+    own = [path for path in frame_fields(eval_key, items) if _wrote(dataset, f"frames.{path}")]
+    dataset.delete_frame_fields(own, error_level=2)
 
 
-def _pairs(
-    dataset: fo.Dataset,
-    prefix: str,
-    paths: Iterable[tuple[str, type[fo.Field], str]],
-    others: Iterable[tuple[str, type[fo.Field], str]] | None = None,
-) -> dict[str, str]:
-    """Paths that a run wrote, each with its partner; others of these names belong to someone."""
-    listed = list(paths)
-    partners = listed if others is None else list(others)
-    return {
-        path: partner
-        for (path, _, _), (partner, _, _) in zip(listed, partners, strict=True)
-        if _is_ours(dataset.get_field(f"{prefix}{path}"))
-    }
-
-
-def _is_ours(field: fo.Field | None) -> bool:
-    return field is not None and (field.info or {}).get("evaluation") == _MARK["evaluation"]
+def _wrote(dataset: fo.Dataset, path: str) -> bool:
+    """Whether there is such a field, and a run wrote it; others of these names are someone's."""
+    field = dataset.get_field(path)
+    return field is not None and (field.info or {}).get("evaluation") == METHOD
 
 
 def rename_views(dataset: fo.Dataset, eval_key: str, new_key: str) -> None:
