@@ -18,6 +18,7 @@ _LOOKS = 6
 """At what runs now: what runs but for a moment takes no thread away."""
 _TILES = "amx_tile"
 _BFLOAT16 = ("avx512_bf16", _TILES)
+"""Instructions, each of which multiplies bfloat16."""
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -65,7 +66,7 @@ def half_precision(device: torch.device) -> tuple[torch.dtype | None, str]:
         return torch.float16, "the GPU has it"
     if device.type != "cpu":
         return None, f"half precision was not tried on {device.type}"
-    if _bfloat16_instructions():
+    if any(map(_has, _BFLOAT16)):
         return torch.bfloat16, "this CPU has instructions for it"
     return None, "this CPU has no instructions for bfloat16"
 
@@ -73,11 +74,6 @@ def half_precision(device: torch.device) -> tuple[torch.dtype | None, str]:
 def multiplies_tiles() -> bool:
     """Whether this CPU multiplies bfloat16 in tiles (AMX): many times as fast as float32."""
     return _has(_TILES)
-
-
-def _bfloat16_instructions() -> bool:
-    """Whether this CPU multiplies bfloat16 (AVX-512 bf16 or AMX)."""
-    return any(map(_has, _BFLOAT16))
 
 
 def _has(name: str) -> bool:

@@ -33,6 +33,11 @@ EXAMPLES = (
     "hs2s propagate clip.mp4 first.png masks/ --from 100 --to 200 --direction forward",
     "hs2s propagate --data YouTube-VOS/ --split valid --out submission/ --zip",
 )
+_OF_ONE_CLIP = (
+    *("prompt", "mend", "frame", "first", "last", "cuts", "session"),
+    *("overlay", "fps", "report"),
+)
+"""Options that do not go with --data."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -207,19 +212,7 @@ def run(args: argparse.Namespace) -> int:
     places = list(args.places)
     out = args.out if args.out is not None else places.pop() if places else None
     if args.data is not None:
-        alone = [
-            "prompt",
-            "mend",
-            "frame",
-            "overlay",
-            "fps",
-            "report",
-            "first",
-            "last",
-            "session",
-            "cuts",
-        ]
-        given = any(getattr(args, each) not in (None, []) for each in alone)
+        given = any(getattr(args, each) not in (None, []) for each in _OF_ONE_CLIP)
         if places or out is None or given:
             raise HS2SError(f"with --data, expected\n       {USAGE.splitlines()[-1].strip()}")
         return run_split(args, out)

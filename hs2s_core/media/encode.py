@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from hs2s_core.errors import InvalidMedia
+from hs2s_core.files import replacing
 from hs2s_core.media.images import RGBImage
 
 _INSTALL = {
@@ -75,23 +76,28 @@ class VideoWriter:
         self.path = Path(path)
         self.size = size
         self.count = 0
-        # Two processes may encode the same video: each has its own file until it is complete.
-        self._part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         self._fps = fps
         self._comment = comment
 
     def __enter__(self) -> VideoWriter:
-        command = _command(find_ffmpeg(), self.size, self._fps, self._comment, self._part)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InvalidMedia(
-                f"{self.path.parent}: the folder cannot be made ({error.strerror or error}); "
-                "choose one that you may write to."
-            ) from error
-        self._log = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self._log)
+        ffmpeg = find_ffmpeg()
+        with ExitStack() as stack:
+            try:
+                part = stack.enter_context(replacing(self.path))
+            except OSError as error:
+                raise InvalidMedia(
+                    f"{self.path.parent}: the folder cannot be made ({error.strerror or error}); "
+                    "choose one that you may write to."
+                ) from error
+            self._log = stack.enter_context(tempfile.TemporaryFile())
+            command = _command(ffmpeg, self.size, self._fps, self._comment, part)
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self._log)
+            stack.push(self._end)
+            self._stack = stack.pop_all()
         return self
+
+    def __exit__(self, *problem: Any) -> None:
+        self._stack.__exit__(*problem)
 
     def write(self, frame: RGBImage) -> None:
         """Append one frame, RGB uint8 (H, W, 3) of the announced size."""
@@ -110,29 +116,21 @@ class VideoWriter:
             raise self._failure() from None
         self.count += 1
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def _end(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Let ffmpeg complete the file; raises InvalidMedia if it cannot, or has no frame."""
+        assert self._process.stdin is not None
         try:
             if kind is not None:
                 self._process.kill()
             elif self.count == 0:
                 raise InvalidMedia(f"{self.path}: no frames to encode; expected at least one.")
-            self._finish(wanted=kind is None)
+            with suppress(BrokenPipeError):  # the exit status below tells why
+                self._process.stdin.close()
+            if self._process.wait() != 0 and kind is None:
+                raise self._failure()
         finally:
-            if self._process.poll() is None:
-                self._process.kill()
-                self._process.wait()
-            self._log.close()
-            with contextlib.suppress(OSError):  # must not hide the error that led here
-                self._part.unlink(missing_ok=True)
-
-    def _finish(self, *, wanted: bool) -> None:
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # the exit status below tells why
-            self._process.stdin.close()
-        if self._process.wait() != 0 and wanted:
-            raise self._failure()
-        if wanted:
-            self._part.replace(self.path)
+            self._process.kill()
+            self._process.wait()
 
     def _failure(self) -> InvalidMedia:
         self._process.wait()

@@ -6,9 +6,9 @@ One rule for paths: those of data (``splits`` and all folders, trained on or sco
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from hs2s_core.files import read_text
 from hs2s_core.models.config import ModelConfig, config_from_dict
 from hs2s_core.models.presets import PRESETS, preset
 from hs2s_core.models.pretrained import LITE_BACKBONES
-from hs2s_core.training.config import TrainingConfig
+from hs2s_core.training.config import FolderConfig, TrainingConfig
 from hs2s_core.training.losses import LOSS_PRESETS
 
 if sys.version_info >= (3, 11):
@@ -68,27 +68,18 @@ def config_from_table(values: Table, folder: Path) -> TrainingConfig:
         raise InvalidConfig(
             f"no section '{missing[0]}'; expected [model], [data] and [[stages]] (docs/training.md)"
         )
-    values = {**values, "model": _model(values["model"])}
-    losses = values.setdefault("losses", "lite")
+    losses = values.get("losses", "lite")
     if isinstance(losses, str):
         if losses not in LOSS_PRESETS:
             raise InvalidConfig(f"no losses {losses!r}; expected one of {', '.join(LOSS_PRESETS)}")
-        values["losses"] = LOSS_PRESETS[losses]
-    for key in ("data", "validation"):
-        if isinstance(values.get(key), dict):
-            values[key] = dict(values[key])
-    _place_data(values, folder)
-    start, backbone = values.get("start"), values.get("pretrained_backbone")
-    if isinstance(start, str) and start.endswith(".safetensors"):
-        values["start"] = str(_path(start, folder))
-    if isinstance(backbone, str) and backbone not in LITE_BACKBONES:
-        values["pretrained_backbone"] = str(_path(backbone, folder))
-    return from_table(TrainingConfig, values, "the run")
+        losses = LOSS_PRESETS[losses]
+    parts = {"model": _model(values["model"]), "losses": losses}
+    return _placed(from_table(TrainingConfig, {**values, **parts}, "the run"), folder)
 
 
 def config_table(config: TrainingConfig) -> Table:
     """The inverse of :func:`config_from_table`, with the preset that is nearest to the network."""
-    return {**dataclasses.asdict(config), "model": _nearest(config.model)}
+    return {**asdict(config), "model": _nearest(config.model)}
 
 
 def write_config(config: TrainingConfig) -> str:
@@ -96,24 +87,24 @@ def write_config(config: TrainingConfig) -> str:
     return to_toml(config_table(config))
 
 
-def _place_data(values: Table, folder: Path) -> None:
-    """Make the paths of data absolute."""
-    data = values["data"]
-    base = folder
-    if isinstance(data, dict) and isinstance(data.get("root"), (str, Path)):
-        base = data["root"] = _path(data["root"], folder)
-    for section in (data, values.get("validation")):
-        if not isinstance(section, dict):
-            continue
-        if isinstance(section.get("splits"), (str, Path)):
-            section["splits"] = _path(section["splits"], base)
-        if isinstance(section.get("folders"), (list, tuple)):
-            section["folders"] = [
-                {**entry, "path": _path(entry["path"], base)}
-                if isinstance(entry, Mapping) and isinstance(entry.get("path"), (str, Path))
-                else entry
-                for entry in section["folders"]
-            ]
+def _placed(config: TrainingConfig, folder: Path) -> TrainingConfig:
+    """``config`` with its paths made absolute."""
+    data, scored, start = config.data, config.validation, config.start
+    root = data.root and _path(data.root, folder)
+    base = root or folder
+
+    def placed(folders: Iterable[FolderConfig]) -> tuple[FolderConfig, ...]:
+        return tuple(replace(each, path=_path(each.path, base)) for each in folders)
+
+    splits = data.splits and _path(data.splits, base)
+    data = replace(data, root=root, splits=splits, folders=placed(data.folders))
+    scored = scored and replace(scored, folders=placed(scored.folders))
+    if start is not None and start.endswith(".safetensors"):
+        start = str(_path(start, folder))
+    backbone = config.pretrained_backbone
+    if isinstance(backbone, str) and backbone not in LITE_BACKBONES:
+        backbone = str(_path(backbone, folder))
+    return replace(config, data=data, validation=scored, start=start, pretrained_backbone=backbone)
 
 
 def _path(value: str | Path, base: Path) -> Path:

@@ -23,6 +23,10 @@ class Features(NamedTuple):
     bottleneck: Tensor
     """(B, out_channels, ...) at the size of k5."""
 
+    def sources(self) -> dict[str, Tensor]:
+        """The maps that memories read, by name."""
+        return {"bottleneck": self.bottleneck, "k3": self.skips[2], "k4": self.skips[3]}
+
 
 class Encoder(nn.Module, ABC):
     """Base of the encoders; ``with_mask=False`` builds one that sees the image alone."""

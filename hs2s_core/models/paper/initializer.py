@@ -47,11 +47,7 @@ class Initializer(nn.Module):
     def forward(self, stem: Tensor, mask: Tensor, memories: Mapping[str, Memory]) -> dict[str, Any]:
         """States of ``memories`` for each object, from ``stem`` (B, ...) and ``mask``."""
         features: Features = self.encoder(stem, mask)
-        sources = {
-            "bottleneck": features.bottleneck,
-            "k3": features.skips[2],
-            "k4": features.skips[3],
-        }
+        sources = features.sources()
         states = {}
         for name, memory in memories.items():
             convolutions: Any = self.maps[name]

@@ -81,11 +81,7 @@ class S2S(VideoSegmenter):
     ) -> tuple[StepOutput, State]:
         """See :meth:`VideoSegmenter.step`; ``mask`` gives the size only (paper eq. 2, 3)."""
         encoded = map_tree(lambda x: x[owner], features.encoded)
-        inputs = {
-            "bottleneck": encoded.bottleneck,
-            "k3": encoded.skips[2],
-            "k4": encoded.skips[3],
-        }
+        inputs = encoded.sources()
         said, states = {}, {}
         for name, memory in self._memories().items():
             said[name], states[name] = memory.step(inputs[name], getattr(state.objects, name))
