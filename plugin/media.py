@@ -192,8 +192,8 @@ def check_upright(samples: SampleCollection, sample_id: str, field: str) -> None
         return
     visible = visible_labels(samples, sample_id, field)
     by_runs = samples._dataset.get_field(f"frames.{known.items}.{CORRECTED}") is not None
-    shown = [f"{known.items}.{name}" for name in ("_id", "keyframe", CORRECTED)]
-    for document in read_documents(samples, sample_id, [], annotated=field, shown=shown):
+    paths = [f"{known.items}.{name}" for name in ("_id", "keyframe", CORRECTED)]
+    for document in read_documents(samples, sample_id, paths, annotated=field):
         for raw in known.labels(document):
             drawn = by_runs and raw.get("keyframe") and not raw.get(CORRECTED)
             if visible is not None and raw["_id"] not in visible:

@@ -125,7 +125,7 @@ class LabelField:
         """
         parts = ("_id", "index", "label", "confidence", "keyframe", "instance._id")
         shown = [f"{self.items}.{part}" for part in parts] if self.items else []
-        for document in read_documents(samples, sample_id, [], annotated=self.name, shown=shown):
+        for document in read_documents(samples, sample_id, shown, annotated=self.name):
             found = [
                 self._describe(place, raw)
                 for place, raw in enumerate(self.labels(document))
@@ -250,22 +250,20 @@ class LabelField:
 def read_documents(
     samples: SampleCollection,
     sample_id: str,
-    names: Iterable[str],
+    paths: Iterable[str],
     *,
     annotated: str | None = None,
-    shown: Iterable[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Frames of a video in order, as the database has them, with only ``names`` of their fields.
+    """Frames of a video in order, as the database has them, with only these fields, or parts.
 
-    ``annotated`` leaves out frames in which that field is None; ``shown`` replaces ``names`` by
-    paths, to look at parts of labels.
+    ``annotated`` leaves out frames in which that field is None.
     """
     query: dict[str, Any] = {"_sample_id": ObjectId(sample_id)}
     if annotated is not None:
         query[annotated] = {"$ne": None}
-    paths = dict.fromkeys(["frame_number", *(names if shown is None else shown)], 1)
+    shown = dict.fromkeys(["frame_number", *paths], 1)
     frames = samples._dataset._frame_collection
-    yield from frames.find(query, paths).sort("frame_number").batch_size(_BATCH)
+    yield from frames.find(query, shown).sort("frame_number").batch_size(_BATCH)
 
 
 def paint(parts: Iterable[tuple[int, LabelPart]], size: Size) -> tuple[IdMap, bool]:

@@ -138,20 +138,26 @@ def has_labels(
     ``at_most`` bounds how many frames are looked at from each of its ends, as a form must answer
     quickly.
     """
-    dataset = samples._dataset
-    if not dataset.has_frame_field(path):
-        return False
-    query: dict[str, Any] = {path: {"$ne": None}}
+    dataset, query = samples._dataset, {path: {"$ne": None}}
+    return dataset.has_frame_field(path) and any_frame(
+        dataset, query, at_most, sample_id=sample_id, span=span
+    )
+
+
+def any_frame(
+    dataset: fo.Dataset,
+    query: Mapping[str, Any],
+    at_most: int | None = None,
+    *,
+    sample_id: str | None = None,
+    span: tuple[int, int] | None = None,
+) -> bool:
+    """Whether the database has a frame like this; see :func:`has_labels` for where."""
+    frames, query = dataset._frame_collection, dict(query)
     if sample_id is not None:
         query["_sample_id"] = ObjectId(sample_id)
     if span is not None:
         query["frame_number"] = {"$gte": span[0], "$lte": span[1]}
-    return any_frame(dataset, query, at_most)
-
-
-def any_frame(dataset: fo.Dataset, query: Mapping[str, Any], at_most: int | None = None) -> bool:
-    """Whether the database has a frame like this; see :func:`has_labels`."""
-    frames = dataset._frame_collection
     if at_most is None:
         return frames.find_one(query, {"_id": 1}) is not None
     stages = [{"$limit": at_most}, {"$match": query}, {"$limit": 1}, {"$project": {"_id": 1}}]

@@ -64,11 +64,11 @@ class Finetune(JobOperator):
             description="Under which 'Propagate masks' and --weights offer it",
         )
         form.switch("overwrite", "Replace a model of this name")
-        add_model(form, "Go on from")
+        config = add_model(form, "Go on from")
         form.whole(
             "steps", "Training steps", default=STEPS, least=1, description="About a second each"
         )
-        add_device(form)
+        add_device(form, config)
         if form.get("name"):  # nothing typed yet is not an error
             problems = tuning_problems(_settings(form))
             problems.pop("start", None)  # said at the model

@@ -47,8 +47,11 @@ def model_params(model: Any) -> dict[str, str]:
     return {"model": _FROM_FILE, "weights": str(Path(model).absolute())}
 
 
-def add_model(form: Form, label: str = "Model") -> None:
-    """Which network: one that ships, one that was trained here, or a file."""
+def add_model(form: Form, label: str = "Model") -> ModelConfig | None:
+    """Which network: one that ships, one that was trained here, or a file.
+
+    Returns what it is made of; None where there is none, as its input says then.
+    """
     from hs2s_core.weights import find_weights, offered_weights, read_header
 
     names = offered_weights()
@@ -65,11 +68,13 @@ def add_model(form: Form, label: str = "Model") -> None:
             description="Path of a .safetensors file on the machine that runs FiftyOne",
         )
     model = chosen_model(form)
-    if model != "":  # nothing typed yet is not an error
-        try:
-            read_header(find_weights(model))
-        except HS2SError as error:
-            form.mark({"weights" if from_file else "model": str(error)})
+    if model == "":  # nothing typed yet is not an error
+        return None
+    try:
+        return read_header(find_weights(model)).config
+    except HS2SError as error:
+        form.mark({"weights" if from_file else "model": str(error)})
+        return None
 
 
 def _describe_model(name: str) -> str:
@@ -91,8 +96,8 @@ def _describe_model(name: str) -> str:
     return f"{size}, J&F {(score['j'] + score['f']) / 2:.0f} on ten real videos"
 
 
-def add_device(form: Form) -> None:
-    """Where it computes."""
+def add_device(form: Form, config: ModelConfig | None) -> None:
+    """Where it computes; ``config`` is that of :func:`add_model`."""
     from hs2s_core.devices import offered_devices, pick_device
     from hs2s_core.models.config import LiteConfig
 
@@ -102,18 +107,17 @@ def add_device(form: Form) -> None:
     except HS2SError as error:
         form.mark({"device": str(error)})
         return
-    config = _chosen_config(form)
     if kind == "cpu" and config is not None and not isinstance(config, LiteConfig):
         text = "This network takes seconds a frame there; consider scheduling long runs."
         form.warn("cpu", "Runs on the CPU, without CUDA", text)
 
 
-def add_speed(form: Form) -> None:
-    """In what precision it computes."""
+def add_speed(form: Form, config: ModelConfig | None) -> None:
+    """In what precision it computes; ``config`` is that of :func:`add_model`."""
     from hs2s_core.devices import pick_device
     from hs2s_core.models.inference import SPEEDS, choose_pace
 
-    config, speed, text = _chosen_config(form), form.get("speed", SPEEDS[0]), ""
+    speed, text = form.get("speed", SPEEDS[0]), ""
     try:
         if config is not None:
             text = choose_pace(speed, config, pick_device(form.get("device", "auto"))).why
@@ -121,13 +125,3 @@ def add_speed(form: Form) -> None:
     except HS2SError:
         pass  # the device's input says what is wrong
     form.choice("speed", SPEEDS, "Speed", default=SPEEDS[0], description=text)
-
-
-def _chosen_config(form: Form) -> ModelConfig | None:
-    """That of the chosen network; None where there is none, as its input says."""
-    from hs2s_core.weights import find_weights, read_header
-
-    try:
-        return read_header(find_weights(chosen_model(form))).config
-    except HS2SError:
-        return None

@@ -113,9 +113,9 @@ class PropagateMasks(JobOperator):
             least=1,
             description="Each in a process of its own, which takes memory for a model of its own",
         )
-        add_model(form)
-        add_device(form)
-        add_speed(form)
+        config = add_model(form)
+        add_device(form, config)
+        add_speed(form, config)
         errors = settings_errors(samples, settings, at_most=FRAMES)
         form.mark(errors)
         if not errors:

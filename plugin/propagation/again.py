@@ -103,7 +103,7 @@ def _lacks_a_key_frame(samples: SampleCollection, sample_id: str, field: str) ->
     shown = [f"{labels.items}.{name}" for name in ("index", "distance")]
     far = {
         (raw.get("index"), document["frame_number"]): raw.get("distance")
-        for document in read_documents(samples, sample_id, [], annotated=field, shown=shown)
+        for document in read_documents(samples, sample_id, shown, annotated=field)
         for raw in labels.labels(document)
     }
     return any(

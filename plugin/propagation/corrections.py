@@ -19,7 +19,6 @@ import fiftyone as fo
 import fiftyone.core.utils as fou
 import numpy as np
 import numpy.typing as npt
-from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.media.masks import BoolMask
@@ -197,11 +196,8 @@ def _has(
     label: Mapping[str, Any],
 ) -> bool:
     """Whether the database has a label like this in a video's field."""
-    path = f"{field}.detections"
-    query: dict[str, Any] = {"_sample_id": ObjectId(sample_id), path: {"$elemMatch": label}}
-    if span is not None:
-        query["frame_number"] = {"$gte": span[0], "$lte": span[1]}
-    return any_frame(samples._dataset, query)
+    query = {f"{field}.detections": {"$elemMatch": label}}
+    return any_frame(samples._dataset, query, sample_id=sample_id, span=span)
 
 
 def _object(mark: Mark) -> object:

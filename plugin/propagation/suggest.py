@@ -109,7 +109,7 @@ def read_signs(samples: SampleCollection, sample_id: str, field: str) -> VideoSi
     shown = [f"{labels.items}.{name}" for name in names]
     known: dict[int, str | None] = {}
     signs, corrected, frames = [], set(), {}
-    for document in read_documents(samples, sample_id, [], annotated=field, shown=shown):
+    for document in read_documents(samples, sample_id, shown, annotated=field):
         rows = [raw for raw in labels.labels(document) if raw.get("index") is not None]
         frames[document["frame_number"] - 1] = {raw["index"]: raw for raw in rows}
         for raw in rows:
