@@ -20,8 +20,10 @@ from hs2s_core.errors import HS2SError
 
 from ..videos.collection import select_videos, videos_of
 from . import review_plots as plots
+from .layout import fitting, stacked
+from .plotting import CONFIG
 from .review_clips import Target, clip_view, has_sample, stretch_of
-from .review_controls import Controls, add_controls, fitting, stacked
+from .review_controls import Controls, add_controls
 from .review_memory import memory_of
 from .review_shown import DATA, Shown, other_videos
 from .review_source import list_runs
@@ -240,18 +242,18 @@ class LengthReview(foo.Panel):
         upper.plot(
             "scatter",
             layout=plots.scatter_layout(shown.reviews),
-            config={**plots.CONFIG, "modeBarButtonsToAdd": ["lasso2d", "select2d"]},
+            config={**CONFIG, "modeBarButtonsToAdd": ["lasso2d", "select2d"]},
             on_click=self.on_dot,
             on_selected=self.on_select,
         )
-        upper.plot("bars", layout=plots.bar_layout(shown.reviews), config=plots.CONFIG)
+        upper.plot("bars", layout=plots.bar_layout(shown.reviews), config=CONFIG)
         panel.plot(
             "heat",
             layout=plots.heat_layout(shown.titled, len(shown.order)),
-            config=plots.CONFIG,
+            config=CONFIG,
             on_click=self.on_cell,
         )
-        panel.plot("curve", layout=plots.curve_layout(shown.reviews), config=plots.CONFIG)
+        panel.plot("curve", layout=plots.curve_layout(shown.reviews), config=CONFIG)
 
 
 def _has_videos(dataset: fo.Dataset) -> bool:

@@ -22,7 +22,8 @@ from ..propagation import made_fields
 from ..propagation.suggest import read_signs
 from ..videos.collection import select_videos
 from . import strip_plots as plots
-from .review_controls import add_choice, fitting, stacked
+from .layout import add_choice, fitting, stacked
+from .plotting import CONFIG
 from .review_source import list_runs
 from .strip_data import Strip, make_strip
 
@@ -176,7 +177,7 @@ class MaskStrip(foo.Panel):
             panel.md("", name="said")
             layout = plots.layout(**{k: v for k, v in shown.items() if k != "suggested"})
             body = panel.grid("body", gap=1, **fitting(_WIDTH))
-            body.plot("strip", layout=layout, config=plots.CONFIG, on_click=self.on_frame)
+            body.plot("strip", layout=layout, config=CONFIG, on_click=self.on_frame)
         return types.Property(panel, view=stacked())
 
     def _add_controls(self, panel: types.Object, choice: Choice) -> None:

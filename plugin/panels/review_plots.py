@@ -1,23 +1,16 @@
-"""The plots of the panel as Plotly traces and layouts: plain dicts, no FiftyOne.
-
-Three things FiftyOne 1.22 does to plots shape this file: named colour scales are replaced by the
-theme, so scales are lists; ``%`` or digits in category labels are taken for numbers, so such axes
-say that they are categories; titles must be ``{"text": ...}``.
-"""
+"""The plots of "Review by length" as Plotly traces and layouts; see :mod:`.plotting`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from hs2s_core.wording import counted
 
+from .plotting import LEGEND, Layout, Trace, percent, scatter, text
 from .review_data import Dot, Review, length_means
-
-Trace = dict[str, Any]
-Layout = dict[str, Any]
 
 COLORS = ("#ff8c3a", "#4ea8f0")
 """Of the evaluation and of the one it is compared with."""
@@ -33,21 +26,10 @@ SCALE = [
 lost."""
 MAX_ROWS = 500
 """Videos of the heat map, at most; the panel says so when it leaves some out."""
-CONFIG = {"scrollZoom": False}
-"""Plotly's settings of every plot: over a plot, the wheel scrolls the panel as elsewhere."""
 _HEIGHT = 300
 _ROW = 18
 _PERCENT = [-3, 103]
 _MARGIN = {"t": 34, "l": 48, "r": 12, "b": 44}
-LEGEND = {
-    "orientation": "h",
-    "x": 0,
-    "y": 1.02,
-    "yanchor": "bottom",
-    "font": {"size": 12},
-    # Plotly would reverse it where areas are filled.
-    "traceorder": "normal",
-}
 
 
 def scatter_plot(reviews: Sequence[tuple[str, Review]], names: Mapping[str, str]) -> list[Trace]:
@@ -84,14 +66,6 @@ def scatter_plot(reviews: Sequence[tuple[str, Review]], names: Mapping[str, str]
             ),
         ]
     return traces
-
-
-def scatter(
-    name: str, x: Sequence[float], shares: Iterable[float], mode: str = "lines", **more: Any
-) -> Trace:
-    """Lines or markers at ``shares`` of 1, in per cent; ``more`` is Plotly's."""
-    y = [percent(share) for share in shares]
-    return {"type": "scatter", "mode": mode, "name": name, "x": x, "y": y, **more}
 
 
 def scatter_layout(reviews: Sequence[Review]) -> Layout:
@@ -296,13 +270,3 @@ def _describe(dot: Dot, names: Mapping[str, str]) -> str:
 def _plain(part: str) -> str:
     """Plotly reads labels as HTML, in which ``<`` opens a tag."""
     return part.replace("<", "&lt;").replace(">", "&gt;")
-
-
-def text(words: str) -> Layout:
-    """The title of an axis or a plot."""
-    return {"text": words, "font": {"size": 12}}
-
-
-def percent(value: float) -> float | None:
-    """A share in per cent for the browser; what is not a number becomes a gap."""
-    return None if np.isnan(value) else round(100 * float(value), 1)

@@ -1,14 +1,12 @@
-"""The strip of one video as Plotly traces and a layout: plain dicts, no FiftyOne."""
+"""The strip of one video as Plotly traces and a layout; see :mod:`.plotting`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from ..player import time_shown
-from .review_plots import CONFIG, LEGEND, Layout, Trace, scatter, text
+from .plotting import LEGEND, Layout, Trace, scatter, text
 from .strip_data import Line, Strip
-
-__all__ = ["CONFIG", "layout", "time_of", "traces"]
 
 COLORS = (
     "#ff8c3a",
