@@ -99,7 +99,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if issubclass(kind, _Named):
         return any(each.__name__ == kind.__name__ for each in type(value).__mro__)
     if getattr(kind, "_is_protocol", False):
-        return all(hasattr(value, name) for name, part in vars(kind).items() if _is_method(part))
+        methods = (name for name, part in vars(kind).items() if inspect.isfunction(part))
+        return all(hasattr(value, name) for name in methods if not name.startswith("_"))
     if isinstance(value, bool) and kind is not bool:
         return False
     if kind in _LISTS and isinstance(value, (str, bytes)):
@@ -112,10 +113,6 @@ def _fits(value: Any, hint: Any) -> bool:
         inner = parts[:1] * len(value) if parts[1:] == (...,) else parts
         return len(inner) == len(value) and all(map(_fits, value, inner))
     return isinstance(value, _TAKEN.get(kind, kind))
-
-
-def _is_method(part: object) -> bool:
-    return inspect.isfunction(part) and not part.__name__.startswith("_")
 
 
 def _words(hint: Any) -> str:

@@ -7,6 +7,7 @@ A subclass of :class:`Checked` refuses values of another type or out of range wh
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import types
@@ -57,14 +58,10 @@ class _Misfit(Exception):
     """A value is not of a type."""
 
 
-_HINTS: dict[type, dict[str, Any]] = {}
-
-
+@functools.cache
 def hints(cls: type) -> dict[str, Any]:
-    """Types of the fields of ``cls``, looked up once."""
-    if cls not in _HINTS:
-        _HINTS[cls] = get_type_hints(cls)
-    return _HINTS[cls]
+    """Types of the fields of ``cls``."""
+    return get_type_hints(cls)
 
 
 def expectation(hint: Any, limits: Mapping[str, Any]) -> str:

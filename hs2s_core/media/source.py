@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from hs2s_core.errors import InvalidMedia
 from hs2s_core.media.images import RGBImage
+from hs2s_core.wording import pixels
 
 
 class FrameSource(ABC):
@@ -74,9 +75,8 @@ def mixed_sizes(
 ) -> InvalidMedia:
     """The error for a frame ``label`` of size ``found`` (H, W) in a clip of size ``expected``."""
     return InvalidMedia(
-        f"{description}: {label} is {found[1]}x{found[0]} pixels, the first frame is "
-        f"{expected[1]}x{expected[0]}; expected one size for the whole clip. "
-        "Resize the frames or split the clip."
+        f"{description}: {label} is {pixels(found)} pixels, the first frame is {pixels(expected)}; "
+        "expected one size for the whole clip. Resize the frames or split the clip."
     )
 
 

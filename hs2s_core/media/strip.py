@@ -18,6 +18,7 @@ from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import IdMap
 from hs2s_core.media.overlay import Row, contact_sheet, draw_masks
 from hs2s_core.media.source import FrameSource
+from hs2s_core.wording import pixels
 
 __all__ = ["MaskedFrame", "Picture", "evenly", "overlay_strip"]
 
@@ -43,7 +44,7 @@ class Picture:
         Image.fromarray(self.pixels).save(path)
 
     def __repr__(self) -> str:
-        return f"Picture of {self.pixels.shape[1]}x{self.pixels.shape[0]} pixels"
+        return f"Picture of {pixels(self.pixels.shape)} pixels"
 
     def _repr_jpeg_(self) -> bytes:
         file = io.BytesIO()

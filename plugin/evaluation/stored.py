@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -61,12 +60,8 @@ def to_text(rows: Rows, sample_ids: Sequence[str]) -> str:
     seen = [{key: o.seen for key, o in v.objects.items()} for v in rows.videos]
     names = [video.frame_names for video in rows.videos]
     about = [[video.name for video in rows.videos], list(sample_ids), categories, seen, names]
-    with io.BytesIO() as file:
-        head = zlib.compress(json.dumps(about).encode())
-        body = zlib.compress(rows.records.tobytes())
-        for part in (len(head).to_bytes(8, "little"), head, body):
-            file.write(part)
-        return base64.b64encode(file.getvalue()).decode("ascii")
+    head, body = map(zlib.compress, (json.dumps(about).encode(), rows.records.tobytes()))
+    return base64.b64encode(len(head).to_bytes(8, "little") + head + body).decode("ascii")
 
 
 def from_text(text: str) -> tuple[Rows, tuple[str, ...]]:

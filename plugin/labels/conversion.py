@@ -35,6 +35,7 @@ from hs2s_core.media.masks import (
     split_objects,
 )
 from hs2s_core.prompts.hints import Hint
+from hs2s_core.wording import pixels
 
 from .frame_fields import POINT_TYPES, prompt_fields
 from .identities import Mark
@@ -230,9 +231,8 @@ class LabelField:
         )
         if id_map.shape != size:
             raise InvalidMask(
-                f"{name} is {id_map.shape[1]}x{id_map.shape[0]} pixels (width x height), the video "
-                f"{size[1]}x{size[0]}; expected the same. Resize it to the video (nearest "
-                "neighbour)."
+                f"{name} is {pixels(id_map.shape)} pixels (width x height), the video "
+                f"{pixels(size)}; expected the same. Resize it to the video (nearest neighbour)."
             )
         return [
             LabelPart(

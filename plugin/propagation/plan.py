@@ -43,8 +43,7 @@ def make_plan(
     plan, skips = Plan(), not settings.overwrite
     for part, filepath, status in _rows(samples, settings):
         name = part.named(filepath.replace("\\", "/").rpartition("/")[2])
-        known = seconds is not None and skips and part.span is None and status in (DONE, CLIPS)
-        verdict = _Verdict(done=True) if known else look(part, status)
+        verdict = look(part, status)
         if verdict.done and skips:
             plan.skipped.append(part.key)
         elif verdict.reason is None:
@@ -186,11 +185,14 @@ class _Glances:
         self, samples: SampleCollection, settings: PropagateSettings, deadline: float, videos: int
     ) -> None:
         self._what, self._deadline, self._left = (samples, settings), deadline, videos
+        self._trusts = not settings.overwrite
         scope = (str(samples._dataset._doc.id), str(getattr(samples, "_stages", "")))
         self._scope = (*scope, replace(settings, parts=None))
 
     def look(self, part: Part, status: str | None) -> _Verdict:
-        """:func:`_look`, as far as time and number allow it."""
+        """:func:`_look`, as far as time and number allow it; a status that says done is trusted."""
+        if self._trusts and part.span is None and status in (DONE, CLIPS):
+            return _Verdict(done=True)
         key, now = (*self._scope, part.key, status), time.monotonic()
         if key in _verdicts and now - _verdicts[key][0] <= _KEEP_SECONDS:
             return _verdicts[key][1]

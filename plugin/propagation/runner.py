@@ -159,8 +159,8 @@ def propagate_steps(
         note_failure(samples, item.key, settings, reason)
 
     for problem in plan.problems:
-        if problem.sample_id not in plan.kept:
-            failed(Item(problem.sample_id, problem.name), problem.reason)
+        if problem.key not in plan.kept:
+            failed(Item(problem.key, problem.name), problem.reason)
     key = run_key(settings.output_field)
     if not plan.todo:  # what is there was made as before
         made = run_info(samples, key).get("made", {})
