@@ -13,9 +13,9 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from hs2s_core.checked.settings import Checked, expectation, hints
+from hs2s_core.checked.settings import Checked, expectation
 from hs2s_core.models.config import LiteConfig, PaperConfig
 from hs2s_core.training.config import (
     DataConfig,
@@ -53,10 +53,10 @@ def tables() -> str:
 
 
 def _rows(cls: type[Checked]) -> Iterator[str]:
-    meanings = _meanings(cls)
+    meanings, hints = _meanings(cls), get_type_hints(cls)
     # What must be given first.
     for field in sorted(dataclasses.fields(cls), key=lambda field: _default(field) != ""):
-        hint = hints(cls)[field.name]
+        hint = hints[field.name]
         takes = expectation(hint, field.metadata).removeprefix("a ").replace("|", "\\|")
         cells = (f"`{field.name}`", takes, _default(field), meanings[field.name])
         yield f"| {' | '.join(cells)} |"

@@ -7,7 +7,6 @@ A subclass of :class:`Checked` refuses values of another type or out of range wh
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import math
 import types
@@ -43,8 +42,9 @@ class Checked:
 
     def __post_init__(self) -> None:
         """Refuse, naming it, the first value that its field does not allow."""
+        hints = get_type_hints(type(self))
         for field in dataclasses.fields(self):
-            value, hint = getattr(self, field.name), hints(type(self))[field.name]
+            value, hint = getattr(self, field.name), hints[field.name]
             try:
                 fitting = _fit(value, hint, field.metadata)
             except _Misfit:
@@ -56,12 +56,6 @@ class Checked:
 
 class _Misfit(Exception):
     """A value is not of a type."""
-
-
-@functools.cache
-def hints(cls: type) -> dict[str, Any]:
-    """Types of the fields of ``cls``."""
-    return get_type_hints(cls)
 
 
 def expectation(hint: Any, limits: Mapping[str, Any]) -> str:
@@ -161,7 +155,8 @@ def from_table(cls: type[T], values: Any, where: str) -> T:
     ]
     if missing:
         raise InvalidConfig(f"{where} lacks {', '.join(missing)}")
-    inner = {name: _inner(hints(cls)[name], value, name) for name, value in values.items()}
+    hints = get_type_hints(cls)
+    inner = {name: _inner(hints[name], value, name) for name, value in values.items()}
     try:
         return cls(**inner)
     except InvalidConfig as error:
