@@ -12,6 +12,7 @@ from PIL import Image
 
 from hs2s_core.data.folder_check import check_folder
 from hs2s_core.media.masks import write_id_map
+from tests.shapes import save_noise
 
 from .builders import davis, plain, rectangles, write_meta, youtube_vos
 
@@ -48,8 +49,7 @@ def resize_mask(root: Path) -> None:
 
 
 def colour_mask(root: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(root / "Annotations/clip/8.png")
+    save_noise(root / "Annotations/clip/8.png", (48, 64))
 
 
 def drop_frames(root: Path) -> None:

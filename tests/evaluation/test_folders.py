@@ -15,6 +15,7 @@ from hs2s_core.data.folders import find_annotations
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.evaluation import evaluate_folders
 from hs2s_core.jobs import Progress
+from tests.shapes import save_noise
 
 WriteVideos = Callable[[Path, Mapping[str, Mapping[str, np.ndarray]]], Path]
 FRAMES = ("00000", "00005", "00010", "00015")
@@ -80,8 +81,7 @@ def break_size(folder: Path) -> None:
 
 
 def break_colours(folder: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(folder / "00005.png")
+    save_noise(folder / "00005.png", (20, 30))
 
 
 def break_file(folder: Path) -> None:

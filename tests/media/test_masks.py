@@ -14,6 +14,7 @@ from PIL import Image
 
 from hs2s_core.errors import InvalidMask
 from hs2s_core.media import masks
+from tests.shapes import save_noise
 
 sizes = st.tuples(st.integers(1, 12), st.integers(1, 12))
 
@@ -95,11 +96,6 @@ def test_grey_and_one_bit_files_hold_ids(tmp_path: Path) -> None:
     assert masks.read_id_map(tmp_path / "bit.png").tolist() == [[0, 1]]
 
 
-def save_photo(path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 255, (9, 9, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(path)
-
-
 def save_jpeg(path: Path) -> None:
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(path, format="JPEG")
 
@@ -112,7 +108,7 @@ def save_cut_short(path: Path) -> None:
 @pytest.mark.parametrize(
     ("save", "message"),
     [
-        (save_photo, "has 8[01] colours that are not those of object ids"),
+        (save_noise, "has 8[01] colours that are not those of object ids"),
         (save_jpeg, "is a JPEG file; expected a PNG"),
         (save_cut_short, "cannot be read as an image"),
         (lambda path: path.write_text("hello"), "cannot be read as an image"),

@@ -15,6 +15,7 @@ from hs2s_core.models import build_model
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
 from hs2s_core.models.presets import preset
 from hs2s_fiftyone.labels.conversion import LabelField
+from tests import shapes
 
 SIZE = (64, 96)
 """(H, W) of the test videos, and of the network's input: nothing gets resized."""
@@ -57,9 +58,7 @@ def write_noise(path: Path, frames: int = 5, size: tuple[int, int] = SIZE, white
 
 def square(top: int, left: int, side: int = 16, size: tuple[int, int] = SIZE) -> np.ndarray:
     """A mask (H, W) bool of one square."""
-    mask = np.zeros(size, dtype=np.bool_)
-    mask[top : top + side, left : left + side] = True
-    return mask
+    return shapes.square(top, left, side, size)
 
 
 def detection(mask: np.ndarray, **fields: object) -> fo.Detection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +20,10 @@ from hs2s_core.media.frames import open_frames
 from hs2s_core.media.masks import write_id_map
 from hs2s_core.prompts import Prompt, Prompts
 from hs2s_core.prompts.hints import Hint
+from tests.shapes import square
 
 SIZE = (20, 30)
-
-
-def box(top: int, left: int, side: int = 6) -> npt.NDArray[np.bool_]:
-    """A square mask."""
-    mask = np.zeros(SIZE, bool)
-    mask[top : top + side, left : left + side] = True
-    return mask
+box = partial(square, side=6, size=SIZE)
 
 
 @given(arrays(bool, st.tuples(st.integers(1, 40), st.integers(1, 40))).filter(np.any))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,17 +13,15 @@ from hs2s_core.media.masks import BoolMask
 from hs2s_core.media.source import FrameSource, out_of_range
 from hs2s_core.propagation.engine import Engine, Prediction
 from hs2s_core.propagation.snapshot import Snapshot
+from tests.shapes import square
 
 SIZE = (12, 16)
 LOGIT = 3.0
 """Of the pixels inside; minus that outside."""
 
 
-def box(top: int, left: int, side: int = 4) -> BoolMask:
-    """A square mask of a clip of :data:`SIZE`."""
-    mask = np.zeros(SIZE, bool)
-    mask[top : top + side, left : left + side] = True
-    return mask
+box = partial(square, side=4, size=SIZE)
+"""A square mask of a clip of :data:`SIZE`."""
 
 
 class Carrier:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tracemalloc
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,11 @@ from hs2s_core.models.presets import PRESETS
 from hs2s_core.propagation import Propagator, prepared, propagate
 from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.weights import fill_model
+from tests.shapes import noise, square
 
 SIZE = (90, 122)
+frame = partial(noise, size=SIZE)
+box = partial(square, side=30, size=SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +38,6 @@ def model() -> VideoSegmenter:
         model.decoder.logits.weight.mul_(40)  # type: ignore[union-attr, operator]
         model.decoder.logits.bias.zero_()  # type: ignore[union-attr, operator]
     return model
-
-
-def frame(seed: int) -> npt.NDArray[np.uint8]:
-    """A noise frame."""
-    return np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
-
-
-def box(top: int, left: int, side: int = 30) -> npt.NDArray[np.bool_]:
-    """A square mask."""
-    mask = np.zeros(SIZE, bool)
-    mask[top : top + side, left : left + side] = True
-    return mask
 
 
 def masks(propagator: Propagator) -> torch.Tensor:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -15,20 +15,11 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.propagation import Propagator, Snapshot
+from tests.shapes import noise, square
 
 SIDE = 64
-
-
-def frame(seed: int) -> np.ndarray:
-    """A noise frame."""
-    return np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-
-
-def box(top: int, left: int) -> np.ndarray:
-    """A square mask."""
-    mask = np.zeros((SIDE, SIDE), bool)
-    mask[top : top + 20, left : left + 20] = True
-    return mask
+frame = partial(noise, size=(SIDE, SIDE))
+box = partial(square, side=20, size=(SIDE, SIDE))
 
 
 @pytest.mark.parametrize(
