@@ -14,6 +14,8 @@ import pytest
 from hs2s_core import open_frames, read_id_map
 from hs2s_core.media.encode import VideoWriter
 
+from .labelled import copy_demo
+
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "assets/demo"
 FIRST = DEMO / "Annotations/stefan_001/00000.png"
@@ -115,11 +117,7 @@ def test_finetune_corrected(
     """Only the video with a corrected mask is trained on; of the bundled clip two frames count."""
     import fiftyone as fo
 
-    for kind in ("JPEGImages", "Annotations"):
-        out = tmp_path / "demo" / kind / "stefan_001"
-        out.mkdir(parents=True)
-        for path in sorted((DEMO / kind / "stefan_001").iterdir())[:2]:
-            shutil.copyfile(path, out / path.name)
+    copy_demo(tmp_path, 2)
     monkeypatch.setattr("hs2s_core.training.held_out.asset", tmp_path.joinpath)
     monkeypatch.setenv("HS2S_WEIGHTS", str(tmp_path / "own"))
     whole, line = fo.load_dataset(dataset), [dataset, "mine", "--field", "ground_truth"]

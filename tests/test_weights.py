@@ -396,9 +396,8 @@ def test_every_encoder_of_a_system_starts_from_the_file(tmp_path: Path) -> None:
         assert all((start == 0.25).all() for start in starts)
 
 
-def test_a_backbone_that_cannot_be_had_is_explained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("offline")
+def test_a_backbone_that_cannot_be_had_is_explained(tmp_path: Path) -> None:
     config = PRESETS["hs2s"].scaled(16)
     path = tmp_path / "backbone.pth"
     state = _backbone_file(build_model(config).get_submodule("encoder"), path)  # type: ignore[arg-type]
@@ -410,12 +409,6 @@ def test_a_backbone_that_cannot_be_had_is_explained(
     assert "misshapen conv1.weight: found (1,), expected (4, 3, 7, 7)" in str(error.value)
     with pytest.raises(InvalidWeights, match="no backbone weights file"):
         build_model(config, pretrained_backbone=tmp_path / "nothing.pth")
-
-    def no_network(*args: object, **kwargs: object) -> None:
-        raise OSError("network is unreachable")
-
-    monkeypatch.setattr("torch.hub.download_url_to_file", no_network)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(InvalidWeights, match=r"unreachable.*pretrained_backbone=False") as error:
         check_backbone(PRESETS["hs2s"], True)
     assert "--backbone PATH" in str(error.value)

@@ -10,7 +10,7 @@ import torch
 
 from hs2s_core.weights import load_model, read_header
 
-from ..stills import write_stills
+from ..labelled import write_stills
 from .conftest import Run
 
 CONFIG = """

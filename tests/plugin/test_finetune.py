@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,13 @@ from hs2s_core.cli import main
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.own_weights import FOLDER
-from hs2s_core.resources import asset
 from hs2s_core.training.held_out import score_known
 from hs2s_core.weights import fill_model, find_weights, load_model, read_header, save_weights
 from hs2s_fiftyone import finetune
 from hs2s_fiftyone.drawing import draws_on_videos, prepare_drawing
 from hs2s_fiftyone.operators import Finetune, PropagateMasks
 
+from ..labelled import copy_demo
 from .helpers import SIZE, detection, square, video_sample
 
 
@@ -50,11 +49,7 @@ def start(tmp_path: Path) -> str:
 @pytest.fixture
 def brief(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the bundled clip only the first frames: scoring all takes most of a test's time."""
-    for kind in ("JPEGImages", "Annotations"):
-        out = tmp_path / "demo" / kind / "stefan_001"
-        out.mkdir(parents=True)
-        for path in sorted((asset("demo") / kind / "stefan_001").iterdir())[:3]:
-            shutil.copyfile(path, out / path.name)
+    copy_demo(tmp_path, 3)
     monkeypatch.setattr("hs2s_core.training.held_out.asset", tmp_path.joinpath)
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from tests.stills import write_stills
+from tests.labelled import write_stills, write_walk
 
 CONFIG = """
 seed = {seed}
@@ -47,14 +45,7 @@ def training_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``data/stills`` and ``data/videos`` in the layouts training reads."""
     root = tmp_path_factory.mktemp("training")
     write_stills(root / "data" / "stills", 4)
-    for kind in ("JPEGImages", "Annotations"):
-        (root / "data" / "videos" / kind / "one").mkdir(parents=True)
-    for t in range(6):
-        ids = np.zeros((72, 96), np.uint8)
-        ids[20:50, 10 + 5 * t : 40 + 5 * t] = 1
-        rgb = np.where(ids[..., None] > 0, 220, 60).astype(np.uint8).repeat(3, axis=2)
-        Image.fromarray(rgb).save(root / f"data/videos/JPEGImages/one/{t:05d}.jpg")
-        Image.fromarray(ids).save(root / f"data/videos/Annotations/one/{t:05d}.png")
+    write_walk(root / "data" / "videos", "one")
     return root
 
 

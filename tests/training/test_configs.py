@@ -8,12 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from hs2s_core.cli import main
 from hs2s_core.weights import load_model
+from tests.labelled import write_stills, write_walk
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,43 +20,19 @@ else:
     import tomli as tomllib
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.toml"))
-FRAMES = 6
-
-
-def make_stills(root: Path) -> None:
-    for kind in ("images", "masks"):
-        (root / kind).mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for name in "ab":
-        picture = np.kron(rng.integers(0, 255, (12, 16, 3)), np.ones((8, 8, 1))).astype(np.uint8)
-        ids = np.zeros((96, 128), np.uint8)
-        ids[20:60, 20:70], ids[50:90, 80:120] = 1, 2
-        Image.fromarray(picture).save(root / "images" / f"{name}.jpg")
-        Image.fromarray(ids).save(root / "masks" / f"{name}.png")
-
-
-def make_video(root: Path, name: str) -> None:
-    for kind in ("JPEGImages", "Annotations"):
-        (root / kind / name).mkdir(parents=True)
-    for t in range(FRAMES):
-        ids = np.zeros((72, 96), np.uint8)
-        ids[20:50, 10 + 5 * t : 40 + 5 * t] = 1
-        rgb = np.where(ids[..., None] > 0, 220, 60).astype(np.uint8).repeat(3, axis=2)
-        Image.fromarray(rgb).save(root / "JPEGImages" / name / f"{t:05d}.jpg")
-        Image.fromarray(ids).save(root / "Annotations" / name / f"{t:05d}.png")
 
 
 def make_data(config: dict[str, Any], root: Path) -> None:
     """Data as ``config`` names them: sets of stills, folders, scored videos, and splits."""
     data, scored = config["data"], config["validation"].get("folders", [])
     for name in data.get("stills", []):
-        make_stills(root / name)
+        write_stills(root / name, 2)
     kept = {entry["path"]: ["learned", "more"] for entry in data["folders"]}
     held = {entry["path"]: entry.get("names", ["scored"]) for entry in scored}
     for folder in kept.keys() | held.keys():
         for name in kept.get(folder, []) + held.get(folder, []):
-            make_video(root / folder, name)
-    stills = {name: ["a", "b"] for name in data.get("stills", [])}
+            write_walk(root / folder, name)
+    stills = {name: ["0", "1"] for name in data.get("stills", [])}
     splits = {"note": "made up", "train_stills": stills, "train_video": kept, "dev_video": held}
     (root / "splits.json").write_text(json.dumps(splits))
 

@@ -37,15 +37,20 @@ def test_the_papers_recipe(folder: FolderConfig) -> None:
     assert paper_recipe("hs2s-lite", folder).losses == LOSS_PRESETS["lite"]
 
 
+def touch_video(root: Path, video: str, names: list[str]) -> None:
+    """Empty files for the frames and masks of a video: to count, they are not even opened."""
+    for kind, suffix in (("JPEGImages", "jpg"), ("Annotations", "png")):
+        (root / kind / video).mkdir(parents=True)
+        for name in names:
+            (root / kind / video / f"{name}.{suffix}").touch()
+
+
 def test_clips_grow_to_ten_predictions(tmp_path: Path) -> None:
     """Unless the longest object ends before."""
     for length, expected in ((4, (4, 4)), (8, (6, 8)), (30, (6, 11))):
         names = [f"{t:02d}" for t in range(length)]
         root = tmp_path / str(length)
-        for kind, suffix in (("JPEGImages", "jpg"), ("Annotations", "png")):
-            (root / kind / "a").mkdir(parents=True)
-            for name in names:
-                (root / kind / "a" / f"{name}.{suffix}").touch()
+        touch_video(root, "a", names)
         listed = {"objects": {"1": {"category": "x", "frames": names}}}
         (root / "meta.json").write_text(json.dumps({"videos": {"a": listed}}))
         (stage,) = paper_recipe("hs2s", FolderConfig(root), batch=1).stages
@@ -56,10 +61,7 @@ def test_an_epoch_counts_objects(tmp_path: Path) -> None:
     """Listed objects, not videos; 22 of them in batches of 4 are 5 steps."""
     listed = {"objects": {str(i): {"category": "x", "frames": ["0", "1"]} for i in range(1, 12)}}
     for name in ("a", "b"):
-        for kind, suffix in (("JPEGImages", "jpg"), ("Annotations", "png")):
-            (tmp_path / kind / name).mkdir(parents=True)
-            for t in range(2):
-                (tmp_path / kind / name / f"{t}.{suffix}").touch()  # not even opened
+        touch_video(tmp_path, name, ["0", "1"])
     (tmp_path / "meta.json").write_text(json.dumps({"videos": {"a": listed, "b": listed}}))
     recipe = paper_recipe("hs2s", FolderConfig(tmp_path), batch=4, epochs=3)
     assert recipe.schedule.steps_per_epoch == 5
