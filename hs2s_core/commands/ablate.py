@@ -67,12 +67,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from hs2s_core.devices import pick_device
-    from hs2s_core.training.ablation import (
-        format_tables,
-        row_configs,
-        run_ablation,
-        stored_scores,
-    )
+    from hs2s_core.training.ablation import format_tables, row_configs, run_ablation, stored_scores
     from hs2s_core.training.paper_tables import find_tables
     from hs2s_core.training.processes import process_group, rank
 

@@ -14,16 +14,7 @@ if TYPE_CHECKING:
     from hs2s_core.training.config import FolderConfig
 
 DATA_HELP = "YouTube-VOS, DAVIS or plain folder of labelled videos"
-_RECIPE = (
-    "epochs",
-    "batch",
-    "size",
-    "schedule",
-    "losses",
-    "precision",
-    "checkpointing",
-    "workers",
-)
+_RECIPE = ("epochs", "batch", "size", "schedule", "losses", "precision", "checkpointing", "workers")
 RECIPE_OPTIONS = ("split", "backbone", *_RECIPE)
 """What :func:`add_recipe_options` adds."""
 

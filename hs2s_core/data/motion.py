@@ -34,11 +34,7 @@ class Motion:
 
 
 def draw_path(
-    rng: np.random.Generator,
-    size: tuple[int, int],
-    length: int,
-    motion: Motion,
-    pace: float,
+    rng: np.random.Generator, size: tuple[int, int], length: int, motion: Motion, pace: float
 ) -> FloatArray:
     """Smooth pose per frame (length, 4): log scale, radians, x and y in pixels."""
     unit = float(np.sqrt(size[0] * size[1]))

@@ -15,12 +15,7 @@ from hs2s_core.errors import InvalidDataset, check_choice
 from hs2s_core.evaluation.identities import MATCHES, renumber, tie_ids
 from hs2s_core.evaluation.protocol import Protocol, find_protocol
 from hs2s_core.evaluation.scores import check_seen
-from hs2s_core.evaluation.table import (
-    EvaluationTable,
-    FramePair,
-    VideoFailure,
-    evaluate_sequence,
-)
+from hs2s_core.evaluation.table import EvaluationTable, FramePair, VideoFailure, evaluate_sequence
 from hs2s_core.jobs import Done, Item, Tick, Watch, Work, drive, find_engine, run_job
 from hs2s_core.media.masks import list_masks, read_id_map, read_mask_file
 from hs2s_core.wording import counted, some

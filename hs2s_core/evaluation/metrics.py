@@ -79,10 +79,7 @@ def count_pixels(
 
 
 def count_objects(
-    prediction: IdMap,
-    truth: IdMap,
-    ids: Iterable[int] = (),
-    tolerance: float = TOLERANCE,
+    prediction: IdMap, truth: IdMap, ids: Iterable[int] = (), tolerance: float = TOLERANCE
 ) -> dict[int, FrameCounts]:
     """Count every object of one frame.
 

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hs2s_core.checked.calls import checked_call
-from hs2s_core.evaluation.lengths import (
-    absences,
-    early_late,
-    first_failures,
-    recoveries,
-)
+from hs2s_core.evaluation.lengths import absences, early_late, first_failures, recoveries
 from hs2s_core.evaluation.rows import ObjectKey, Rows
 from hs2s_core.evaluation.scores import HEADINGS, Summary
 from hs2s_core.evaluation.table import EvaluationTable

@@ -58,10 +58,7 @@ class _Step(nn.Module):
         tensors = iter(state)
         leaves = [next(tensors) if known else None for known in self.known]
         output, after = self.model.step(
-            _encode(self.model, frame),
-            mask,
-            pytree.tree_unflatten(leaves, self.tree),
-            _owner(mask),
+            _encode(self.model, frame), mask, pytree.tree_unflatten(leaves, self.tree), _owner(mask)
         )
         return output.logits.sigmoid(), *_tensors(after)
 

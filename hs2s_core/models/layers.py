@@ -33,11 +33,7 @@ class Conv(nn.Conv2d):
         return True
 
     def convolve(
-        self,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        padding: tuple[int, ...] | None = None,
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, ...] | None = None
     ) -> Tensor:
         """This convolution of ``x`` with another weight, bias or padding."""
         places = self.padding if padding is None else padding

@@ -10,12 +10,4 @@ from hs2s_core.prompts.prompt import (
     check_clip,
 )
 
-__all__ = [
-    "LARGEST_ID",
-    "ORIGINS",
-    "POLICIES",
-    "PlainPrompts",
-    "Prompt",
-    "Prompts",
-    "check_clip",
-]
+__all__ = ["LARGEST_ID", "ORIGINS", "POLICIES", "PlainPrompts", "Prompt", "Prompts", "check_clip"]

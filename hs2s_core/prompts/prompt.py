@@ -11,13 +11,7 @@ import numpy.typing as npt
 from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import HS2SError, InvalidMask, check_choice
 from hs2s_core.media.images import RGBImage
-from hs2s_core.media.masks import (
-    BoolMask,
-    check_prompt,
-    mask_box,
-    read_id_map,
-    split_objects,
-)
+from hs2s_core.media.masks import BoolMask, check_prompt, mask_box, read_id_map, split_objects
 from hs2s_core.media.source import FrameSource, has_frame
 from hs2s_core.prompts.files import placed_files
 from hs2s_core.prompts.grabcut import draw, mend
@@ -146,12 +140,7 @@ class Prompts(Mapping[int, Mapping[int, BoolMask]]):
 
     @classmethod
     def from_files(
-        cls,
-        masks: Path,
-        frames: FrameSource,
-        *,
-        frame: int | None = None,
-        policy: str = "all",
+        cls, masks: Path, frames: FrameSource, *, frame: int | None = None, policy: str = "all"
     ) -> Prompts:
         """The masks of one PNG, or of a folder of PNGs named after their frames.
 

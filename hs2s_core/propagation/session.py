@@ -32,13 +32,7 @@ from hs2s_core.propagation.engine import Engine
 from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.propagation.propagator import FrameResult
 from hs2s_core.propagation.reels import KeptReel, Reel
-from hs2s_core.propagation.signs import (
-    Sign,
-    Suggestion,
-    read_signs,
-    suggest_frames,
-    writing_signs,
-)
+from hs2s_core.propagation.signs import Sign, Suggestion, read_signs, suggest_frames, writing_signs
 from hs2s_core.propagation.timeline import Stretch
 from hs2s_core.propagation.walk import FrameReader
 

@@ -185,10 +185,7 @@ _OF_MASKS = {
 
 
 def step_loss(
-    output: StepOutput,
-    target: Tensor,
-    weights: LossWeights,
-    border: Tensor | None = None,
+    output: StepOutput, target: Tensor, weights: LossWeights, border: Tensor | None = None
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Weighted sum of the terms of one step, and each term (detached) by name.
 

@@ -20,18 +20,7 @@ from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import Protocol, Rows, Summary, VideoFailure, find_protocol
 from hs2s_core.evaluation.scores import summarise
-from hs2s_core.jobs import (
-    Done,
-    Item,
-    Plan,
-    Problem,
-    Steps,
-    Tick,
-    Watch,
-    Work,
-    require,
-    run_job,
-)
+from hs2s_core.jobs import Done, Item, Plan, Problem, Steps, Tick, Watch, Work, require, run_job
 
 from ..jobs import Source, VideoJob, claim, drive
 from ..labels.frame_fields import label_list

@@ -26,14 +26,7 @@ from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import InvalidMask
-from hs2s_core.media.masks import (
-    BoolMask,
-    IdMap,
-    id_dtype,
-    mask_box,
-    object_ids,
-    split_objects,
-)
+from hs2s_core.media.masks import BoolMask, IdMap, id_dtype, mask_box, object_ids, split_objects
 from hs2s_core.prompts.hints import Hint
 from hs2s_core.wording import pixels
 
@@ -114,10 +107,7 @@ class LabelField:
         return self.name if part is None else f"{self.name}.{part}"
 
     def frames(
-        self,
-        samples: SampleCollection,
-        sample_id: str,
-        visible: Collection[ObjectId] | None = None,
+        self, samples: SampleCollection, sample_id: str, visible: Collection[ObjectId] | None = None
     ) -> Iterator[tuple[int, list[LabelPart]]]:
         """Numbers of a video's labelled frames, and their labels without the masks.
 
@@ -248,11 +238,7 @@ class LabelField:
 
 
 def read_documents(
-    samples: SampleCollection,
-    sample_id: str,
-    paths: Iterable[str],
-    *,
-    annotated: str | None = None,
+    samples: SampleCollection, sample_id: str, paths: Iterable[str], *, annotated: str | None = None
 ) -> Iterator[dict[str, Any]]:
     """Frames of a video in order, as the database has them, with only these fields, or parts.
 

@@ -120,6 +120,10 @@ class JobOperator(BaseOperator):
 
     done: ClassVar[str]
     """What happened to a video: "propagated"."""
+    hint: ClassVar[str] = ""
+    """Where to read why videos failed."""
+    changes: ClassVar[bool] = True
+    """Whether it changes the dataset."""
     options: ClassVar[Mapping[str, Any]] = {
         "execute_as_generator": True,
         "allow_immediate_execution": True,
@@ -180,12 +184,6 @@ class JobOperator(BaseOperator):
     def failures(self, summary: Any) -> int:
         """How many videos failed, without those that were left out as the user wished."""
         return len(summary.failed) - int(summary.left_out)
-
-    hint: ClassVar[str] = ""
-    """Where to read why videos failed."""
-
-    changes: ClassVar[bool] = True
-    """Whether it changes the dataset."""
 
     def refresh(self, ctx: foo.ExecutionContext, summary: Any) -> Sequence[Any]:
         """What the App has to do to show what is new.

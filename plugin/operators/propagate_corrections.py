@@ -13,13 +13,7 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Steps, Summary
 
 from ..labels.frame_fields import bare
-from ..propagation import (
-    corrected_fields,
-    made_fields,
-    prompts_of,
-    repropagate,
-    repropagate_steps,
-)
+from ..propagation import corrected_fields, made_fields, prompts_of, repropagate, repropagate_steps
 from ..videos.collection import select_videos, videos_of
 from .base import BaseOperator, JobOperator, job_outputs
 from .form import Form

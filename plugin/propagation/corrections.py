@@ -106,10 +106,7 @@ def read_corrections(
 
 
 def is_drawn(
-    samples: SampleCollection,
-    field: str,
-    sample_id: str,
-    span: tuple[int, int] | None = None,
+    samples: SampleCollection, field: str, sample_id: str, span: tuple[int, int] | None = None
 ) -> bool:
     """Whether all labels of a video in a field were drawn in the App, and none is of a run.
 
