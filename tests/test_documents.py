@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -10,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from hs2s_core.cli import build_parser
+
+from .scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -75,11 +76,7 @@ def test_command_lines_are_found() -> None:
 
 
 def test_settings_are_listed_as_they_are() -> None:
-    spec = importlib.util.spec_from_file_location("table", ROOT / "benchmarks/settings_table.py")
-    assert spec is not None
-    assert spec.loader is not None
-    table = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(table)
+    table = load_script(ROOT / "benchmarks/settings_table.py")
     text = table.PAGE.read_text()
     assert table.page(text) == text, "run python benchmarks/settings_table.py"
     assert "| `weight_decay` | number of at least 0 | `0.0001` |" in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from hs2s_core import open_frames, read_id_map
 from hs2s_core.media.encode import VideoWriter
 
 from .labelled import copy_demo
+from .scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "assets/demo"
@@ -24,12 +24,7 @@ FRAMES = 4
 
 def example(name: str) -> ModuleType:
     """The script as a module; its ``main`` takes the command line."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "examples" / f"{name}.py")
 
 
 @pytest.fixture

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "docs"))
+from .scripts import load_script
 
-import import_graph  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
+import_graph = load_script(ROOT / "docs/import_graph.py")
 
 FOREIGN = ("fiftyone", "plugin", "hs2s_fiftyone")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +16,8 @@ from hs2s_core.models import VideoSegmenter, build_model
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.weights import fill_model
 
+from ..scripts import load_script
+
 PARITY = Path(__file__).resolve().parents[1] / "data" / "parity"
 
 
@@ -30,13 +30,7 @@ def no_draws(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def recipe() -> ModuleType:
     """The parity recipe: weights and inputs from seeds."""
-    spec = importlib.util.spec_from_file_location("parity_recipe", PARITY / "recipe.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script(PARITY / "recipe.py")
 
 
 @pytest.fixture(scope="session")
