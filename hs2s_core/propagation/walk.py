@@ -28,14 +28,20 @@ class FrameReader:
     """
 
     def __init__(self, frames: Iterable[RGBImage]) -> None:
-        self._source = frames if isinstance(frames, (FrameSource, Sequence)) else None
-        self._stream = iter(()) if self._source is not None else iter(frames)
-        self._passed = 0
+        self._frames = frames
         self._thread: ThreadPoolExecutor | None = None
+        self._at: Callable[[int], RGBImage | None]
+        if isinstance(frames, FrameSource):
+            self._at = frames.at
+        elif isinstance(frames, Sequence):
+            self._at = frames.__getitem__
+        else:
+            self._stream, self._passed = iter(frames), 0
+            self._at = self._next
 
     def __enter__(self) -> FrameReader:
-        if isinstance(self._source, FrameSource):
-            self._at = self._source.reader()
+        if isinstance(self._frames, FrameSource):
+            self._at = self._frames.reader()
             self._thread = ThreadPoolExecutor(1)
         return self
 
@@ -47,7 +53,7 @@ class FrameReader:
     @property
     def turns(self) -> bool:
         """Whether it can be read backwards."""
-        return self._source is not None
+        return isinstance(self._frames, (FrameSource, Sequence))
 
     def at(self, number: int) -> RGBImage | None:
         """Frame ``number``, None after the clip's end; cheapest for the frame after the last."""
@@ -64,13 +70,8 @@ class FrameReader:
         return {number: frame for number, frame in found if frame is not None}
 
     def _one(self, number: int) -> RGBImage | None:
-        if self._source is None:
-            return self._next(number)
         try:
-            if not isinstance(self._source, FrameSource):
-                frame: RGBImage = self._source[number]
-                return frame
-            return self._at(number) if self._thread is not None else self._source.at(number)
+            return self._at(number)
         except IndexError:
             return None
 
