@@ -42,15 +42,12 @@ class LabelledVideo(Protocol):
 
     def __len__(self) -> int:
         """Labelled frames."""
-        ...
 
     def frame(self, index: int) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB of a labelled frame."""
-        ...
 
     def id_map(self, index: int) -> NDArray[Any]:
         """(H, W) unsigned ids of a labelled frame, 0 = background."""
-        ...
 
 
 class FolderVideo:

@@ -19,6 +19,7 @@ from hs2s_core.data.motion import (
     place,
     turn_about,
 )
+from hs2s_core.data.photometry import line_kernel
 from hs2s_core.data.resampling import shrink
 from hs2s_core.data.stills import Cutout
 from hs2s_core.media.images import RGBImage
@@ -161,11 +162,7 @@ def _streak(step: FloatArray) -> FloatArray | None:
     reach = int(min(np.ceil(np.abs(step).max() / 2), 9))
     if reach < 1:
         return None
-    kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
-    half = np.clip(step / 2, -reach, reach)
-    start, stop = np.rint(reach - half).astype(int), np.rint(reach + half).astype(int)
-    cv2.line(kernel, start.tolist(), stop.tolist(), 1.0)
-    return np.asarray(kernel / kernel.sum(), np.float32)
+    return line_kernel(reach, np.clip(step / 2, -reach, reach))
 
 
 def _fold(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -87,13 +88,18 @@ def _compress(frame: Film, quality: int) -> Film:
 def _blur_kernel(rng: np.random.Generator) -> FloatArray:
     """A short line (motion) or a small Gaussian (defocus), summing to 1."""
     if rng.random() < 0.5:
-        side = 5
-        line = np.zeros((side, side), np.float32)
         angle = rng.uniform(0, np.pi)
-        end = np.array([np.cos(angle), np.sin(angle)]) * (side // 2)
-        middle = np.array([side // 2, side // 2])
-        start, stop = np.rint(middle - end).astype(int), np.rint(middle + end).astype(int)
-        cv2.line(line, start.tolist(), stop.tolist(), 1.0)
-        return np.asarray(line / line.sum(), np.float32)
+        return line_kernel(2, 2 * np.array([np.cos(angle), np.sin(angle)]))
     gauss = cv2.getGaussianKernel(5, rng.uniform(0.5, 1.2))
     return np.asarray(gauss @ gauss.T, np.float32)
+
+
+def line_kernel(reach: int, half: NDArray[Any]) -> FloatArray:
+    """A line through the middle, ``half`` (x, y) to either side, summing to 1: motion blur.
+
+    ``reach`` is how many pixels the kernel has there: (2 reach + 1, 2 reach + 1).
+    """
+    kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
+    start, stop = np.rint(reach - half).astype(int), np.rint(reach + half).astype(int)
+    cv2.line(kernel, start.tolist(), stop.tolist(), 1.0)
+    return np.asarray(kernel / kernel.sum(), np.float32)

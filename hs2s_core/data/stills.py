@@ -107,18 +107,26 @@ class StillSet:
         return rgb, regions
 
 
+def ids_of_share(
+    id_map: NDArray[Any], least: float, most: float
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Ids that cover from ``least`` to ``most`` of a map (H, W), ascending, and their shares."""
+    ids, counts = np.unique(id_map[id_map > 0], return_counts=True)
+    shares = counts / id_map.size
+    fits = (shares >= least) & (shares <= most)
+    return ids[fits], shares[fits]
+
+
 def cut_region(rgb: RGBImage, regions: NDArray[Any], rng: np.random.Generator) -> Cutout | None:
     """Cut one random region, or a union of two that touch; None if none has a fitting size.
 
     Larger regions are drawn more often (by the square root of their area), since tiny ones are
     mostly texture.
     """
-    ids, counts = np.unique(regions[regions > 0], return_counts=True)
-    fractions = counts / regions.size
-    fits = (fractions > SMALLEST) & (fractions < LARGEST)
-    if not fits.any():
+    ids, shares = ids_of_share(regions, SMALLEST, LARGEST)
+    if not len(ids):
         return None
-    ids, weights = ids[fits], np.sqrt(fractions[fits])
+    weights = np.sqrt(shares)
     first = rng.choice(ids, p=weights / weights.sum())
     mask = regions == first
     if len(ids) > 1 and rng.random() < 0.25:

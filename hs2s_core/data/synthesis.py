@@ -18,7 +18,7 @@ from hs2s_core.data.layers import Scene
 from hs2s_core.data.motion import Motion, draw_shake
 from hs2s_core.data.photometry import Camera, film
 from hs2s_core.data.screens import put_screen
-from hs2s_core.data.stills import Cutout, StillSet, cut_region
+from hs2s_core.data.stills import Cutout, StillSet, cut_region, ids_of_share
 from hs2s_core.media.images import RGBImage
 
 
@@ -121,9 +121,7 @@ def _cut(rng: np.random.Generator, rgb: RGBImage, regions: NDArray[Any]) -> Cuto
 
 def _some_regions(rng: np.random.Generator, regions: NDArray[Any]) -> NDArray[np.uint8]:
     """Ids 1.. for one or two fitting regions of the background, 0 elsewhere."""
-    ids, counts = np.unique(regions[regions > 0], return_counts=True)
-    fractions = counts / regions.size
-    ids = ids[(fractions > 0.01) & (fractions < 0.4)]
+    ids, _ = ids_of_share(regions, 0.01, 0.4)
     objects = np.zeros(regions.shape, np.uint8)
     for number, region in enumerate(rng.permutation(ids)[:2], start=1):
         objects[regions == region] = number

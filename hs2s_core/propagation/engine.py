@@ -42,39 +42,30 @@ class Engine(Protocol):
     @property
     def between(self) -> bool:
         """Whether a snapshot can be taken: no frame that was looked at is left."""
-        ...
 
     def start(self) -> None:
         """Forget everything: the next frame may be of another clip."""
-        ...
 
     def step(self, frame: RGBImage, prompts: Mapping[int, BoolMask]) -> Prediction:
         """Follow all objects into ``frame`` (H, W, 3); then those of ``prompts`` start from it."""
-        ...
 
     def step_together(self, others: Sequence[Engine], frame: RGBImage) -> list[Prediction]:
         """:meth:`step` without prompts, of this one and its siblings: the same to the last bit.
 
         They may share what they compute.
         """
-        ...
 
     def look_ahead(self, frames: Sequence[RGBImage]) -> None:
         """Show the frames of the next steps, at least one; exactly these must follow."""
-        ...
 
     def remember(self, frame: RGBImage, masks: Mapping[int, BoolMask]) -> None:
         """Compare from now on with this key frame too, in which every object is given."""
-        ...
 
     def snapshot(self) -> Snapshot:
         """The whole state after the step just made."""
-        ...
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from a snapshot of the same network: the same to the last bit."""
-        ...
 
     def sibling(self) -> Engine:
         """Another one, started, with the same network, which sees a shown frame only once."""
-        ...

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from hs2s_core.data.stills import ids_of_share
 from hs2s_core.data.synthesis import Clip
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.models.inputs import normalise
@@ -31,7 +32,6 @@ class ClipSource(Protocol):
 
     def draw(self, rng: np.random.Generator, size: tuple[int, int], length: int) -> Clip:
         """A clip of at most ``length`` frames of ``size`` (H, W)."""
-        ...
 
 
 class Mixture:
@@ -195,9 +195,6 @@ def _prepare_worker(_: int) -> None:
 
 def _visible_objects(id_map: NDArray[Any], rng: np.random.Generator) -> list[int]:
     """Ids with 0.15 to 80 % of the frame, in random order, large ones a little earlier."""
-    ids, counts = np.unique(id_map[id_map > 0], return_counts=True)
-    fractions = counts / id_map.size
-    fits = (fractions >= 0.0015) & (fractions <= 0.8)
-    ids, fractions = ids[fits], fractions[fits]
-    order = np.argsort(rng.exponential(size=len(ids)) / fractions**0.25)
+    ids, shares = ids_of_share(id_map, 0.0015, 0.8)
+    order = np.argsort(rng.exponential(size=len(ids)) / shares**0.25)
     return [int(i) for i in ids[order]]
