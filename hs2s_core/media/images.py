@@ -22,18 +22,6 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".
 
 RGBImage = npt.NDArray[np.uint8]
 """(H, W, 3) uint8."""
-
-
-def check_rgb(frame: npt.NDArray[Any]) -> tuple[int, int]:
-    """The size (H, W) of a frame; raises InvalidMedia if it is no RGB of 8 bits."""
-    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-        raise InvalidMedia(
-            f"a frame is {frame.dtype} of shape {frame.shape}; "
-            "expected RGB uint8 of shape (H, W, 3)"
-        )
-    return int(frame.shape[0]), int(frame.shape[1])
-
-
 _SYSTEM = frozenset(
     {
         *("__MACOSX", "@eaDir", "@Recycle", "#recycle", "#snapshot", "$RECYCLE.BIN"),
@@ -48,6 +36,16 @@ DECODE_ERRORS = (
     Image.DecompressionBombError,
 )
 """What Pillow raises on damaged or hostile files; a truncated JPEG is an OSError."""
+
+
+def check_rgb(frame: npt.NDArray[Any]) -> tuple[int, int]:
+    """The size (H, W) of a frame; raises InvalidMedia if it is no RGB of 8 bits."""
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+        raise InvalidMedia(
+            f"a frame is {frame.dtype} of shape {frame.shape}; "
+            "expected RGB uint8 of shape (H, W, 3)"
+        )
+    return int(frame.shape[0]), int(frame.shape[1])
 
 
 def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:

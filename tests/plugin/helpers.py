@@ -15,6 +15,7 @@ from hs2s_core.models import build_model
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter
 from hs2s_core.models.presets import preset
 from hs2s_fiftyone.labels.conversion import LabelField
+from hs2s_fiftyone.labels.prompts import VideoPrompts, read_prompts
 from tests import shapes
 
 SIZE = (64, 96)
@@ -110,3 +111,11 @@ def tiny_network() -> VideoSegmenter:
     torch.manual_seed(0)
     config = replace(preset("hs2s-lite"), width=16, input_size=SIZE, keep_aspect=False)
     return build_model(config)
+
+
+def prompts_of(
+    dataset: fo.Dataset, frames: dict[int, fo.Label], policy: str = "all"
+) -> VideoPrompts:
+    """Store labels in a new video sample of ``dataset``, and read its prompts back."""
+    dataset.add_sample(video_sample("/nowhere/clip.mp4", frames))
+    return read_prompts(dataset.last(), "truth", SIZE, policy=policy)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import fiftyone as fo
 import fiftyone.utils.cvat as fouc
@@ -11,9 +10,7 @@ import fiftyone.utils.labelstudio as foul
 import numpy as np
 import pytest
 
-from hs2s_fiftyone.labels.prompts import VideoPrompts, read_prompts
-
-from .helpers import SIZE, square, video_sample
+from .helpers import SIZE, prompts_of, square
 
 TOP, LEFT, SIDE = 8, 24, 16
 MASK = square(TOP, LEFT, SIDE)
@@ -72,21 +69,14 @@ def of_a_frame(label: fo.Label) -> fo.Label:
     return label
 
 
-@pytest.fixture
-def read(dataset: fo.Dataset) -> Callable[[dict[int, fo.Label]], VideoPrompts]:
-    def read(frames: dict[int, fo.Label]) -> VideoPrompts:
-        dataset.add_sample(video_sample("/nowhere/clip.mp4", frames))
-        return read_prompts(dataset.first(), "truth", SIZE)
-
-    return read
-
-
 @pytest.mark.parametrize(
     "make",
     [cvat_mask, cvat_polygon, cvat_instance, studio_polygon, studio_brush, studio_instance],
 )
-def test_what_annotation_tools_return_is_a_prompt(read: Any, make: Callable[[], fo.Label]) -> None:
-    masks = read({2: of_a_frame(make())}).masks
+def test_what_annotation_tools_return_is_a_prompt(
+    dataset: fo.Dataset, make: Callable[[], fo.Label]
+) -> None:
+    masks = prompts_of(dataset, {2: of_a_frame(make())}).masks
     (mask,) = masks[1].values()
     # A polygon's corners lie in the middle of pixels or at their edge: that is up to the tool.
     wrong = (mask ^ MASK).sum()
@@ -95,7 +85,7 @@ def test_what_annotation_tools_return_is_a_prompt(read: Any, make: Callable[[], 
         assert wrong == 0
 
 
-def test_of_a_track_only_what_a_person_drew_counts(read: Any) -> None:
+def test_of_a_track_only_what_a_person_drew_counts(dataset: fo.Dataset) -> None:
     """CVAT's tracks are copied to all frames up to the next that was drawn."""
     frames = {}
     for number in range(1, 6):
@@ -103,6 +93,6 @@ def test_of_a_track_only_what_a_person_drew_counts(read: Any) -> None:
         if number in (1, 4):
             label["keyframe"] = True
         frames[number] = of_a_frame(label)
-    prompts = read(frames)
+    prompts = prompts_of(dataset, frames)
     assert sorted(prompts.masks) == [0, 3]
     assert prompts.objects[1].label == "dog"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import fiftyone as fo
@@ -14,7 +15,7 @@ from PIL import Image
 from hs2s_core.errors import InvalidMask
 from hs2s_fiftyone.labels.prompts import VideoPrompts, read_prompts, visible_labels
 
-from ..helpers import SIZE, detection, square, video_sample
+from ..helpers import SIZE, detection, prompts_of, square, video_sample
 
 Read = Callable[..., VideoPrompts]
 
@@ -31,12 +32,7 @@ def detections(*labels: fo.Detection) -> fo.Detections:
 @pytest.fixture
 def read(dataset: fo.Dataset) -> Read:
     """Stores labels in a video sample and reads its prompts back."""
-
-    def read(frames: dict[int, fo.Label], policy: str = "all") -> VideoPrompts:
-        dataset.add_sample(video_sample("/nowhere/clip.mp4", frames))
-        return read_prompts(dataset.last(), "truth", SIZE, policy=policy)
-
-    return read
+    return partial(prompts_of, dataset)
 
 
 def test_every_mask_counts_or_only_those_of_an_objects_first_frame(read: Read) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -186,6 +187,17 @@ def test_means_by_length_go_from_short_to_long(evaluated: Evaluated) -> None:
     assert len(names) > 1
 
 
+def layouts_of(titled: Sequence[tuple[str, Review]], rows: int) -> list[plots.Layout]:
+    """Of the dots, the heat map, the curve and the bars."""
+    reviews = [review for _, review in titled]
+    return [
+        plots.scatter_layout(reviews),
+        plots.heat_layout(titled, rows),
+        plots.curve_layout(reviews),
+        plots.bar_layout(reviews),
+    ]
+
+
 @pytest.mark.parametrize("compared", [False, True])
 def test_plots_are_small_json(compared: bool, table: EvaluationTable) -> None:
     """500 videos, however long, must not choke the browser."""
@@ -206,12 +218,7 @@ def test_plots_are_small_json(compared: bool, table: EvaluationTable) -> None:
         "curve": plots.curve_plot(titled),
         "bars": plots.bar_plot(titled),
     }
-    layouts = [
-        plots.scatter_layout(reviews),
-        plots.heat_layout(titled, 500),
-        plots.curve_layout(reviews),
-        plots.bar_layout(reviews),
-    ]
+    layouts = layouts_of(titled, 500)
     assert len(json.dumps([drawn, layouts], allow_nan=False)) < (1 + compared) * 500_000
 
 
@@ -246,12 +253,7 @@ def test_plots_have_titles_and_hover_texts_one_line_of_names(evaluated: Evaluate
     reviews = review([evaluated, evaluated])
     titled = list(zip(("before", "after"), reviews, strict=True))
     names = {dot.video: dot.video for dot in reviews[0].dots}
-    layouts = [
-        plots.scatter_layout(reviews),
-        plots.heat_layout(titled, 3),
-        plots.curve_layout(reviews),
-        plots.bar_layout(reviews),
-    ]
+    layouts = layouts_of(titled, 3)
     # In a window of 720 pixels a plot has 194, and 146 below its axis; a letter takes five to six.
     assert all(0 < len(layout["title"]["text"]) <= 32 for layout in layouts)
     below = [layout["xaxis"]["title"]["text"] for layout in layouts[:3]]
