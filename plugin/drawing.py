@@ -151,7 +151,7 @@ def known_classes(
         if fields is not None and name not in fields:
             continue
         known = LabelField.of(samples, name)
-        named = known.targets.names.values()
+        named = list(known.targets.names.values())
         if known.items is not None:
             shown = [{"$project": {"label": f"${known.items}.label"}}, {"$unwind": "$label"}]
             stages = [*some, *shown, {"$group": {"_id": "$label"}}]

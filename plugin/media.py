@@ -243,8 +243,10 @@ def mask_sizes(samples: SampleCollection, sample_id: str) -> Sizes:
         source = int(noted[0]), int(noted[1])
     else:
         if there is None:
-            lost = "its frame images are not there, so their size is unknown; that of the video "
-            note = f"{lost}({pixels(video)}) is used, which may have a row or column more"
+            note = (
+                "its frame images are not there, so their size is unknown; that of the video "
+                f"({pixels(video)}) is used, which may have a row or column more"
+            )
             return Sizes(video, video, note if files else None)
         source = image_size(there)
     fits = _fits(video, source)

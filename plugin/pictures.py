@@ -21,7 +21,7 @@ __all__ = ["show_field"]
 
 
 class _Frame(NamedTuple):
-    index: int
+    index: int  # type: ignore[assignment]  # of a tuple's method
     id_map: IdMap
 
 

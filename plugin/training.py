@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,7 +105,7 @@ class ViewVideo:
         self.frames = frames
         """All of them, also those without labels."""
         self._masks = masks
-        self.indices = sorted(masks)
+        self.indices: Sequence[int] = sorted(masks)
         """0-based frame of each labelled one."""
 
     def __len__(self) -> int:
@@ -170,8 +170,9 @@ def _masks(
         if any(part.mask is None for part in parts):
             continue
         for part in parts:
+            assert part.mask is not None
             object_id = identities.add(part.mark)
-            found[object_id] = part.mask | found.get(object_id, False)
+            found[object_id] = part.mask | found.get(object_id, np.False_)
         sized = ((key, clip.to_frame(found[key])) for key in sorted(found))
         masks[number - 1] = [Prompt(number - 1, *each) for each in sized if each[1].any()]
     return masks

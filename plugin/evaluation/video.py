@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from bson import ObjectId
@@ -74,10 +75,11 @@ class Video:
         objects: Mapping[int, ObjectInfo] | None = self._objects
         if protocol.merge_objects:
             objects = None
-        elif self.settings.meta is not None:
-            if self.name not in self.settings.meta:
+        elif (meta := self.settings.meta) is not None:
+            assert not isinstance(meta, (str, Path)), "read before the first video"
+            if self.name not in meta:
                 raise InvalidDataset(f"the metadata file does not list the video {self.name!r}")
-            objects = self.settings.meta[self.name]
+            objects = meta[self.name]
         # The mapping fills while the frames go by; it is asked when all have passed.
         table = evaluate_sequence(self.name, self._pairs(), protocol, objects=objects)
         return replace(table, notes=(*table.notes, *self._remarks())), self._frames

@@ -19,7 +19,7 @@ _Key = Hashable
 class Mark(NamedTuple):
     """What one label says of its object."""
 
-    index: int | None = None
+    index: int | None = None  # type: ignore[assignment]  # of a tuple's method
     instance: Hashable | None = None
     """Id of its instance."""
     label: str | None = None
@@ -134,10 +134,11 @@ class Identities:
             )
         for number, classes in self._classes.items():
             if len(classes) > 1:
+                listed = ", ".join(map(str, classes))
                 yield (
-                    f"object {self.index(number)} has labels of several classes "
-                    f"({', '.join(classes)}) and was taken for one object, a {classes[0]}; if "
-                    "these are several objects, give each an index of its own."
+                    f"object {self.index(number)} has labels of several classes ({listed}) and was "
+                    f"taken for one object, a {classes[0]}; if these are several objects, give "
+                    "each an index of its own."
                 )
 
     def _key(self, mark: Mark) -> _Key:

@@ -104,7 +104,9 @@ class _Box(NamedTuple):
     height: float
 
 
-def paste(box: Sequence[float], mask: npt.ArrayLike, size: Size, name: str = "mask") -> BoolMask:
+def paste(
+    box: Sequence[float] | None, mask: npt.ArrayLike, size: Size, name: str = "mask"
+) -> BoolMask:
     """Stretch a mask (h, w) to its bounding box ``[x, y, w, h]`` (relative) in a frame (H, W).
 
     A mask of its box's own size is placed exactly, so that what ``fo.Detection.from_mask`` was
@@ -132,7 +134,7 @@ def paste(box: Sequence[float], mask: npt.ArrayLike, size: Size, name: str = "ma
     return full
 
 
-def _scale(box: Sequence[float], size: Size, name: str) -> _Box:
+def _scale(box: Sequence[float] | None, size: Size, name: str) -> _Box:
     numbers = [] if box is None else [float(value) for value in box]
     if len(numbers) != 4 or not all(map(math.isfinite, numbers)) or min(numbers[2:]) < 0:
         raise InvalidMask(

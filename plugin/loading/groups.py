@@ -184,9 +184,9 @@ class GroupsJob(VideoJob[Done]):
         with FrameWriter(dataset, sample.id, IMAGE_ID, item.name) as writer:
             for index, image in enumerate(group.iter_samples(), 1):
                 known = {name: image[name] for name in self.fields}
-                labels = {name: _copy(label, size) for name, label in known.items()}
-                about = {"filepath": image.filepath, IMAGE_ID: image.id}
-                writer.add(index, None, **about, **labels)
+                values: dict[str, Any] = {n: _copy(label, size) for n, label in known.items()}
+                values |= {"filepath": image.filepath, IMAGE_ID: image.id}
+                writer.add(index, None, **values)
                 yield Tick((1 + index / count) / 2, f"frame {index} of {count} read", index)
         return Done(count)
 

@@ -12,7 +12,8 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.utils as fou
 
-from hs2s_core.data.folders import VosFolder, open_folder
+from hs2s_core.data.folders import open_folder
+from hs2s_core.data.videos import VosFolder
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.media.encode import find_ffmpeg
 

@@ -65,11 +65,11 @@ class Choice:
         fields = tuple(dict.fromkeys([*made_fields(samples), *evaluated]))
         if not fields:
             return None
-        field = known.get("field")
+        field = known.get("field") or ""
         field = field if field in fields else fields[0]
         runs = evaluated.get(field, ())
         # The App fills in defaults as if they were chosen.
-        scores = known.get("scores") if ctx.panel.state.chosen else None
+        scores = (known.get("scores") or "") if ctx.panel.state.chosen else ""
         offered = (*runs, NO_TRUTH)
         return cls(field, scores if scores in offered else offered[0], fields, tuple(runs))
 

@@ -55,8 +55,7 @@ class Controls:
     def read(cls, state: Mapping[str, Any] | None, runs: Sequence[str]) -> Controls:
         """Values of the panel's state; what no control has falls back to the default."""
         given = {key: value for key, value in (state or {}).items() if value}
-        run = given.get("run")
-        found = cls(run=run if run in runs else runs[0])
+        found = cls(run=_one_of(given.get("run"), runs, runs[0]))
         categories = given.get("categories", ())
         found = replace(
             found,

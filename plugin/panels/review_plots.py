@@ -102,7 +102,7 @@ def heat_plot(
                 "name": title,
                 "x": [time.start + (review.width - 1) / 2 for time in times],
                 "y": [labels[video] for video in shown],
-                "z": np.where(np.isnan(rows), None, np.round(100 * rows, 1)).tolist(),
+                "z": np.where(np.isnan(rows), np.array(None), np.round(100 * rows, 1)).tolist(),
                 "hovertemplate": "%{y}, t = %{x}: J&F %{z:.1f}<extra></extra>",
                 "hoverongaps": False,
                 "colorscale": SCALE,
@@ -170,8 +170,8 @@ def curve_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
     traces: list[Trace] = []
     for place, (title, review) in enumerate(reviews):
         x = [point.t + (review.width - 1) / 2 for point in review.curve]
-        edge = {"line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
-        filled = {"fill": "tonexty", "fillcolor": BANDS[place]}
+        edge: Trace = {"line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+        filled: Trace = {"fill": "tonexty", "fillcolor": BANDS[place]}
         low, high = [point.low for point in review.curve], [point.high for point in review.curve]
         traces += [
             scatter(f"{title}, lower quartile", x, low, **edge),

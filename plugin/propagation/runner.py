@@ -109,13 +109,13 @@ def propagate(
     settings = PropagateSettings(
         bare(prompt_field),
         bare(output_field),
-        overwrite,
-        online_steps,
-        policy,
-        merge,
-        direction,
-        cuts,
-        hints,
+        overwrite=overwrite,
+        online_steps=online_steps,
+        policy=policy,
+        merge=merge,
+        direction=direction,
+        cuts=cuts,
+        hints=hints,
     )
     job = PropagateJob(Source(samples), settings, model, device, speed)
     steps = propagate_steps(job, skip_invalid=skip_invalid, workers=workers, engine=engine)
@@ -178,7 +178,8 @@ def run_key(field: str) -> str:
 
 def how_made(job: PropagateJob) -> dict[str, Any]:
     """All that a run needs to be made again, as the database can hold it."""
-    model, samples = job.model, job.source.samples
+    samples = job.source.samples
+    model: Any = job.model
     if isinstance(model, Path):
         model = str(model.absolute())
     elif model is not None and not isinstance(model, str):

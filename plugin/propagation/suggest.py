@@ -33,7 +33,7 @@ class ToCorrect(NamedTuple):
     """Counted from 1."""
     label: str | None
     """Class of the object whose mask is most in doubt there."""
-    index: int
+    index: int  # type: ignore[assignment]  # of a tuple's method
     """Its index."""
     gain: float
     """Doubt that a correction there may remove, see :func:`hs2s_core.suggest_frames`."""
@@ -120,10 +120,9 @@ def read_signs(samples: SampleCollection, sample_id: str, field: str) -> VideoSi
         if visible_numbers is not None and frame + 1 not in visible_numbers:
             continue
         for index in known:
-            raw = frames.get(frame, {}).get(index)
-            if raw is not None and visible is not None and raw["_id"] not in visible:
+            values = frames.get(frame, {}).get(index, {})
+            if values and visible is not None and values["_id"] not in visible:
                 continue
-            values = raw or {}
             if values.get(CORRECTED):
                 corrected.add((frame, index))
             sign = Sign(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -118,7 +118,7 @@ def propagate_video(
         writer.values = {settings.status_field: DONE, settings.error_field: note or None}
         if part.span is not None and _status(samples, part, settings) != DONE:
             writer.values[settings.status_field] = CLIPS
-    note = " ".join(filter(None, [note, changes and str(changes)]))
+    note = " ".join(filter(None, [note, str(changes or "")]))
     return Done(frames, len(prompts.objects), note or None)
 
 
@@ -181,7 +181,7 @@ def follow(
             yield done / (total or done), number, labels
 
 
-def _find_cuts(clip: Clip) -> Work[tuple[int, ...]]:
+def _find_cuts(clip: Clip) -> Generator[Tick, None, tuple[int, ...]]:
     """The first frames of shots, from 0, among those that are wanted."""
     finder, found = CutFinder(), list[int]()
     for number, frame in enumerate(clip.frames, 1):
