@@ -10,6 +10,7 @@ import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.jobs import Plan, Steps, Summary
+from hs2s_core.wording import counted
 
 from ..jobs import Source
 from ..labels.frame_fields import bare, is_ground_truth, prompt_fields
@@ -154,10 +155,13 @@ def _show_hinted(
     """A picture of the masks that a run would make of boxes and points, in the first such video."""
     found = preview(samples, settings, plan.todo[:LOOKS], seconds=_CHECK_SECONDS)
     if found is not None:
-        item, (number, picture) = found
-        rest = list(form.inputs.properties)
-        form.picture(f"Made of boxes and points: frame {number} of {item.name}", picture)
-        form.put_first(rest)
+        item, (number, picture, left) = found
+        rest = (
+            f", without the {counted(left, 'object')} for which there was no time" if left else ""
+        )
+        above = list(form.inputs.properties)
+        form.picture(f"Made of boxes and points: frame {number} of {item.name}{rest}", picture)
+        form.put_first(above)
 
 
 def _settings(form: Form, samples: SampleCollection) -> PropagateSettings:

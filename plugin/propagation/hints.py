@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 import cv2
@@ -54,10 +55,15 @@ class Preview(NamedTuple):
     number: int
     """Of the frame, from 1."""
     picture: Picture
+    left: int
+    """Objects in that frame whose masks took too long to make."""
 
 
-def preview_frame(clip: Clip, prompts: VideoPrompts) -> Preview | None:
-    """The first frame with masks that :func:`draw_hinted` would make; None where it makes none."""
+def preview_frame(clip: Clip, prompts: VideoPrompts, deadline: float) -> Preview | None:
+    """The first frame with masks that :func:`draw_hinted` would make; None where it makes none.
+
+    At ``deadline``, by ``time.monotonic()``, no further one is begun.
+    """
     index = min((given.frame for given in prompts.hinted.values()), default=None)
     if index is None:
         return None
@@ -68,11 +74,13 @@ def preview_frame(clip: Clip, prompts: VideoPrompts) -> Preview | None:
             _previews.clear()
         frame = _picture(clip, index)
         id_map = np.zeros(clip.video_size, id_dtype(max(shown)))
-        for object_id, given in shown.items():
+        left = dict(shown)
+        while left and time.monotonic() < deadline:
+            object_id, given = left.popitem()
             id_map[_mask(frame, given)] = object_id
         size = _WIDTH, max(1, round(_WIDTH * frame.shape[0] / frame.shape[1]))
         drawn = cv2.resize(draw_masks(frame, id_map), size)
-        _previews[key] = Preview(index + 1, Picture(np.asarray(drawn, np.uint8)))
+        _previews[key] = Preview(index + 1, Picture(np.asarray(drawn, np.uint8)), len(left))
     return _previews[key]
 
 

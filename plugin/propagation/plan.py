@@ -89,7 +89,7 @@ def preview(
     for item in items:
         try:
             clip, prompts, _ = open_video(samples, item.key, settings, deadline=deadline)
-            found = preview_frame(clip, prompts)
+            found = preview_frame(clip, prompts, deadline)
         except (HS2SError, OutOfTime):  # which the plan tells, or the run
             continue
         if found is not None:

@@ -15,7 +15,9 @@ import pytest
 import hs2s_fiftyone
 from hs2s_core.errors import HS2SError
 from hs2s_fiftyone.operators.propagate_masks import PropagateMasks
-from hs2s_fiftyone.propagation import plan, propagate
+from hs2s_fiftyone.propagation import PropagateSettings, plan, propagate
+from hs2s_fiftyone.propagation.hints import preview_frame
+from hs2s_fiftyone.propagation.video import open_video
 
 from ..forms import form, wrong
 from ..helpers import SIZE, CopyNetwork, detection, frame_masks, square, video_sample
@@ -171,3 +173,13 @@ def test_the_form_shows_the_mask_before_the_run(dataset: fo.Dataset, clip: str) 
     frame.save()
     plan._verdicts.clear()
     assert name not in show(dataset, hints=True), "another box, another picture"
+
+
+def test_many_boxes_do_not_hold_the_form(dataset: fo.Dataset, clip: str) -> None:
+    two = [fo.Detection(bounding_box=AROUND, index=index) for index in (1, 2)]
+    dataset.add_sample(video_sample(clip, {1: fo.Detections(detections=two)}))
+    settings = PropagateSettings("truth", "out", hints=True)
+    opened, prompts, _ = open_video(dataset, dataset.first().id, settings)
+    late = preview_frame(opened, prompts, deadline=0.0)
+    assert late is not None
+    assert late.left == 2
