@@ -67,11 +67,11 @@ def test_encoders_without_mask_leave_the_shared_stem_alone() -> None:
         ("hs2s-axial", {"backbone_width": 8}, "16 divides"),
         ("hs2s-attention", {"fusion_width": 12}, "8 divides"),
         ("hs2s", {"init": "zeros"}, "'fan_out' or 'fan_in'"),
-        ("hs2s", {"width": 0}, "at least 1"),
+        ("hs2s", {"width": 0}, "width is 0; expected a whole number from 1 to 4096"),
         ("hs2s", {"width": "1024"}, "a whole number"),
         ("hs2s", {"border": 1}, "true or false"),
         ("hs2s", {"input_size": (256,)}, "two whole numbers"),
-        ("hs2s", {"input_size": (256, -1)}, "at least 1"),
+        ("hs2s", {"input_size": (256, -1)}, "two whole numbers from 1 to 8192"),
     ],
 )
 def test_what_cannot_be_built_is_refused(name: str, change: dict[str, Any], why: str) -> None:
