@@ -23,8 +23,10 @@ from .frame_fields import label_list
 from .identities import Identities, Mark
 from .masks import Size
 
-ONLY = "boxes, points or lines, which are no masks"
+NO_MASKS = "boxes, points or lines, which are no masks"
 """What objects without a mask have."""
+OR_MADE = "or have one made of its box or points (hints=True; 'Make masks of boxes and points')"
+"""What else than drawing its mask lets an object be followed."""
 
 
 class OutOfTime(Exception):
@@ -164,8 +166,8 @@ class _Reader:
         if self._missing and self._prompts.objects:
             left_out = ", ".join(self._prompts.without_mask)
             self._prompts.remarks.append(
-                f"{left_out} was left out: it has only {ONLY}; draw its mask to have it followed"
-                f"{'.' if self.hints else ', or have one made of its box or points (hints).'}"
+                f"{left_out} was left out: it has only {NO_MASKS}; draw its mask to have it "
+                f"followed{'' if self.hints else f', {OR_MADE}'}."
             )
         return self._prompts
 

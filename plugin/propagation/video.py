@@ -24,7 +24,7 @@ from ..jobs import FrameWriter, VideoJob
 from ..labels.conversion import to_detections
 from ..labels.frame_fields import has_labels, is_ground_truth
 from ..labels.masks import Size
-from ..labels.prompts import ONLY, VideoPrompts, read_prompts, visible_labels
+from ..labels.prompts import NO_MASKS, OR_MADE, VideoPrompts, read_prompts, visible_labels
 from ..media import Clip, check_upright, open_clip
 from ..videos.clips import Part
 from ..videos.collection import select_videos
@@ -268,9 +268,9 @@ def open_video(
     adopt(prompts, wanted)
     if not prompts.objects and prompts.without_mask:
         raise HS2SError(
-            f"no mask for {', '.join(prompts.without_mask)}, only {ONLY}; draw its mask with the "
-            "brush or the pen of the App's Annotate tab"
-            + ("" if settings.hints else ", or have one made of its box or points (hints)")
+            f"no mask for {', '.join(prompts.without_mask)}, only {NO_MASKS}; draw its mask with "
+            "the brush or the pen of the App's Annotate tab"
+            f"{'' if settings.hints else f', {OR_MADE}'}"
         )
     if not prompts.objects:
         of = "" if span is None else " of the clip"

@@ -127,7 +127,8 @@ def test_objects_without_any_mask_are_named(read: Read) -> None:
     assert prompts.without_mask == ["object 4"]
     assert prompts.remarks == [
         "object 4 was left out: it has only boxes, points or lines, which are no masks; draw its "
-        "mask to have it followed, or have one made of its box or points (hints)."
+        "mask to have it followed, or have one made of its box or points (hints=True; 'Make masks "
+        "of boxes and points')."
     ]
 
 

@@ -156,7 +156,7 @@ def test_a_mask_put_right_takes_the_place_of_the_one_made(dataset: fo.Dataset, c
 
 def test_the_form_shows_the_mask_before_the_run(dataset: fo.Dataset, clip: str) -> None:
     dataset.add_sample(video_sample(clip, {2: boxed(AROUND)}))
-    assert "(hints)" in wrong(show(dataset))["problems"]
+    assert "'Make masks of boxes and points'" in wrong(show(dataset))["problems"]
     shown = show(dataset, hints=True)
     assert not wrong(shown)
     (name,) = (name for name in shown if name.startswith("picture"))
