@@ -49,7 +49,9 @@ class Clip:
     @property
     def length(self) -> int:
         """How many frames are wanted, as far as the file says."""
-        return len(self.frames) if self.span is None else self.span[1] - self.span[0] + 1
+        if self.span is None:
+            return len(self.frames)
+        return min(self.span[1], max(self.span[0], len(self.frames))) - self.span[0] + 1
 
     def covers(self, number: int) -> bool:
         """Whether the frame of this number is wanted."""

@@ -54,7 +54,7 @@ class PropagateMasks(JobOperator):
             *MODEL_VALUES,
         ),
         bool: ("overwrite", "hints", "skip_invalid"),
-        int: ("online_steps", "workers"),
+        int: ("online_steps", "first_frame", "last_frame", "workers"),
     }
     takes_clips = True
     placed = True
@@ -107,6 +107,9 @@ class PropagateMasks(JobOperator):
         )
         form.choice("direction", DIRECTION_CHOICES, "Follow objects", default="both")
         form.choice("cuts", CUTS_CHOICES, "Cuts between shots", default="ignore")
+        if parts is None:
+            form.whole("first_frame", "First frame to write", default=1, least=1)
+            form.whole("last_frame", "Last frame to write; none for all", least=1)
         form.whole(
             "workers",
             "Videos at once",
@@ -182,4 +185,6 @@ def _settings(form: Form, samples: SampleCollection) -> PropagateSettings:
         direction=form.get("direction", "both"),
         cuts=form.get("cuts", "ignore"),
         hints=bool(form.get("hints")),
+        first_frame=form.get("first_frame", 1),
+        last_frame=form.get("last_frame"),
     )

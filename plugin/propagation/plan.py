@@ -126,7 +126,11 @@ def _rows(
         view = select_videos(samples, ids, ordered=True)
         states = view.values(settings.status_field)
     rows = dict(zip(ids, zip(paths, states, strict=True), strict=True))
-    for part in map(Part.of, ids if settings.parts is None else settings.parts):
+    if settings.parts is None:
+        parts = [Part(sample_id, settings.span) for sample_id in ids]
+    else:
+        parts = [Part.of(key) for key in settings.parts]
+    for part in parts:
         if part.sample_id in rows:
             yield part, *rows[part.sample_id]
 

@@ -56,6 +56,8 @@ def propagate(
     direction: str = "both",
     cuts: str = "ignore",
     hints: bool = False,
+    first_frame: int = 1,
+    last_frame: int | None = None,
     skip_invalid: bool = False,
     workers: int = 1,
     engine: str | None = None,
@@ -96,6 +98,9 @@ def propagate(
             frame. Both read the video once more.
         hints: give objects that have no mask by the first box, or points, that they have: a mask
             is made of it by colours alone (GrabCut), and its label says so (``origin``).
+        first_frame: number, from 1, of the first frame that is wanted in each video. Only frames
+            that are wanted are written, but masks in the others count.
+        last_frame: number of the last one; None for the video's.
         skip_invalid: go on without videos that cannot be propagated, instead of refusing all.
             Those that have labels in the output field keep them and their status.
         workers: how many videos at once, each in a process with a model of its own.
@@ -116,6 +121,8 @@ def propagate(
         direction=direction,
         cuts=cuts,
         hints=hints,
+        first_frame=first_frame,
+        last_frame=last_frame,
     )
     job = PropagateJob(Source(samples), settings, model, device, speed)
     steps = propagate_steps(job, skip_invalid=skip_invalid, workers=workers, engine=engine)

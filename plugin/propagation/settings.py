@@ -8,6 +8,7 @@ import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from ..labels.frame_fields import has_labels, mask_field_error, output_error, prompt_fields
+from ..videos.clips import THE_END, Span
 
 POLICY_CHOICES = {
     "auto": "Every mask; of the truth that a dataset was loaded with, only the first ones",
@@ -61,8 +62,18 @@ class PropagateSettings:
     """One of :data:`CUTS_CHOICES`."""
     hints: bool = False
     """Whether objects that have only boxes or points get a mask made of the first of them."""
+    first_frame: int = 1
+    last_frame: int | None = None
+    """Numbers of the first and the last frame to write; None for each video's last."""
     parts: tuple[str, ...] | None = None
     """Keys of the clips to propagate within (:func:`..videos.clips.clips_of`); None: all."""
+
+    @property
+    def span(self) -> Span | None:
+        """The frames to write in every video; None for all, or those of :attr:`parts`."""
+        if self.first_frame == 1 and self.last_frame is None:
+            return None
+        return self.first_frame, THE_END if self.last_frame is None else self.last_frame
 
     @property
     def status_field(self) -> str:
@@ -102,12 +113,24 @@ def settings_errors(
     ):
         if getattr(settings, name) not in choices:
             errors[name] = f"{getattr(settings, name)!r} is none of {', '.join(choices)}"
+    errors |= _range_errors(settings)
     steps = settings.online_steps
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
         errors["online_steps"] = (
             f"{steps!r} is no number of steps; expected a whole number, 0 or more"
         )
     return errors
+
+
+def _range_errors(settings: PropagateSettings) -> dict[str, str]:
+    first, last = settings.first_frame, settings.last_frame
+    if first < 1:
+        return {"first_frame": f"{first} is no frame number; expected 1 or more"}
+    if last is not None and last < first:
+        return {"last_frame": f"frame {last} lies before frame {first}, the first that is wanted"}
+    if settings.span is not None and settings.parts is not None:
+        return {"first_frame": "the view of clips says already which frames are wanted"}
+    return {}
 
 
 def _output_error(

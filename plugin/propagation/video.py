@@ -17,6 +17,7 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Done, Item, Tick, Work
 from hs2s_core.jobs.beside import in_turn
 from hs2s_core.media.cuts import CutFinder
+from hs2s_core.media.source import FrameSource
 from hs2s_core.prompts import Prompt, Prompts
 from hs2s_core.wording import counted, some
 
@@ -26,7 +27,7 @@ from ..labels.frame_fields import has_labels, is_ground_truth
 from ..labels.masks import Size
 from ..labels.prompts import NO_MASKS, OR_MADE, VideoPrompts, read_prompts, visible_labels
 from ..media import Clip, check_upright, open_clip
-from ..videos.clips import Part
+from ..videos.clips import THE_END, Part, Span
 from ..videos.collection import select_videos
 from .changes import Changes
 from .corrections import Correction, adopt, is_drawn, read_corrections, sign
@@ -81,9 +82,9 @@ def propagate_video(
         draw_hinted(clip, prompts)
         cuts: tuple[int, ...] = ()
         if settings.cuts != "ignore":
-            cuts = yield from _find_cuts(clip)
-            if cuts:
-                begins = some((str(cut + 1) for cut in cuts), 20)
+            cuts = yield from _find_cuts(clip, settings)
+            if within := [cut + 1 for cut in cuts if clip.covers(cut + 1)]:
+                begins = some(map(str, within), 20)
                 prompts.remarks.append(f"another shot begins at frame {begins}.")
         if settings.online_steps:
             from hs2s_core.propagation.network import NetworkEngine
@@ -160,7 +161,8 @@ def follow(
     stops = cuts if settings.cuts == "stop" else ()
     wanted = ClipSettings(settings.direction, merge=settings.merge, cuts=stops)
     if clip.span is not None:
-        wanted = replace(wanted, first=clip.span[0] - 1, last=clip.span[1] - 1)
+        first, last = clip.span
+        wanted = replace(wanted, first=first - 1, last=None if last == THE_END else last - 1)
     masks = _masks(clip, prompts)
     with kept_steps(engine.sibling(), clip.frames, masks, wanted, key) as steps:
         for done, total, result in steps:
@@ -181,16 +183,18 @@ def follow(
             yield done / (total or done), number, labels
 
 
-def _find_cuts(clip: Clip) -> Generator[Tick, None, tuple[int, ...]]:
-    """The first frames of shots, from 0, among those that are wanted."""
+def _find_cuts(
+    clip: Clip, settings: PropagateSettings
+) -> Generator[Tick, None, tuple[int, ...]]:
+    """The first frames of shots, from 0, as far as objects may be followed."""
     finder, found = CutFinder(), list[int]()
     for number, frame in enumerate(clip.frames, 1):
-        if clip.span is not None and number > clip.span[1]:
+        if not settings.span and clip.span is not None and number > clip.span[1]:
             break
         found += finder.see(frame)
         yield Tick(0.0, f"looking for cuts, frame {number} of {clip.length}")
     found += finder.end()
-    return tuple(cut for cut in found if clip.covers(cut + 1))
+    return tuple(cut for cut in found if settings.span or clip.covers(cut + 1))
 
 
 def _masks(clip: Clip, prompts: VideoPrompts) -> Prompts:
@@ -221,6 +225,24 @@ def _status(samples: SampleCollection, part: Part, settings: PropagateSettings) 
     return found[0]
 
 
+def _span_of(frames: FrameSource, span: Span, settings: PropagateSettings) -> Span:
+    """The frames of a part; of a clip, all have to be there, of a range, one."""
+    first, last = span
+    if max(first, last if last < THE_END else 0) <= len(frames):
+        return span
+    length = frames.count()
+    if last > length and not settings.span:
+        raise HS2SError(
+            f"the clip is of frames {first} to {last}, but the video has "
+            f"{counted(length, 'frame')}; mend where it ends, and make the view again"
+        )
+    if first > length:
+        raise HS2SError(
+            f"frames from {first} on are wanted, but the video has {counted(length, 'frame')}"
+        )
+    return first, min(last, length)
+
+
 def open_video(
     samples: SampleCollection,
     key: str,
@@ -237,12 +259,9 @@ def open_video(
     """
     (sample_id, span), prompt_field = Part.of(key), settings.prompt_field
     sample = samples._dataset[sample_id]
-    clip = replace(open_clip(sample, exact=deadline is None), span=span)
-    if span is not None and span[1] > len(clip.frames) and span[1] > clip.frames.count():
-        raise HS2SError(
-            f"the clip is of frames {span[0]} to {span[1]}, but the video has "
-            f"{counted(len(clip.frames), 'frame')}; mend where it ends, and make the view again"
-        )
+    clip = open_clip(sample, exact=deadline is None)
+    if span is not None:
+        clip = replace(clip, span=_span_of(clip.frames, span, settings))
     policy, visible = settings.policy, visible_labels(samples, sample_id, prompt_field)
     if policy == "auto":
         policy = "first" if is_ground_truth(samples, prompt_field) else "all"
@@ -252,7 +271,7 @@ def open_video(
         clip.video_size,
         policy=policy,
         visible=visible,
-        span=span,
+        span=None if settings.span else span,
         hints=settings.hints,
         deadline=deadline,
     )
@@ -264,8 +283,8 @@ def open_video(
     check_upright(samples, sample_id, prompt_field)
     if corrections:
         check_upright(samples, sample_id, settings.output_field)
-    wanted = (each for each in corrections if clip.covers(each.frame + 1))
-    adopt(prompts, wanted)
+    adopt(prompts, [each for each in corrections if settings.span or clip.covers(each.frame + 1)])
+    prompts.kept = {index: kept for index, kept in prompts.kept.items() if clip.covers(index + 1)}
     if not prompts.objects and prompts.without_mask:
         raise HS2SError(
             f"no mask for {', '.join(prompts.without_mask)}, only {NO_MASKS}; draw its mask with "
@@ -273,7 +292,7 @@ def open_video(
             f"{'' if settings.hints else f', {OR_MADE}'}"
         )
     if not prompts.objects:
-        of = "" if span is None else " of the clip"
+        of = "" if span is None or settings.span else " of the clip"
         hidden = " that the view's filters leave" if visible is not None else ""
         raise HS2SError(f"no prompt mask: no frame{of} has labels in {prompt_field!r}{hidden}")
     check_hinted(clip, prompts)

@@ -16,6 +16,8 @@ from .collection import shows_all_labels, videos_of
 
 Span = tuple[int, int]
 """First and last frame number."""
+THE_END = 2**31 - 1
+"""As a last frame number: whatever a video's last one is."""
 
 
 class Part(NamedTuple):
@@ -39,7 +41,10 @@ class Part(NamedTuple):
 
     def named(self, name: str) -> str:
         """What to call it where ``name`` is its video."""
-        return name if self.span is None else "{}, frames {} to {}".format(name, *self.span)
+        if self.span is None:
+            return name
+        first, last = self.span
+        return f"{name}, frames {first} to {'its end' if last == THE_END else last}"
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:
