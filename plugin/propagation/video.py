@@ -183,9 +183,7 @@ def follow(
             yield done / (total or done), number, labels
 
 
-def _find_cuts(
-    clip: Clip, settings: PropagateSettings
-) -> Generator[Tick, None, tuple[int, ...]]:
+def _find_cuts(clip: Clip, settings: PropagateSettings) -> Generator[Tick, None, tuple[int, ...]]:
     """The first frames of shots, from 0, as far as objects may be followed."""
     finder, found = CutFinder(), list[int]()
     for number, frame in enumerate(clip.frames, 1):
