@@ -6,6 +6,7 @@ import io
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,30 @@ def wait_until(condition: Callable[[], bool], failure: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, failure
         time.sleep(0.2)
+
+
+def soon(condition: Callable[[], bool]) -> bool:
+    """Whether it is so within the time after which one tries again."""
+    deadline = time.monotonic() + AGAIN
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def act_until(answered: Callable[[], bool], act: Callable[[], None], failure: str) -> None:
+    """Do what a user does until it is answered: a click is lost on what is drawn anew just then.
+
+    What cannot be done, because the late answer to an earlier try lies over it, need not be.
+    """
+
+    def done() -> bool:
+        with suppress(PlaywrightError):
+            act()
+        return soon(answered)
+
+    wait_until(done, failure)
 
 
 def open_form(page: Page, title: str) -> Locator:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from playwright.sync_api import Locator, Page
 
-from .browser import wait_until
+from .browser import BRIEF, act_until, soon, wait_until
 
 _PLACES = {"scatter": 0, "bar": 1, "heatmap": 2}
 """Plots of the panel "Review by length", by the kind of their first trace."""
@@ -45,33 +46,32 @@ def traces(page: Page, kind: str) -> list[dict[str, Any]]:
     return [trace for trace in found if trace["type"] == kind]
 
 
-def click_cell(page: Page, row: int, column: int) -> None:
-    """Click a cell of the first heat map."""
-    _click(page, "heatmap", column, row, [0, [row, column]])
+def click_cell(page: Page, row: int, column: int, answered: Callable[[], bool]) -> None:
+    """Click a cell of the first heat map, until the App has ``answered`` as it shall."""
+    _click(page, "heatmap", column, row, [0, [row, column]], answered)
 
 
-def click_point(page: Page, place: int) -> None:
-    """Click a point of the first trace of a plot of points or lines."""
-    _click(page, "scatter", place, place, [0, place])
+def click_point(page: Page, place: int, answered: Callable[[], bool]) -> None:
+    """Click a point of the first trace of a plot of points or lines, until that is ``answered``."""
+    _click(page, "scatter", place, place, [0, place], answered)
 
 
-def click_dot(page: Page, place: int) -> str:
-    """Click a dot of the first evaluation; returns the id of its video."""
-    click_point(page, place)
-    return str(traces(page, "scatter")[0]["ids"][place])
-
-
-def _click(page: Page, kind: str, x: int, y: int, expected: list[Any]) -> None:
+def _click(
+    page: Page, kind: str, x: int, y: int, expected: list[Any], answered: Callable[[], bool]
+) -> None:
     """Click a point, once Plotly has noticed that the pointer is there: else it takes no click."""
     box = plot(page, kind)
 
     def noticed() -> bool:
-        box.hover(position=box.evaluate(_POINT, [kind, x, y]))
+        box.hover(position=box.evaluate(_POINT, [kind, x, y]), timeout=1000 * BRIEF)
         return expected in box.evaluate(_HOVERED)
 
-    wait_until(noticed, f"Plotly does not notice the pointer on {expected} of the {kind}")
-    page.mouse.down()
-    page.mouse.up()
+    def click() -> None:
+        if soon(noticed):
+            page.mouse.down()
+            page.mouse.up()
+
+    act_until(answered, click, f"a click on {expected} of the {kind} is not answered")
 
 
 def select_right_of(page: Page, x: float) -> None:

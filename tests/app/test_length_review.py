@@ -29,7 +29,7 @@ from .browser import (
     picture_wanted,
     wait_until,
 )
-from .plots import click_cell, click_dot, select_right_of, traces
+from .plots import click_cell, click_point, select_right_of, traces
 
 LENGTHS = (8, 12, 18, 25, 33, 42, 53, 60, 66, 78)
 SIZE = (108, 192)
@@ -149,19 +149,16 @@ def test_from_a_cell_and_a_dot_to_the_frames(
     # A cell opens its stretch of the video, at its first frame.
     row, column = traces(page, "heatmap")[0]["y"].index("clip-10"), 20
     first_time = 1 + 2 * column  # 77 times in 60 columns are two a column
-    click_cell(page, row, column)
     try:
-        wait_until(lambda: shown_frame(page) == first_time + 1, "not the frame of the cell")
+        click_cell(page, row, column, lambda: shown_frame(page) == first_time + 1)
     finally:
         keep(page, tmp_path, "length-review-clip.png")
     close_sample(page)
     expect(entries(page)).to_have_text(re.compile("^1 clip"))
 
     # A dot opens its video, from the start, though the view is a clip of another one.
-    chosen = click_dot(page, LENGTHS.index(53))
     try:
-        page.wait_for_url(f"**id={chosen}*", wait_until="commit")
-        wait_until(lambda: shown_frame(page) == 1, "not the first frame of the dot's video")
+        click_dot(page, LENGTHS.index(53))
     finally:
         keep(page, tmp_path, "length-review-video.png")
     close_sample(page)
@@ -193,9 +190,7 @@ def test_a_dot_opens_a_video_that_the_sidebar_hides(
 
     wait_until(filtered, "the sidebar does not filter")
 
-    chosen = click_dot(page, LENGTHS.index(25))  # has a square
-    page.wait_for_url(f"**id={chosen}*", wait_until="commit")
-    wait_until(lambda: shown_frame(page) == 1, "not the first frame of the dot's video")
+    click_dot(page, LENGTHS.index(25))  # has a square
     close_sample(page)
     expect(entries(page)).to_have_text(re.compile(f"^{len(LENGTHS)} "))
 
@@ -234,6 +229,12 @@ def choose(page: Page, label: str, value: str) -> None:
     header = page.get_by_text(label, exact=True).last
     box = header.locator("xpath=following::*[@role='combobox'][1]")
     pick(page, box, value, lambda: box.inner_text() == value)
+
+
+def click_dot(page: Page, place: int) -> None:
+    """Click a dot of the first evaluation, which opens its video at the first frame."""
+    chosen = traces(page, "scatter")[0]["ids"][place]
+    click_point(page, place, lambda: f"id={chosen}" in page.url and shown_frame(page) == 1)
 
 
 def rows(page: Page) -> int:

@@ -15,7 +15,7 @@ import hs2s_fiftyone
 from hs2s_core.resources import asset
 from hs2s_fiftyone.loading import dataset as vos
 
-from .browser import keep, open_dataset, open_sample, wait_until
+from .browser import act_until, keep, open_dataset, open_sample, wait_until
 from .plots import click_point, traces
 
 RATE = 6
@@ -43,11 +43,13 @@ def test_a_click_shows_the_frame(app: str, page: Page, clip: fo.Dataset, tmp_pat
     drawn = traces(page, "scatter")
     (suggested,) = hs2s_fiftyone.suggest_frames(clip)
     frame = lowest(drawn, suggested.frame_number - 1)
-    click_point(page, frame)
-    expect(place).to_contain_text(f"{shown_at(frame)} /")
+    click_point(page, frame, lambda: f"{shown_at(frame)} /" in place.inner_text())
     expect(modal.get_by_text(re.compile(f"Chosen: frame {frame + 1} "))).to_be_visible()
-    modal.get_by_role("button", name="Go to suggested frame").click()
-    expect(place).to_contain_text(f"{shown_at(suggested.frame_number - 1)} /")
+    act_until(
+        lambda: f"{shown_at(suggested.frame_number - 1)} /" in place.inner_text(),
+        modal.get_by_role("button", name="Go to suggested frame").click,
+        "the player does not go to the suggested frame",
+    )
     keep(page, tmp_path, "correct-4-strip.webp")
 
 
