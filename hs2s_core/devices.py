@@ -92,7 +92,6 @@ def use_threads(count: int | None = None) -> str:
     and wait for each other; where ``OMP_NUM_THREADS`` is set, that many. More than there are cores
     are never taken: thousands would stop the whole machine.
     """
-    free = cores() - round(_load())
     if count is not None and count > cores():
         chosen, why = cores(), f"{count} asked for, but there are {counted(cores(), 'core')}"
     elif count is not None:
@@ -100,7 +99,8 @@ def use_threads(count: int | None = None) -> str:
     elif os.environ.get("OMP_NUM_THREADS"):
         chosen, why = torch.get_num_threads(), "as OMP_NUM_THREADS says"
     else:
-        chosen, why = max(1, free), f"{cores()} cores, load {_load():.1f}"
+        load = _load()
+        chosen, why = max(1, cores() - round(load)), f"{cores()} cores, load {load:.1f}"
     torch.set_num_threads(chosen)
     return f"computing on {counted(chosen, 'thread')} ({why})"
 
@@ -113,7 +113,8 @@ def free_threads() -> Iterator[None]:
     many as before. What the program itself did in the last minute does not count.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(before, cores() - round(_running()))))
+    if before > 1:  # else there is nothing to look for, which takes a while
+        torch.set_num_threads(max(1, min(before, cores() - round(_running()))))
     try:
         yield
     finally:

@@ -168,6 +168,9 @@ def _after_convolutions(
             module.register_forward_hook(note_output)
         elif isinstance(module, kinds):
             module.register_forward_pre_hook(note_input)
+        if isinstance(module, _BatchNorm):
+            # What it says does not matter here, and most of a trial on the meta device is norms.
+            module.forward = Tensor.detach  # type: ignore[method-assign, assignment]
     _try_out(trial)
     pairs = {part: conv for part, (conv, *others) in sources.items() if conv and not others}
     used = list(pairs.values())
