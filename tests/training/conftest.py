@@ -15,6 +15,8 @@ checkpoint_minutes = 0
 
 [model]
 preset = "hs2s-lite"
+encoder = "small"
+width = 16
 
 [data]
 root = "data"
