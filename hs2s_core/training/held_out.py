@@ -17,6 +17,7 @@ from hs2s_core.evaluation.table import EvaluationTable, FramePair, evaluate_sequ
 from hs2s_core.media.frames import FrameSource
 from hs2s_core.media.masks import split_objects
 from hs2s_core.models.base import VideoSegmenter
+from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.resources import asset
 from hs2s_core.training.validation import UNGROUPED, score_video, scored_whole
 from hs2s_core.wording import counted
@@ -94,7 +95,8 @@ def score_held(model: VideoSegmenter, held: Sequence[Held]) -> float:
 
     Raises InvalidDataset if that leaves none.
     """
-    scores = [score for each in held if (score := _score(model, each)) is not None]
+    engine = NetworkEngine(model)
+    scores = [score for each in held if (score := _score(engine, each)) is not None]
     if not scores:
         raise InvalidDataset(
             "the held-out labels show no object that an earlier one shows too; expected objects "
@@ -103,7 +105,7 @@ def score_held(model: VideoSegmenter, held: Sequence[Held]) -> float:
     return fmean(scores)
 
 
-def _score(model: VideoSegmenter, held: Held) -> float | None:
+def _score(engine: NetworkEngine, held: Held) -> float | None:
     """J&F of the labels that count; each object is given where it is first labelled."""
     video = held.video
     truth: dict[int, npt.NDArray[Any]] = {}
@@ -124,7 +126,7 @@ def _score(model: VideoSegmenter, held: Held) -> float | None:
     begun = min(prompts)
     pairs = (
         FramePair(result.id_map, truth[result.index], result.index)
-        for result in scored_whole(model, begun, last)(video.frames, prompts)
+        for result in scored_whole(engine, begun, last)(video.frames, prompts)
         if result.index in truth
     )
     rows = evaluate_sequence(video.name, pairs, UNGROUPED).rows
@@ -134,8 +136,8 @@ def _score(model: VideoSegmenter, held: Held) -> float | None:
 
 def score_known(model: VideoSegmenter) -> float:
     """J&F of the bundled clip."""
-    folder = open_folder(asset("demo"))
-    tables = [score_video(scored_whole(model), folder.video(name)) for name in folder.names]
+    folder, method = open_folder(asset("demo")), scored_whole(model)
+    tables = [score_video(method, folder.video(name)) for name in folder.names]
     overall = EvaluationTable.join(tables).summary().overall
     assert overall is not None
     return overall.jf

@@ -19,6 +19,7 @@ from hs2s_core.media.frames import open_frames
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.prompts import PlainPrompts
 from hs2s_core.propagation import FrameResult, propagate
+from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.training.config import DataConfig, ValidationConfig
 from hs2s_core.training.sources import folder_videos, named_splits
 from hs2s_core.wording import counted
@@ -81,9 +82,9 @@ class Validation:
         """Mean J&F over videos, in [0, 1]; the model's mode is left as it was."""
         training = model.training
         model.eval()
-        scores = []
+        scores, method = [], scored_whole(model)
         for video in self.videos:
-            table = score_video(scored_whole(model), video, frames=self.config.frames)
+            table = score_video(method, video, frames=self.config.frames)
             overall = table.summary().overall
             if overall is not None:
                 scores.append(overall.jf)
@@ -91,12 +92,18 @@ class Validation:
         return fmean(scores)
 
 
-def scored_whole(model: VideoSegmenter, first: int = 0, last: int | None = None) -> Method:
+def scored_whole(
+    model: VideoSegmenter | NetworkEngine, first: int = 0, last: int | None = None
+) -> Method:
     """Propagation by ``model`` as it is scored: one that reads ahead sees the whole video.
 
-    ``first`` and ``last`` are the frames that are wanted.
+    ``first`` and ``last`` are the frames that are wanted. The network is prepared once, as it is
+    now, for all videos.
     """
-    return partial(propagate, model, chunk=sys.maxsize, direction="forward", first=first, last=last)
+    engine = NetworkEngine(model) if isinstance(model, VideoSegmenter) else model
+    return partial(
+        propagate, engine, chunk=sys.maxsize, direction="forward", first=first, last=last
+    )
 
 
 def _can_be_scored(video: VosVideo, frames: int) -> bool:

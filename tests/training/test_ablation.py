@@ -118,7 +118,7 @@ def test_missing_scores_are_dashes() -> None:
 
 def test_networks_that_read_ahead_are_scored_on_whole_videos() -> None:
     """They are trained on whole clips; 20 frames would be two chunks of propagation's 16."""
-    model = build_model(tiny("bi-hs2s")).eval()
+    model = build_model(dataclasses.replace(tiny("bi-hs2s"), input_size=(64, 64))).eval()
     frames = np.zeros((20, 64, 64, 3), np.uint8)
     mask = np.zeros((64, 64), np.uint8)
     mask[8:40, 8:40] = 1

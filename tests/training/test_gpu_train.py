@@ -13,14 +13,16 @@ import pytest
 
 from hs2s_core.data.folders import open_folder
 from hs2s_core.training.run_file import read_config
+from tests.scripts import load_script
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-def pack(config: Path, root: Path, out: Path, limit: str) -> subprocess.CompletedProcess[str]:
-    words = [config, "--root", root, "--out", out, "--limit", limit]
-    command = [sys.executable, BENCHMARKS / "pack_data.py", *words]
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+def pack(config: Path, root: Path, out: Path, limit: str) -> None:
+    words = ["pack_data.py", config, "--root", root, "--out", out, "--limit", limit]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", list(map(str, words)))
+        load_script(BENCHMARKS / "pack_data.py").main()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell script")
@@ -28,8 +30,7 @@ def test_a_run_goes_there_and_back(
     training_folder: Path, write_config: Callable[..., Path], tmp_path: Path
 ) -> None:
     config, packed, kept = write_config(), tmp_path / "packed", tmp_path / "kept"
-    result = pack(config, training_folder / "data", packed, "1")
-    assert result.returncode == 0, result.stderr
+    pack(config, training_folder / "data", packed, "1")
     video = open_folder(packed / "videos", None).video("one")
     assert len(video.frames) == 6
     assert not list(packed.rglob("*.jpg"))
@@ -53,9 +54,13 @@ def test_a_run_goes_there_and_back(
 
 
 def test_what_stays_too_large_is_refused(
-    training_folder: Path, write_config: Callable[..., Path], tmp_path: Path
+    training_folder: Path,
+    write_config: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    result = pack(write_config(), training_folder / "data", tmp_path / "packed", "0.001")
-    assert result.returncode == 2
-    assert "name fewer sets" in result.stderr
+    with pytest.raises(SystemExit) as stopped:
+        pack(write_config(), training_folder / "data", tmp_path / "packed", "0.001")
+    assert stopped.value.code == 2
+    assert "name fewer sets" in capsys.readouterr().err
     assert not (tmp_path / "packed").exists()

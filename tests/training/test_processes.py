@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from hs2s_core.models import build_model
+from hs2s_core.models.paper.flow import RAFTHead
 from hs2s_core.training.loop import train
 from hs2s_core.training.run_file import read_config
 
@@ -68,11 +69,13 @@ SCRIPT = """
 import json, os, sys, torch
 from pathlib import Path
 from hs2s_core import cli
+from hs2s_core.models.paper.flow import RAFTHead
 from hs2s_core.training import loop
 from hs2s_core.training.run_file import read_config
 from hs2s_core.training.curriculum import Curriculum
 from hs2s_core.training.processes import process_group, rank
 
+RAFTHead.__init__.__kwdefaults__["updates"] = 2  # for time
 seen = []
 class Observed(Curriculum):
     def observe(self, step, loss):
@@ -177,8 +180,10 @@ def one(configs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> d
     folder = tmp_path_factory.mktemp("one")
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    for name, path in configs.items():
-        train(read_config(path), folder / name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RAFTHead.__init__.__kwdefaults__, "updates", 2)  # as SCRIPT does
+        for name, path in configs.items():
+            train(read_config(path), folder / name)
     torch.set_num_threads(before)
     return {name: outcome(folder / name) for name in RUNS}
 
