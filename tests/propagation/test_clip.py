@@ -223,7 +223,7 @@ class Unread(Clip):
 
 
 @pytest.mark.parametrize(
-    ("direction", "length"), [("both", 10_000), ("forward", 2_000), ("backward", 2_000)]
+    ("direction", "length"), [("both", 3_000), ("forward", 2_000), ("backward", 2_000)]
 )
 def test_memory_does_not_grow_with_the_clip(direction: str, length: int) -> None:
     """But for the place of each soft mask on disk, 8 bytes a frame: an id map would take 192.
@@ -232,13 +232,15 @@ def test_memory_does_not_grow_with_the_clip(direction: str, length: int) -> None
     """
     peak(100, direction)  # what is loaded once
     short, long = peak(100, direction), peak(length, direction)
-    assert long - short < length * 16 + 50_000
+    assert long - short < length * 16 + 15_000
 
 
 def test_a_network_that_looks_ahead_goes_both_ways() -> None:
     """Where blocks of frames lie does not depend on the range that is asked for."""
     torch.manual_seed(0)
-    config = dataclasses.replace(PRESETS["bi-hs2s"].scaled(16), input_size=(64, 64))
+    config = PRESETS["bi-hs2s"].scaled(16)
+    # With the encoder of the fewest layers, for time.
+    config = dataclasses.replace(config, input_size=(64, 64), encoder="vgg16")
     model = build_model(config).eval()
     rng = np.random.default_rng(0)
     frames = [rng.integers(0, 256, (64, 64, 3), dtype=np.uint8) for _ in range(11)]

@@ -60,7 +60,7 @@ def test_adapting_lowers_the_loss_on_the_object(late: bool) -> None:
     corner = np.zeros_like(mask)
     corner[:9, :9] = True
     model = load_model("hs2s-lite", device="cpu")
-    model.config = dataclasses.replace(model.config, input_size=(96, 160))
+    model.config = dataclasses.replace(model.config, input_size=(64, 96))
     before = copy.deepcopy(model.state_dict())
     frames, prompts = [frame], {0: {1: mask}}
     if late:  # another object was given before
@@ -68,7 +68,7 @@ def test_adapting_lowers_the_loss_on_the_object(late: bool) -> None:
     adapted = adapt(model, frames, prompts, 10 + 20 * late, learning_rate=3e-4)
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name])
-    stage = Stage(steps=8, size=(96, 160), frames=3, clips=1)
+    stage = Stage(steps=8, size=(64, 96), frames=3, clips=1)
     items = ClipItems(_FrameClips(frame, {1: mask}), [stage], 1, seed=99)
 
     def loss(network: torch.nn.Module) -> float:
@@ -76,7 +76,7 @@ def test_adapting_lowers_the_loss_on_the_object(late: bool) -> None:
         with torch.inference_mode():
             return sum(unroll(collate([items[i]]), 1.0)[0].item() for i in range(8))
 
-    assert loss(adapted) < 0.95 * loss(model)
+    assert loss(adapted) < 0.85 * loss(model)
     assert not adapted.training
 
 
