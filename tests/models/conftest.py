@@ -17,6 +17,7 @@ from hs2s_core.models.presets import PRESETS
 from hs2s_core.weights import fill_model
 
 from ..scripts import load_script
+from .tiny import tiny
 
 PARITY = Path(__file__).resolve().parents[1] / "data" / "parity"
 
@@ -37,8 +38,8 @@ def recipe() -> ModuleType:
 def parity_model(recipe: ModuleType) -> VideoSegmenter:
     """Full HS2S holding the recipe's weights under the authors' names, mapped to ours."""
 
-    with torch.device("meta"):
-        names = {their_name(ours): ours for ours in build_model("hs2s").state_dict()}
+    # Narrower, its tensors have the same names.
+    names = {their_name(ours): ours for ours in build_model(tiny("hs2s")).state_dict()}
 
     def tensor(entry: tuple[str, list[int]]) -> tuple[str, Tensor]:
         name, shape = entry

@@ -13,7 +13,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from hs2s_core.models.config import ModelConfig, PaperConfig
-from hs2s_core.models.costs import count_costs
+from hs2s_core.models.costs import count_costs, let_norms_through
 from hs2s_core.models.paper.build import build_encoder
 from hs2s_core.models.presets import PRESETS
 
@@ -46,6 +46,7 @@ def count_encoder(with_mask: bool, **config: Any) -> int:
     with torch.device("meta"), torch.no_grad():
         frame, mask = torch.empty(1, 3, 256, 448), torch.empty(1, 1, 256, 448)
         encoder = build_encoder(PaperConfig(**config), with_mask=with_mask).eval()
+        let_norms_through(encoder)
         with FlopCounterMode(display=False) as counter:
             encoder(encoder.stem(frame), mask)
     return counter.get_total_flops() // 2
