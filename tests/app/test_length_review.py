@@ -234,7 +234,11 @@ def choose(page: Page, label: str, value: str) -> None:
 def click_dot(page: Page, place: int) -> None:
     """Click a dot of the first evaluation, which opens its video at the first frame."""
     chosen = traces(page, "scatter")[0]["ids"][place]
-    click_point(page, place, lambda: f"id={chosen}" in page.url and shown_frame(page) == 1)
+
+    def opened() -> bool:  # ``page.url`` is that of the last event that was waited for
+        return f"id={chosen}" in page.evaluate("location.href") and shown_frame(page) == 1
+
+    click_point(page, place, opened)
 
 
 def rows(page: Page) -> int:
