@@ -57,9 +57,9 @@ def wait_until(condition: Callable[[], bool], failure: str) -> None:
         time.sleep(0.2)
 
 
-def soon(condition: Callable[[], bool]) -> bool:
+def soon(condition: Callable[[], bool], seconds: float = AGAIN) -> bool:
     """Whether it is so within the time after which one tries again."""
-    deadline = time.monotonic() + AGAIN
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Browser
 
 from .browser import pick
@@ -24,7 +25,10 @@ RESTLESS = """
 """
 
 
-def test_an_option_is_chosen_once_it_stays(browser: Browser) -> None:
+def test_an_option_is_chosen_once_it_stays(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.app.browser.BRIEF", 0.5)
     page = browser.new_page()
     page.set_content(RESTLESS)
     box = page.get_by_role("combobox")

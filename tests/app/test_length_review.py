@@ -27,6 +27,7 @@ from .browser import (
     open_dataset,
     pick,
     picture_wanted,
+    soon,
     wait_until,
 )
 from .plots import click_cell, click_point, select_right_of, traces
@@ -207,8 +208,7 @@ def test_filters_and_selections(app: str, page: Page, drifting: fo.Dataset) -> N
         # The form of a server that answers late shows the category again.
         if chips.count():
             categories.press("Backspace")
-            page.wait_for_timeout(1000 * BRIEF)
-        return rows(page) == len(LENGTHS)
+        return soon(lambda: rows(page) == len(LENGTHS), BRIEF)
 
     wait_until(unfiltered, "the filter does not go away")
 
