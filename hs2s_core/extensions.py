@@ -10,6 +10,7 @@ where ``sources`` are options of which one is given, and ``run``.
 
 from __future__ import annotations
 
+import functools
 from importlib.metadata import EntryPoint, entry_points
 
 __all__ = ["CHECKS", "COMMANDS", "LABELS", "extensions"]
@@ -24,4 +25,10 @@ LABELS = "hs2s.labels"
 
 def extensions(group: str) -> dict[str, EntryPoint]:
     """Entry points of ``group`` by name, in alphabetical order; none is loaded."""
-    return {entry.name: entry for entry in sorted(entry_points(group=group), key=lambda e: e.name)}
+    return {entry.name: entry for entry in _found(group)}
+
+
+@functools.cache
+def _found(group: str) -> tuple[EntryPoint, ...]:
+    """Looked for once, as that reads a file of every installed package."""
+    return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))

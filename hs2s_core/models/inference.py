@@ -102,6 +102,13 @@ def _copy(model: VideoSegmenter, tensor: Callable[[Tensor], Tensor]) -> VideoSeg
         id(each): nn.Parameter(tensor(each), requires_grad=False) for each in model.parameters()
     }
     memo |= {id(each): tensor(each) for each in model.buffers()}
+    # A module's hooks and the like are some ten empty dictionaries, half of the work.
+    memo |= {
+        id(each): type(each)()
+        for part in model.modules()
+        for each in vars(part).values()
+        if isinstance(each, dict) and not each
+    }
     return copy.deepcopy(model, memo)
 
 
