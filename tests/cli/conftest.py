@@ -36,9 +36,10 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """HS2S-lite, narrow and untrained: what it says is noise, what it costs is little."""
+    """HS2S-lite of few layers, untrained: what it says is noise, what it costs is little."""
     torch.manual_seed(0)
-    config = replace(preset("hs2s-lite"), width=16, input_size=SIZE, keep_aspect=False)
+    small = {"encoder": "small", "width": 16, "input_size": SIZE, "keep_aspect": False}
+    config = replace(preset("hs2s-lite"), **small)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_weights(build_model(config), path, {"name": "tiny, untrained"})
     return path

@@ -98,7 +98,7 @@ def test_gradients_reach_every_parameter(name: str, monkeypatch: pytest.MonkeyPa
     torch.manual_seed(0)
     model = trained_like(name).train()
     frames, masks = clip(2)
-    features = [model.encode(frame) for frame in frames]
+    features = [model.encode(frame) for frame in frames[:3]]
     # The tensor-train memory's first window holds zeros until its fourth step.
     features += features[1:3] if model.config.memory == "conv_tt_lstm" else []
     state = model.begin(features[0], masks, zeros(2))
@@ -157,6 +157,7 @@ def test_objects_in_a_batch_equal_objects_one_by_one(
 
 def test_clips_in_a_batch_equal_clips_one_by_one(exact: VideoSegmenter) -> None:
     frames, masks = double(clip(3, clips=2))
+    frames = frames[:3]
     owner = torch.tensor([0, 1, 1])
     with torch.inference_mode():
         together, _ = unroll(exact, frames, masks, owner)

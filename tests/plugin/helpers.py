@@ -107,9 +107,10 @@ def metadata_of(path: str) -> fo.VideoMetadata | None:
 
 
 def tiny_network() -> VideoSegmenter:
-    """A real network with few random weights, small enough to save and run at once."""
+    """A real network of few layers and random weights, small enough to save and run at once."""
     torch.manual_seed(0)
-    config = replace(preset("hs2s-lite"), width=16, input_size=SIZE, keep_aspect=False)
+    small = {"encoder": "small", "width": 16, "input_size": SIZE, "keep_aspect": False}
+    config = replace(preset("hs2s-lite"), **small)
     return build_model(config)
 
 
