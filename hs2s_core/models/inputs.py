@@ -35,8 +35,14 @@ def network_size(
 
 def denormalise(frames: Tensor) -> Tensor:
     """The inverse of :func:`normalise`, up to the scale: RGB (..., 3, H, W) float in [0, 1]."""
+    return rescale(frames, 1.0, 0.0)
+
+
+def rescale(frames: Tensor, scale: float, shift: float) -> Tensor:
+    """:func:`denormalise`, times ``scale``, plus ``shift``, in one pass and the type of frames."""
     mean, std = _statistics(frames)
-    return frames * std + mean
+    factor, term = (each.to(frames.dtype) for each in (scale * std, scale * mean + shift))
+    return torch.addcmul(term, frames, factor)
 
 
 def _statistics(like: Tensor) -> tuple[Tensor, Tensor]:

@@ -190,6 +190,30 @@ def test_weights_of_a_frame_are_computed_once_for_all_objects(
     assert len(multiplied) == 1
 
 
+@pytest.mark.parametrize("closeness", [20.0, 200.0, 1000.0])
+@pytest.mark.parametrize("alike", [True, False])
+def test_weights_of_half_precision_tell_neighbours_apart(closeness: float, alike: bool) -> None:
+    """While inferring on a CPU; and it reads alone what it reads together, to the last bit."""
+    torch.manual_seed(0)
+    matching = PositionMatching(27.0, closeness)
+    keys = torch.ones(3, 48, 24, 40) if alike else torch.randn(3, 48, 24, 40)
+    first, second, third = (
+        References.of(F.normalize(key[None], dim=1), torch.rand(1, 8, 24, 40).bfloat16())
+        for key in keys[[0, 1, 0]]
+    )
+    query = F.normalize(keys[:1] + 0.5 * keys[2:], dim=1)
+    references = [first.and_then(second), third]
+    with torch.no_grad():
+        expected = matching(query, references)
+    with torch.inference_mode():
+        found = matching(query, references)
+        (alone,) = matching(query, references[1:])
+    assert torch.equal(alone, found[1])
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype is torch.bfloat16
+        torch.testing.assert_close(one.float(), other.float(), rtol=0, atol=0.02)
+
+
 def test_positions_are_compared_in_float32_under_autocast() -> None:
     """Where all look alike, only distance counts, and bfloat16 cannot tell neighbours apart."""
     alike = F.normalize(torch.ones(1, 4, 24, 40), dim=1)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from hs2s_core.models.inputs import denormalise
+from hs2s_core.models.inputs import rescale
 from hs2s_core.models.layers import Conv
 
 SCALES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2))
@@ -136,8 +136,7 @@ class EfficientNetLite(nn.Module):
     def forward(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Maps of ``frame`` (C, 3, H, W), each (C, channels, H, W) over its stride, rounded up."""
         # The published weights expect grey to be 0 and the range to be about [-1, 1].
-        frame = frame.to(self._conv_stem.weight.dtype)
-        x = ((denormalise(frame) * 255 - 127) / 128).to(frame.dtype)
+        x = rescale(frame.to(self._conv_stem.weight.dtype), 255 / 128, -127 / 128)
         x = self._relu0(self._bn0(self._conv_stem(x)))
         rest = next(self._blocks[-1].parameters()).dtype
         half = rest in (torch.bfloat16, torch.float16)

@@ -16,6 +16,11 @@ _ROWS = 288
 _HALVES = 8 * 2**20
 """Weights of half precision that are held at once, as one large product takes half the time of many
 small ones."""
+_LIKELY = 0.9
+"""Likeness of positions that belong together. Scores of half precision are counted from there, as
+those near 0 have the most digits."""
+_PLACES = 4
+"""Channels of queries and keys that tell where they lie, and of a row's offset: the last."""
 
 
 class References(NamedTuple):
@@ -106,9 +111,9 @@ class PositionMatching(nn.Module):
         """Read the values of each of ``references``, (B, V, h, w), of its own B and type.
 
         ``query`` (1, K, h, w) holds the current frame's positions, or (B, K, h, w) those of each
-        object. Always in float32: in bfloat16 the expanded distance loses what sets neighbours
-        apart. Only while inferring on a CPU, weights and values of half precision are multiplied
-        as such.
+        object. In float32, as in bfloat16 the expanded distance loses what sets neighbours apart;
+        only while inferring on a CPU, values of bfloat16 are read with weights of bfloat16, and
+        the distance in two numbers of that type.
         """
         # Autocast knows no meta device, on which networks are only counted.
         with nullcontext() if query.is_meta else torch.autocast(query.device.type, enabled=False):
@@ -131,7 +136,8 @@ class PositionMatching(nn.Module):
         if torch.is_inference_mode_enabled() and query.device.type == "cpu" and batch == 1:
             # What scores lack of T cos - c d^2, and a part of T that keeps exponents of either
             # sign in the range of float32.
-            offset = closeness * (y.square() + x.square()) + temperature / 3
+            likely = _LIKELY if references[0].value.dtype is torch.bfloat16 else 1 / 3
+            offset = closeness * (y.square() + x.square()) + likely * temperature
             reads = _attend_together(q[0], offset.reshape(-1, 1), references)
             # A position may be so unlike all others that every weight is too small even so.
             pairs = zip(reads, references, strict=True)
@@ -158,23 +164,27 @@ def _attend_together(
     of frames are computed once for all objects that are compared with the other frame, and
     multiplied with the values of each apart: it reads what it reads alone, to the last bit.
     """
-    query = torch.cat([query, -offset], dim=1)
     keys, objects = _sort_by_frame(references, len(query))
-    across = [F.pad(key, (0, 1), value=1.0).T for key in keys]
     reads = [parts[0][1].new_empty(len(query), parts[0][1].shape[1]) for parts in objects]
-    dtype, longest = reads[0].dtype, max(len(key) for key in keys)
-    scores = query.new_empty(min(_ROWS, len(query)), longest)
-    rows, halves = len(scores), None
-    if dtype != scores.dtype:
-        rows = min(max(_ROWS, _HALVES // longest), len(query))
-        halves = scores.new_empty(rows, longest, dtype=dtype)
+    query = torch.cat([query, -offset], dim=1)
+    across = [F.pad(key, (0, 1), value=1.0) for key in keys]
+    longest = max(len(key) for key in keys)
+    rows, power, dtype = _ROWS, torch.exp_, reads[0].dtype
+    if dtype is torch.bfloat16:
+        # The sooner of the two in this type.
+        query, power = query / math.log(2), torch.exp2_
+        query, across = _halves(query), [_halves(key, of_query=False) for key in across]
+        rows = max(rows, _HALVES // longest)
+    elif dtype is not torch.float32:
+        query, across = query.to(dtype), [key.to(dtype) for key in across]
+    scores = query.new_empty(min(rows, len(query)), longest)
     for start in range(0, len(query), rows):
         block = query[start : start + rows]
         products: list[dict[int, Tensor]] = [{} for _ in objects]
         sums = []
         for frame, key in enumerate(across):
-            weights, summed = _weigh(block, key, scores, halves)
-            sums.append(summed)
+            weights = power(torch.mm(block, key.T, out=scores[: len(block), : len(key)]))
+            sums.append(weights.sum(1, keepdim=True).float())
             for parts, product in zip(objects, products, strict=True):
                 for place, (wanted, value) in enumerate(parts):
                     if wanted == frame:
@@ -188,24 +198,15 @@ def _attend_together(
     return [torch.stack([next(found) for _ in each.key]) for each in references]
 
 
-def _weigh(
-    query: Tensor, key: Tensor, scores: Tensor, halves: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Exponents of ``query`` (Q, K) by ``key`` (K, P), in memory that is given, and their sums.
+def _halves(rows: Tensor, *, of_query: bool = True) -> Tensor:
+    """Queries or keys in bfloat16; what tells of their places in two numbers, for twice the digits.
 
-    ``scores`` has room for some rows, ``halves`` of the values' type for all; None: they are
-    float32, and Q rows fit into ``scores``.
+    Of the three products of those that count, each comes from one pair of channels.
     """
-    sums = []
-    for start in range(0, len(query), len(scores)):
-        rows = query[start : start + len(scores)]
-        weights = torch.mm(rows, key, out=scores[: len(rows), : key.shape[1]]).exp_()
-        sums.append(weights.sum(1, keepdim=True))
-        if halves is not None:
-            halves[start : start + len(rows), : key.shape[1]] = weights
-    if halves is not None:
-        weights = halves[: len(query), : key.shape[1]]
-    return weights, torch.cat(sums)
+    likeness, places = rows[:, :-_PLACES].bfloat16(), rows[:, -_PLACES:]
+    high = places.bfloat16()
+    low = (places - high).bfloat16()
+    return torch.cat([likeness, high, *((high, low) if of_query else (low, high))], dim=1)
 
 
 def _sort_by_frame(
