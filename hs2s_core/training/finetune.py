@@ -28,6 +28,7 @@ from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.own_weights import name_problem, own_folder
+from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.training.config import DataConfig, Stage, TrainingConfig
 from hs2s_core.training.curriculum import Schedule
 from hs2s_core.training.held_out import (
@@ -146,7 +147,8 @@ def tune_steps(
     parts, held = hold_out_labels(list(videos))
     start = load_model(settings.start, device=str(device))
     yield Progress(0.0, "Scoring what is there")
-    before, known = score_held(start, held), score_known(start)
+    engine = NetworkEngine(start)
+    before, known = score_held(engine, held), score_known(engine)
     best = Tuning(None, describe(held), before, before, known, known, 0.0)
     kept = start
     with tempfile.TemporaryDirectory() as folder:
@@ -162,7 +164,8 @@ def tune_steps(
         label = f"Scoring what was learned, {place + 1} of {len(SHARES)}"
         yield Progress(0.9 + 0.1 * place / len(SHARES), label)
         model = _between(start, trained, share)
-        after, known = score_held(model, held), score_known(model)
+        engine = NetworkEngine(model)
+        after, known = score_held(engine, held), score_known(engine)
         remembers = known >= best.known_before - FORGOTTEN
         if remembers and after > max(before, top - CLOSE):
             best, kept = replace(best, after=after, known_after=known, share=share), model

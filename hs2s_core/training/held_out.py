@@ -16,7 +16,6 @@ from hs2s_core.evaluation.scores import summarise
 from hs2s_core.evaluation.table import EvaluationTable, FramePair, evaluate_sequence
 from hs2s_core.media.frames import FrameSource
 from hs2s_core.media.masks import split_objects
-from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.resources import asset
 from hs2s_core.training.validation import UNGROUPED, score_video, scored_whole
@@ -90,12 +89,11 @@ def describe(held: Sequence[Held]) -> str:
     return f"{counted(frames, 'held-out frame')} of {videos}"
 
 
-def score_held(model: VideoSegmenter, held: Sequence[Held]) -> float:
+def score_held(engine: NetworkEngine, held: Sequence[Held]) -> float:
     """Mean J&F over videos; those that allow no score are left out.
 
     Raises InvalidDataset if that leaves none.
     """
-    engine = NetworkEngine(model)
     scores = [score for each in held if (score := _score(engine, each)) is not None]
     if not scores:
         raise InvalidDataset(
@@ -134,9 +132,9 @@ def _score(engine: NetworkEngine, held: Held) -> float | None:
     return None if overall is None else overall.jf
 
 
-def score_known(model: VideoSegmenter) -> float:
+def score_known(engine: NetworkEngine) -> float:
     """J&F of the bundled clip."""
-    folder, method = open_folder(asset("demo")), scored_whole(model)
+    folder, method = open_folder(asset("demo")), scored_whole(engine)
     tables = [score_video(method, folder.video(name)) for name in folder.names]
     overall = EvaluationTable.join(tables).summary().overall
     assert overall is not None

@@ -15,8 +15,8 @@ from fiftyone.operators.executor import Executor
 
 from hs2s_core.cli import main
 from hs2s_core.errors import HS2SError, InvalidDataset
-from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.own_weights import FOLDER
+from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.training.held_out import score_known
 from hs2s_core.weights import fill_model, find_weights, load_model, read_header, save_weights
 from hs2s_fiftyone import finetune
@@ -82,9 +82,9 @@ def test_what_is_better_is_stored_and_offered(
 ) -> None:
     seen: list[float] = []
 
-    def score(model: VideoSegmenter) -> float:
+    def score(engine: NetworkEngine) -> float:
         # The first is the network before, the second what all of the training made of it.
-        seen.append(score_known(model))
+        seen.append(score_known(engine))
         return seen[-1] if len(seen) != 2 else seen[0] - 0.1
 
     monkeypatch.setattr("hs2s_core.training.finetune.score_known", score)
