@@ -223,7 +223,7 @@ class Unread(Clip):
 
 
 @pytest.mark.parametrize(
-    ("direction", "length"), [("both", 3_000), ("forward", 2_000), ("backward", 2_000)]
+    ("direction", "length"), [("both", 10_000), ("forward", 2_000), ("backward", 2_000)]
 )
 def test_memory_does_not_grow_with_the_clip(direction: str, length: int) -> None:
     """But for the place of each soft mask on disk, 8 bytes a frame: an id map would take 192.
@@ -232,7 +232,7 @@ def test_memory_does_not_grow_with_the_clip(direction: str, length: int) -> None
     """
     peak(100, direction)  # what is loaded once
     short, long = peak(100, direction), peak(length, direction)
-    assert long - short < length * 16 + 15_000
+    assert long - short < length * 16 + 50_000
 
 
 def test_a_network_that_looks_ahead_goes_both_ways() -> None:
