@@ -69,6 +69,12 @@ def test_the_front_is_lazy(line: str, absent: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
+def test_loading_is_found_where_scripts_look_for_it() -> None:
+    from hs2s_fiftyone import dataset, load_vos_dataset
+
+    assert dataset.load is load_vos_dataset
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     import hs2s_core
 

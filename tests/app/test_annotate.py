@@ -20,7 +20,7 @@ from hs2s_fiftyone.loading import dataset as vos
 from hs2s_fiftyone.media import mask_sizes
 
 from ..plugin.helpers import frame_masks
-from .browser import keep, open_dataset, open_form, open_sample, pick, wait_until
+from .browser import act_until, keep, open_dataset, open_form, open_sample, pick, wait_until
 
 MENDED = 10
 """Frame in which a mask is mended."""
@@ -51,15 +51,18 @@ def test_a_painted_mask_is_propagated(
     page.locator("#modal [data-cy=segmentation-mode]").click()
     page.locator("#modal [data-cy=brush]").first.click()
     keep(page, tmp_path, "draw-1-brush.png")
-    paint(page, truth)
-    wait_until(lambda: painted(clip) is not None, "the painted mask does not reach the database")
+    act_until(
+        lambda: covered(clip, truth) > 0.5,
+        lambda: paint(page, truth),
+        "the painted mask does not reach the database",
+    )
     name_it(page, "player")
     wait_until(lambda: labels(clip, DRAWN) == {"player"}, "the class does not reach the database")
     keep(page, tmp_path, "draw-2-mask.png")
 
+    assert covered(clip, truth) > 0.5, "most of the object was painted"
     drawn = painted(clip)
     assert drawn is not None
-    assert drawn[truth].mean() > 0.5, "most of the object was painted"
     assert drawn[~truth].mean() < 0.02, "little else was"
 
     # As long as a label is edited, the key of the operator browser does nothing.
@@ -95,8 +98,11 @@ def test_a_mended_mask_is_followed_by_two_clicks(
     step_to(page, MENDED)
     page.locator("#modal").get_by_text("player", exact=True).first.click()
     page.locator("#modal [data-cy=brush]").first.click()
-    paint(page, head)
-    wait_until(lambda: shown(clip, MENDED)[head].mean() > 0.4, "the mended mask does not arrive")
+    act_until(
+        lambda: shown(clip, MENDED)[head].mean() > 0.4,
+        lambda: paint(page, head),
+        "the mended mask does not arrive",
+    )
     mended = shown(clip, MENDED)
     keep(page, tmp_path, "correct-1-mended.webp")
 
@@ -217,10 +223,17 @@ def video_box(page: Page, aspect: float) -> dict[str, float]:
 
 def painted(clip: fo.Dataset) -> np.ndarray | None:
     """The mask (H, W) that the database holds of what was drawn, None without one."""
+    clip.reload()
     sample = clip.first()
     size = mask_sizes(clip, sample.id).video
     masks = read_prompts(sample, DRAWN, size).masks
     return next(iter(masks[0].values())) if masks else None
+
+
+def covered(clip: fo.Dataset, truth: np.ndarray) -> float:
+    """What share of the object (H, W) was painted, as the database has it."""
+    drawn = painted(clip)
+    return 0.0 if drawn is None else float(drawn[truth].mean())
 
 
 def propagate(page: Page, folder: Path) -> None:
