@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
 
 from hs2s_core.models import build_model
 from hs2s_core.models.config import ModelConfig
+from hs2s_core.models.layers import let_norms_through
 
 
 class Costs(NamedTuple):
@@ -43,14 +42,3 @@ def count_costs(
     parameters = sum(parameter.numel() for parameter in model.parameters())
     # Two floating-point operations make one multiply-add.
     return Costs(parameters, counter.get_total_flops() // 2)
-
-
-def let_norms_through(model: nn.Module) -> None:
-    """Make a network that only shows shapes do so sooner.
-
-    On the meta device batch norms are most of the work; they change no shape, and have no
-    multiply-adds that would be counted.
-    """
-    for part in model.modules():
-        if isinstance(part, _BatchNorm):
-            part.forward = Tensor.detach  # type: ignore[method-assign, assignment]

@@ -18,7 +18,7 @@ from hs2s_core.devices import half_precision, multiplies_tiles
 from hs2s_core.errors import check_choice
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import LiteConfig, ModelConfig
-from hs2s_core.models.layers import Conv
+from hs2s_core.models.layers import Conv, let_norms_through
 from hs2s_core.models.packed import can_infer, can_pack, pack
 
 SPEEDS = ("auto", "exact", "fast")
@@ -175,9 +175,7 @@ def _after_convolutions(
             module.register_forward_hook(note_output)
         elif isinstance(module, kinds):
             module.register_forward_pre_hook(note_input)
-        if isinstance(module, _BatchNorm):
-            # What it says does not matter here, and most of a trial on the meta device is norms.
-            module.forward = Tensor.detach  # type: ignore[method-assign, assignment]
+    let_norms_through(trial)
     _try_out(trial)
     pairs = {part: conv for part, (conv, *others) in sources.items() if conv and not others}
     used = list(pairs.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 CLOSING_NORMS = ("bn3", "up_bn")
 """Names of the last norm of a residual block: torchvision's and the axial encoder's."""
@@ -69,6 +70,17 @@ def add_to(fresh: Tensor, x: Tensor) -> Tensor:
 def size_of(x: Tensor) -> tuple[int, int]:
     """Height and width of ``x`` (..., H, W)."""
     return x.shape[-2], x.shape[-1]
+
+
+def let_norms_through(model: nn.Module) -> None:
+    """Make a network that only shows shapes do so sooner.
+
+    On the meta device batch norms are most of the work; they change no shape, have no
+    multiply-adds that would be counted, and what they say does not matter then.
+    """
+    for part in model.modules():
+        if isinstance(part, _BatchNorm):
+            part.forward = Tensor.detach  # type: ignore[method-assign, assignment]
 
 
 def initialise(module: nn.Module, mode: str = "fan_out") -> None:

@@ -108,7 +108,13 @@ class PropagateMasks(JobOperator):
         form.choice("direction", DIRECTION_CHOICES, "Follow objects", default="both")
         form.choice("cuts", CUTS_CHOICES, "Cuts between shots", default="ignore")
         if parts is None:
-            form.whole("first_frame", "First frame to write", default=1, least=1)
+            form.whole(
+                "first_frame",
+                "First frame to write",
+                default=1,
+                least=1,
+                description="Masks in all frames count, also in those that are not written",
+            )
             form.whole("last_frame", "Last frame to write; none for all", least=1)
         form.whole(
             "workers",

@@ -124,8 +124,9 @@ def settings_errors(
 
 def _range_errors(settings: PropagateSettings) -> dict[str, str]:
     first, last = settings.first_frame, settings.last_frame
-    if first < 1:
-        return {"first_frame": f"{first} is no frame number; expected 1 or more"}
+    for name, number in (("first_frame", first), ("last_frame", 1 if last is None else last)):
+        if not isinstance(number, int) or number < 1:
+            return {name: f"{number} is no frame number; expected 1 or more"}
     if last is not None and last < first:
         return {"last_frame": f"frame {last} lies before frame {first}, the first that is wanted"}
     if settings.span is not None and settings.parts is not None:

@@ -13,7 +13,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from hs2s_core.models.config import ModelConfig, PaperConfig
-from hs2s_core.models.costs import count_costs, let_norms_through
+from hs2s_core.models.costs import count_costs
+from hs2s_core.models.layers import let_norms_through
 from hs2s_core.models.paper.build import build_encoder
 from hs2s_core.models.presets import PRESETS
 

@@ -57,6 +57,14 @@ def write_noise(path: Path, frames: int = 5, size: tuple[int, int] = SIZE, white
     return str(path)
 
 
+def write_shots(path: Path) -> None:
+    """Write a video of two shots of six frames, of one colour each."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, SIZE[::-1])
+    for colour in [(200, 40, 40)] * 6 + [(40, 40, 200)] * 6:
+        writer.write(np.full((*SIZE, 3), colour, np.uint8))
+    writer.release()
+
+
 def square(top: int, left: int, side: int = 16, size: tuple[int, int] = SIZE) -> np.ndarray:
     """A mask (H, W) bool of one square."""
     return shapes.square(top, left, side, size)

@@ -39,6 +39,7 @@ from ..helpers import (
     square,
     tiny_network,
     video_sample,
+    write_shots,
 )
 
 MakeVideo = Callable[..., str]
@@ -511,10 +512,7 @@ def test_no_object_is_followed_across_a_cut_where_that_is_asked_for(
     dataset: fo.Dataset, tmp_path: Path, network: CopyNetwork, span: tuple[int, int] | None
 ) -> None:
     path = tmp_path / "shots.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, SIZE[::-1])
-    for colour in [(200, 40, 40)] * 6 + [(40, 40, 200)] * 6:
-        writer.write(np.full((*SIZE, 3), colour, np.uint8))
-    writer.release()
+    write_shots(path)
     dataset.add_sample(video_sample(str(path), {3: start(square(0, 0))}))
     view = dataset if span is None else dataset.to_clips([[span]])
     first, last = span or (1, 12)

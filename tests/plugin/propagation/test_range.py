@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import fiftyone as fo
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from hs2s_fiftyone import propagate, repropagate
 from hs2s_fiftyone.operators import PropagateMasks
 
 from ..forms import form
-from ..helpers import SIZE, CopyNetwork, detection, square, video_sample
+from ..helpers import CopyNetwork, detection, square, video_sample, write_shots
 
 
 @pytest.fixture
@@ -103,10 +102,7 @@ def test_no_object_is_followed_across_a_cut_before_the_range(
     dataset: fo.Dataset, tmp_path: Path, network: CopyNetwork
 ) -> None:
     path = tmp_path / "shots.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, SIZE[::-1])
-    for colour in [(200, 40, 40)] * 6 + [(40, 40, 200)] * 6:
-        writer.write(np.full((*SIZE, 3), colour, np.uint8))
-    writer.release()
+    write_shots(path)
     mask = fo.Detections(detections=[detection(square(0, 0), index=1)])
     dataset.add_sample(video_sample(str(path), {3: mask}))
     propagate(dataset, "truth", model=network, cuts="stop", first_frame=9)
@@ -121,6 +117,7 @@ def test_no_object_is_followed_across_a_cut_before_the_range(
     ("wanted", "message"),
     [
         ({"first_frame": 0}, "first_frame: 0 is no frame number; expected 1 or more"),
+        ({"last_frame": 0}, "last_frame: 0 is no frame number; expected 1 or more"),
         ({"first_frame": 5, "last_frame": 4}, "last_frame: frame 4 lies before frame 5"),
         ({"first_frame": 10}, "frames from 10 on are wanted, but the video has 9 frames"),
         ({"first_frame": "2"}, "first_frame is '2'"),
@@ -155,6 +152,9 @@ def test_a_length_that_the_container_misstates_is_no_bound(
 def test_the_form_asks_for_it(video: fo.Dataset, network: CopyNetwork) -> None:
     shown = form(PropagateMasks, video, first_frame=5, last_frame=3)
     assert "lies before frame 5" in shown["last_frame"].error_message
+    shown = form(PropagateMasks, video, first_frame=2.5)
+    assert "2.5 is no frame number" in shown["first_frame"].error_message
+    assert "problems" not in shown
     assert not form(PropagateMasks, video, first_frame=5)["first_frame"].invalid
     clips = video.to_clips([[[1, 3]]])
     assert "first_frame" not in form(PropagateMasks, clips)
