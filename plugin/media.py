@@ -40,7 +40,7 @@ class Clip:
     video_size: Size
     """(H, W) of the video; FiftyOne's relative coordinates refer to it."""
     claimed: int | None = None
-    """How many frames the video should have, by its metadata or its container."""
+    """How many frames the video should have, by its metadata or its container; None: unknown."""
     span: tuple[int, int] | None = None
     """First and last number of the frames that are wanted; None: all."""
     note: str | None = None
@@ -68,8 +68,10 @@ class Clip:
 
     def remark(self, decoded: int) -> str | None:
         """What to tell of a video if it does not have as many frames as it claims to have."""
-        if self.claimed is None or self.span is not None or decoded == self.claimed:
+        if self.span is not None or decoded == self.claimed:
             return self.note
+        if self.claimed is None:
+            return self.note or self.frames.shortfall
         damaged = "; it may be damaged" if decoded < self.claimed else ""
         return (
             f"{counted(decoded, 'frame')} could be decoded and have their masks, but the file or "
@@ -95,8 +97,8 @@ def open_clip(sample: fo.Sample, *, exact: bool = True) -> Clip:
             some = f"only frames 1 to {len(files)} of {length} have images, and for the others: "
             raise InvalidMedia(f"{some if files else ''}{lost}")
         frames = video
-        metadata = sample.metadata
-        return Clip(frames, frames.size, (metadata and metadata.total_frame_count) or len(frames))
+        claimed = None if frames.trimmed else _claimed(sample) or len(frames)
+        return Clip(frames, frames.size, claimed)
     try:
         frames = open_frames(files)
     except InvalidMedia as error:

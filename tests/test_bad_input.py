@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,14 @@ def no_video(folder: Path) -> None:
 def nothing_in_it(folder: Path) -> None:
     path = str(folder / "clip.avi")
     cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48)).release()
+    open_frames(path)
+
+
+def interlaced(folder: Path) -> None:
+    source = ["-f", "lavfi", "-i", "testsrc=s=64x48:d=1", "-vf", "setfield=tff"]
+    encoded = ["-c:v", "libx264", "-flags", "+ildct+ilme", "-pix_fmt", "yuv420p"]
+    path = folder / "clip.mp4"
+    subprocess.run(["ffmpeg", "-loglevel", "error", *source, *encoded, str(path)], check=True)
     open_frames(path)
 
 
@@ -173,6 +182,7 @@ def no_database(_: Path) -> None:
 CASES: dict[str, Callable[[Path], None]] = {
     "a folder without pictures": no_frames,
     "a file that is no video": no_video,
+    "an interlaced video": interlaced,
     "a video without a frame": nothing_in_it,
     "a video that was cut short, masks after its end": cut_short,
     "frames of several sizes": mixed_sizes,

@@ -15,7 +15,8 @@ import cv2
 
 from hs2s_core.errors import InvalidMedia
 from hs2s_core.media.images import RGBImage, unreadable
-from hs2s_core.media.mirrored import is_mirrored
+from hs2s_core.media.interlaced import are_alike, is_interlaced
+from hs2s_core.media.mp4 import read_track
 from hs2s_core.media.source import FrameSource, out_of_range
 from hs2s_core.wording import counted
 
@@ -29,6 +30,7 @@ _NEAR = 48
 _COMPLETE = 0.9
 """Least share of the claimed time that a file must hold not to be called damaged."""
 _CONVERT = "ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p OUT.mp4"
+_DEINTERLACE = _CONVERT.replace("IN ", "IN -vf yadif ")
 
 
 class VideoFrames(FrameSource):
@@ -41,6 +43,8 @@ class VideoFrames(FrameSource):
     OpenCV's seeking is inexact on variable frame rates, so every frame's time stamp is noted when
     it is first passed (8 bytes each), a seek is verified against these notes, and where they cannot
     tell (stamps missing or repeated) the file is decoded from its start: slower, never wrong.
+
+    Raises InvalidMedia, here or at the first such frame, for an interlaced file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,15 +55,21 @@ class VideoFrames(FrameSource):
         fps = capture.get(cv2.CAP_PROP_FPS)
         angle = capture.get(cv2.CAP_PROP_ORIENTATION_META) % 360
         # Of a mirrored file, what OpenCV's turn by that angle leaves to be done.
-        self.flip = int(angle % 180 == 90) if is_mirrored(path) else None
+        track = read_track(path)
+        self.flip = int(angle % 180 == 90) if track.mirrored else None
         self.turned = angle != 0 or self.flip is not None
+        self.trimmed = track.shown < 1
         ok, first = capture.read()
         if not ok or first is None:
             raise _undecodable(path, capture)
         self.size = (int(first.shape[0]), int(first.shape[1]))
         self.fps = float(fps) if 0 < fps < 1000 else None
         # Broken headers claim absurd counts (INT64_MIN, 2**31); those say nothing.
-        self._claimed = int(claimed) if 0 < claimed < 2**31 - 1 else None
+        self._claimed = int(claimed * track.shown + 0.01) if 0 < claimed < 2**31 - 1 else None
+        self._stills = False  # whether frames may be alike
+        again, second = capture.read()
+        if not again or second is None or are_alike(first, second):
+            self.check_scan(2)
         self._length: int | None = None  # set by the first pass that reached the end
         self._stamps = array("d")  # milliseconds of frames 0, 1, ... as far as any pass got
         self._stamps_increase = True
@@ -142,6 +152,16 @@ class VideoFrames(FrameSource):
         """Release the file handle that ``at`` keeps between calls; the source stays usable."""
         self._cursor = None
 
+    def check_scan(self, count: int) -> None:
+        """Of frames that are alike: raise InvalidMedia if one of the first is interlaced."""
+        if not self._stills and is_interlaced(self.path, count):
+            raise InvalidMedia(
+                f"{self.description}: is interlaced (two half pictures in each frame), which "
+                "OpenCV does not decode; expected whole pictures. Convert it, for example: "
+                f"{_DEINTERLACE}"
+            )
+        self._stills = True
+
     def note(self, index: int, stamp: float) -> None:
         """Remember the time stamp (ms) of frame ``index`` when a pass sees it first."""
         with self._noting:
@@ -181,6 +201,7 @@ class _Cursor:
 
     def __init__(self, video: VideoFrames) -> None:
         self._video = video
+        self._seen: tuple[int, RGBImage | None] = (-1, None)  # what was retrieved last, BGR
         self._rewind()
 
     def advance(self) -> bool:
@@ -206,6 +227,10 @@ class _Cursor:
                 f"{self._video.description}: frame {self._index} cannot be decoded; re-encode the "
                 f"video, for example: {_CONVERT}"
             )
+        before, last = self._seen
+        if last is not None and before != self._index and are_alike(last, bgr):
+            self._video.check_scan(self._index + 1)
+        self._seen = self._index, bgr
         rgb: RGBImage = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
         if self._video.flip is not None:
             rgb = cv2.flip(rgb, self._video.flip)

@@ -265,6 +265,58 @@ class TestVideoFrames:
         for frame, wanted in zip([*frames, frames.at(1)], [*expected, expected[1]], strict=True):
             assert np.array_equal(frame, wanted)
 
+    def test_a_video_trimmed_without_encoding_is_not_damaged(self, tmp_path: Path) -> None:
+        """Phones and `-c copy` hide frames by an edit list; OpenCV counts them."""
+        path = tmp_path / "v.mp4"
+        full = write_mp4(tmp_path / "full.mp4", 30)
+        cut = ["ffmpeg", "-y", "-loglevel", "error", "-ss", "1.25", "-i", str(full), "-c", "copy"]
+        subprocess.run([*cut, str(path)], check=True)
+        frames = open_frames(path)
+        assert frames.trimmed
+        assert abs(len(frames) - 17) <= 1
+        for index, frame in enumerate(frames):
+            assert np.array_equal(frame, open_frames(full).at(13 + index))
+        assert len(frames) == 17
+        assert frames.shortfall is None
+        assert not open_frames(full).trimmed
+
+    @pytest.mark.parametrize(
+        ("name", "options"),
+        [
+            ("v.mp4", ["-x264-params", "tff=1"]),
+            ("v.mkv", ["-x264-params", "bff=1"]),
+            ("v.mpg", ["-r", "25", "-c:v", "mpeg2video", "-flags", "+ilme+ildct"]),
+            ("v.avi", ["-r", "25", "-c:v", "dvvideo", "-s", "720x576"]),
+            ("one.mp4", ["-x264-params", "tff=1", "-frames:v", "1"]),
+        ],
+    )
+    def test_an_interlaced_video_is_refused(
+        self, tmp_path: Path, name: str, options: list[str]
+    ) -> None:
+        """OpenCV gives pictures of nothing for it, which nobody could tell from the masks."""
+        path = ffmpeg(write_mp4(tmp_path / "full.mp4", 4), tmp_path / name, *options)
+        with pytest.raises(InvalidMedia, match=r"interlaced.*-vf yadif"):
+            open_frames(path)
+        assert len(list(open_frames(ffmpeg(path, tmp_path / "out.mp4", "-vf", "yadif"))))
+
+    def test_a_video_that_turns_interlaced_is_refused_there(self, tmp_path: Path) -> None:
+        for name, options in (("a", []), ("b", ["-flags", "+ilme+ildct"])):
+            encoded = ["-r", "25", "-c:v", "mpeg2video", *options]
+            ffmpeg(write_mp4(tmp_path / "full.mp4", 6), tmp_path / f"{name}.ts", *encoded)
+        both = tmp_path / "both.ts"
+        both.write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
+        frames = open_frames(both)
+        with pytest.raises(InvalidMedia, match="interlaced"):
+            list(frames)
+
+    @pytest.mark.parametrize("count", [1, 5])
+    def test_a_picture_that_does_not_move_is_a_video(self, tmp_path: Path, count: int) -> None:
+        path = tmp_path / "v.mp4"
+        with VideoWriter(path, SIZE, 10) as video:
+            for _ in range(count):
+                video.write(picture(0))
+        assert len(list(open_frames(path))) == count
+
     def test_beyond_the_end_without_a_pass_before(self, tmp_path: Path) -> None:
         frames = open_frames(write_mp4(tmp_path / "v.mp4", 5))
         for index in (-1, 5, 500):

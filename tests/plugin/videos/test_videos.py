@@ -252,6 +252,26 @@ def test_a_damaged_video_says_how_far_it_got(
     assert "claims 9; it may be damaged" in note.reason
 
 
+@pytest.mark.parametrize("counted", [None, 9])
+def test_a_trimmed_video_is_not_damaged(
+    dataset: fo.Dataset,
+    make_video: MakeVideo,
+    network: CopyNetwork,
+    tmp_path: Path,
+    counted: int | None,
+) -> None:
+    """The container, and metadata made of it, may count the frames that its edit list hides."""
+    trimmed = str(tmp_path / "trimmed.mp4")
+    ffmpeg("-ss", "0.25", "-i", make_video("stored.mp4", frames=9), "-c", "copy", trimmed)
+    sample = video_sample(trimmed, {1: start()})
+    sample.metadata = fo.VideoMetadata(total_frame_count=counted)
+    dataset.add_sample(sample)
+    summary = propagate(dataset, "truth", "found", model=network)
+    assert not summary.notes
+    assert labelled_frames(sample) == list(range(1, summary.frames + 1))
+    assert summary.frames < 9
+
+
 @pytest.fixture
 def moved(tmp_path: Path) -> fo.Dataset:
     """A dataset of odd frames, opened where its frame images are not."""
