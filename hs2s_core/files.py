@@ -16,6 +16,17 @@ from filelock import FileLock, Timeout
 
 from hs2s_core.errors import HS2SError
 
+_ROOM = 230
+"""Bytes of a name that leave room for what is added to it; file systems take 255."""
+
+
+def hidden_name(path: Path) -> str:
+    """What the names of files begin with that are written for ``path`` beside it."""
+    name = os.fsencode(path.name)
+    if len(name) <= _ROOM:
+        return f".{path.name}"
+    return f".{hashlib.blake2b(name, digest_size=16).hexdigest()}"
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -25,7 +36,7 @@ def replacing(path: Path) -> Iterator[Path]:
     operating system name ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{hidden_name(path)}.{os.getpid()}.part")
     try:
         yield part
         os.replace(part, path)

@@ -16,6 +16,7 @@ from hs2s_core.checked.calls import checked_call
 from hs2s_core.data.folders import find_annotations
 from hs2s_core.errors import InvalidDataset, InvalidMask
 from hs2s_core.jobs import Done, Item, Steps, Summary, Tick, Watch, Work, require, run_job
+from hs2s_core.media.images import find_name
 from hs2s_core.media.masks import list_masks, object_ids, read_id_map
 from hs2s_core.wording import counted, pixels
 
@@ -106,6 +107,8 @@ class ReadJob(VideoJob[Done]):
         samples = videos_of(self.source.samples)
         require(self.errors(samples))
         folders, items = find_annotations(self.folder), items_of(samples)
+        names = {item.name for item in items}
+        folders = {find_name(name, names) or name: path for name, path in folders.items()}
         todo = [item for item in items if item.name in folders]
         if not todo:
             known = items[0].name if items else "nothing"
@@ -115,7 +118,7 @@ class ReadJob(VideoJob[Done]):
             )
         settle_killed()
         add_detections(samples, self.field)
-        unknown = sorted(set(folders) - {item.name for item in items})
+        unknown = sorted(set(folders) - names)
         summary = ReadSummary(f"frames.{self.field}", unknown=unknown)
         job = dataclasses.replace(self, source=Source(samples), folders=folders)
         summary.take((yield from run_job(job, todo)))
@@ -186,8 +189,9 @@ def _read_video(
 
 
 def _frame_number(file: Path, numbers: Mapping[str, int], total: int | None) -> int:
-    if file.stem in numbers:
-        return numbers[file.stem]
+    own = find_name(file.stem, numbers)
+    if own is not None:
+        return numbers[own]
     if numbers or not (file.stem.isascii() and file.stem.isdigit()):
         expected = "the names in `frame_name`" if numbers else "numbers from 00000"
         raise InvalidDataset(

@@ -10,6 +10,7 @@ from typing import Any
 
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.files import read_json
+from hs2s_core.media.images import find_name
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,11 @@ class Meta:
         With ``seen_categories``, those decide what is seen of the objects that have a category.
         Raises InvalidDataset, naming the entry, for what is not of the layout.
         """
-        if video not in self.videos:
+        own = find_name(video, self.videos)
+        if own is None:
             return {}
         where = f"{self.path}: video '{video}'"
-        listed = _mapping(_mapping(self.videos[video], where).get("objects"), f'{where}, "objects"')
+        listed = _mapping(_mapping(self.videos[own], where).get("objects"), f'{where}, "objects"')
         found = {}
         for key, entry in listed.items():
             if not (key.isascii() and key.isdigit() and int(key)):
@@ -62,7 +64,8 @@ class Meta:
         self, videos: Collection[str], seen_categories: Collection[str] | None = None
     ) -> dict[str, dict[int, ObjectInfo]]:
         """The objects of those of these videos that are listed; raises as :meth:`objects`."""
-        return {name: self.objects(name, seen_categories) for name in videos if name in self.videos}
+        listed = (name for name in videos if find_name(name, self.videos) is not None)
+        return {name: self.objects(name, seen_categories) for name in listed}
 
     def categories(self) -> frozenset[str]:
         """Every category that is named: of a training set's file, the seen ones.

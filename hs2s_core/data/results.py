@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from hs2s_core.errors import HS2SError
-from hs2s_core.files import alone, replacing
+from hs2s_core.files import alone, hidden_name, replacing
 from hs2s_core.media.images import is_hidden
 
 LAYOUTS = {
@@ -101,7 +101,7 @@ def writing_masks(folder: Path, *, whole: bool = False) -> Iterator[Path]:
     """
     with alone(folder, "another run is writing masks there"):
         _remove_torn(folder)
-        part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+        part = folder.with_name(f"{hidden_name(folder)}.{os.getpid()}.part")
         earlier = _pictures(folder)
         try:
             yield part
@@ -130,7 +130,7 @@ def remove_torn(folder: Path) -> None:
 
 
 def _remove_torn(folder: Path) -> None:
-    torn = re.compile(rf"\.{re.escape(folder.name)}\.\d+\.part")
+    torn = re.compile(rf"{re.escape(hidden_name(folder))}\.\d+\.part")
     for path in folder.parent.glob(".*.part"):
         if torn.fullmatch(path.name):
             shutil.rmtree(path, ignore_errors=True)

@@ -11,7 +11,7 @@ import numpy as np
 from hs2s_core.data.meta import Meta, ObjectInfo
 from hs2s_core.data.splits import safe_name
 from hs2s_core.errors import HS2SError, InvalidDataset
-from hs2s_core.media.images import list_images, natural_key
+from hs2s_core.media.images import find_entry, find_name, list_images, natural_key
 from hs2s_core.media.masks import BoolMask, IdMap, list_masks, object_ids, read_id_map
 from hs2s_core.wording import some
 
@@ -95,7 +95,7 @@ class VosFolder:
 
     def video(self, name: str) -> VosVideo:
         """Read the listing of one video. Raises ``InvalidDataset`` saying what is wrong with it."""
-        folder = self.images / safe_name(name, str(self.root))
+        folder = find_entry(self.images, safe_name(name, str(self.root)))
         if not folder.is_dir():
             raise InvalidDataset(
                 f"video '{name}': no folder {folder}; expected its frames there. "
@@ -119,10 +119,10 @@ class VosFolder:
         )
 
     def _annotations(self, name: str, stems: frozenset[str]) -> dict[str, Path]:
-        folder = self.annotations / name
+        folder = find_entry(self.annotations, name)
         if not folder.is_dir():
             return {}
-        files = {file.stem: file for file in list_masks(folder)}
+        files = {find_name(file.stem, stems) or file.stem: file for file in list_masks(folder)}
         strays = sorted(files.keys() - stems, key=natural_key)
         if strays:
             raise InvalidDataset(

@@ -17,6 +17,7 @@ from hs2s_core.evaluation.protocol import Protocol, find_protocol
 from hs2s_core.evaluation.scores import check_seen
 from hs2s_core.evaluation.table import EvaluationTable, FramePair, VideoFailure, evaluate_sequence
 from hs2s_core.jobs import Done, Item, Tick, Watch, Work, drive, find_engine, run_job
+from hs2s_core.media.images import find_entry, find_name, list_folders
 from hs2s_core.media.masks import list_masks, read_id_map, read_mask_file
 from hs2s_core.wording import counted, some
 
@@ -62,7 +63,8 @@ class _Job:
     def _pairs(self, video: str, void: dict[str, int]) -> Iterator[FramePair]:
         """Read prediction and truth of one annotated frame after the other; counts void ones."""
         truth = list_masks(self.truth[video])
-        predicted = _find_predictions(self.prediction / video, [entry.stem for entry in truth])
+        folder = find_entry(self.prediction, video)
+        predicted = _find_predictions(folder, [entry.stem for entry in truth])
         tied = None
         if self.match == "overlap" and not self.protocol.merge_objects:
             pairs = ((read_id_map(predicted[each.stem]), read_id_map(each)) for each in truth)
@@ -133,14 +135,15 @@ def _choose(found: Mapping[str, Path], wanted: Collection[str] | None, root: Pat
     """Return the videos to evaluate in their natural order."""
     if wanted is None:
         return list(found)
-    if missing := sorted(set(wanted) - set(found)):
+    known = {name: find_name(name, found) for name in wanted}
+    if missing := sorted(name for name, own in known.items() if own is None):
         raise InvalidDataset(
             f"{root}: has no annotations of {counted(len(missing), 'wanted video')} "
             f"({some(missing)}); expected some of those it has: {some(found)}."
         )
     if not wanted:
         raise InvalidDataset("the list of videos to evaluate is empty; expected at least one.")
-    return [name for name in found if name in set(wanted)]
+    return [name for name in found if name in set(known.values())]
 
 
 def _read_objects(
@@ -186,7 +189,7 @@ def _find_meta(truth: Path, videos: Collection[str]) -> Meta | None:
             return read_meta(path)
         with suppress(InvalidDataset):
             found = read_meta(path)
-            if any(name in found.videos for name in videos):
+            if any(find_name(name, found.videos) for name in videos):
                 return found
     return None
 
@@ -209,8 +212,12 @@ def _check_categories(objects: VideoObjects, path: Path | None) -> None:
 def _find_predictions(folder: Path, names: Sequence[str]) -> dict[str, Path]:
     """The file of each annotated frame; refuses an incomplete video before any frame is read."""
     if not folder.is_dir():
-        raise InvalidDataset(f"no prediction folder {folder}; expected one with the video's name.")
-    found = {entry.stem: entry for entry in list_masks(folder)}
+        others = some((entry.name for entry in list_folders(folder.parent)), 3)
+        raise InvalidDataset(
+            f"no prediction folder {folder}; expected one with the video's name, "
+            f"but found {others}."
+        )
+    found = {find_name(entry.stem, names) or entry.stem: entry for entry in list_masks(folder)}
     missing = [f"{name}.png" for name in names if name not in found]
     if missing:
         raise InvalidDataset(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+import unicodedata
 import zlib
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -56,6 +57,26 @@ def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
         if part
     ]
     return parts, name
+
+
+def find_name(name: str, names: Collection[str]) -> str | None:
+    """The one of ``names`` that is ``name``, or looks the same; None if there is none.
+
+    macOS writes an accented letter as two characters where other systems write one.
+    """
+    if name in names or name.isascii():
+        return name if name in names else None
+    composed = unicodedata.normalize("NFC", name)
+    alike = (each for each in names if unicodedata.normalize("NFC", each) == composed)
+    return next(alike, None)
+
+
+def find_entry(folder: Path, name: str) -> Path:
+    """What is called so in a folder, see :func:`find_name`; its path, whether it exists or not."""
+    path = folder / name
+    if name.isascii() or path.exists() or not folder.is_dir():
+        return path
+    return folder / (find_name(name, os.listdir(folder)) or name)
 
 
 def is_hidden(name: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from hs2s_core.errors import InvalidMask
-from hs2s_core.media.images import IMAGE_SUFFIXES, list_files
+from hs2s_core.media.images import IMAGE_SUFFIXES, find_name, list_files
 from hs2s_core.media.masks import list_masks
 from hs2s_core.media.source import FrameSource, has_frame
 from hs2s_core.wording import some
@@ -86,8 +86,9 @@ def _place(stem: str, names: Mapping[str, int] | None, frames: FrameSource) -> i
 
     Zeros before a number say nothing, unless names of frames differ in them alone.
     """
-    if names is not None and stem in names:
-        return names[stem]
+    own = None if names is None else find_name(stem, names)
+    if names is not None and own is not None:
+        return names[own]
     if not _is_number(stem):
         return None
     if names is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -115,6 +116,15 @@ def test_masks_come_back_with_identity(
     assert dataset.first().frames[1].back.detections[0].label == "object"
     (note,) = read.notes
     assert (note.name, "masks are empty" in note.reason) == ("second", True)
+
+
+def test_folders_are_found_as_macos_names_them(dataset: fo.Dataset, tmp_path: Path) -> None:
+    add_video(dataset, "Größe", moving(4, START), moving(4, START))
+    named = tmp_path / unicodedata.normalize("NFD", "Größe") / "00001.png"
+    write_id_map(named, moving(4, START)[1])
+    summary = read_predictions(dataset, tmp_path, "back", progress=False)
+    assert (summary.done, summary.unknown) == (["Größe"], [])
+    assert dataset.count("frames.back.detections") == 2
 
 
 def test_source_names_and_sizes_are_kept(dataset: fo.Dataset, tmp_path: Path) -> None:
