@@ -62,7 +62,8 @@ class ExportVos(JobOperator):
         )
         form.switch("zip", "Also write <folder>.zip for the server", default=True)
         form.switch("overwrite", "Replace folders of videos that are there")
-        _ask_for_empty(form, samples, job.field)
+        if job.field in names:
+            _ask_for_empty(form, samples, job.field)
         if form.get("out_dir"):  # nothing typed yet is not an error
             form.mark(job.errors())
 

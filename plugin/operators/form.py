@@ -127,8 +127,12 @@ class Form:
             self.mark({name: f"{given!r} is none of {', '.join(labels)}"})
 
     def field(self, name: str, names: Iterable[str], label: str, **shown: Any) -> None:
-        """One of several frame fields."""
-        self.choice(name, {each: f"frames.{each}" for each in names}, label, **shown)
+        """One of several frame fields; scripts may give one as FiftyOne calls it, "frames.hs2s"."""
+        labels = {each: f"frames.{each}" for each in names}
+        given = self.get(name)
+        if given in labels.values():
+            labels[given] = given
+        self.choice(name, labels, label, **shown)
 
     def text(self, name: str, label: str, **shown: Any) -> None:
         """A line of text."""

@@ -206,6 +206,8 @@ def test_videos_without_masks_are_named_and_asked_about(videos: fo.Dataset, tmp_
     assert wrong(form(ExportVos, videos, **given, empty=True)) == {}
     shown = params_of(run_in_app(ExportVos, context(videos, **given, empty=True))[-1])["results"]
     assert f"{name}: its masks are empty" in shown["notes"]
+    told = wrong(form(ExportVos, videos, field="nowhere", out_dir=str(tmp_path / "new")))
+    assert told.keys() == {"field"}
 
 
 def test_every_operator_says_what_it_is() -> None:

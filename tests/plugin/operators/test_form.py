@@ -328,6 +328,24 @@ def test_operators_are_executed_by_name_with_what_has_no_default(
         assert ended.result["done"] == 2
 
 
+def test_fields_are_given_by_name_as_fiftyone_calls_them(
+    registered: PropagateMasks, videos: fo.Dataset, weights: str, tmp_path: Path
+) -> None:
+    of = {"prediction_field": "frames.found", "truth_field": "frames.truth"}
+    masks = str(tmp_path / "masks")
+    back = {"folder": masks, "field": "frames.back"}
+    for name, params in (
+        ("propagate_masks", {"prompt_field": "frames.truth", "output_field": "frames.found"}),
+        ("evaluate_vos", of),
+        ("export_vos", {"field": "frames.found", "out_dir": masks}),
+        ("read_vos_predictions", {**back, "truth_field": "frames.truth"}),
+        ("suggest_frame", {"output_field": "frames.found"}),
+        ("propagate_corrections", {"output_field": "frames.found"}),
+    ):
+        foo.execute_operator(f"@hs2s/vos/{name}", {"dataset": videos}, params=params)
+    assert videos.count("frames.found.detections") == videos.count("frames.back.detections") > 0
+
+
 def test_steps_are_whole_numbers(videos: fo.Dataset) -> None:
     assert "whole number" in wrong(form(videos, online_steps=2.5))["online_steps"]
     assert "online_steps" not in wrong(form(videos, online_steps=2))
