@@ -69,6 +69,8 @@ def mask_field_error(samples: SampleCollection, name: str) -> str | None:
     known = mask_fields(samples)
     if name in known:
         return None
+    if name in mask_fields(samples._dataset):
+        return f"the view hides the frame field {name!r}; expected one that shows it"
     return (
         f"{name!r} is not a frame field that can hold masks; expected one of "
         f"{', '.join(sorted(known)) or 'none, as there is no such field'}"

@@ -96,8 +96,12 @@ def settings_errors(
     errors = {}
     known = prompt_fields(samples)
     if not known:
+        hidden = ", ".join(sorted(prompt_fields(samples._dataset)))
         errors["prompt_field"] = (
-            "no frame field can hold masks; expected Detections with masks, Polylines or a "
+            f"the view hides the frame fields that can hold masks: {hidden}; expected one that "
+            "shows them"
+            if hidden
+            else "no frame field can hold masks; expected Detections with masks, Polylines or a "
             "Segmentation on at least one frame of each video"
         )
     elif settings.prompt_field not in known:

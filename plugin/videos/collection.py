@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,11 +99,28 @@ def _ungrouped(samples: SampleCollection) -> SampleCollection:
     if flat.media_type == fom.GROUP and not sliced:
         flat = flat.select_group_slices(media_type=fom.VIDEO)
     view = select_videos(samples, list(dict.fromkeys(flat.values("id"))), ordered=True)
-    for stage in stages:
-        # Filters of a group's labels are for one slice only, until they are applied anew.
-        if not isinstance(stage, (*_SAMPLE_STAGES, *_GROUPING)):
-            view = view.add_stage(stage)
+    for place, stage in enumerate(stages):
+        if isinstance(stage, fos.Concat):
+            _refuse_other_filters(stages[:place], stage.samples._stages)
+    # Filters of a group's labels are for one slice only, until they are applied anew.
+    for stage in _filters(stages):
+        view = view.add_stage(stage)
     return view
+
+
+def _filters(stages: Iterable[fos.ViewStage]) -> list[fos.ViewStage]:
+    """The stages that choose labels, not samples."""
+    return [stage for stage in stages if not isinstance(stage, (*_SAMPLE_STAGES, *_GROUPING))]
+
+
+def _refuse_other_filters(stages: Iterable[fos.ViewStage], joined: Iterable[fos.ViewStage]) -> None:
+    """Raise HS2SError for views joined as one of which each shows other labels."""
+    shown = [[stage._kwargs() for stage in _filters(each)] for each in (stages, joined)]
+    if shown[0] != shown[1]:
+        raise HS2SError(
+            "views are joined here that do not show the same labels; expected the same filters of "
+            "labels in each. Filter the joined view, or take one view after the other."
+        )
 
 
 def is_images_in_groups(samples: SampleCollection) -> bool:

@@ -13,6 +13,7 @@ from fiftyone import ViewField as F
 from fiftyone.core.collections import SampleCollection
 from fiftyone.operators.executor import Executor
 
+from hs2s_core.errors import HS2SError
 from hs2s_fiftyone.evaluation import evaluate
 from hs2s_fiftyone.export import export
 from hs2s_fiftyone.operators import OPERATORS
@@ -218,6 +219,23 @@ def test_what_a_view_shows_is_worked_on(
     taught = list(labelled_videos(shown, "truth"))
     assert (len(taught), sum(map(len, taught))) == (videos, frames)
     assert {int(each.id_map(0).max()) for each in taught} == {objects}
+
+
+def test_views_that_show_other_labels_are_not_joined(flat: fo.Dataset) -> None:
+    """The filters of one of them would be those of both."""
+    joined = flat.filter_labels(*DOGS).limit(1).concat(flat.skip(1))
+    with pytest.raises(HS2SError, match=r"joined.*same filters of labels in each"):
+        propagate(joined, "truth", "run", model=CopyNetwork())
+    same = flat.filter_labels(*DOGS).limit(1).concat(flat.filter_labels(*DOGS).skip(1))
+    assert propagate(same, "truth", "run", model=CopyNetwork()).objects == 3
+
+
+def test_a_hidden_field_is_said_to_be_hidden(flat: fo.Dataset, tmp_path: Path) -> None:
+    view = flat.exclude_fields("frames.truth")
+    with pytest.raises(HS2SError, match=r"view hides .*truth"):
+        propagate(view, "truth", "run", model=CopyNetwork())
+    with pytest.raises(HS2SError, match=r"view hides .*'truth'"):
+        export(view, "truth", tmp_path / "out")
 
 
 def test_icons_differ_and_take_the_themes_colour() -> None:
