@@ -6,6 +6,7 @@ One palettised PNG a frame, at the size of the source frames, under the source f
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +15,19 @@ from typing import Any
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.checked.calls import checked_call
-from hs2s_core.data.results import LAYOUTS, check_free, videos_root, write_zip, writing_masks
+from hs2s_core.data.results import (
+    LAYOUTS,
+    check_free,
+    find_others,
+    videos_root,
+    write_zip,
+    writing_masks,
+)
 from hs2s_core.data.splits import safe_name
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.jobs import Done, Item, Progress, Steps, Summary, Tick, Watch, Work, require, run_job
 from hs2s_core.media.masks import write_id_map
-from hs2s_core.wording import counted
+from hs2s_core.wording import counted, some
 
 from .jobs import Source, VideoJob, drive
 from .labels.conversion import LabelField, paint, read_documents
@@ -37,11 +45,14 @@ class ExportSummary(Summary):
     """What an export wrote, below the folder ``target``."""
 
     zip_file: Path | None = None
+    others: list[str] = dataclasses.field(default_factory=list)
+    """Videos of which the folder has masks that this export did not write."""
 
     def remarks(self) -> list[str]:
         """What stands below the first line."""
         zipped = [] if self.zip_file is None else [f"zip for the server: {self.zip_file}"]
-        return zipped + super().remarks()
+        others = [f"also in the folder, of earlier runs: {some(self.others)}"]
+        return [*zipped, *(others if self.others else ()), *super().remarks()]
 
 
 @checked_call
@@ -110,6 +121,7 @@ class ExportJob(VideoJob[Done]):
         require(job.errors())
         summary = ExportSummary(str(self.out_dir))
         summary.take((yield from run_job(job, items_of(job.source.samples))))
+        summary.others = find_others(self._root, set(summary.done))
         if self.zip_file is not None and summary.done:
             yield Progress(1.0, f"Writing {self.zip_file.name}")
             write_zip(self.zip_file, self.out_dir, [self._root / name for name in summary.done])
@@ -153,7 +165,7 @@ class ExportJob(VideoJob[Done]):
         visible = visible_labels(samples, sample_id, self.field)
         identities = Identities(known.marks(samples, sample_id))
         total = frame_count(samples, sample_id) or 0
-        written, boxes, shown = 0, 0, False
+        written, boxes, shown, beyond = 0, 0, False, 0
         with writing_masks(folder, whole=True) as part:
             for document in self._documents(sample_id, total):
                 number = document["frame_number"]
@@ -163,6 +175,7 @@ class ExportJob(VideoJob[Done]):
                 id_map, _ = paint(masks, video_size)
                 boxes += sum(entry.mask is None for entry in parts)
                 shown |= bool(id_map.any())
+                beyond += bool(parts) and 0 < total < number
                 stem = safe_name(document.get("frame_name") or f"{number - 1:05d}", place)
                 write_id_map(part / f"{stem}.png", id_map[:height, :width])
                 written += 1
@@ -170,6 +183,11 @@ class ExportJob(VideoJob[Done]):
             if not written:
                 raise InvalidDataset("the video has no frames in the dataset; nothing was written")
         notes = [note, *identities.remarks()]
+        if beyond:
+            notes.append(
+                f"{counted(beyond, 'frame')} with labels lie after its end, as it has {total}; the "
+                "labels may belong to another video"
+            )
         if boxes:
             notes.append(
                 f"left out: {counted(boxes, 'label')} without a mask, only a box or a line"

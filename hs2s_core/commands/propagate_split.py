@@ -15,7 +15,7 @@ from hs2s_core.commands.propagate_work import load, settings_of, steps_of, write
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Done, Item, Tick, Work, drive, find_engine, run_job
 from hs2s_core.jobs.meters import Meter
-from hs2s_core.wording import counted
+from hs2s_core.wording import counted, some
 
 if TYPE_CHECKING:
     from hs2s_core.data.videos import VosFolder
@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 def run_split(args: argparse.Namespace, out: Path) -> int:
     """Every video of a split; 1 if one failed."""
     from hs2s_core.data.folders import open_folder
-    from hs2s_core.data.results import check_free, remove_torn, videos_root, write_zip
+    from hs2s_core.data.results import (
+        check_free,
+        find_others,
+        remove_torn,
+        videos_root,
+        write_zip,
+    )
 
     folder = open_folder(args.data, args.split)
     root = videos_root(out, "davis" if folder.layout == "davis" else "youtube_vos")
@@ -50,6 +56,10 @@ def run_split(args: argparse.Namespace, out: Path) -> int:
         remove_torn(root / name)
     done = [root / name for name in folder.names if name not in failed]
     print(f"{len(done)} of {counted(len(folder), 'video')} -> {out}")
+    others = find_others(root, {place.name for place in done})
+    if others:
+        what = f"masks of {counted(len(others), 'video')} that this run did not write"
+        print(f"{root}: also has {what}: {some(others)}", file=sys.stderr)
     if args.zip and done:
         write_zip(target, out, done)
         print(f"zip for the server -> {target}")

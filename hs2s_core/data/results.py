@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from PIL import Image
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.files import alone, hidden_name, replacing
-from hs2s_core.media.images import is_hidden
+from hs2s_core.media.images import is_hidden, list_folders
 
 LAYOUTS = {
     "youtube_vos": "YouTube-VOS: Annotations/<video>/<frame>.png",
@@ -54,6 +54,12 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
                 f"{path}: is no mask of an earlier run, so it is not overwritten; give another "
                 "folder."
             )
+
+
+def find_others(root: Path, written: Collection[str]) -> list[str]:
+    """The folders of ``root`` that have masks, of earlier runs, and were not ``written`` now."""
+    found = list_folders(root) if root.is_dir() else []
+    return [each.name for each in found if each.name not in written and _pictures(each)]
 
 
 def check_writable(folder: Path) -> None:

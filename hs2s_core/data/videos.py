@@ -13,7 +13,7 @@ from hs2s_core.data.splits import safe_name
 from hs2s_core.errors import HS2SError, InvalidDataset
 from hs2s_core.media.images import find_entry, find_name, list_images, natural_key
 from hs2s_core.media.masks import BoolMask, IdMap, list_masks, object_ids, read_id_map
-from hs2s_core.wording import some
+from hs2s_core.wording import counted, some
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class VosFolder:
         strays = sorted(files.keys() - stems, key=natural_key)
         if strays:
             raise InvalidDataset(
-                f"{folder}: {len(strays)} annotations without a frame of that name "
+                f"{folder}: {counted(len(strays), 'annotation')} without a frame of that name "
                 f"({some(strays)}); expected the frames' names, one id map per annotated frame. "
                 "Rename them or restore the missing frames."
             )

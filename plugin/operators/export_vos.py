@@ -11,13 +11,14 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.data.results import LAYOUTS
 from hs2s_core.jobs import Steps
+from hs2s_core.wording import some
 
 from ..export import ExportJob, ExportSummary, export
 from ..jobs import Source
 from ..labels.frame_fields import bare, has_labels
 from ..videos.collection import video_names
 from .base import JobOperator, job_outputs
-from .form import Form, count, is_output, listed, seems_labelled
+from .form import LISTED, Form, count, is_output, listed, seems_labelled
 
 _VIDEOS = 20
 """How many videos the form looks for masks in."""
@@ -39,7 +40,12 @@ class ExportVos(JobOperator):
         str: ("field", "out_dir", "layout", "annotated_in"),
         bool: ("zip", "overwrite", "empty"),
     }
-    outputs = job_outputs("Folder", "written", zip_file="Zip for the server")
+    outputs = job_outputs(
+        "Folder",
+        "written",
+        zip_file="Zip for the server",
+        others="Videos in the folder that are of earlier runs",
+    )
 
     def form(self, form: Form, samples: SampleCollection) -> None:
         names = form.mask_fields(samples, "No masks to export")
@@ -75,7 +81,11 @@ class ExportVos(JobOperator):
         return super().params({**given, "zip": bool(given["zip"])})
 
     def result(self, summary: ExportSummary) -> dict[str, Any]:
-        return {**super().result(summary), "zip_file": str(summary.zip_file or "")}
+        return {
+            **super().result(summary),
+            "zip_file": str(summary.zip_file or ""),
+            "others": some(summary.others, LISTED) if summary.others else "",
+        }
 
 
 def _ask_for_empty(form: Form, samples: SampleCollection, field: str) -> None:

@@ -517,6 +517,20 @@ def test_a_whole_split(split: Path, weights: Path, run: Run, tmp_path: Path) -> 
     assert "holds masks already" in err
 
 
+def test_masks_of_another_split_are_told(
+    split: Path, weights: Path, run: Run, tmp_path: Path
+) -> None:
+    """Whoever evaluates the folder would take them for masks of the last run."""
+    out = tmp_path / "out"
+    words = ("propagate", "--data", split, "--split", "valid", "--out", out, "--weights", weights)
+    assert "did not write" not in run(*words)[2]
+    for kind in ("Annotations", "JPEGImages"):
+        shutil.rmtree(split / "valid" / kind / "b")
+    status, said, err = run(*words, "--overwrite")
+    assert (status, said.startswith("1 of 1 video")) == (0, True), err
+    assert "also has masks of 1 video that this run did not write: b" in err
+
+
 @pytest.mark.parametrize("place", ["", "Annotations", "JPEGImages/a"])
 def test_a_split_is_not_written_into(split: Path, weights: Path, run: Run, place: str) -> None:
     before = sorted(split.rglob("*"))

@@ -144,7 +144,7 @@ class TestErrors:
     def test_annotations_without_frames_are_not_dropped_silently(self, tmp_path: Path) -> None:
         plain(tmp_path)
         (tmp_path / "JPEGImages/clip/10.jpg").unlink()
-        with pytest.raises(InvalidDataset, match=r"1 annotations without a frame.*10"):
+        with pytest.raises(InvalidDataset, match=r"1 annotation without a frame.*10"):
             open_folder(tmp_path).video("clip")
 
     def test_a_picture_and_its_mask_in_one_folder(self, tmp_path: Path) -> None:

@@ -163,6 +163,24 @@ def test_frames_without_a_document_are_written_empty(dataset: fo.Dataset, tmp_pa
     assert counts == [[0, 1, 7], [0], [0, 1, 7], [0], [0]]
 
 
+def test_masks_of_an_earlier_export_are_told(
+    dataset: fo.Dataset, maps: dict[str, IdMaps], tmp_path: Path
+) -> None:
+    assert not export(dataset, "pred", tmp_path / "out", progress=False).others
+    again = export(dataset.skip(1), "pred", tmp_path / "out", overwrite=True, progress=False)
+    assert again.others == ["first"]
+    assert "also in the folder, of earlier runs: first" in str(again)
+
+
+def test_labels_after_the_end_are_told(dataset: fo.Dataset, tmp_path: Path) -> None:
+    add_video(dataset, "first", moving(4, START), moving(4, START))
+    sample = dataset.first()
+    sample.frames[6] = fo.Frame(pred=sample.frames[4].pred.copy())
+    sample.save()
+    (note,) = export(dataset, "pred", tmp_path / "out", progress=False).notes
+    assert "1 frame with labels lie after its end, as it has 4" in note.reason
+
+
 def test_a_video_that_shows_no_mask_is_said_to_be_empty(
     dataset: fo.Dataset, maps: dict[str, IdMaps], tmp_path: Path
 ) -> None:
