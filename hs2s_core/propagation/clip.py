@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import NamedTuple
 
 from hs2s_core.checked.calls import checked_call
@@ -19,16 +17,13 @@ from hs2s_core.propagation.blending import Side, blend, disagreement, to_logits,
 from hs2s_core.propagation.engine import Engine, SoftMask
 from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.propagation.propagator import MERGES, FrameResult, settle
-from hs2s_core.propagation.reels import Reel
 from hs2s_core.propagation.timeline import Stretch, timeline
-from hs2s_core.propagation.walk import FrameReader, Lane, Window, walk
+from hs2s_core.propagation.ways import Keep, Ways
 
 REFERENCES = 4
 """Key frames that a stretch is compared with at most."""
 Watch = Callable[[int, int | None], None]
 """Told of the frames done and, where it is known, how many those will be."""
-Keep = Callable[[Stretch], Reel]
-"""Where the masks of a stretch are kept."""
 
 
 class Step(NamedTuple):
@@ -147,8 +142,6 @@ def walk_clip(
     furthest = max(settings.first, settings.last or 0)
     if isinstance(frames, Sized) and furthest >= len(frames):
         settings.check_range(frames.count() if isinstance(frames, FrameSource) else len(frames))
-    reader = FrameReader(frames)
-    claimed = len(frames) if isinstance(frames, Sized) else None
     stretches = timeline(
         prompts,
         direction=settings.direction,
@@ -159,95 +152,53 @@ def walk_clip(
         cuts=settings.cuts,
     )
     alone = all(each.forward and len(each.keys) == 1 for each in stretches)
-    if not reader.turns and not alone:
+    if not isinstance(frames, (FrameSource, Sequence)) and not alone:
         raise HS2SError(
             "these frames can be read only once, forwards; give a list of frames or a clip from "
             "open_frames, or one prompt per object at its first frame and direction='forward'"
         )
-    return _Clip(engine, reader, prompts, settings, stretches, length).run(keep, claimed)
+    stop = None if settings.last is None else settings.last + 1
+    ways = Ways(
+        engine,
+        frames,
+        prompts,
+        stretches,
+        chunk=1 if engine.online else settings.chunk,
+        first=settings.first,
+        stop=length if stop is None else stop,
+        known=length is not None,
+        keep=keep,
+    )
+    claimed = len(frames) if isinstance(frames, Sized) else None
+    return _settled(ways, _Settling(engine, prompts, settings), claimed if stop is None else stop)
 
 
-@dataclass
-class _Clip:
-    """One pass over a clip."""
+def _settled(ways: Ways, settling: _Settling, stop: int | None) -> Iterator[Step]:
+    """Every step of every direction; ``stop`` is how many frames the clip says to have."""
+    settings = settling.settings
+    total = None if stop is None else ways.total(stop)
+    end = ways.begin
+    for walked in ways:
+        result = None
+        if walked is not None:
+            end = walked[0] + 1
+            result = settling.settle(*walked) if end > settings.first else None
+        yield Step(ways.done, None if total is None else max(total, ways.done), result)
+    settings.check_range(end)
+    if settings.last is None:
+        settling.prompts.check(None, end)
+
+
+@dataclass(frozen=True)
+class _Settling:
+    """What is shown of a frame, from what every stretch says of it."""
 
     engine: Engine
-    reader: FrameReader
     prompts: Prompts
     settings: ClipSettings
-    stretches: Sequence[Stretch]
-    length: int | None
 
-    def __post_init__(self) -> None:
-        self._forward = [stretch for stretch in self.stretches if stretch.forward]
-        self._groups = _overlapping([stretch for stretch in self.stretches if not stretch.forward])
-        self._begin = min([self.settings.first, *(stretch.start for stretch in self._forward)])
-
-    def run(self, keep: Keep | None, claimed: int | None) -> Iterator[Step]:
-        """Every step of every direction; ``claimed`` is how many frames the clip says to have."""
-        total, done = self._walked(claimed), 0
-        end = self._begin
-        reels: dict[Stretch, Reel] = {}
-        groups = list(self._groups)
-        with tempfile.TemporaryFile() as file, self.reader:
-            back: Keep = keep or (lambda stretch: Reel(file))
-            for number, masks in self._walk_forward(keep or (lambda stretch: None)):
-                end = number + 1
-                while groups and _frames(groups[0])[-1] <= number:
-                    for _ in self._walk_backward(groups.pop(0), back, reels):
-                        done += 1
-                        yield Step(done, total, None)
-                done += 1
-                wanted = number >= self.settings.first
-                result = self._settle(number, masks, reels) if wanted else None
-                yield Step(done, None if total is None else max(total, done), result)
-                for stretch in [each for each in reels if each.start <= end]:
-                    del reels[stretch]
-                if not reels:
-                    file.truncate(0)
-        self.settings.check_range(end)
-        if self.settings.last is None:
-            self.prompts.check(None, end)
-
-    def _walked(self, claimed: int | None) -> int | None:
-        """How many frames are walked through in all directions, as far as the clip claims."""
-        last = self.settings.last
-        if last is None and claimed is None:
-            return None
-        stop = claimed if last is None else last + 1
-        assert stop is not None
-        return stop - self._begin + sum(len(_frames(group)) for group in self._groups)
-
-    def _walk_forward(
-        self, keep: Callable[[Stretch], Reel | None]
-    ) -> Iterator[tuple[int, dict[Stretch, SoftMask]]]:
-        stop = self.length if self.settings.last is None else self.settings.last + 1
-        numbers = count(self._begin) if stop is None else range(self._begin, stop)
-        window = Window(self.reader, forward=True, chunk=self._chunk)
-        lanes = self._lanes(self._forward)
-        return walk(lanes, numbers, window, keep, known=self.length is not None)
-
-    def _walk_backward(
-        self, group: Sequence[Stretch], keep: Keep, reels: dict[Stretch, Reel]
-    ) -> Iterator[object]:
-        """Follow a group backwards to its end, frame by frame; puts its masks in ``reels``."""
-        reels |= {stretch: keep(stretch) for stretch in group}
-        frames = _frames(group)
-        window = Window(self.reader, forward=False, chunk=self._chunk, lowest=frames[-1])
-        return walk(self._lanes(group), frames, window, reels.__getitem__, known=True)
-
-    def _lanes(self, stretches: Iterable[Stretch]) -> list[Lane]:
-        return [
-            Lane(stretch, self.engine.sibling(), self.prompts, self.reader) for stretch in stretches
-        ]
-
-    @property
-    def _chunk(self) -> int:
-        return 1 if self.engine.online else self.settings.chunk
-
-    def _settle(
-        self, number: int, masks: dict[Stretch, SoftMask], reels: dict[Stretch, Reel]
-    ) -> FrameResult:
+    def settle(self, number: int, masks: Mapping[Stretch, SoftMask]) -> FrameResult:
+        """Frame ``number``; objects that are not wanted are left out."""
         wanted = self.settings.objects
         given = {
             object_id: mask
@@ -256,11 +207,8 @@ class _Clip:
         }
         sides: dict[int, list[Side]] = {}
         for stretch, mask in masks.items():
-            sides.setdefault(stretch.object_id, []).append(Side(mask, number - stretch.start))
-        for stretch, reel in reels.items():
-            if stretch.covers(number):
-                distance = stretch.start - number
-                sides.setdefault(stretch.object_id, []).append(Side(reel[distance - 1], distance))
+            side = Side(mask, abs(number - stretch.start))
+            sides.setdefault(stretch.object_id, []).append(side)
         return self._blended(number, sides, given)
 
     def _blended(
@@ -282,19 +230,3 @@ class _Clip:
             | dict.fromkeys(given, 0),
             soft=soft if self.settings.soft else None,
         )
-
-
-def _overlapping(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
-    """Backward stretches in groups that share frames, so that each frame is decoded once."""
-    groups: list[list[Stretch]] = []
-    for stretch in sorted(stretches, key=lambda each: each.end or 0):
-        if groups and (stretch.end or 0) <= _frames(groups[-1])[0]:
-            groups[-1].append(stretch)
-        else:
-            groups.append([stretch])
-    return groups
-
-
-def _frames(group: Sequence[Stretch]) -> range:
-    """The frames of a group of backward stretches, in the order in which they are walked."""
-    return range(max(each.start for each in group), min(each.end or 0 for each in group) - 1, -1)

@@ -38,6 +38,8 @@ class Engine(Protocol):
     """Whether frames may be stepped through without :meth:`look_ahead`."""
     references: bool
     """Whether :meth:`remember` makes a difference."""
+    at_once: bool
+    """Whether siblings may step at the same time on several threads, and gain from it."""
 
     @property
     def between(self) -> bool:

@@ -16,6 +16,7 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.media.images import RGBImage, check_rgb
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.models.base import State, StepOutput, VideoSegmenter, join_states, select_objects
+from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.inputs import network_size
 from hs2s_core.propagation.engine import Engine, Prediction
 from hs2s_core.propagation.prepared import PreparedNetwork, resize
@@ -66,6 +67,9 @@ class NetworkEngine:
         self.device = network.device
         self.online = self.model.online
         self.references = type(self.model).remember is not VideoSegmenter.remember
+        # Layers of the small networks are too small for many threads; the paper's are not, and
+        # take gigabytes.
+        self.at_once = self.device.type == "cpu" and isinstance(self.model.config, LiteConfig)
         self.start()
 
     def sibling(self) -> NetworkEngine:

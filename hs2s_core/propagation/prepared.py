@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from threading import Lock
 from typing import Any, TypeVar
 
 import cv2
@@ -33,8 +34,8 @@ _KEPT_BYTES = 256 * 2**20
 class PreparedNetwork:
     """A network ready for inference, with the features of the frames it saw last.
 
-    Engines that walk together share it, and so encode each frame once; what was followed backwards
-    lately is not encoded again on the way forwards.
+    Engines that walk together share it, also on two threads, and so encode each frame once; what
+    was followed backwards lately is not encoded again on the way forwards.
     """
 
     def __init__(self, model: VideoSegmenter, speed: str) -> None:
@@ -48,6 +49,7 @@ class PreparedNetwork:
         self._pixels = next(exact[0].parameters()).dtype if exact else self.dtype
         self._seen: OrderedDict[tuple[Size, bytes], Any] = OrderedDict()
         """Features by what the network sees of a frame; those used last at the end."""
+        self._seeing = Lock()
         self._batch: int | None = None
         """Objects that are followed together at most; None where memory was always enough."""
 
@@ -96,18 +98,21 @@ class PreparedNetwork:
         """Features of each frame; those of the last frames are at hand."""
         found = [self._features(np.ascontiguousarray(resize(frame, inner))) for frame in frames]
         kept = min(_KEPT_FRAMES, _KEPT_BYTES // max(1, _size(found[-1])))
-        while len(self._seen) > max(kept, len(frames)):
-            self._seen.popitem(last=False)
+        with self._seeing:
+            while len(self._seen) > max(kept, len(frames)):
+                self._seen.popitem(last=False)
         return found
 
     def _features(self, small: RGBImage) -> Any:
         key = (small.shape[0], small.shape[1]), small.tobytes()
-        found = self._seen.pop(key, None)
+        with self._seeing:
+            found = self._seen.pop(key, None)
         if found is None:
             tensor = self.upload(torch.from_numpy(small)).permute(2, 0, 1)[None]
             frames = normalise(tensor).to(self._pixels, memory_format=torch.channels_last)
             found = self.model.encode(frames)
-        self._seen[key] = found
+        with self._seeing:
+            self._seen[key] = found
         return found
 
     def upload(self, tensor: Tensor) -> Tensor:

@@ -54,8 +54,7 @@ class FrameResult:
     @property
     def areas(self) -> dict[int, int]:
         """Pixels of each object of ``ids``; one with none is absent."""
-        counts = np.bincount(self.id_map.ravel(), minlength=max(self.ids, default=0) + 1)
-        return {object_id: int(counts[object_id]) for object_id in self.ids}
+        return {each: int(np.count_nonzero(self.id_map == each)) for each in self.ids}
 
     def mask(self, object_id: int) -> BoolMask:
         """(H, W) bool mask of one object."""

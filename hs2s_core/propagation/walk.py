@@ -17,6 +17,8 @@ from hs2s_core.propagation.engine import Engine, Prediction, SoftMask
 from hs2s_core.propagation.reels import KeptReel, Reel
 from hs2s_core.propagation.timeline import Stretch
 
+Walked = tuple[int, dict[Stretch, SoftMask]]
+"""A frame, and the masks in it."""
 _BLOCK_BYTES = 64 * 2**20
 _BLOCK_FRAMES = 32
 
@@ -172,9 +174,14 @@ class Lane:
             self.engine.remember(other, self._given(key))
         self._running = True
 
+    @property
+    def computes(self) -> bool:
+        """Whether the mask in the next frame is to be made, as there is none on the reel."""
+        return self._reel is None or self.made >= len(self._reel)
+
     def kept(self) -> SoftMask | None:
-        """The soft mask in the next frame where there is one on the reel; else it is made."""
-        if self._reel is None or self.made >= len(self._reel):
+        """The soft mask in the next frame where there is one on the reel."""
+        if self._reel is None or self.computes:
             return None
         self.made += 1
         return self._reel[self.made - 1]
@@ -236,34 +243,54 @@ def _follow(lanes: Sequence[Lane], number: int, window: Window) -> dict[Stretch,
     return {lane.stretch: mask for lane, mask in masks.items() if mask is not None}
 
 
-def walk(
-    lanes: Iterable[Lane],
-    numbers: Iterable[int],
-    window: Window,
-    keep: Callable[[Stretch], Reel | None],
-    *,
-    known: bool = False,
-) -> Iterator[tuple[int, dict[Stretch, SoftMask]]]:
+class Walk:
     """Frames of ``numbers``, each with the masks of the stretches that cover it.
 
     Ends with the clip. ``keep`` says where a stretch's masks go; ``known`` that all frames exist,
     so that those of which every mask is kept already need not be decoded.
     """
-    waiting: dict[int, list[Lane]] = {}
-    for lane in lanes:
-        waiting.setdefault(lane.stretch.start, []).append(lane)
-    del lanes  # or what finished lanes hold would stay until the end
-    active: list[Lane] = []
-    for number in numbers:
-        if not known and window.at(number) is None:
-            break
-        masks = _follow(active, number, window)
-        for lane in [lane for lane in active if lane.stretch.end == number]:
+
+    def __init__(
+        self,
+        lanes: Iterable[Lane],
+        numbers: Iterable[int],
+        window: Window,
+        keep: Callable[[Stretch], Reel | None],
+        *,
+        known: bool = False,
+    ) -> None:
+        self._waiting: dict[int, list[Lane]] = {}
+        for lane in lanes:
+            self._waiting.setdefault(lane.stretch.start, []).append(lane)
+        self._active: list[Lane] = []
+        self._window = window
+        self._keep = keep
+        self._steps = self._walk(numbers, known)
+
+    @property
+    def computes(self) -> bool:
+        """Whether the next frame takes a step of a network, as far as is known before it."""
+        return any(lane.computes for lane in self._active)
+
+    def __iter__(self) -> Walk:
+        return self
+
+    def __next__(self) -> Walked:
+        return next(self._steps)
+
+    def _walk(self, numbers: Iterable[int], known: bool) -> Iterator[Walked]:
+        active = self._active
+        for number in numbers:
+            if not known and self._window.at(number) is None:
+                break
+            masks = _follow(active, number, self._window)
+            for lane in [lane for lane in active if lane.stretch.end == number]:
+                lane.end()
+                active.remove(lane)
+            for lane in self._waiting.pop(number, []):
+                lane.begin(self._window, self._keep(lane.stretch))
+                active.append(lane)
+            yield number, masks
+        for lane in active:
             lane.end()
-            active.remove(lane)
-        for lane in waiting.pop(number, []):
-            lane.begin(window, keep(lane.stretch))
-            active.append(lane)
-        yield number, masks
-    for lane in active:
-        lane.end()
+        active.clear()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from functools import partial
 
 import pytest
+import torch
 
-from hs2s_core.jobs.beside import in_turn
+from hs2s_core.jobs.beside import Abreast, in_turn
 
 
 def test_calls_are_made_in_their_order_beside_this_thread() -> None:
@@ -76,3 +79,47 @@ def test_a_block_that_fails_drops_what_waits() -> None:
     timer.join()
     assert made == []
     assert threading.active_count() == before
+
+
+@pytest.fixture
+def four_threads() -> Iterator[None]:
+    """Of torch's, as this suite runs on one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_two_calls_are_made_at_the_same_time_on_half_of_the_threads() -> None:
+    meet = threading.Barrier(2, timeout=400)
+    threads = threading.active_count()
+
+    def call() -> tuple[int, int]:
+        meet.wait()
+        found = torch.get_num_threads()
+        torch.ones(64, 64) @ torch.ones(64, 64)  # the first layer of a thread settles theirs
+        return found, torch.get_num_threads()
+
+    with Abreast() as abreast:
+        for _ in range(3):
+            assert abreast.both(call, call) == ((2, 2), (2, 2))
+            assert torch.get_num_threads() == 4
+    assert threading.active_count() == threads
+
+
+@pytest.mark.usefixtures("four_threads")
+@pytest.mark.parametrize("who", ["here", "there", "both"])
+def test_an_error_of_either_comes_when_both_have_ended(who: str) -> None:
+    ended = []
+
+    def call(name: str) -> None:
+        if who in (name, "both"):
+            raise ValueError(name)
+        ended.append(name)
+
+    with Abreast() as abreast:
+        with pytest.raises(ValueError, match="there" if who == "there" else "here"):
+            abreast.both(partial(call, "here"), partial(call, "there"))
+        assert len(ended) == (who != "both")
+        assert torch.get_num_threads() == 4

@@ -190,6 +190,27 @@ def test_weights_of_a_frame_are_computed_once_for_all_objects(
     assert len(multiplied) == 1
 
 
+@pytest.mark.parametrize("size", [(36, 64), (31, 45)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_it_reads_the_same_on_any_number_of_threads(
+    size: tuple[int, int], dtype: torch.dtype
+) -> None:
+    """To the last bit, so that a correction equals a full run made on a busier machine."""
+    torch.manual_seed(0)
+    keys = F.normalize(torch.randn(3, 64, *size), dim=1)
+    values = torch.rand(2, 1, 64, *size).to(dtype)
+    first, second = (References.of(keys[i, None], values[i]) for i in range(2))
+    matching, before, found = PositionMatching(12.0, 0.5), torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            with torch.inference_mode():
+                found += matching(keys[2:], [first.and_then(second)])
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(each, found[0]) for each in found)
+
+
 @pytest.mark.parametrize("closeness", [20.0, 200.0, 1000.0])
 @pytest.mark.parametrize("alike", [True, False])
 def test_weights_of_half_precision_tell_neighbours_apart(closeness: float, alike: bool) -> None:

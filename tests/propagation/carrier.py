@@ -32,12 +32,13 @@ class Carrier:
     references = False
     between = True
 
-    def __init__(self, log: list[str] | None = None) -> None:
+    def __init__(self, log: list[str] | None = None, *, at_once: bool = False) -> None:
         self.log = log
+        self.at_once = at_once
         self.start()
 
     def sibling(self) -> Carrier:
-        return Carrier(self.log)
+        return type(self)(self.log, at_once=self.at_once)
 
     def start(self) -> None:
         self._masks: dict[int, torch.Tensor] = {}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import threading
 import tracemalloc
+import weakref
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -18,8 +20,8 @@ from hs2s_core.media.masks import BoolMask
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.prompts import Prompts
-from hs2s_core.propagation import FrameResult, propagate
-from hs2s_core.propagation.engine import Engine, Prediction
+from hs2s_core.propagation import FrameResult, blending, propagate, walk
+from hs2s_core.propagation.engine import Engine, Prediction, SoftMask
 
 from .carrier import SIZE, Carrier, Clip, box
 
@@ -198,8 +200,57 @@ def test_a_mask_of_another_size_is_refused_where_only_the_frames_tell() -> None:
 def test_progress_counts_the_frames_of_both_directions() -> None:
     seen: list[tuple[int, int | None]] = []
     run({0: {1: LEFT}, 5: {1: LEFT}}, progress=lambda *told: seen.append(told))
-    assert [done for done, _ in seen] == list(range(1, len(seen) + 1))
-    assert {total for _, total in seen} == {len(seen)}
+    done = [done for done, _ in seen]
+    assert done == sorted(done)
+    assert set(done) >= {1, *range(3, 17)}  # the way forwards waits in frame 1 for the other
+    assert {total for _, total in seen} == {11 + 5}
+
+
+class AtOnce(Carrier):
+    """Steps of both ways wait for one another where both are due; counts those of each thread."""
+
+    meet = threading.Barrier(2)
+    steps: ClassVar[Counter[str]] = Counter()
+
+    def step(self, frame: RGBImage, prompts: Mapping[int, BoolMask]) -> Prediction:
+        if not prompts:
+            here = threading.current_thread() is threading.main_thread()
+            self.steps["here" if here else "beside"] += 1
+            if not here or frame[0, 0, 0] in (*range(2, 31), *range(33, 40)):
+                self.meet.wait(400)
+        return super().step(frame, prompts)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_both_ways_are_gone_at_once_where_that_is_quicker() -> None:
+    """Between key frames, but for the first step of each way; the results are the same."""
+    prompts = {0: {1: LEFT}, 31: {1: RIGHT}, 40: {1: RIGHT}}
+    told: list[tuple[int, int | None]] = []
+    watch = {"soft": True, "progress": lambda *each: told.append(each)}
+    found = list(propagate(AtOnce(at_once=True), Clip(50), prompts, **watch))  # type: ignore[arg-type]
+    assert AtOnce.steps == {"here": 30 + 8 + 9 + 2, "beside": 29 + 7}
+    for one, other in zip(found, run(prompts, 50, soft=True), strict=True):
+        np.testing.assert_equal(vars(one), vars(other))
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (50 + 31 + 9, 50 + 31 + 9)
+    assert {total for _, total in told} == {50 + 31 + 9}
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_an_error_on_either_of_two_ways_ends_both(direction: str) -> None:
+    class Torn(Carrier):
+        def step(self, frame: RGBImage, prompts: Mapping[int, BoolMask]) -> Prediction:
+            here = threading.current_thread() is threading.main_thread()
+            if here == (direction == "forward") and frame[0, 0, 0] == 12 and not prompts:
+                raise InvalidMedia("torn")
+            return super().step(frame, prompts)
+
+    threads = threading.active_count()
+    with pytest.raises(InvalidMedia, match="torn"):
+        list(propagate(Torn(at_once=True), Clip(30), {0: {1: LEFT}, 25: {1: LEFT}}))
+    assert threading.active_count() == threads
+    assert torch.get_num_threads() == 2
 
 
 def peak(length: int, direction: str) -> int:
@@ -233,6 +284,28 @@ def test_memory_does_not_grow_with_the_clip(direction: str, length: int) -> None
     peak(100, direction)  # what is loaded once
     short, long = peak(100, direction), peak(length, direction)
     assert long - short < length * 16 + 50_000
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("at_once", [False, True])
+def test_masks_of_neither_way_wait_in_memory(
+    at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: list[weakref.ref[SoftMask]] = []
+    most = 0
+
+    def soften(logits: torch.Tensor) -> SoftMask:
+        nonlocal most
+        mask = blending.soften(logits)
+        alive[:] = [each for each in alive if each() is not None]
+        alive.append(weakref.ref(mask))
+        most = max(most, len(alive))
+        return mask
+
+    monkeypatch.setattr(walk, "soften", soften)
+    results = propagate(Carrier(at_once=at_once), Clip(300), {0: {1: LEFT}, 299: {1: LEFT}})
+    assert sum(1 for _ in results) == 300
+    assert 0 < most < 10
 
 
 def test_a_network_that_looks_ahead_goes_both_ways() -> None:

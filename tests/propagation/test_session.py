@@ -76,12 +76,16 @@ EDITS = st.lists(
 )
 
 
-@given(edits=EDITS)
+@pytest.mark.usefixtures("two_threads")
+@given(edits=EDITS, at_once=st.booleans())
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_corrections_equal_full_runs(edits: list, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_corrections_equal_full_runs(
+    edits: list, at_once: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Also where a session follows both ways at once, and the full run one after the other."""
     folder = tmp_path_factory.mktemp("session") / "s"
     for prompts in edited(edits, SIZE):
-        with Session(folder, Carrier(), settings=SOFT) as session:
+        with Session(folder, Carrier(at_once=at_once), settings=SOFT) as session:
             session.correct(prompts)
             found = results(session.run(Clip(LENGTH)))
         assert_same(found, results(walk_clip(Carrier(), Clip(LENGTH), prompts, SOFT)))

@@ -16,6 +16,9 @@ _ROWS = 288
 _HALVES = 8 * 2**20
 """Weights of half precision that are held at once, as one large product takes half the time of many
 small ones."""
+_PARTS = 4
+"""Batches in which rows are multiplied with values: the sums of one product depend on the number of
+threads, as MKL shares them out among these where there are few columns."""
 _LIKELY = 0.9
 """Likeness of positions that belong together. Scores of half precision are counted from there, as
 those near 0 have the most digits."""
@@ -165,8 +168,9 @@ def _attend_together(
     multiplied with the values of each apart: it reads what it reads alone, to the last bit.
     """
     keys, objects = _sort_by_frame(references, len(query))
+    count = len(query)
+    query = F.pad(torch.cat([query, -offset], dim=1), (0, 0, 0, -count % _PARTS))
     reads = [parts[0][1].new_empty(len(query), parts[0][1].shape[1]) for parts in objects]
-    query = torch.cat([query, -offset], dim=1)
     across = [F.pad(key, (0, 1), value=1.0) for key in keys]
     longest = max(len(key) for key in keys)
     rows, power, dtype = _ROWS, torch.exp_, reads[0].dtype
@@ -174,7 +178,7 @@ def _attend_together(
         # The sooner of the two in this type.
         query, power = query / math.log(2), torch.exp2_
         query, across = _halves(query), [_halves(key, of_query=False) for key in across]
-        rows = max(rows, _HALVES // longest)
+        rows = max(rows, _HALVES // longest // _PARTS * _PARTS)
     elif dtype is not torch.float32:
         query, across = query.to(dtype), [key.to(dtype) for key in across]
     scores = query.new_empty(min(rows, len(query)), longest)
@@ -188,14 +192,20 @@ def _attend_together(
             for parts, product in zip(objects, products, strict=True):
                 for place, (wanted, value) in enumerate(parts):
                     if wanted == frame:
-                        product[place] = (weights @ value).float()
+                        product[place] = _weighted(weights, value).float()
         for parts, product, read in zip(objects, products, reads, strict=True):
             # In the object's own order, whatever that of the frames.
             total = sum(sums[frame] for frame, _ in parts)
             whole = sum(product[place] for place in range(len(parts)))
             read[start : start + rows] = whole / total
     found = iter(reads)
-    return [torch.stack([next(found) for _ in each.key]) for each in references]
+    return [torch.stack([next(found)[:count] for _ in each.key]) for each in references]
+
+
+def _weighted(weights: Tensor, value: Tensor) -> Tensor:
+    """``weights`` (R, P) times ``value`` (P, V), to the last bit as on any number of threads."""
+    parts = weights.view(_PARTS, len(weights) // _PARTS, -1)
+    return torch.bmm(parts, value.expand(_PARTS, -1, -1)).flatten(0, 1)
 
 
 def _halves(rows: Tensor, *, of_query: bool = True) -> Tensor:
