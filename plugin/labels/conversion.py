@@ -188,8 +188,11 @@ class LabelField:
         mask, path = raw.get("mask"), raw.get("mask_path")
         if mask is None and path is None:
             return None
+        # Of both, FiftyOne shows the one in the database: somebody has drawn over the file's.
         values = (
-            fou.deserialize_numpy_array(mask) if path is None else read_instance_mask(path, name)
+            fou.deserialize_numpy_array(mask)
+            if mask is not None or path is None
+            else read_instance_mask(path, name)
         )
         return paste(raw.get("bounding_box"), values, size, name)
 
@@ -216,7 +219,7 @@ class LabelField:
             return []
         id_map = (
             self.targets.ids(fou.deserialize_numpy_array(mask), name)
-            if path is None
+            if mask is not None or path is None
             else self.targets.read(path, name)
         )
         if id_map.shape != size:

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from fiftyone.core.collections import SampleCollection
 
+from hs2s_core.errors import InvalidMask
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.prompts import LARGEST_ID, Prompt, Prompts
 
@@ -35,7 +36,7 @@ from ..labels.conversion import (
 )
 from ..labels.frame_fields import CORRECTED, any_frame
 from ..labels.identities import Mark
-from ..labels.masks import Size
+from ..labels.masks import Size, read_instance_mask
 from ..labels.prompts import OutOfTime, VideoPrompts
 
 DIGEST = "digest"
@@ -207,13 +208,24 @@ def _is_a_persons(raw: Document, size: Size) -> bool:
     copied, signature = raw.get("keyframe") is False, raw.get(DIGEST)
     if signature is None:
         return not copied
-    if raw.get("mask") is None:
+    mask = _stored_mask(raw)
+    if mask is None:
         return raw.get("mask_path") is not None
-    mask = fou.deserialize_numpy_array(raw["mask"])
     shape, place = _digests(mask, raw["bounding_box"], size, mark_of(raw))
     if copied:  # the App has moved its box
         return bool(shape != signature.partition("-")[0])
     return bool(raw.get("keyframe") or f"{shape}-{place}" != signature)
+
+
+def _stored_mask(raw: Document) -> npt.NDArray[Any] | None:
+    """The mask of a label, which may have been moved to a file; None if there is none to read."""
+    mask, path = raw.get("mask"), raw.get("mask_path")
+    if mask is not None:
+        return fou.deserialize_numpy_array(mask)
+    try:
+        return None if path is None else read_instance_mask(path, "a label")
+    except InvalidMask:
+        return None  # told where it is read as a person's
 
 
 def _digests(

@@ -73,6 +73,20 @@ def test_masks_on_disk_may_have_a_palette(tmp_path: Path) -> None:
     assert np.array_equal(masks[1], square(8, 8))
 
 
+def test_a_mask_counts_above_the_file_that_it_was_drawn_over(tmp_path: Path) -> None:
+    """As FiftyOne has it."""
+    path = str(tmp_path / "mask.png")
+    Image.fromarray(np.full((16, 16), 255, np.uint8)).save(path)
+    label = detection(square(8, 8), index=1)
+    label.mask[8:] = False
+    label.mask_path = path
+    masks = frame_masks(fo.Detections(detections=[label]), SIZE)
+    assert np.array_equal(masks[1], square(8, 8) & (np.arange(SIZE[0]) < 16)[:, None])
+    Image.fromarray(np.full(SIZE, 2, np.uint8)).save(path)
+    drawn = fo.Segmentation(mask=square(8, 8).astype(np.uint8), mask_path=path)
+    assert frame_masks(drawn, SIZE).keys() == {1}
+
+
 def test_a_missing_mask_file_is_named(tmp_path: Path) -> None:
     label = fo.Detection(bounding_box=[0, 0, 1, 1], mask_path=str(tmp_path / "gone.png"), index=4)
     with pytest.raises(InvalidMask, match=r"object 4 in the frame .*gone\.png: no such mask file"):

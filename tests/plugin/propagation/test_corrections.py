@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
@@ -70,6 +71,20 @@ def test_what_a_run_wrote_is_no_correction(clip: fo.Dataset) -> None:
     assert [label.corrected for label in found.values()] == [False, False]
     assert found[1].id not in {label["_id"] for label in before["detections"]}
     assert all(len(masks(clip, number)) == 2 for number in range(1, 10))
+
+
+def test_masks_that_are_moved_to_files_are_no_corrections(clip: fo.Dataset, tmp_path: Path) -> None:
+    """FiftyOne's own call keeps masks out of the database; what one draws then goes there again."""
+    sample = clip.first()
+    for number in range(1, 10):
+        for label in sample.frames[number].found.detections:
+            label.export_mask(str(tmp_path / f"{label.id}.png"), update=True)
+    sample.save()
+    edit(clip, 6, B)
+    again(clip)
+    corrected = {n for n in range(1, 10) if any(x.corrected for x in labels(clip, n).values())}
+    assert corrected == {6}
+    assert np.array_equal(masks(clip, 6)[1], B)
 
 
 def test_an_edited_mask_is_kept_and_followed_both_ways(clip: fo.Dataset) -> None:
