@@ -26,8 +26,8 @@ from hs2s_core.models.inputs import normalise
 Found = TypeVar("Found")
 Size = tuple[int, int]
 
-_KEPT_FRAMES = 64
-_KEPT_BYTES = 256 * 2**20
+_KEPT_FRAMES = 128
+_KEPT_BYTES = 512 * 2**20
 """Of the features that are at hand; those of the last call's frames are in any case."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,28 +45,47 @@ class PropagateJob(VideoJob[Done]):
     """Propagation, as each process can open it."""
 
     settings: PropagateSettings
-    model: VideoSegmenter | str | Path | None = None
+    model: VideoSegmenter | NetworkEngine | str | Path | None = None
     device: str = "auto"
     speed: str = "auto"
 
     def start(self) -> Callable[[Item], Work[Done]]:
         """Load the network, and prepare it for every video."""
-        from hs2s_core.propagation.network import NetworkEngine
-
-        engine = NetworkEngine(self.load())
-        return partial(propagate_video, self.source.samples, self.settings, engine)
+        return partial(propagate_video, self.source.samples, self.settings, self.load())
 
     def video(self, item: Item) -> Work[Done]:
         """One video alone; of several, :meth:`start` loads the network once."""
         return self.start()(item)
 
-    def load(self) -> VideoSegmenter:
-        """The network that was given, or asked for."""
-        if self.model is None or isinstance(self.model, (str, Path)):
-            from hs2s_core.weights import load_model
+    def load(self) -> NetworkEngine:
+        """The network that was given, or asked for; small ones of a CPU stay for the next run."""
+        from hs2s_core.devices import pick_device
+        from hs2s_core.models.config import LiteConfig
+        from hs2s_core.propagation.network import NetworkEngine
+        from hs2s_core.weights import find_weights, load_model, read_header
 
-            return load_model(self.model, device=self.device, speed=self.speed)
-        return self.model
+        if isinstance(self.model, NetworkEngine):
+            return self.model
+        if self.model is not None and not isinstance(self.model, (str, Path)):
+            return NetworkEngine(self.model)
+        file = find_weights(self.model)
+        small = isinstance(read_header(file).config, LiteConfig)
+        if small and pick_device(self.device).type == "cpu":
+            about = file.stat()
+            return _kept_engine(file.resolve(), about.st_mtime_ns, about.st_size, self.speed)
+        return NetworkEngine(load_model(file, device=self.device, speed=self.speed))
+
+
+@lru_cache(maxsize=1)
+def _kept_engine(file: Path, _mtime_ns: int, _size: int, speed: str) -> NetworkEngine:
+    """A network on the CPU that was used last, with what it saw of the frames it was shown last.
+
+    What is put right in a video is mostly propagated next. Other weights take its place.
+    """
+    from hs2s_core.propagation.network import NetworkEngine
+    from hs2s_core.weights import load_model
+
+    return NetworkEngine(load_model(file, device="cpu", speed=speed))
 
 
 def propagate_video(

@@ -14,6 +14,7 @@ from fiftyone import ViewField
 from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.models.lite.network import HS2SLite
 from hs2s_core.weights import save_weights
 from hs2s_fiftyone import suggest_frames
 from hs2s_fiftyone.drawing import draws_on_videos, prepare_drawing
@@ -68,6 +69,27 @@ def test_only_what_a_correction_changes_is_computed(clip: fo.Dataset) -> None:
     (note,) = repropagate(clip, "found", model=network).notes
     assert Counting.steps == 0
     assert note.reason == "No mask changed."
+
+
+def test_frames_that_the_network_saw_lately_are_not_encoded_again(
+    clip: fo.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until its file changes."""
+    weights = tmp_path / "w.safetensors"
+    save_weights(tiny_network(), weights, {})
+    encoded = []
+    encode = HS2SLite.encode
+    monkeypatch.setattr(HS2SLite, "encode", lambda *a: encoded.append(1) or encode(*a))
+    a = clip.limit(1)
+    propagate(a, "truth", "found", model=weights, device="cpu")
+    first = len(encoded)
+    assert first >= 9
+    edit(clip, 1, B)
+    assert repropagate(a, "found").done == ["a.mp4"]
+    assert len(encoded) == first
+    save_weights(tiny_network(), weights, {"changed": True})
+    propagate(a, "truth", "other", model=str(weights), device="cpu")
+    assert len(encoded) == 2 * first
 
 
 @pytest.mark.parametrize("kept", [True, False])
