@@ -129,7 +129,9 @@ def _words(hint: Any) -> str:
     if kind is tuple and parts[1:] != (...,):
         return f"({', '.join(map(_words, parts))})"
     if kind in (*_LISTS, tuple):
-        return f"a list, each {_words(parts[0])}"
+        pictures = kind is Iterable and get_origin(parts[0]) is np.ndarray
+        given = "frames, as open_frames(path) reads them, or a list" if pictures else "a list"
+        return f"{given}, each {_words(parts[0])}"
     if kind in (bool, int, float, str, Path):
         return expectation(kind, {})
     if kind is Mapping:

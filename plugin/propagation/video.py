@@ -311,6 +311,9 @@ def open_video(
     if not prompts.objects:
         of = "" if span is None or settings.span else " of the clip"
         hidden = " that the view's filters leave" if visible is not None else ""
+        looked = None if settings.span else span
+        if not hidden and has_labels(samples, prompt_field, sample_id, looked):
+            raise HS2SError(f"no prompt mask: the labels{of} in {prompt_field!r} show no object")
         raise HS2SError(f"no prompt mask: no frame{of} has labels in {prompt_field!r}{hidden}")
     check_hinted(clip, prompts)
     last = max([*prompts.masks, *(each.frame for each in prompts.hinted.values())]) + 1

@@ -117,3 +117,10 @@ def test_frames_that_are_no_rgb_are_named(shape: tuple[int, ...]) -> None:
         Prompt.pointed(0, 1, frame, Hint(box=(8, 8, 40, 40)))
     with pytest.raises(HS2SError, match="expected RGB uint8"):
         draw_masks(frame, np.zeros((64, 96), np.uint8))
+
+
+def test_a_path_in_place_of_frames_is_told_how_to_be_read() -> None:
+    from hs2s_core import propagate
+
+    with pytest.raises(WrongType, match=r"expected frames, as open_frames\(path\) reads them"):
+        propagate(Loaded(), "clip.mp4", {})

@@ -405,6 +405,12 @@ def test_videos_without_prompts_are_named(videos: fo.Dataset) -> None:
     refuse(nobody, "no frame has labels in 'truth' that the view's filters leave")
 
 
+def test_labels_without_an_object_are_named(dataset: fo.Dataset, make_video: MakeVideo) -> None:
+    empty = fo.Segmentation(mask=np.zeros(SIZE, np.uint8))
+    dataset.add_sample(video_sample(make_video(), {1: empty}))
+    refuse(dataset, "the labels in 'truth' show no object")
+
+
 def test_missing_files_are_named(videos: fo.Dataset) -> None:
     Path(videos.first().filepath).unlink()
     refuse(videos, r"a\.mp4: .*no such file")
