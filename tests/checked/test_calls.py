@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from hs2s_core.checked.calls import WrongType, argument_hints, checked_call
+from hs2s_core.checked.calls import WrongType, argument_hints, check_types, checked_call
 from hs2s_core.errors import HS2SError
 
 if TYPE_CHECKING:
@@ -123,4 +123,4 @@ def test_a_path_in_place_of_frames_is_told_how_to_be_read() -> None:
     from hs2s_core import propagate
 
     with pytest.raises(WrongType, match=r"expected frames, as open_frames\(path\) reads them"):
-        propagate(Loaded(), "clip.mp4", {})
+        check_types(propagate, {"frames": "clip.mp4"})
