@@ -81,6 +81,12 @@ def read_text(path: Path) -> str:
     return content.decode("utf-16" if wide else "utf-8-sig")
 
 
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON for people to read, completely or not at all."""
+    with replacing(path) as part:
+        part.write_text(json.dumps(value, indent=2) + "\n")
+
+
 def read_json(path: str | Path, advice: str, error: type[HS2SError]) -> Any:
     """What a JSON file holds; ``error``, which ends in ``advice``, where it cannot be read."""
     try:

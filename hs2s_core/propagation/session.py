@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import HS2SError
-from hs2s_core.files import replacing
+from hs2s_core.files import write_json
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.masks import read_id_map, write_id_map
 from hs2s_core.models.base import VideoSegmenter
@@ -280,8 +280,7 @@ class Session:
                 for prompt in self._prompts.each()
             ],
         }
-        with replacing(self._file) as part:
-            part.write_text(json.dumps(document, indent=1))
+        write_json(self._file, document)
 
     def _mask_file(self, prompt: Prompt) -> Path:
         return self.folder / "prompts" / f"{_digest(prompt.mask)}.png"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import HS2SError, InvalidConfig, InvalidWeights
 from hs2s_core.evaluation.lengths import early_late
 from hs2s_core.evaluation.table import EvaluationTable
-from hs2s_core.files import read_json, replacing
+from hs2s_core.files import read_json, write_json
 from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.costs import count_costs
 from hs2s_core.models.presets import preset
@@ -82,8 +81,7 @@ def run_ablation(
                 method = scored_whole(model.eval())
             found = score(method, videos, frames)
             if first:
-                with replacing(done) as part:
-                    part.write_text(json.dumps(found, indent=2) + "\n")
+                write_json(done, found)
         wait_for_all()
         scores[name] = _read_scores(done)
         if first:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from hs2s_core.errors import HS2SError, InvalidConfig, InvalidWeights
-from hs2s_core.files import alone, read_json, replacing
+from hs2s_core.files import alone, read_json, replacing, write_json
 from hs2s_core.models import build_model
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import ModelConfig, config_from_dict
@@ -61,8 +61,7 @@ def claim(out: Path, config: TrainingConfig) -> bool:
     """Note in ``out``, made if absent, which run lives there; returns and raises as `check_run`."""
     with alone(out, BUSY):
         started = check_run(out, config)
-        with replacing(out / NOTE) as part:
-            part.write_text(json.dumps(describe_run(config), indent=2) + "\n")
+        write_json(out / NOTE, describe_run(config))
     return started
 
 
