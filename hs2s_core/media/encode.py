@@ -9,7 +9,7 @@ import sys
 import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -63,10 +63,9 @@ class VideoWriter:
 
     The file appears under its name only when it is complete; until then it is a hidden ``*.part``,
     with the process in its name, which an exception removes and which nobody takes for a video if
-    the process is killed. ``comment`` is kept in the file (see
-    ``read_comment``). 4:2:0 needs even sizes, so an odd last row or column is repeated once
-    (see ``even_size``): every pixel keeps its place, and a mask that is padded with background
-    in the same way fits the video exactly.
+    the process is killed. ``comment`` is kept in the file (see ``mp4.read_comment``). 4:2:0 needs
+    even sizes, so an odd last row or column is repeated once (see ``even_size``): every pixel keeps
+    its place, and a mask that is padded with background in the same way fits the video exactly.
     """
 
     def __init__(
@@ -142,41 +141,6 @@ class VideoWriter:
                 sys.platform, _INSTALL["linux"]
             )
         return InvalidMedia(f"{self.path}: ffmpeg failed ({said[-500:] or 'no message'}). {hint}")
-
-
-def read_comment(path: str | Path) -> str | None:
-    """The comment that ``VideoWriter`` left in an MP4; None if there is none, or no such file.
-
-    Only the index of the file is read (ISO/IEC 14496-12, 4.2: boxes of a size and a type). In it,
-    the comment is an item of iTunes' metadata: its name, then a box of the type ``data``.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            index = _find_box(file, b"moov")
-    except OSError:
-        return None
-    _, found, item = index.rpartition(b"\xa9cmt")
-    if not found or item[4:8] != b"data":
-        return None
-    # The text follows the type of the value and the language, four bytes each.
-    return item[16 : int.from_bytes(item[:4], "big")].decode("utf-8", "replace")
-
-
-def _find_box(file: BinaryIO, kind: bytes) -> bytes:
-    """The content of the first box of this type; nothing if the file has none, or is no MP4."""
-    end = os.fstat(file.fileno()).st_size
-    while len(head := file.read(8)) == 8:
-        size, start = int.from_bytes(head[:4], "big"), 8
-        if size == 1:
-            size, start = int.from_bytes(file.read(8), "big"), 16
-        elif size == 0:
-            size = end
-        if size < start:
-            break
-        if head[4:] == kind:
-            return file.read(min(size - start, end))
-        file.seek(min(file.tell() + size - start, end))
-    return b""
 
 
 def _command(ffmpeg: str, size: tuple[int, int], fps: float, comment: str, out: Path) -> list[str]:

@@ -1,9 +1,9 @@
-"""What the header of an MP4 or MOV says that OpenCV does not tell: mirrored, cut short by an edit.
+"""What the header of an MP4 or MOV says that OpenCV does not tell: mirrored, cut short, a comment.
 
-Players show a track as the matrix in its header says (ISO/IEC 14496-12, section 8.3.2). OpenCV
-reads an angle from it, and turns frames by that, but does not mirror them. An edit list
-(section 8.6.6) hides frames, as programs do that trim without encoding anew: OpenCV decodes those
-that are left, but counts all.
+A file is boxes of a size and a type, one in another (ISO/IEC 14496-12, section 4.2). Players show
+a track as the matrix in its header says (section 8.3.2). OpenCV reads an angle from it, and turns
+frames by that, but does not mirror them. An edit list (section 8.6.6) hides frames, as programs do
+that trim without encoding anew: OpenCV decodes those that are left, but counts all.
 """
 
 from __future__ import annotations
@@ -40,6 +40,26 @@ def read_track(path: Path) -> Track:
     return Track()
 
 
+def read_comment(path: str | Path) -> str | None:
+    """The comment that ``VideoWriter`` left in an MP4; None if there is none, or no such file.
+
+    It is an item of iTunes' metadata in the header: its name, then a box of the type ``data``.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            start, end = next(_boxes(file, (0, path.stat().st_size), b"moov"), (0, 0))
+            file.seek(start)
+            header = file.read(end - start)
+    except (OSError, struct.error):
+        return None
+    _, found, item = header.rpartition(b"\xa9cmt")
+    if not found or item[4:8] != b"data":
+        return None
+    # The text follows the type of the value and the language, four bytes each.
+    return item[16 : int.from_bytes(item[:4], "big")].decode("utf-8", "replace")
+
+
 def _read(file: BinaryIO, movie: _Span, track: _Span) -> Track | None:
     """What is said of a track; None if it has no size."""
     for start, _ in _boxes(file, track, b"tkhd"):
@@ -56,11 +76,7 @@ def _read(file: BinaryIO, movie: _Span, track: _Span) -> Track | None:
 def _share(file: BinaryIO, movie: _Span, track: _Span, edited: int) -> float:
     """The part of a track's time that is shown; ``edited`` is that in units of the movie."""
     whole = [_clock(file, span) for span in _boxes(file, movie, b"mvhd")]
-    own = [
-        _clock(file, span)
-        for media in _boxes(file, track, b"mdia")
-        for span in _boxes(file, media, b"mdhd")
-    ]
+    own = [_clock(file, span) for span in _boxes(file, track, b"mdia", b"mdhd")]
     if not (whole and own and edited and whole[0][0] and all(own[0])):
         return 1.0
     return min(1.0, edited / whole[0][0] / (own[0][1] / own[0][0]))
@@ -75,8 +91,11 @@ def _clock(file: BinaryIO, span: _Span) -> tuple[int, int]:
     return scale, duration
 
 
-def _boxes(file: BinaryIO, span: _Span, wanted: bytes) -> Iterator[_Span]:
-    """Start and end of the contents of the boxes of a kind in a span of the file."""
+def _boxes(file: BinaryIO, span: _Span, wanted: bytes, *inner: bytes) -> Iterator[_Span]:
+    """Start and end of the contents of the boxes of a kind in a span of the file.
+
+    Of those ``inner`` in them, kind by kind, where any are named.
+    """
     place, end = span
     while place + 8 <= end:
         file.seek(place)
@@ -88,5 +107,6 @@ def _boxes(file: BinaryIO, span: _Span, wanted: bytes) -> Iterator[_Span]:
         if size < head:
             return
         if kind == wanted:
-            yield place + head, min(place + size, end)
+            content = place + head, min(place + size, end)
+            yield from _boxes(file, content, *inner) if inner else [content]
         place += size

@@ -9,8 +9,7 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 
-from ..labels.frame_fields import any_frame, label_list
-from ..labels.schema import add_fields
+from ..labels.frame_fields import add_fields, any_frame, label_list
 
 SAMPLE_FIELDS: dict[str, tuple[type[fo.Field], str]] = {
     "jf": (fo.FloatField, "J&F: mean of J and F"),

@@ -1,4 +1,4 @@
-"""Frame fields: their names, which can hold masks, which have labels, which is the truth."""
+"""Frame fields: added, their names, which hold masks, which have labels, which is the truth."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from fiftyone.core.collections import SampleCollection
 from hs2s_core.checked.calls import checked_call
 
 from ..videos.collection import source_info
-from .schema import add_fields
 
 FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 TAKEN = frozenset(
@@ -35,6 +34,33 @@ POINT_TYPES: tuple[type[fo.Label], ...] = (fo.Keypoints, fo.Keypoint)
 
 CORRECTED = "corrected"
 """Attribute of every label that a run wrote or took over: whether it is a person's."""
+
+
+def add_fields(
+    dataset: fo.Dataset,
+    samples: Mapping[str, fo.Field] | None = None,
+    frames: Mapping[str, fo.Field] | None = None,
+) -> None:
+    """Add fields of samples and of frames, by path; those that exist stay as they are.
+
+    In one step each, because FiftyOne reads and writes the whole schema at every one.
+    """
+    new_samples, new_frames = (
+        {path: field for path, field in (fields or {}).items() if not dataset.get_field(at + path)}
+        for at, fields in (("", samples), ("frames.", frames))
+    )
+    for field in (*new_samples.values(), *new_frames.values()):
+        # As FiftyOne's own helpers make them: otherwise the session that made a field could save
+        # no sample, frame or label that lacks a value.
+        field.null = True
+    dataset._merge_sample_field_schema(new_samples)
+    if new_frames:
+        dataset._merge_frame_field_schema(new_frames)
+
+
+def add_detections(samples: SampleCollection, name: str) -> None:
+    """A frame field for masks, where there is none yet."""
+    add_fields(samples._dataset, frames={name: fo.EmbeddedDocumentField(fo.Detections)})
 
 
 @checked_call
@@ -119,11 +145,6 @@ def label_list(samples: SampleCollection, name: str) -> str | None:
     entry = samples._dataset.get_frame_field_schema().get(name)
     items = getattr(getattr(entry, "document_type", None), "_LABEL_LIST_FIELD", None)
     return None if items is None else f"{name}.{items}"
-
-
-def add_detections(samples: SampleCollection, name: str) -> None:
-    """A frame field for masks, where there is none yet."""
-    add_fields(samples._dataset, frames={name: fo.EmbeddedDocumentField(fo.Detections)})
 
 
 def has_labels(

@@ -12,10 +12,11 @@ get it repeated once in the MP4, labels are relative to the MP4, and so every la
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.odm as foo
@@ -25,16 +26,17 @@ from hs2s_core.checked.calls import checked_call
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.jobs import Done, Item, Steps, Summary, Tick, Watch, Work, run_job
-from hs2s_core.media.encode import VideoWriter, even_size, read_comment
+from hs2s_core.media.encode import VideoWriter, even_size
 from hs2s_core.media.frames import FrameSource, VideoFrames, open_frames
 from hs2s_core.media.masks import object_ids
+from hs2s_core.media.mp4 import read_comment
 from hs2s_core.wording import counted, pixels
 
 from ..drawing import DRAWN, drawing_problem, prepare_drawing
 from ..jobs import FrameWriter, Source, VideoJob, drive, settle_killed
 from ..labels.conversion import NO_CLASS, TrackedObject, to_detections
+from ..labels.frame_fields import add_fields
 from ..labels.masks import extend
-from ..labels.schema import add_fields
 from ..media import SOURCE_SIZE
 from ..videos.collection import INFO_KEY
 from .plan import DEFAULT_LABEL_FIELD, MARK, LoadPlan, LoadSettings, plan_load
@@ -223,19 +225,24 @@ def _open_dataset(plan: LoadPlan) -> fo.Dataset:
 def _declare_fields(dataset: fo.Dataset, label_field: str) -> None:
     """All fields, so that they exist (as None) also where nothing is known."""
     samples = {
-        "video_id": fo.StringField(),
-        "num_frames": fo.IntField(),
         "num_objects": fo.IntField(),
         "categories": fo.ListField(fo.StringField()),
         "seen": fo.BooleanField(),
+    }
+    labels = {label_field: fo.EmbeddedDocumentField(fo.Detections)}
+    declare_video_fields(dataset, samples, {"frame_name": fo.StringField(), **labels})
+
+
+def declare_video_fields(
+    dataset: fo.Dataset, samples: Mapping[str, fo.Field], frames: Mapping[str, fo.Field]
+) -> None:
+    """Those of every video that was encoded of images, and more."""
+    known = {
+        "video_id": fo.StringField(),
+        "num_frames": fo.IntField(),
         SOURCE_SIZE: fo.ListField(fo.IntField()),
     }
-    frames = {
-        "filepath": fo.StringField(),
-        "frame_name": fo.StringField(),
-        label_field: fo.EmbeddedDocumentField(fo.Detections),
-    }
-    add_fields(dataset, samples, frames)
+    add_fields(dataset, {**known, **samples}, {"filepath": fo.StringField(), **frames})
 
 
 def _loaded_videos(dataset: fo.Dataset) -> set[str]:
@@ -278,19 +285,18 @@ def _is_current(path: Path, video: VosVideo, frames: FrameSource) -> bool:
 
 def _new_sample(plan: LoadPlan, video: VosVideo, frames: FrameSource, path: Path) -> fo.Sample:
     """The sample without its frames."""
-    count = len(video.frames)
     objects = [video.objects[object_id] for object_id in sorted(video.objects)]
     seen = [entry.seen for entry in objects]
-    return fo.Sample(
-        filepath=str(path),
+    return encoded_sample(
+        path,
+        video.name,
+        frames.size,
+        len(video.frames),
+        plan.fps,
         tags=[plan.folder.split] if plan.folder.split else [],
-        metadata=encoded_metadata(path, frames.size, count, plan.fps),
-        video_id=video.name,
-        num_frames=count,
         num_objects=len(objects) or None,
         categories=list(dict.fromkeys(entry.category for entry in objects if entry.category)),
         seen=None if not seen or None in seen else all(seen),
-        **{SOURCE_SIZE: list(frames.size)},
     )
 
 
@@ -303,10 +309,15 @@ def encode(path: Path, frames: FrameSource, fps: float, mark: str = "") -> Itera
             yield Tick(index / total / 2, f"frame {index} of {total} encoded", index)
 
 
-def encoded_metadata(path: Path, size: tuple[int, int], count: int, fps: float) -> fo.VideoMetadata:
-    """What is known of a video that was encoded of frames of ``size``, so that nobody probes it."""
+def encoded_sample(
+    path: Path, name: str, size: tuple[int, int], count: int, fps: float, **more: Any
+) -> fo.Sample:
+    """The sample of a video that was encoded of ``count`` frames of ``size``, without its frames.
+
+    It has all metadata, so that nobody probes the file.
+    """
     height, width = even_size(size)
-    return fo.VideoMetadata(
+    metadata = fo.VideoMetadata(
         size_bytes=path.stat().st_size,
         mime_type="video/mp4",
         frame_width=width,
@@ -316,6 +327,8 @@ def encoded_metadata(path: Path, size: tuple[int, int], count: int, fps: float) 
         duration=count / fps,
         encoding_str="avc1",
     )
+    known = {"video_id": name, "num_frames": count, SOURCE_SIZE: list(size)}
+    return fo.Sample(filepath=str(path), metadata=metadata, **known, **more)
 
 
 def _read_labels(

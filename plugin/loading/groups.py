@@ -28,10 +28,9 @@ from ..drawing import DRAWN, drawing_problem, prepare_drawing
 from ..jobs import FrameWriter, Source, VideoJob, drive
 from ..labels.conversion import LabelField, read_documents
 from ..labels.frame_fields import MASK_TYPES, bare
-from ..labels.schema import add_fields
 from ..media import SOURCE_SIZE
 from ..videos.collection import is_images_in_groups
-from .dataset import encode, encoded_metadata
+from .dataset import declare_video_fields, encode, encoded_sample
 
 IMAGE_ID = "image_id"
 """Frame field with the id of the image sample that a frame is."""
@@ -83,14 +82,8 @@ def load_groups(
     dataset = fo.Dataset(name, persistent=persistent)
     try:
         dataset.media_type = "video"
-        samples = {
-            "video_id": fo.StringField(),
-            "num_frames": fo.IntField(),
-            SOURCE_SIZE: fo.ListField(fo.IntField()),
-        }
         labels = {field: fo.EmbeddedDocumentField(kind) for field, kind in kinds.items()}
-        frames = {"filepath": fo.StringField(), IMAGE_ID: fo.StringField()}
-        add_fields(dataset, samples, frames | labels)
+        declare_video_fields(dataset, {}, {IMAGE_ID: fo.StringField(), **labels})
         dataset.info[INFO] = {"images": source.name, "copied": list(kinds)}
         dataset.save()
         job = GroupsJob(Source(dataset), Source(images), groups, tuple(kinds), folder, fps)
@@ -173,13 +166,7 @@ class GroupsJob(VideoJob[Done]):
         size, count = frames.size, len(files)
         path = self.folder / f"{safe_name(item.name, 'the dataset')}.mp4"
         yield from encode(path, frames, self.fps)
-        sample = fo.Sample(
-            filepath=str(path),
-            metadata=encoded_metadata(path, size, count, self.fps),
-            video_id=item.name,
-            num_frames=count,
-            **{SOURCE_SIZE: list(size)},
-        )
+        sample = encoded_sample(path, item.name, size, count, self.fps)
         dataset.add_sample(sample)
         with FrameWriter(dataset, sample.id, IMAGE_ID, item.name) as writer:
             for index, image in enumerate(group.iter_samples(), 1):

@@ -55,10 +55,10 @@ class LoadPlan:
     asked: LoadSettings
     folder: VosFolder
     name: str
-    videos: tuple[str, ...]
     label_field: str
     fps: float
     video_dir: Path
+    videos: tuple[str, ...]
 
     @property
     def mark(self) -> str:
@@ -99,7 +99,7 @@ def plan_load(asked: LoadSettings) -> LoadPlan:
         errors["fps"] = f"{rate:g} frames per second; expected 0.01 to 240."
     name = asked.name or _default_name(folder)
     video_dir = _video_dir(asked.video_dir, name, folder, rate)
-    plan = LoadPlan(asked, folder, name, chosen, label_field, rate, video_dir)
+    plan = LoadPlan(asked, folder, name, label_field, rate, video_dir, chosen)
     errors |= _name_errors(plan)
     try:
         find_ffmpeg()

@@ -21,8 +21,7 @@ from hs2s_core.jobs import Item, Progress, Steps, Summary, Watch, find_engine, i
 
 from ..drawing import drawing_problem, prepare_drawing
 from ..jobs import Source, drive, noted_run, run_info, settle_killed
-from ..labels.frame_fields import add_detections, bare
-from ..labels.schema import add_fields
+from ..labels.frame_fields import add_detections, add_fields, bare
 from ..videos.clips import clips_of
 from .corrections import ATTRIBUTES
 from .plan import checked_plan

@@ -14,7 +14,8 @@ import pytest
 
 from hs2s_core.errors import InvalidMedia
 from hs2s_core.media import encode, open_frames
-from hs2s_core.media.encode import VideoWriter, even_size, read_comment
+from hs2s_core.media.encode import VideoWriter, even_size
+from hs2s_core.media.mp4 import read_comment
 
 
 def flat(colour: tuple[int, int, int], size: tuple[int, int] = (32, 48)) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fiftyone as fo
 
-from hs2s_fiftyone.labels.schema import add_fields
+from hs2s_fiftyone.labels.frame_fields import add_fields
 
 
 def test_fields_may_be_empty_and_what_is_there_stays(dataset: fo.Dataset) -> None:
