@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hs2s_core.commands import options
 from hs2s_core.errors import InvalidConfig
+from hs2s_core.files import write_json
 from hs2s_core.jobs.meters import StepMeter
 from hs2s_core.wording import counted
 
@@ -18,46 +17,35 @@ if TYPE_CHECKING:
     from hs2s_core.data.videos import VosVideo
     from hs2s_core.training.config import TrainingConfig
 
+PAGE = "ablation.md"
 EXAMPLES = (
     "hs2s ablate --tables 4 --data YouTube-VOS/ --out runs/ablation",
     "hs2s ablate --tables 1 2a --config configs/example.toml --divisor 4 --out runs/small",
     "hs2s ablate --config configs/example.toml --root DATA/ --out runs/small --report",
 )
-PAGE = "ablation.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group(required=True)
+    options.add_path(
+        source,
+        "--data",
+        "FOLDER",
+        f"{options.DATA_HELP}: the paper's recipe on its training split, scored on the videos "
+        "longer than 20 frames that a fixed hash holds out of it",
+    )
+    text = "a run whose recipe all presets share; scored on its [validation] videos"
+    options.add_path(source, "--config", "FILE.toml", text)
+    options.add_path(parser, "--out", "DIR", "folder of the rows' runs", required=True)
     parser.add_argument(
         "--tables", nargs="+", default=["1", "2a", "2b", "3", "4", "5"], metavar="TABLE"
     )
-    parser.add_argument(
-        "--rows",
-        nargs="+",
-        default=[],
-        metavar="PRESET",
-        help="only the rows that these presets make (default: all of the tables)",
-    )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument(
-        "--data",
-        type=Path,
-        metavar="FOLDER",
-        help=f"{options.DATA_HELP}: the paper's recipe on its training split, scored on the videos "
-        "longer than 20 frames that a fixed hash holds out of it",
-    )
-    source.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE.toml",
-        help="a run whose recipe all presets share; scored on its [validation] videos",
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--divisor", type=int, default=1, help="divide all widths by this")
-    parser.add_argument("--frames", type=int, help="score the first so many frames of each video")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--report", action="store_true", help="train nothing: print the rows that are done so far"
-    )
+    text = "only the rows that these presets make (default: all of the tables)"
+    parser.add_argument("--rows", nargs="+", default=[], metavar="PRESET", help=text)
+    options.add_count(parser, "--divisor", "divide all widths by this", default=1)
+    options.add_count(parser, "--frames", "score the first so many frames of each video")
+    options.add_count(parser, "--seed", "decides initial weights and every draw", default=0)
+    options.add_switch(parser, "--report", "train nothing: print the rows that are done so far")
     options.add_run_options(parser)
     options.add_recipe_options(parser, "--data")
 
@@ -77,9 +65,7 @@ def run(args: argparse.Namespace) -> int:
     recipe, videos = _from_config(args) if args.config else _from_data(args)
     with process_group(pick_device(args.device)) as device:
         if rank() == 0:
-            args.out.mkdir(parents=True, exist_ok=True)
-            names = [video.name for video in videos]
-            (args.out / "validation.json").write_text(json.dumps(names, indent=2) + "\n")
+            write_json(args.out / "validation.json", [video.name for video in videos])
         if args.report:
             scores = stored_scores(tables, args.out)
         else:

@@ -7,11 +7,13 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hs2s_core.commands.options import add_path, add_switch
 from hs2s_core.wording import counted, some
 
 if TYPE_CHECKING:
     from hs2s_core.data.videos import VosVideo
 
+PAGE = "data.md"
 FOUND = 1
 """Exit status when something is wrong."""
 EXAMPLES = (
@@ -19,21 +21,18 @@ EXAMPLES = (
     "hs2s check YouTube-VOS/ --split train --deep",
     "hs2s check DAVIS/ --split 2017/val",
 )
-PAGE = "data.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="a YouTube-VOS, DAVIS or plain folder"
-    )
+    add_path(parser, "folder", "FOLDER", "a YouTube-VOS, DAVIS or plain folder")
     parser.add_argument(
         "--split", help="one split, such as train or 2017/val (default: everything there is)"
     )
-    parser.add_argument(
+    add_switch(
+        parser,
         "--deep",
-        action="store_true",
-        help="read every frame's header and every id map, about 5 ms a frame (default: those of "
-        "each video's first frames)",
+        "read every frame's header and every id map, about 5 ms a frame (default: those of each "
+        "video's first frames)",
     )
 
 

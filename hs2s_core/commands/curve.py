@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from hs2s_core.commands.options import add_overwrite, check_new
+from hs2s_core.commands.options import add_count, add_overwrite, add_path, check_new
 from hs2s_core.wording import counted
 
 EXAMPLES = (
@@ -15,15 +14,9 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "run", type=Path, metavar="RUN", help="folder of a training run, or its log.jsonl"
-    )
-    parser.add_argument(
-        "out", type=Path, metavar="OUT.png", help="picture to write (PNG, SVG or PDF)"
-    )
-    parser.add_argument(
-        "--smooth", type=int, default=50, metavar="STEPS", help="steps averaged (default: 50)"
-    )
+    add_path(parser, "run", "RUN", "folder of a training run, or its log.jsonl")
+    add_path(parser, "out", "OUT.png", "picture to write (PNG, SVG or PDF)")
+    add_count(parser, "--smooth", "steps averaged (default: 50)", default=50)
     add_overwrite(parser)
 
 

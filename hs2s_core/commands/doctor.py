@@ -6,6 +6,8 @@ import argparse
 import dataclasses
 import json
 
+from hs2s_core.commands.options import add_switch
+
 MISSING = 1
 """Exit status when something required is missing."""
 EXAMPLES = (
@@ -15,7 +17,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print the checks as JSON")
+    add_switch(parser, "--json", "print the checks as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

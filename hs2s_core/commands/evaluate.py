@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from pathlib import Path
 
-from hs2s_core.commands.options import add_overwrite, add_quiet, check_new
+from hs2s_core.commands.options import (
+    add_choice,
+    add_count,
+    add_overwrite,
+    add_path,
+    add_quiet,
+    add_switch,
+    check_new,
+)
 from hs2s_core.evaluation.identities import MATCHES
 from hs2s_core.evaluation.protocol import PROTOCOLS, Protocol
 from hs2s_core.jobs.engines import cores
@@ -24,43 +31,21 @@ PAGE = "evaluation.md"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     described = (f"  {protocol.description}" for protocol in PROTOCOLS.values())
     parser.epilog = "\n".join(["protocols:", *described])
-    parser.add_argument("predictions", type=Path, metavar="PRED_DIR", help="<video>/<frame>.png")
-    parser.add_argument(
-        "truth",
-        type=Path,
-        metavar="GT_DIR",
-        help="annotations in the same layout; Annotations/ and Annotations/480p/ are found too",
-    )
-    parser.add_argument("--protocol", choices=PROTOCOLS, default="davis2017")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="table of all frames: .csv, .parquet or .json"
-    )
+    add_path(parser, "predictions", "PRED_DIR", "<video>/<frame>.png")
+    text = "annotations in the same layout; Annotations/ and Annotations/480p/ are found too"
+    add_path(parser, "truth", "GT_DIR", text)
+    add_choice(parser, "--protocol", PROTOCOLS, "default: davis2017", default="davis2017")
+    add_path(parser, "--out", "FILE", "table of all frames: .csv, .parquet or .json")
     add_overwrite(parser)
-    parser.add_argument(
-        "--workers", type=int, default=cores(), metavar="N", help="processes (default %(default)s)"
-    )
-    parser.add_argument("--objects", action="store_true", help="print objects instead of videos")
-    parser.add_argument(
-        "--videos",
-        type=Path,
-        metavar="FILE",
-        help="evaluate only the videos named in FILE, one a line or as in DAVIS's ImageSets",
-    )
-    parser.add_argument(
-        "--match",
-        choices=MATCHES,
-        default="ids",
-        help="; ".join(f"{name}: {meaning}" for name, meaning in MATCHES.items()),
-    )
-    parser.add_argument(
-        "--meta", type=Path, metavar="JSON", help="meta.json, if it is not beside the annotations"
-    )
-    parser.add_argument(
-        "--train-meta",
-        type=Path,
-        metavar="JSON",
-        help="meta.json of the training set: its categories are the seen ones",
-    )
+    add_count(parser, "--workers", "processes (default %(default)s)", default=cores())
+    add_switch(parser, "--objects", "print objects instead of videos")
+    text = "evaluate only the videos named in FILE, one a line or as in DAVIS's ImageSets"
+    add_path(parser, "--videos", "FILE", text)
+    text = "; ".join(f"{name}: {meaning}" for name, meaning in MATCHES.items())
+    add_choice(parser, "--match", MATCHES, text, default="ids")
+    add_path(parser, "--meta", "JSON", "meta.json, if it is not beside the annotations")
+    text = "meta.json of the training set: its categories are the seen ones"
+    add_path(parser, "--train-meta", "JSON", text)
     for flag, what in (
         ("--first-frame", "the video's first frame"),
         ("--prompt-frame", "the frame an object was given in"),
@@ -71,7 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action=argparse.BooleanOptionalAction,
             help=f"count {what}, or not (default: as the protocol says)",
         )
-
     add_quiet(parser)
 
 

@@ -13,18 +13,44 @@ from hs2s_core.wording import counted
 if TYPE_CHECKING:
     from hs2s_core.training.config import FolderConfig
 
+OVERLAY_FPS = 24.0
+"""Of a video with masks over it, where the one below tells none."""
 DATA_HELP = "YouTube-VOS, DAVIS or plain folder of labelled videos"
 _RECIPE = ("epochs", "batch", "size", "schedule", "losses", "precision", "checkpointing", "workers")
 RECIPE_OPTIONS = ("split", "backbone", *_RECIPE)
 """What :func:`add_recipe_options` adds."""
 
 
+def add_path(
+    parser: argparse._ActionsContainer, name: str, metavar: str, text: str, **more: Any
+) -> None:
+    """An argument that is a file or folder; ``text`` is its help."""
+    parser.add_argument(name, type=Path, metavar=metavar, help=text, **more)
+
+
+def add_count(parser: argparse._ActionsContainer, name: str, text: str, **more: Any) -> None:
+    """An option that is a whole number."""
+    parser.add_argument(name, type=int, metavar="N", help=text, **more)
+
+
+def add_choice(
+    parser: argparse._ActionsContainer, name: str, choices: Iterable[str], text: str, **more: Any
+) -> None:
+    """An option that is one of some words."""
+    parser.add_argument(name, choices=choices, help=text, **more)
+
+
+def add_switch(parser: argparse._ActionsContainer, name: str, text: str, **more: Any) -> None:
+    """An option that is on where it is given."""
+    parser.add_argument(name, action="store_true", help=text, **more)
+
+
 def add_quiet(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    add_switch(parser, "--quiet", "show no progress")
 
 
 def add_overwrite(parser: argparse.ArgumentParser, what: str = "a file that exists") -> None:
-    parser.add_argument("--overwrite", action="store_true", help=f"replace {what}")
+    add_switch(parser, "--overwrite", f"replace {what}")
 
 
 def check_new(path: Path, *, overwrite: bool) -> None:
@@ -58,23 +84,17 @@ def add_recipe_options(parser: argparse.ArgumentParser, mode: str) -> None:
     group.add_argument(
         "--split", help="split of --data (default: train, for DAVIS 2017/train, where there is one)"
     )
-    group.add_argument("--epochs", type=int, metavar="N", help="default: 750")
-    group.add_argument("--batch", type=int, metavar="N", help="clips per step (default: 16)")
+    add_count(group, "--epochs", "default: 750")
+    add_count(group, "--batch", "clips per step (default: 16)")
     group.add_argument(
         "--size", type=int, nargs=2, metavar=("H", "W"), help="of the clips (default: the preset's)"
     )
-    group.add_argument("--schedule", choices=("stable", "authors"), help="default: stable")
-    group.add_argument("--losses", choices=("authors", "paper"), help="default: authors")
-    group.add_argument("--precision", choices=("float32", "bfloat16"), help="default: float32")
-    group.add_argument(
-        "--checkpointing",
-        action="store_const",
-        const=True,
-        help="recompute each step in the backward pass: less memory, more time",
-    )
-    group.add_argument(
-        "--workers", type=int, metavar="N", help="processes that prepare clips (default: up to 4)"
-    )
+    add_choice(group, "--schedule", ("stable", "authors"), "default: stable")
+    add_choice(group, "--losses", ("authors", "paper"), "default: authors")
+    add_choice(group, "--precision", ("float32", "bfloat16"), "default: float32")
+    text = "recompute each step in the backward pass: less memory, more time"
+    add_switch(group, "--checkpointing", text, default=None)
+    add_count(group, "--workers", "processes that prepare clips (default: up to 4)")
     group.add_argument(
         "--backbone",
         metavar="PATH|imagenet|none",
@@ -85,12 +105,7 @@ def add_recipe_options(parser: argparse.ArgumentParser, mode: str) -> None:
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add what changes a run's file, and how it runs here."""
-    parser.add_argument(
-        "--root",
-        type=Path,
-        metavar="FOLDER",
-        help="with --config: the data, [data] root of the file",
-    )
+    add_path(parser, "--root", "FOLDER", "with --config: the data, [data] root of the file")
     parser.add_argument(
         "--set",
         action="append",

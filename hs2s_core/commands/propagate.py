@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import time
-from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from hs2s_core.commands import propagate_work as work
-from hs2s_core.commands.options import add_model_options, add_overwrite, add_quiet
-from hs2s_core.commands.propagate_split import run_split
+from hs2s_core.commands.options import (
+    OVERLAY_FPS,
+    add_choice,
+    add_count,
+    add_model_options,
+    add_overwrite,
+    add_path,
+    add_quiet,
+    add_switch,
+)
 from hs2s_core.errors import HS2SError
-from hs2s_core.jobs.meters import Meter
-from hs2s_core.wording import counted, some
-
-if TYPE_CHECKING:
-    from hs2s_core.media.source import FrameSource
 
 USAGE = """hs2s propagate SOURCE MASKS OUT [options]
        hs2s propagate SOURCE --prompt FRAME=WHAT [--prompt ...] --out OUT [options]
@@ -75,113 +73,89 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         help="with --session: points inside and outside, written as for --prompt, that put right "
         "what was predicted of an object in a frame, which then counts as a mask given there",
     )
-    parser.add_argument("--out", type=Path, metavar="OUT", help="another way to say OUT")
-    parser.add_argument(
+    add_path(parser, "--out", "OUT", "another way to say OUT")
+    add_count(
+        parser,
         "--frame",
-        type=int,
-        metavar="N",
-        help="the frame, from 0, that a single PNG belongs to (default: the one it is named "
-        "after, else 0)",
+        "the frame, from 0, that a single PNG belongs to (default: the one it is named after, else "
+        "0)",
     )
-    parser.add_argument(
+    add_path(
+        parser,
         "--data",
-        type=Path,
-        metavar="ROOT",
-        help="a YouTube-VOS, DAVIS or plain folder, all of whose videos are propagated from the "
-        "first mask of each object; written as the benchmark's server wants them",
+        "ROOT",
+        "a YouTube-VOS, DAVIS or plain folder, all of whose videos are propagated from the first "
+        "mask of each object; written as the benchmark's server wants them",
     )
     parser.add_argument("--split", metavar="NAME", help="the split of ROOT, such as valid")
-    parser.add_argument("--zip", action="store_true", help="with --data: also write OUT.zip")
-    parser.add_argument(
+    add_switch(parser, "--zip", "with --data: also write OUT.zip")
+    add_choice(
+        parser,
         "--engine",
-        choices=("inline", "process", "ray"),
-        help="with --data: who does the videos: this process, several, or a Ray cluster (default: "
-        "this process, or several where --workers says so)",
+        ("inline", "process", "ray"),
+        "with --data: who does the videos: this process, several, or a Ray cluster (default: this "
+        "process, or several where --workers says so)",
     )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=1,
-        metavar="N",
-        help="with --data: videos at once, each with a model of its own (default: 1)",
-    )
-    parser.add_argument(
-        "--from", dest="first", type=int, metavar="N", help="the first frame wanted (default: 0)"
-    )
-    parser.add_argument(
-        "--to", dest="last", type=int, metavar="N", help="the last one (default: the clip's)"
-    )
-    parser.add_argument(
-        "--overlay", type=Path, metavar="FILE.mp4", help="also write the masks over the video"
-    )
-    parser.add_argument(
+    text = "with --data: videos at once, each with a model of its own (default: 1)"
+    add_count(parser, "--workers", text, default=1)
+    add_count(parser, "--from", "the first frame wanted (default: 0)", dest="first")
+    add_count(parser, "--to", "the last one (default: the clip's)", dest="last")
+    add_path(parser, "--overlay", "FILE.mp4", "also write the masks over the video")
+    add_path(
+        parser,
         "--report",
-        type=Path,
-        metavar="FILE",
-        help="also write, as .csv or .json, how sure each mask is, by object and frame; like "
-        "--session, it lets the command name the frame to correct next",
+        "FILE",
+        "also write, as .csv or .json, how sure each mask is, by object and frame; like --session, "
+        "it lets the command name the frame to correct next",
     )
     parser.add_argument(
-        "--fps", type=float, help=f"speed of the overlay (default: the video's, else {work.FPS:g})"
+        "--fps",
+        type=float,
+        help=f"speed of the overlay (default: the video's, else {OVERLAY_FPS:g})",
     )
     add_overwrite(parser, "masks of an earlier run, and files that exist")
 
 
 def _add_how(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--direction",
-        choices=("both", "forward", "backward"),
-        help="where objects are followed from their masks (default: both; forward with --data)",
-    )
-    parser.add_argument(
+    text = "where objects are followed from their masks (default: both; forward with --data)"
+    add_choice(parser, "--direction", ("both", "forward", "backward"), text)
+    add_choice(
+        parser,
         "--cuts",
-        choices=("report", "stop"),
-        help="look for cuts between shots first, and say where they are, or also let no object be "
+        ("report", "stop"),
+        "look for cuts between shots first, and say where they are, or also let no object be "
         "followed across one (default: neither)",
     )
-    parser.add_argument(
-        "--merge",
-        choices=("argmax", "soft"),
-        default="argmax",
-        help="how objects compete for pixels: by probability (default) or by normalised odds",
-    )
+    text = "how objects compete for pixels: by probability (default) or by normalised odds"
+    add_choice(parser, "--merge", ("argmax", "soft"), text, default="argmax")
     add_model_options(parser)
-    parser.add_argument(
+    add_choice(
+        parser,
         "--speed",
+        ("auto", "exact", "fast"),
+        "exact: float32; fast: half precision where the device has it, in which few pixels of a "
+        "mask differ; auto (default): fast where that is faster",
         default="auto",
-        choices=("auto", "exact", "fast"),
-        help="exact: float32; fast: half precision where the device has it, in which few pixels "
-        "of a mask differ; auto (default): fast where that is faster",
     )
-    parser.add_argument(
-        "--threads",
-        type=int,
-        metavar="N",
-        help="threads of the CPU (default: as many as there are free cores)",
-    )
-    parser.add_argument(
-        "--online-steps",
-        type=int,
-        default=0,
-        metavar="N",
-        help="first train the network for N steps on the given masks (slow; default: 0)",
-    )
-    parser.add_argument(
+    text = "threads of the CPU (default: as many as there are free cores)"
+    add_count(parser, "--threads", text)
+    text = "first train the network for N steps on the given masks (slow; default: 0)"
+    add_count(parser, "--online-steps", text, default=0)
+    add_count(
+        parser,
         "--chunk",
-        type=int,
+        "frames that a bidirectional network (Bi-HS2S) reads ahead at once: more help it and take "
+        "memory; other networks read none ahead (default: 16)",
         default=16,
-        metavar="N",
-        help="frames that a bidirectional network (Bi-HS2S) reads ahead at once: more help it and "
-        "take memory; other networks read none ahead (default: 16)",
     )
-    parser.add_argument(
+    add_path(
+        parser,
         "--session",
-        type=Path,
-        metavar="DIR",
-        help="keep what is computed in DIR: the same command goes on after a stop, and with other "
-        "masks only what they change is computed again; MASKS then are all that count, --prompt "
-        "adds to those of last time or replaces them frame by frame; with --out OUT alone, those "
-        "of last time count",
+        "DIR",
+        "keep what is computed in DIR: the same command goes on after a stop, and with other masks "
+        "only what they change is computed again; MASKS then are all that count, --prompt adds to "
+        "those of last time or replaces them frame by frame; with --out OUT alone, those of last "
+        "time count",
     )
     add_quiet(parser)
 
@@ -215,6 +189,8 @@ def run(args: argparse.Namespace) -> int:
         given = any(getattr(args, each) not in (None, []) for each in _OF_ONE_CLIP)
         if places or out is None or given:
             raise HS2SError(f"with --data, expected\n       {USAGE.splitlines()[-1].strip()}")
+        from hs2s_core.commands.propagate_work import run_split
+
         return run_split(args, out)
     if args.split is not None or args.zip or args.engine is not None or args.workers != 1:
         raise HS2SError(
@@ -227,71 +203,6 @@ def run(args: argparse.Namespace) -> int:
     if out is None or len(places) != wanted:
         found = " ".join(map(str, args.places)) or "nothing"
         raise HS2SError(f"found {found}; expected\n       {USAGE}")
-    return _run_clip(args, places[0], None if wanted == 1 else places[1], out)
+    from hs2s_core.commands.propagate_work import run_clip
 
-
-def _run_clip(args: argparse.Namespace, source: Path, masks: Path | None, out: Path) -> int:
-    from hs2s_core.media.frames import open_frames
-    from hs2s_core.propagation.network import NetworkEngine
-
-    frames = open_frames(source)
-    work.check_places(args, source, masks, out)
-    prompts = work.read_given(args, masks, frames)
-    engine = NetworkEngine(work.load(args))
-    started = time.perf_counter()
-    meter, count = Meter("frame", quiet=args.quiet), 0
-    settings = replace(work.settings_of(args, "both"), cuts=_cuts(args, frames))
-    with ExitStack() as stack:
-        if args.session is not None:
-            from hs2s_core.propagation.session import Session, identify
-
-            identity = identify(engine, frames.at(0))
-            session = Session(args.session, engine, identity=identity, settings=settings)
-            stack.enter_context(session)
-            if masks is None:  # what is given replaces, or joins, the masks of last time
-                given, prompts = prompts, session.prompts
-                for prompt in given.each():
-                    prompts = prompts.put(prompt)
-            session.correct(prompts)
-            for frame, word in args.mend:
-                for object_id, hint in work.hints_of(word):
-                    session.mend(frames, frame, object_id, hint)
-            steps = session.run(frames)
-        else:
-            steps = work.steps_of(args, engine, frames, prompts, settings)
-        for done, total, written in work.write_steps(args, steps, frames, out):
-            meter(done, total)
-            count = written
-        meter.end()
-    seconds = time.perf_counter() - started
-    objects = len(prompts.object_ids)
-    print(
-        f"{counted(objects, 'object')} through {counted(count, 'frame')} in "
-        f"{seconds:.1f} s ({count / seconds:.1f} frames per second) -> {out}"
-    )
-    if args.overlay is not None:
-        print(f"overlay -> {args.overlay}")
-    if args.report is not None:
-        print(f"report -> {args.report}")
-    _suggest(args)
-    return 0
-
-
-def _cuts(args: argparse.Namespace, frames: FrameSource) -> tuple[int, ...]:
-    """The cuts at which nothing is followed further; says where they are, if that is wanted."""
-    if args.cuts is None:
-        return ()
-    from hs2s_core.media.cuts import find_cuts
-
-    cuts = tuple(find_cuts(frames))
-    print(f"cuts: {'frames ' if cuts else ''}{some(map(str, cuts), 20)}")
-    return cuts if args.cuts == "stop" else ()
-
-
-def _suggest(args: argparse.Namespace) -> None:
-    """Name the frame to correct next, where it is known."""
-    from hs2s_core.propagation.signs import read_signs, suggest_frames
-
-    known = args.report or (args.session and args.session / "signs.csv")
-    for frame, object_id, _ in suggest_frames(read_signs(known)) if known else ():
-        print(f"to correct next: frame {frame}, where object {object_id} is most in doubt")
+    return run_clip(args, places[0], None if wanted == 1 else places[1], out)

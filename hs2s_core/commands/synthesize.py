@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hs2s_core.commands.options import add_quiet
+from hs2s_core.commands.options import add_count, add_path, add_quiet
 from hs2s_core.errors import HS2SError, InvalidConfig
 from hs2s_core.files import replacing
 from hs2s_core.jobs.meters import Meter
@@ -27,14 +27,14 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    add_path(
+        parser,
         "stills",
-        type=Path,
-        metavar="STILLS",
-        help="a set of stills: images/*.jpg or *.png with masks/<same name>.png (region ids); or a "
+        "STILLS",
+        "a set of stills: images/*.jpg or *.png with masks/<same name>.png (region ids); or a "
         "folder of such sets",
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder to make; must not exist")
+    add_path(parser, "--out", "DIR", "folder to make; must not exist", required=True)
     parser.add_argument("--sets", nargs="+", help="sets to use (default: all)")
     parser.add_argument(
         "--splits",
@@ -42,16 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("FILE", "KEY"),
         help="JSON file and the key in it that lists the stills to use: {set: [names]}",
     )
-    parser.add_argument("--clips", type=int, default=60, help="default: 60")
-    parser.add_argument("--frames", type=int, default=8, help="per clip (default: 8)")
+    add_count(parser, "--clips", "default: 60", default=60)
+    add_count(parser, "--frames", "per clip (default: 8)", default=8)
     parser.add_argument(
         "--size", type=int, nargs=2, default=(240, 432), metavar=("H", "W"), help="in pixels"
     )
-    parser.add_argument("--seed", type=int, default=0, help="equal seeds make equal clips")
-    parser.add_argument(
-        "--sheet", type=Path, metavar="PICTURE", help="also draw a contact sheet of the first clips"
-    )
-
+    add_count(parser, "--seed", "equal seeds make equal clips", default=0)
+    add_path(parser, "--sheet", "PICTURE", "also draw a contact sheet of the first clips")
     add_quiet(parser)
 
 

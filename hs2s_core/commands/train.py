@@ -37,35 +37,22 @@ PAGE = "training.md"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--config", type=Path, metavar="FILE.toml", help="the run, as data")
+    options.add_path(source, "--config", "FILE.toml", "the run, as data")
     source.add_argument(
         "--preset", metavar="NAME", help="the paper's recipe for this preset; needs --data"
     )
     for entry in extensions(LABELS).values():
         entry.load().add_arguments(parser, source)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder of the run: log.jsonl, last.pt and the weights (default: runs/<name>)",
-    )
-    parser.add_argument(
-        "--half", action="store_true", help="store the weights as float16: half the size"
-    )
-    parser.add_argument(
-        "--tensorboard", action="store_true", help="also log for TensorBoard (extra: tensorboard)"
-    )
-    parser.add_argument(
-        "--print-config",
-        action="store_true",
-        help="print the run as TOML, to be edited and given with --config, and train nothing",
-    )
+    text = "folder of the run: log.jsonl, last.pt and the weights (default: runs/<name>)"
+    options.add_path(parser, "--out", "DIR", text)
+    options.add_switch(parser, "--half", "store the weights as float16: half the size")
+    options.add_switch(parser, "--tensorboard", "also log for TensorBoard (extra: tensorboard)")
+    text = "print the run as TOML, to be edited and given with --config, and train nothing"
+    options.add_switch(parser, "--print-config", text)
     options.add_run_options(parser)
-    parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help=f"with --preset: {options.DATA_HELP}"
-    )
+    options.add_path(parser, "--data", "FOLDER", f"with --preset: {options.DATA_HELP}")
     options.add_recipe_options(parser, "--preset")
-    parser.add_argument("--seed", type=int, metavar="N", help="with --preset (default: 0)")
+    options.add_count(parser, "--seed", "with --preset (default: 0)")
     parser.add_argument(
         "--validation",
         nargs="*",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
-from hs2s_core.commands.options import add_overwrite, check_new
+from hs2s_core.commands.options import add_count, add_overwrite, add_path, add_switch, check_new
 from hs2s_core.wording import counted
 
 EXAMPLES = (
@@ -24,25 +23,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     convert = verbs.add_parser(
         "convert", help="turn the paper authors' checkpoint into a safetensors file"
     )
-    convert.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="the authors' file")
-    convert.add_argument("out", type=Path, metavar="OUT.safetensors", help="file to write")
-    convert.add_argument(
-        "--half", action="store_true", help="store float16: half the size, loaded as float32"
-    )
-    add_overwrite(convert)
+    add_path(convert, "checkpoint", "CHECKPOINT", "the authors' file")
 
     export = verbs.add_parser(
         "export", help="turn a checkpoint of a training run into a safetensors file"
     )
-    export.add_argument(
-        "checkpoint",
-        type=Path,
-        metavar="CHECKPOINT",
-        help="last.pt or best.pt of a run, or its folder: best.pt where there is one",
-    )
-    export.add_argument("out", type=Path, metavar="OUT.safetensors", help="file to write")
-    export.add_argument("--half", action="store_true", help="as for convert")
-    add_overwrite(export)
+    text = "last.pt or best.pt of a run, or its folder: best.pt where there is one"
+    add_path(export, "checkpoint", "CHECKPOINT", text)
+    for verb in (convert, export):
+        add_path(verb, "out", "OUT.safetensors", "file to write")
+        add_switch(verb, "--half", "store float16: half the size, loaded as float32")
+        add_overwrite(verb)
 
     info = verbs.add_parser("info", help="print config, card and size of a weights file")
     info.add_argument(
@@ -51,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     onnx = verbs.add_parser("onnx", help="write a network's step as ONNX graphs")
     onnx.add_argument("file", metavar="FILE", help="as for info")
-    onnx.add_argument("out", type=Path, metavar="OUT", help="folder for begin.onnx and step.onnx")
+    add_path(onnx, "out", "OUT", "folder for begin.onnx and step.onnx")
     onnx.add_argument(
         "--frame",
         type=_size,
@@ -59,9 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WxH",
         help="size of the videos, in pixels, whose shape the graphs are for (default: 854x480)",
     )
-    onnx.add_argument(
-        "--objects", type=int, default=1, metavar="N", help="objects at once (default: 1)"
-    )
+    add_count(onnx, "--objects", "objects at once (default: 1)", default=1)
     add_overwrite(onnx, "graphs that exist")
 
     verbs.add_parser("list", help="print the presets and where the weights of each come from")

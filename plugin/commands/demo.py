@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hs2s_core.commands.options import add_model_options
+from hs2s_core.commands.options import add_count, add_model_options, add_path, add_switch
 from hs2s_core.errors import HS2SError
 
 SUMMARY = "propagate masks through the bundled clip in FiftyOne, score and draw the result"
 EXAMPLES = (
-    "hs2s demo",
     "hs2s demo --app",
     "hs2s demo --weights runs/mine/mine.safetensors --out mine/ --dataset mine",
 )
@@ -18,13 +17,8 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hs2s demo``; FiftyOne is not imported for them."""
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("hs2s-demo"),
-        metavar="DIR",
-        help="folder for masks, table, video and contact sheet (default: %(default)s)",
-    )
+    text = "folder for masks, table, video and contact sheet (default: %(default)s)"
+    add_path(parser, "--out", "DIR", text, default=Path("hs2s-demo"))
     add_model_options(parser)
     parser.add_argument(
         "--dataset",
@@ -32,10 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="name of the dataset in FiftyOne (default: %(default)s)",
     )
-    parser.add_argument(
-        "--app", action="store_true", help="open the result in the FiftyOne App, and wait"
-    )
-    parser.add_argument("--port", type=int, help="port of the App (default: as FiftyOne is set up)")
+    add_switch(parser, "--app", "open the result in the FiftyOne App, and wait")
+    add_count(parser, "--port", "port of the App (default: as FiftyOne is set up)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from hs2s_core.commands.options import add_count, add_switch
+from hs2s_core.errors import HS2SError
+
 if TYPE_CHECKING:
     from fiftyone.core.collections import SampleCollection
 
@@ -26,16 +29,12 @@ def add_arguments(
     group.add_argument("--field", help="frame field with the masks")
     group.add_argument("--name", help="of the model, for --weights and the form")
     group.add_argument("--start", metavar="WEIGHTS", help="to go on from (default: hs2s-lite)")
-    group.add_argument("--steps", type=int, metavar="N", help="training steps (default: 300)")
-    group.add_argument(
-        "--overwrite", action="store_const", const=True, help="replace a model of this name"
-    )
+    add_count(group, "--steps", "training steps (default: 300)")
+    add_switch(group, "--overwrite", "replace a model of this name", default=None)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, and say what came of it; 1 if nothing was better."""
-    from hs2s_core.errors import HS2SError
-
     if args.field is None or args.name is None:
         raise HS2SError("--from-fiftyone needs --field and --name: which masks, for which model")
     from ..training import finetune
@@ -60,8 +59,6 @@ def run(args: argparse.Namespace) -> int:
 def _open(words: str) -> SampleCollection:
     """The dataset, or its view behind the last colon; a dataset's name may have one too."""
     import fiftyone as fo
-
-    from hs2s_core.errors import HS2SError
 
     if fo.dataset_exists(words):
         return fo.load_dataset(words)

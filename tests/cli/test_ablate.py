@@ -83,10 +83,10 @@ def test_mistakes_are_told_before_the_first_row(
 def test_offline_is_told_before_the_first_row(run: Run, tmp_path: Path) -> None:
     data, out = make("plain", tmp_path / "data"), tmp_path / "out"
     status, _, err = run("ablate", "--tables", "2b", "--data", data, "--out", out, *TINY)
+    assert not list(out.glob("*/*"))
     assert status == 2
     assert "row hs2s-first: the ImageNet weights" in err
     assert "--backbone PATH" in err
-    assert not list(out.glob("*/*"))
 
 
 def rows(data: Path, *words: object) -> dict[str, Any]:

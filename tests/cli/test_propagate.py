@@ -58,7 +58,7 @@ def test_a_signal_leaves_no_half_files(
             os.kill(os.getpid(), number)
         write_id_map(path, id_map)
 
-    monkeypatch.setattr("hs2s_core.media.masks.write_id_map", write)
+    monkeypatch.setattr("hs2s_core.commands.propagate_work.write_id_map", write)
     more = ("--overlay", tmp_path / "over.mp4", "--report", tmp_path / "report.csv", "--quiet")
     words = ("propagate", video, clip / "masks" / "10.png", tmp_path / "out", "--frame", 0)
     status, _, err = run(*words, *more, "--weights", weights)

@@ -16,21 +16,9 @@ from .conftest import Run
 CONFIG = """
 seed = {seed}
 checkpoint_minutes = 0
-
-[model]
-preset = "hs2s-lite"
-width = 16
-
-[data]
-root = "data"
-stills = ["stills"]
-workers = 0
-
-[[stages]]
-steps = 2
-size = [64, 64]
-frames = 2
-clips = 1
+model = {{ preset = "hs2s-lite", width = 16 }}
+data = {{ root = "data", stills = ["stills"], workers = 0 }}
+stages = [{{ steps = 2, size = [64, 64], frames = 2, clips = 1 }}]
 """
 
 

@@ -14,6 +14,8 @@ from hs2s_core.commands import evaluate
 from hs2s_core.errors import HS2SError
 from hs2s_core.evaluation import PROTOCOLS
 
+CASES = Path(__file__).parents[1] / "data" / "jf"
+
 
 def run(*arguments: object) -> int:
     words = ["evaluate", *map(str, arguments)]
@@ -21,11 +23,11 @@ def run(*arguments: object) -> int:
 
 
 @pytest.fixture
-def folders(jf_data: Path, tmp_path: Path) -> tuple[Path, Path]:
+def folders(tmp_path: Path) -> tuple[Path, Path]:
     """Predictions and truth of the two smallest parity cases."""
     for kind in ("predictions", "truth"):
         for video in ("m07_late_top_ghost", "m08_late_low"):
-            shutil.copytree(jf_data / kind / video, tmp_path / kind / video)
+            shutil.copytree(CASES / kind / video, tmp_path / kind / video)
     return tmp_path / "predictions", tmp_path / "truth"
 
 
