@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hs2s_core.data.layers import Scene
 from hs2s_core.data.motion import Motion
-from hs2s_core.data.photometry import Camera, film
+from hs2s_core.data.photometry import film
 from hs2s_core.data.resampling import shrink
 from hs2s_core.data.screens import put_screen
 from hs2s_core.data.synthesis import Clip
@@ -128,24 +128,22 @@ class ClipSet:
         self.videos = [video for video, _ in weighed]
         self._weights = np.asarray([weight for _, weight in weighed], np.float64)
         self._paper = augmentation == "paper"
-        self._cumulative: dict[int, NDArray[np.float64]] = {}
+        self._chances: dict[int, NDArray[np.float64]] = {}
 
     def draw(self, rng: np.random.Generator, size: tuple[int, int], length: int) -> Clip:
         """A clip of at most ``length`` frames of ``size`` (H, W)."""
-        cumulative = self._shares(length)
-        place = int(np.searchsorted(cumulative, rng.random(), side="right"))
-        video = self.videos[min(place, len(self.videos) - 1)]
+        video = self.videos[int(rng.choice(len(self.videos), p=self._shares(length)))]
         return (_paper_clip if self._paper else _varied_clip)(rng, video, size, length)
 
     def _shares(self, length: int) -> NDArray[np.float64]:
-        """Cumulative shares of the videos in clips of ``length`` frames."""
-        if length not in self._cumulative:
+        """The chance of each video in clips of ``length`` frames."""
+        if length not in self._chances:
             weights = self._weights
             if self._paper:
                 long = weights * [_long_enough(video, length) for video in self.videos]
                 weights = long if long.any() else weights
-            self._cumulative[length] = np.cumsum(weights) / weights.sum()
-        return self._cumulative[length]
+            self._chances[length] = weights / weights.sum()
+        return self._chances[length]
 
 
 def _long_enough(video: LabelledVideo, length: int) -> float:
@@ -166,7 +164,7 @@ def _varied_clip(
     if rng.random() < SCREENED:
         put_screen(Scene(rng, Motion(), clip.frames, clip.id_maps), clip.frames[0])
     if rng.random() < FILMED:
-        return Clip(film(rng, clip.frames, Camera()), clip.id_maps)
+        return Clip(film(rng, clip.frames), clip.id_maps)
     gain = rng.uniform(0.8, 1.2) * rng.uniform(0.95, 1.05, 3)
     rgb = np.clip(clip.frames * gain.astype(np.float32), 0, 255).astype(np.uint8)
     return Clip(rgb, clip.id_maps)
@@ -197,7 +195,11 @@ def _read(
 ) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]]:
     """Frames and id maps of a clip, at the video's size."""
     indices = [int(place) for place in places]
-    return [video.frame(i) for i in indices], [_byte_ids(video.id_map(i)) for i in indices]
+    return [video.frame(i) for i in indices], [
+        # Ids as bytes; those above 254 (no known dataset has them) are left out of training.
+        np.where((ids := video.id_map(i)) < 255, ids, 0).astype(np.uint8)
+        for i in indices
+    ]
 
 
 def _warp(
@@ -221,11 +223,6 @@ def _film(
     """``frame`` under an affine map (2, 3), each pixel a mean where it shrinks."""
     small, back = shrink(frame, float(np.sqrt(abs(np.linalg.det(matrix[:, :2])))))
     return _apply(small, matrix @ back, size, cv2.INTER_LINEAR)
-
-
-def _byte_ids(id_map: NDArray[Any]) -> NDArray[np.uint8]:
-    """Ids as bytes; those above 254 (no known dataset has them) are left out of training."""
-    return np.where(id_map < 255, id_map, 0).astype(np.uint8)
 
 
 def _apply(

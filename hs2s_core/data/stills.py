@@ -79,8 +79,7 @@ class StillSet:
             self.items += found
             # Sets weigh by the square root of their size, so that small varied ones count.
             self.weights += [len(found) ** -0.5] * len(found)
-        total = sum(self.weights)
-        self._cumulative = np.cumsum(self.weights) / total
+        self._shares = np.asarray(self.weights) / sum(self.weights)
         self._cache: OrderedDict[int, tuple[RGBImage, NDArray[Any]]] = OrderedDict()
         self._cache_size = cache
 
@@ -89,8 +88,7 @@ class StillSet:
 
     def draw(self, rng: np.random.Generator) -> tuple[RGBImage, NDArray[Any]]:
         """A random still: RGB (H, W, 3) uint8 and its region ids (H, W), 0 = none."""
-        index = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
-        index = min(index, len(self.items) - 1)
+        index = int(rng.choice(len(self.items), p=self._shares))
         if index in self._cache:
             self._cache.move_to_end(index)
             return self._cache[index]
@@ -147,14 +145,10 @@ def _join_neighbour(
 
 def _pairs(folder: Path, names: set[str] | None) -> list[tuple[Path, Path]]:
     """Each image of a set with its mask."""
-    pairs = []
-    for image in sorted((folder / "images").glob("*")):
-        if image.suffix.lower() not in IMAGE_SUFFIXES:
-            continue
-        if names is not None and image.stem not in names:
-            continue
-        for masks in ("masks", "masks_parts"):
-            mask = folder / masks / f"{image.stem}.png"
-            if mask.exists():
-                pairs.append((image, mask))
-    return pairs
+    return [
+        (image, mask)
+        for image in sorted((folder / "images").glob("*"))
+        if image.suffix.lower() in IMAGE_SUFFIXES and (names is None or image.stem in names)
+        for masks in ("masks", "masks_parts")
+        if (mask := folder / masks / f"{image.stem}.png").exists()
+    ]
