@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import io
 import json
 import sys
@@ -70,22 +69,16 @@ def read_log(path: Path) -> list[Record]:
 
 def moving_average(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     """Mean of up to ``width`` values ending at each one; NaNs (not measured) do not count."""
-    known = np.isfinite(values)
-    sums = np.cumsum(np.concatenate([[0.0], np.where(known, values, 0.0)]))
-    counts = np.cumsum(np.concatenate([[0], known]))
-    first = np.maximum(np.arange(len(values)) + 1 - width, 0)
-    last = np.arange(len(values)) + 1
-    number = counts[last] - counts[first]
-    with np.errstate(invalid="ignore"):
-        return np.asarray((sums[last] - sums[first]) / np.where(number > 0, number, np.nan))
+    from pandas import Series
+
+    return np.asarray(Series(values).rolling(width, min_periods=1).mean())
 
 
 def draw_curve(records: list[Record], out: Path, *, smooth: int = 50) -> None:
     """Write the picture of :func:`curve_figure`.
 
     Raises:
-        HS2SError: ``smooth`` is below 1; matplotlib is not installed, or cannot write a picture of
-            that ending.
+        HS2SError: ``smooth`` is below 1; matplotlib cannot write a picture of that ending.
     """
     if smooth < 1:
         raise HS2SError(f"smooth is {smooth}; expected at least 1 step")
@@ -98,17 +91,9 @@ def draw_curve(records: list[Record], out: Path, *, smooth: int = 50) -> None:
 
 
 def curve_figure(records: list[Record], *, smooth: int = 50) -> Figure:
-    """Draw the loss and its terms above, what steered the run below.
+    """Draw the loss and its terms above, what steered the run below."""
+    from matplotlib.figure import Figure
 
-    Raises:
-        HS2SError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise HS2SError(
-            "drawing needs matplotlib, which FiftyOne brings; pip install matplotlib"
-        ) from error
     steps = np.array([record["step"] for record in records])
 
     def series(key: str) -> NDArray[np.float64]:
@@ -140,10 +125,9 @@ def curve_figure(records: list[Record], *, smooth: int = 50) -> Figure:
 
 
 def in_notebook() -> bool:
-    """Whether pictures can be shown below a cell, and be drawn."""
+    """Whether pictures can be shown below a cell."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    kernel = getattr(shell, "kernel", None)
-    return kernel is not None and importlib.util.find_spec("matplotlib") is not None
+    return getattr(shell, "kernel", None) is not None
 
 
 def step_meter(steps: int) -> Callable[[Record], None]:

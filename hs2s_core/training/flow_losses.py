@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hs2s_core.models.paper.flow import warp
-from hs2s_core.training.processes import pooled
+from hs2s_core.training.losses import pooled_ratio
 
 DECAY = 0.8
 """Of the weight of refinements, from the last one to the first (RAFT's)."""
@@ -32,7 +32,7 @@ def photometric_loss(flows: Tensor, previous: Tensor, current: Tensor) -> Tensor
         warped, inside = warp(current, flow)
         sums.append(((previous - warped).abs() * inside).sum())
         counts.append(3 * inside.sum().to(flow.dtype))
-    return _weighted(_pooled_ratio(sums, counts))
+    return _weighted(pooled_ratio(torch.stack(sums), torch.stack(counts)))
 
 
 def smoothness_loss(flows: Tensor, image: Tensor, edge: float = EDGE) -> Tensor:
@@ -53,14 +53,7 @@ def smoothness_loss(flows: Tensor, image: Tensor, edge: float = EDGE) -> Tensor:
             costs = free * (bent.square() + ROUND**2).sqrt()
             sums.append(costs.sum())
             counts.append(costs.new_tensor(float(costs.numel())))
-    return _weighted(_pooled_ratio(sums, counts).view(-1, 2).mean(dim=1))
-
-
-def _pooled_ratio(sums: list[Tensor], counts: list[Tensor]) -> Tensor:
-    """Sums over counts, both pooled over all processes; 0 where nothing was counted."""
-    total, count = pooled(torch.stack([torch.stack(sums), torch.stack(counts)]))
-    ratio: Tensor = total / count.clamp(min=1.0)
-    return ratio
+    return _weighted(pooled_ratio(torch.stack(sums), torch.stack(counts)).view(-1, 2).mean(dim=1))
 
 
 def _weighted(values: Tensor) -> Tensor:

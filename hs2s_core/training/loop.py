@@ -44,9 +44,9 @@ def train(
     out: Path,
     *,
     device: torch.device | str = "cpu",
+    report: Callable[[Record], None] | None = None,
     videos: Iterable[LabelledVideo] = (),
     stop_after: int | None = None,
-    report: Callable[[Record], None] | None = None,
 ) -> VideoSegmenter:
     """Train, or go on from ``out/last.pt`` if it is there; returns the model to use.
 
@@ -58,10 +58,10 @@ def train(
         config: the run.
         out: folder of the run; made if absent.
         device: where to train; under ``torchrun`` each process passes its own.
-        videos: further labelled videos to train on, for example of a FiftyOne view.
-        stop_after: end after this step, as an interruption would.
         report: called with each step's record; by default they are shown, in a notebook as a curve
             that grows, else on standard error.
+        videos: further labelled videos to train on, for example of a FiftyOne view.
+        stop_after: end after this step, as an interruption would.
 
     Raises:
         HS2SError: nothing can be trained on or scored as the config says; another process trains in
@@ -151,7 +151,9 @@ def _steps(
                 if run.best is None or record["jf"] > run.best:
                     run.best = record["jf"]
                     _write(out / "best.pt", run)
-            _log(out / "log.jsonl", record)
+            if rank() == 0:
+                with (out / "log.jsonl").open("a") as log:
+                    log.write(json.dumps(record) + "\n")
             yield record
             due = time.monotonic() - saved >= 60 * config.checkpoint_minutes
             if due or signal or run.step == last:
@@ -292,12 +294,6 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
             old.lerp_(new, 1 - decay)
         else:
             old.copy_(new)
-
-
-def _log(path: Path, record: Record) -> None:
-    if rank() == 0:
-        with path.open("a") as log:
-            log.write(json.dumps(record) + "\n")
 
 
 def _write(path: Path, run: Run) -> None:

@@ -147,9 +147,7 @@ def iou_loss(logits: Tensor, target: Tensor) -> Tensor:
     union = (probability + truth - probability * truth).sum(1)
     present = (truth.sum(1) > 0).to(probability.dtype)
     missed = ((1.0 - intersection / (union + EPS)) * present).sum()
-    total, count = pooled(torch.stack([missed, present.sum()]))
-    mean: Tensor = total / count.clamp(min=1.0)
-    return mean
+    return pooled_ratio(missed, present.sum())
 
 
 def border_loss(scores: Tensor, classes: Tensor) -> Tensor:
@@ -168,10 +166,14 @@ def match_loss(match: Tensor, target: Tensor) -> Tensor:
 
 def pooled_mean(values: Tensor) -> Tensor:
     """Mean of all elements over all processes."""
-    count = values.new_tensor(float(values.numel()))
-    total, number = pooled(torch.stack([values.sum(), count]))
-    mean: Tensor = total / number
-    return mean
+    return pooled_ratio(values.sum(), values.new_tensor(float(values.numel())))
+
+
+def pooled_ratio(sums: Tensor, counts: Tensor) -> Tensor:
+    """Sums over counts, both pooled over all processes; 0 where nothing was counted."""
+    total, count = pooled(torch.stack([sums, counts]))
+    ratio: Tensor = total / count.clamp(min=1.0)
+    return ratio
 
 
 _OF_MASKS = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -26,22 +25,11 @@ def pooled(values: Tensor) -> Tensor:
     """Sum of ``values`` over all processes, with a gradient; the values themselves if alone."""
     if world_size() == 1:
         return values
-    result: Tensor = _Sum.apply(values)
+    from torch.distributed.nn.functional import all_reduce
+
+    # Each one's loss depends on it, so its gradient is theirs in sum.
+    result: Tensor = all_reduce(values)  # type: ignore[no-untyped-call]
     return result
-
-
-class _Sum(torch.autograd.Function):
-    """Sum over all processes; each one's loss depends on it, so its gradient is theirs in sum."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
-        total = values.clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return _Sum.forward(ctx, gradients[0])
 
 
 def agreed(device: torch.device, *values: float) -> list[float]:

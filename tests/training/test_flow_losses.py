@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hs2s_core.training import flow_losses
+from hs2s_core.training import losses
 from hs2s_core.training.flow_losses import photometric_loss, smoothness_loss
 
 
@@ -72,8 +72,8 @@ def test_half_batches_pool_to_the_whole(name: str, monkeypatch: pytest.MonkeyPat
         return smoothness_loss(flows[:, objects], previous[objects], edge=2.0)
 
     whole, rest = loss(slice(0, 4)), []
-    monkeypatch.setattr(flow_losses, "pooled", lambda x: rest.append(x) or x)
+    monkeypatch.setattr(losses, "pooled", lambda x: rest.append(x) or x)
     alone = loss(slice(1, 4))
-    monkeypatch.setattr(flow_losses, "pooled", lambda x: x + rest[0])
+    monkeypatch.setattr(losses, "pooled", lambda x: x + rest[0])
     torch.testing.assert_close(loss(slice(0, 1)), whole)
     assert not torch.isclose(alone, whole, rtol=1e-3)

@@ -21,23 +21,9 @@ from hs2s_core.training.run_file import read_config
 COMMON = """
 seed = 3
 learning_rate = 1e-3
-
-[data]
-root = "data"
-stills = ["stills"]
-workers = 0
-
-[schedule]
-freeze = 0.0
-sampling_start = 0.0
-sampling_end = 0.5
-
-[[stages]]
-steps = 3
-size = [64, 80]
-frames = 4
-frames_from = 2
-clips = 4
+data = { root = "data", stills = ["stills"], workers = 0 }
+schedule = { freeze = 0.0, sampling_start = 0.0, sampling_end = 0.5 }
+stages = [{ steps = 3, size = [64, 80], frames = 4, frames_from = 2, clips = 4 }]
 """
 RUNS = {
     "lite": """

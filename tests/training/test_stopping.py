@@ -108,13 +108,13 @@ def test_the_log_is_cut_to_the_checkpoint(write_config: Write, tmp_path: Path) -
     assert "9.0" not in (tmp_path / "log.jsonl").read_text().splitlines()[3]
 
 
-@pytest.mark.parametrize(
-    ("file", "written", "words"),
-    [
-        ("last.pt", "PK", "last.pt is no checkpoint of a training run, or damaged"),
-        ("run.json", "[1]", "holds a run, but not what it was"),
-    ],
+DAMAGED = (
+    ("last.pt", "PK", "last.pt is no checkpoint of a training run, or damaged"),
+    ("run.json", "[1]", "holds a run, but not what it was"),
 )
+
+
+@pytest.mark.parametrize(("file", "written", "words"), DAMAGED)
 def test_a_damaged_run_is_named(
     write_config: Write, tmp_path: Path, file: str, written: str, words: str
 ) -> None:
