@@ -130,17 +130,18 @@ def test_safetensors_without_our_config_are_refused(tmp_path: Path) -> None:
         weights.load_model(path, device="cpu")
 
 
-@pytest.mark.parametrize(
-    ("config", "found"),
-    [
-        ("not json", "cannot read"),
-        ("[1, 2]", "cannot read"),
-        ('{"encoder": "resnet9000"}', "resnet9000"),
-        ('{"frobnicate": 1}', "frobnicate"),
-        ('{"width": "wide"}', "width"),
-        ('{"references": ["first", 3]}', "references"),
-    ],
-)
+WRONG = {
+    "not json": "cannot read",
+    "[1, 2]": "cannot read",
+    '{"encoder": "resnet9000"}': "resnet9000",
+    '{"frobnicate": 1}': "frobnicate",
+    '{"width": "wide"}': "width",
+    '{"references": ["first", 3]}': "references",
+}
+"""Configs in a file, and what is said of each."""
+
+
+@pytest.mark.parametrize(("config", "found"), WRONG.items())
 def test_a_wrong_config_is_named(tmp_path: Path, config: str, found: str) -> None:
     path = tmp_path / "wrong.safetensors"
     save_file({"x": torch.zeros(1)}, path, {"config": config, "card": "{}"})

@@ -182,28 +182,28 @@ def _inner(hint: Any, value: Any, name: str) -> Any:
 
 def to_toml(values: Mapping[str, Any]) -> str:
     """TOML of a table that may hold tables and lists of them; what is ``None`` is left out."""
-    lines = [f"{key} = {_toml(value)}" for key, value in values.items() if not _is_table(value)]
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            lines += ["", f"[{key}]"]
-            lines += [f"{name} = {_toml(item)}" for name, item in value.items() if item is not None]
-        elif _is_table(value) and value is not None:
-            for table in value:
-                lines += ["", f"[[{key}]]"]
-                lines += [f"{k} = {_toml(v)}" for k, v in table.items() if v is not None]
+    inner = {key: value for key, value in values.items() if _holds_tables(value)}
+    lines = _entries({key: value for key, value in values.items() if key not in inner})
+    for key, value in inner.items():
+        alone = isinstance(value, Mapping)
+        for table in [value] if alone else value:
+            lines += ["", f"[{key}]" if alone else f"[[{key}]]", *_entries(table)]
     return "\n".join(lines) + "\n"
 
 
-def _is_table(value: Any) -> bool:
-    """Whether a value stands behind a header of its own, or nowhere."""
-    listed = isinstance(value, (list, tuple)) and value and isinstance(value[0], Mapping)
-    return value is None or isinstance(value, Mapping) or bool(listed)
+def _holds_tables(value: Any) -> bool:
+    """Whether a value is a table, or a list of them."""
+    listed = isinstance(value, (list, tuple)) and bool(value)
+    return isinstance(value[0] if listed else value, Mapping)
+
+
+def _entries(table: Mapping[str, Any]) -> list[str]:
+    return [f"{key} = {_toml(value)}" for key, value in table.items() if value is not None]
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
-        inside = ", ".join(f"{k} = {_toml(v)}" for k, v in value.items() if v is not None)
-        return f"{{ {inside} }}"
+        return f"{{ {', '.join(_entries(value))} }}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_toml, value))}]"
     # Texts, numbers and truth values of JSON are those of TOML.

@@ -32,14 +32,14 @@ _BLOCK_ROWS = 8
 class FrameCounts(NamedTuple):
     """Pixel counts of one object in one frame, from which J and F follow."""
 
-    area_prediction: int = 0
-    area_truth: int = 0
-    intersection: int = 0
-    boundary_prediction: int = 0
-    boundary_truth: int = 0
-    matched_prediction: int = 0
+    area_prediction: int
+    area_truth: int
+    intersection: int
+    boundary_prediction: int
+    boundary_truth: int
+    matched_prediction: int
     """Boundary pixels of the prediction within tolerance of the truth's boundary."""
-    matched_truth: int = 0
+    matched_truth: int
     """Boundary pixels of the truth within tolerance of the prediction's boundary."""
 
     @property
@@ -60,7 +60,8 @@ class FrameCounts(NamedTuple):
         return 2 * precision * recall / (precision + recall)
 
 
-_NOTHING = FrameCounts()
+NOTHING = FrameCounts(*[0] * len(FrameCounts._fields))
+"""Of an object that neither mask shows."""
 
 
 def count_pixels(
@@ -95,7 +96,11 @@ def count_objects(
     Raises:
         InvalidMask: the maps differ in size or are not two-dimensional.
     """
-    _check_sizes(prediction, truth)
+    if prediction.ndim != 2 or prediction.shape != truth.shape or not truth.size:
+        raise InvalidMask(
+            f"the prediction has shape {prediction.shape} and the truth {truth.shape}; "
+            "expected the same (H, W). Save predictions at the size of the annotated frames."
+        )
     radius = boundary_radius(truth.shape, tolerance)
     maps, highest = _cut_rows((prediction, truth))
     tried: Iterable[int] = range(1, highest + 1)
@@ -108,7 +113,7 @@ def count_objects(
             (key, _cut_rows([(array == key).view(np.uint8) for array in maps])) for key in tried
         )
         counts = {key: _count(found, radius) for key, (found, shown) in masks if shown}
-    counts |= {key: _NOTHING for key in ids if key not in counts}
+    counts |= {key: NOTHING for key in ids if key not in counts}
     return dict(sorted(counts.items()))
 
 
@@ -116,14 +121,6 @@ def boundary_radius(size: tuple[int, ...], tolerance: float = TOLERANCE) -> int:
     """Return the matching radius in pixels for an image ``(H, W)``: 8 at 480 x 854."""
     height, width = size
     return math.ceil(tolerance * math.sqrt(height * height + width * width))
-
-
-def _check_sizes(prediction: npt.NDArray[Any], truth: npt.NDArray[Any]) -> None:
-    if prediction.ndim != 2 or prediction.shape != truth.shape or not truth.size:
-        raise InvalidMask(
-            f"the prediction has shape {prediction.shape} and the truth {truth.shape}; "
-            "expected the same (H, W). Save predictions at the size of the annotated frames."
-        )
 
 
 def _cut_rows(maps: Sequence[IdMap]) -> tuple[Sequence[IdMap], int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from hs2s_core.errors import InvalidConfig, check_choice
 
 STARTS = ("video", "prompt", "sight")
@@ -72,27 +74,23 @@ class Protocol:
             in_prediction: the same for the prediction.
             listed: whether ``meta.json`` lists the frame for the object; all true without one.
         """
-        last = len(in_truth) - 1
-        started = self.start == "video"
-        counted = []
-        for position, (truth, prediction) in enumerate(zip(in_truth, in_prediction, strict=True)):
-            kept = (position > 0 or self.first_frame) and (position < last or self.last_frame)
-            if self.start == "prompt":
-                started = position >= prompt
-            elif kept and (truth or prediction):
-                started = True
-            counted.append(
-                kept
-                and started
-                and (position != prompt or self.prompt_frame)
-                and (listed[position] or not self.listed_only)
-            )
-        if self.start == "sight" and not any(
-            truth for truth, counts in zip(in_truth, counted, strict=True) if counts
-        ):
+        position = np.arange(len(in_truth))
+        truth, either = np.array(in_truth, bool), np.logical_or(in_truth, in_prediction)
+        kept = np.full(len(position), True)
+        kept[0] &= self.first_frame
+        kept[-1] &= self.last_frame
+        started = {
+            "video": position >= 0,
+            "prompt": position >= prompt,
+            "sight": np.logical_or.accumulate(kept & either),
+        }[self.start]
+        counted = kept & started
+        counted &= (position != prompt) | self.prompt_frame
+        counted &= np.array(listed, bool) | (not self.listed_only)
+        if self.start == "sight" and not (truth & counted).any():
             # A sight in the prediction alone does not make an object of the truth.
-            return [False] * len(counted)
-        return counted
+            counted[:] = False
+        return [bool(counts) for counts in counted]
 
 
 PROTOCOLS: dict[str, Protocol] = {

@@ -109,13 +109,13 @@ class Summary:
 
     protocol: Protocol
     objects: tuple[ObjectScore, ...]
+    uncounted: tuple[ObjectKey, ...]
+    """Objects without a single counted frame; they enter no mean."""
     videos: dict[str, GroupScore]
     groups: dict[str, GroupScore]
     """``seen`` and ``unseen``, where known."""
     overall: GroupScore | None
     """None if no frame counts, or by the rule of :func:`overall_parts`."""
-    uncounted: tuple[ObjectKey, ...]
-    """Objects without a single counted frame; they enter no mean."""
 
     @property
     def seen_unknown(self) -> tuple[ObjectKey, ...]:

@@ -15,7 +15,7 @@ from hs2s_core.data.meta import ObjectInfo
 from hs2s_core.errors import HS2SError, InvalidDataset, InvalidMask
 from hs2s_core.evaluation import export
 from hs2s_core.evaluation.identities import IdOverlaps
-from hs2s_core.evaluation.metrics import FrameCounts, count_objects
+from hs2s_core.evaluation.metrics import NOTHING, FrameCounts, count_objects
 from hs2s_core.evaluation.protocol import Protocol, find_protocol
 from hs2s_core.evaluation.rows import COUNTS, RECORD, Records, Rows, RowsVideo
 from hs2s_core.evaluation.scores import Summary, summarise
@@ -130,7 +130,7 @@ def evaluate_sequence(
     _check_order(video, [frame for frame, _ in positions])
     parts, known = [np.zeros(0, RECORD)], {}
     for object_id in sorted(truth_ids):
-        track = [frame_counts.get(object_id, FrameCounts()) for frame_counts in counts]
+        track = [frame_counts.get(object_id, NOTHING) for frame_counts in counts]
         info = ObjectInfo() if objects is None else objects.get(object_id, _UNLISTED)
         prompt = _prompt_position(video, object_id, track, positions, prompts or {})
         parts.append(_object_records(object_id, info, track, positions, prompt, protocol))

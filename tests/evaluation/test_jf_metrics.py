@@ -10,11 +10,10 @@ from hypothesis.extra import numpy as hnp
 
 from hs2s_core.errors import InvalidMask
 from hs2s_core.evaluation import (
-    FrameCounts,
     count_objects,
     count_pixels,
 )
-from hs2s_core.evaluation.metrics import boundary_radius
+from hs2s_core.evaluation.metrics import NOTHING, boundary_radius
 
 from .jf_reference import pairwise_matches, plain_boundary, plain_counts, plain_disc
 
@@ -112,7 +111,7 @@ def test_counts_do_not_depend_on_the_place(
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (9, 12)])
 def test_empty_and_full(size: tuple[int, int]) -> None:
     empty, full = np.zeros(size, bool), np.ones(size, bool)
-    assert count_pixels(empty, empty) == FrameCounts()
+    assert count_pixels(empty, empty) == NOTHING
     assert (count_pixels(empty, empty).j, count_pixels(empty, empty).f) == (1, 1)
     assert (count_pixels(full, empty).j, count_pixels(empty, full).j) == (0, 0)
     # A mask that fills the frame has no boundary, exactly as an empty one.
