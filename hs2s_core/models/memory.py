@@ -163,31 +163,16 @@ class ConvTTLSTM(Memory):
 
     state_maps = 2
 
-    def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        *,
-        order: int = 3,
-        steps: int = 5,
-        rank: int = 16,
-        kernel_size: int = 3,
-    ) -> None:
+    def __init__(self, in_channels: int, channels: int, *, rank: int = 16) -> None:
         super().__init__()
         self.channels = channels
-        self.steps = steps
-        self.lag = steps - order + 1
-        padding = kernel_size // 2
+        order, self.steps = 3, 5
+        self.lag = self.steps - order + 1
         self.windows = nn.ModuleList(
-            [
-                nn.Conv2d(self.lag * channels, rank, kernel_size, padding=padding)
-                for _ in range(order)
-            ]
+            [nn.Conv2d(self.lag * channels, rank, 3, padding=1) for _ in range(order)]
         )
-        self.chain = nn.ModuleList(
-            [nn.Conv2d(rank, rank, kernel_size, padding=padding) for _ in range(order - 1)]
-        )
-        self.gates = nn.Conv2d(in_channels + rank, 4 * channels, kernel_size, padding=padding)
+        self.chain = nn.ModuleList([nn.Conv2d(rank, rank, 3, padding=1) for _ in range(order - 1)])
+        self.gates = nn.Conv2d(in_channels + rank, 4 * channels, 3, padding=1)
 
     def state_from(self, maps: Sequence[Tensor]) -> TensorTrainState:
         """One hidden map, repeated for all past ones (our decision), then the cell map."""

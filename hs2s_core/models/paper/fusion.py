@@ -20,18 +20,16 @@ class GlobalConvolution(nn.Module):
     Peng et al., "Large Kernel Matters" (2017), as RGMP and the authors' code use it.
     """
 
-    def __init__(
-        self, in_channels: int, channels: int, inner: int | None = None, size: int = 7
-    ) -> None:
+    def __init__(self, in_channels: int, channels: int, inner: int | None = None) -> None:
         super().__init__()
-        inner, pad = inner or channels // 2, size // 2
+        inner = inner or channels // 2
         self.left = nn.Sequential(
-            nn.Conv2d(2 * in_channels, inner, (size, 1), padding=(pad, 0)),
-            nn.Conv2d(inner, channels, (1, size), padding=(0, pad)),
+            nn.Conv2d(2 * in_channels, inner, (7, 1), padding=(3, 0)),
+            nn.Conv2d(inner, channels, (1, 7), padding=(0, 3)),
         )
         self.right = nn.Sequential(
-            nn.Conv2d(2 * in_channels, inner, (1, size), padding=(0, pad)),
-            nn.Conv2d(inner, channels, (size, 1), padding=(pad, 0)),
+            nn.Conv2d(2 * in_channels, inner, (1, 7), padding=(0, 3)),
+            nn.Conv2d(inner, channels, (7, 1), padding=(3, 0)),
         )
 
     def forward(self, reference: Tensor, h: Tensor) -> Tensor:
@@ -70,15 +68,13 @@ class AxialAttention(nn.Module):
     (our decision). Learned positions of either axis are interpolated to the size at hand.
     """
 
-    def __init__(
-        self, in_channels: int, channels: int, heads: int = 8, positions: int = 32
-    ) -> None:
+    def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
         self.reduce = nn.Conv2d(2 * in_channels, channels, 1)
-        self.rows = nn.Parameter(0.02 * torch.randn(1, channels, positions))
-        self.columns = nn.Parameter(0.02 * torch.randn(1, channels, positions))
-        self.along_columns = LineAttention(channels, heads)
-        self.along_rows = LineAttention(channels, heads)
+        self.rows = nn.Parameter(0.02 * torch.randn(1, channels, 32))
+        self.columns = nn.Parameter(0.02 * torch.randn(1, channels, 32))
+        self.along_columns = LineAttention(channels, heads=8)
+        self.along_rows = LineAttention(channels, heads=8)
 
     def forward(self, reference: Tensor, h: Tensor) -> Tensor:
         """Fuse ``reference`` and ``h``."""
