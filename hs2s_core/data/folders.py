@@ -25,7 +25,10 @@ from hs2s_core.wording import some
 
 _ALL_FRAMES = "_all_frames"
 _MASKS = "DIR/<video>/<frame>.png, DIR/Annotations/<video>/<frame>.png or DAVIS's Annotations/480p"
-_SPLITS = ("train", "valid", "test")
+_SPLITS = (
+    *("train", "valid", "test"),
+    *("train_all_frames", "valid_all_frames", "test_all_frames"),
+)
 _RESOLUTIONS = ("480p", "1080p", "Full-Resolution")
 # Frames per second at which the frames of a layout were sampled.
 _FPS = {"youtube-vos": 6.0, "davis": 24.0, "plain": 24.0}
@@ -59,9 +62,8 @@ def open_folder(root: str | Path, split: str | None = None) -> VosFolder:
             if (split_root / "JPEGImages").is_dir():
                 return _open_youtube_vos(split_root, split)
         raise InvalidDataset(_layout_problem(root, split, splits))
-    resolution = _davis_resolution(images)
-    if resolution is not None:
-        images, labels = images / resolution, root / "Annotations" / resolution
+    if (frames := _davis_folder(images)) is not None:
+        images, labels = frames, root / "Annotations" / frames.name
         names = _video_folders(images) if split is None else _davis_names(root, split, splits)
         return VosFolder(root, "davis", images, labels, names, _FPS["davis"], split)
     if split not in (None, root.name):
@@ -93,7 +95,7 @@ def training_split(root: str | Path) -> str | None:
     root = Path(root).expanduser().absolute()
     images = root / "JPEGImages"
     splits = list_splits(root)
-    if not splits or (images.is_dir() and _davis_resolution(images) is None):
+    if not splits or (images.is_dir() and _davis_folder(images) is None):
         return None
     found = [name for name in splits if name.split("/")[-1] == "train"]
     if not found:
@@ -113,7 +115,7 @@ def find_annotations(root: str | Path, kind: str = "annotation") -> dict[str, Pa
     base = annotation_root(Path(root).expanduser(), kind)
     folders = {entry.name: entry for entry in list_folders(base) if list_masks(entry)}
     if not folders:
-        splits = [name for name in _known_splits() if (Path(root) / name / "Annotations").is_dir()]
+        splits = [name for name in _SPLITS if (Path(root) / name / "Annotations").is_dir()]
         raise InvalidDataset(
             f"{root}: holds the splits {some(splits)}; give one of these folders."
             if splits
@@ -126,15 +128,14 @@ def annotation_root(root: Path, kind: str = "annotation") -> Path:
     """The folder whose folders are videos, see :func:`find_annotations`."""
     check_root(root, f"{kind} folder", f"expected {_MASKS}.")
     base = root / "Annotations" if (root / "Annotations").is_dir() else root
-    inner = (base / name for name in _RESOLUTIONS)
-    return next((folder for folder in inner if _holds_only_folders(folder)), base)
+    return _davis_folder(base) or base
 
 
 def _open_youtube_vos(root: Path, split: str) -> VosFolder:
     """One split; a ``*_all_frames`` twin borrows the labels of its 6 fps split if it has none."""
     base = root.with_name(root.name.removesuffix(_ALL_FRAMES))
     meta = next((found for found in map(read_meta_beside, (root, base)) if found.videos), Meta())
-    known = split in _known_splits()
+    known = split in _SPLITS
     train = meta if split.startswith("train") else read_meta_beside(root.with_name("train"))
     return VosFolder(
         root=root,
@@ -166,22 +167,15 @@ def _latest(names: Sequence[str]) -> str:
     return max(years or names)
 
 
-def _known_splits() -> tuple[str, ...]:
-    return _SPLITS + tuple(f"{name}{_ALL_FRAMES}" for name in _SPLITS)
-
-
 def _split_folders(root: Path) -> tuple[str, ...]:
-    return tuple(name for name in _known_splits() if (root / name / "JPEGImages").is_dir())
+    return tuple(name for name in _SPLITS if (root / name / "JPEGImages").is_dir())
 
 
-def _davis_resolution(images: Path) -> str | None:
-    """The folder of frames that makes ``images`` one of DAVIS, the smallest first."""
-    found = (name for name in _RESOLUTIONS if _holds_only_folders(images / name))
+def _davis_folder(base: Path) -> Path | None:
+    """The folder of a resolution, with folders alone, in one of DAVIS; the smallest first."""
+    inner = (base / name for name in _RESOLUTIONS)
+    found = (f for f in inner if f.is_dir() and _video_folders(f) and not list_images(f))
     return next(found, None)
-
-
-def _holds_only_folders(folder: Path) -> bool:
-    return folder.is_dir() and bool(_video_folders(folder)) and not list_images(folder)
 
 
 def _video_folders(images: Path) -> tuple[str, ...]:

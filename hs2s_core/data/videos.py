@@ -44,9 +44,7 @@ class VosVideo:
         Raises ``InvalidMask`` naming the file.
         """
         path = self.annotations.get(self.frames[index].stem)
-        if path is None:
-            return None
-        return read_id_map(path)
+        return None if path is None else read_id_map(path)
 
     def first_masks(self) -> dict[int, dict[int, BoolMask]]:
         """The usual prompts: ``{frame index: {object id: mask (H, W)}}``.

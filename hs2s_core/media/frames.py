@@ -15,6 +15,7 @@ from hs2s_core.errors import InvalidMedia
 from hs2s_core.media.images import IMAGE_SUFFIXES, RGBImage, image_size, list_images, read_image
 from hs2s_core.media.source import FrameSource, mixed_sizes, out_of_range
 from hs2s_core.media.video import VideoFrames
+from hs2s_core.wording import some
 
 __all__ = ["FrameSource", "ImageFrames", "VideoFrames", "open_frames"]
 
@@ -35,7 +36,12 @@ def open_frames(source: str | Path | Sequence[str | Path], *, check: bool = True
     if path.is_dir():
         files = list_images(path)
         if not files:
-            raise InvalidMedia(_no_images(path))
+            found = some(sorted(entry.name for entry in path.iterdir()))
+            raise InvalidMedia(
+                f"{path}: no image files in this folder (found {found}); expected frames as "
+                f"{', '.join(sorted(IMAGE_SUFFIXES))}. Give the folder that directly holds the "
+                "frames."
+            )
         return ImageFrames(files, description=str(path), check=check)
     if not path.exists():
         raise InvalidMedia(
@@ -79,12 +85,3 @@ class ImageFrames(FrameSource):
             raise out_of_range(self.description, index, len(self.files))
         file = self.files[index]
         return self.check_size(read_image(file), file.name)
-
-
-def _no_images(folder: Path) -> str:
-    entries = sorted(entry.name for entry in folder.iterdir())
-    found = ", ".join(entries[:5]) + (", ..." if len(entries) > 5 else "") if entries else "nothing"
-    return (
-        f"{folder}: no image files in this folder (found {found}); expected frames as "
-        f"{', '.join(sorted(IMAGE_SUFFIXES))}. Give the folder that directly holds the frames."
-    )

@@ -7,7 +7,7 @@ import re
 import struct
 import unicodedata
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,14 @@ def list_images(folder: Path) -> list[Path]:
     Raises ``InvalidMedia`` if the folder cannot be listed or two files share one stem.
     """
     files = list_files(folder, IMAGE_SUFFIXES)
-    _refuse_equal_stems(folder, files)
+    seen: dict[str, Path] = {}
+    for file in files:
+        other = seen.setdefault(file.stem, file)
+        if other is not file:  # 00000.jpg and 00000.png leave the frame's picture undecided
+            raise InvalidMedia(
+                f"{folder}: '{other.name}' and '{file.name}' both claim frame '{file.stem}'; "
+                "expected one image per frame. Move the other files (masks?) to their own folder."
+            )
     return files
 
 
@@ -148,7 +155,12 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
         with Image.open(path) as image:
             yield image
     except DECODE_ERRORS as error:
-        raise _no_image(path, error) from error
+        raise unreadable(
+            path,
+            f"not readable as an image ({error}); expected an intact "
+            f"{', '.join(sorted(IMAGE_SUFFIXES))} file. Copy it again from its source or convert "
+            "it.",
+        ) from error
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -169,23 +181,3 @@ def unreadable(path: Path, wrong: str) -> InvalidMedia:
     elif path.stat().st_size == 0:
         wrong = "the file is empty (0 bytes); copy it again from its source."
     return InvalidMedia(f"{path}: {wrong}")
-
-
-def _no_image(path: Path, error: BaseException) -> InvalidMedia:
-    return unreadable(
-        path,
-        f"not readable as an image ({error}); expected an intact "
-        f"{', '.join(sorted(IMAGE_SUFFIXES))} file. Copy it again from its source or convert it.",
-    )
-
-
-def _refuse_equal_stems(folder: Path, files: Iterable[Path]) -> None:
-    """Two files for one frame (``00000.jpg`` and ``00000.png``) leave its picture undecided."""
-    seen: dict[str, Path] = {}
-    for file in files:
-        other = seen.setdefault(file.stem, file)
-        if other is not file:
-            raise InvalidMedia(
-                f"{folder}: '{other.name}' and '{file.name}' both claim frame '{file.stem}'; "
-                "expected one image per frame. Move the other files (masks?) to their own folder."
-            )

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from hs2s_core.errors import InvalidMask
+from hs2s_core.wording import some
 
 IdMap = npt.NDArray[Any]
 """(H, W) unsigned integers: an object id per pixel, 0 is background."""
@@ -200,12 +201,11 @@ def check_edges(values: IdMap, present: list[int], name: object) -> None:
     """
     soft = _soft_values(values, present) if len(present) > 1 else []
     if soft:
-        listed = ", ".join(map(str, soft[:5])) + (", ..." if len(soft) > 5 else "")
         raise InvalidMask(
             f"{name}: looks like a picture of a mask with soft edges, not like object ids: "
-            f"{len(soft)} of its {len(present)} values ({listed}) lie only along edges of others; "
-            "expected one value per object. Save the mask without smoothing (antialiasing, "
-            "dithering, JPEG), or cut it at half its brightness."
+            f"{len(soft)} of its {len(present)} values ({some(map(str, soft))}) lie only along "
+            "edges of others; expected one value per object. Save the mask without smoothing "
+            "(antialiasing, dithering, JPEG), or cut it at half its brightness."
         )
 
 

@@ -1,0 +1,1 @@
+"""Tests of hs2s_core.media."""
