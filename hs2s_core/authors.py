@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -83,7 +84,7 @@ def convert_checkpoint(
     card = {
         "name": "hs2s",
         "source": f"the authors' checkpoint {checkpoint.name}",
-        "source_sha256": _sha256(checkpoint),
+        "source_sha256": hashlib.sha256(np.memmap(checkpoint, np.uint8, "r").data).hexdigest(),
         "converted_with": "hs2s weights convert",
     }
     tensors = {ours: state[their_name(ours)] for ours in wanted}
@@ -109,11 +110,3 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
         )
     # `DataParallel`, under which they trained, puts this before every name.
     return {str(name).removeprefix("module."): value for name, value in content.items()}
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

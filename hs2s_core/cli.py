@@ -55,7 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except (HS2SError, OSError, UnicodeEncodeError) as error:
         if isinstance(error, BrokenPipeError):
-            return _reader_left()
+            # `hs2s ... | head`: nobody reads on, which is no error worth a message.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
         if args.traceback:
             raise
         print(f"hs2s {args.command}: error: {_describe(error)}", file=sys.stderr)
@@ -143,12 +145,6 @@ def _mend_streams() -> None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
-
-
-def _reader_left() -> int:
-    """``hs2s ... | head``: nobody reads on, which is no error worth a message."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ where ``sources`` are options of which one is given, and ``run``.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 
 __all__ = ["CHECKS", "COMMANDS", "LABELS", "extensions"]
@@ -23,12 +24,8 @@ LABELS = "hs2s.labels"
 """Group of entry points: what else ``hs2s train`` learns from."""
 
 
-def extensions(group: str) -> dict[str, EntryPoint]:
+@functools.cache  # as it reads a file of every installed package
+def extensions(group: str) -> Mapping[str, EntryPoint]:
     """Entry points of ``group`` by name, in alphabetical order; none is loaded."""
-    return {entry.name: entry for entry in _found(group)}
-
-
-@functools.cache
-def _found(group: str) -> tuple[EntryPoint, ...]:
-    """Looked for once, as that reads a file of every installed package."""
-    return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
+    found = sorted(entry_points(group=group), key=lambda entry: entry.name)
+    return {entry.name: entry for entry in found}

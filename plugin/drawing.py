@@ -112,7 +112,13 @@ def turned_videos(samples: SampleCollection, at_most: int) -> list[str]:
 
 def drawing_problem(samples: SampleCollection, field: str) -> str | None:
     """Why nothing can be drawn in the frame field ``field``; None if it can."""
-    return kind_error(samples, field) if draws_on_videos() else _too_old()
+    if draws_on_videos():
+        return kind_error(samples, field)
+    return (
+        f"the App of this FiftyOne ({foc.VERSION}) cannot draw masks on videos, for which it needs "
+        "label schemas of frame fields; expected a newer one. Update it (pip install -U fiftyone), "
+        "or draw with another tool (dataset.annotate, Polylines or PNG files will do as well)"
+    )
 
 
 def draws_on_videos() -> bool:
@@ -158,11 +164,3 @@ def known_classes(
             named = [each["_id"] for each in samples._dataset._frame_collection.aggregate(stages)]
         found.update(label for label in named if label)
     return sorted(found)
-
-
-def _too_old() -> str:
-    return (
-        f"the App of this FiftyOne ({foc.VERSION}) cannot draw masks on videos, for which it needs "
-        "label schemas of frame fields; expected a newer one. Update it (pip install -U fiftyone), "
-        "or draw with another tool (dataset.annotate, Polylines or PNG files will do as well)"
-    )

@@ -66,7 +66,9 @@ class Processes:
                         )
                     if item is not None:
                         del in_hand[worker]
-                        yield Event(item, error=_lost(worker.code))
+                        code = worker.code
+                        reason = f"signal {-code}" if code < 0 else f"exit code {code}"
+                        yield Event(item, error=lost(f"worker process ended ({reason})"))
                     if waiting:
                         workers.append(_Worker(job, inbox, number))
                     continue
@@ -138,10 +140,10 @@ def home_of(kind: type) -> tuple[str, str | None]:
     return name, getattr(sys.modules[name], "__file__", None)
 
 
-def _lost(code: int) -> str:
-    reason = f"signal {-code}" if code < 0 else f"exit code {code}"
+def lost(what: str) -> str:
+    """What to say of a video whose worker ended."""
     return (
-        f"its worker process ended ({reason}), perhaps for lack of memory; the video is as it was. "
+        f"its {what}, perhaps for lack of memory; the video is as it was. "
         "Run again, with fewer workers."
     )
 

@@ -13,7 +13,7 @@ from hs2s_core.errors import HS2SError
 
 from .engines import Event, Events, attempt
 from .job import Item, Job, Result, Work, describe
-from .process import PATIENCE, home_of, import_home
+from .process import PATIENCE, home_of, import_home, lost
 
 
 class RayWorkers:
@@ -57,7 +57,8 @@ class RayWorkers:
                     event: Event[Result] = ray.get(next(stream))
                 except ray.exceptions.RayActorError as error:
                     workers.remove(worker)
-                    event = Event(item, error=_lost(error))
+                    # Ray's words say which machine and why, over many lines; the first says most.
+                    event = Event(item, error=lost(f"worker ended ({str(error).splitlines()[0]})"))
                     if waiting:
                         workers.append(worker := actor.remote(*given))
                 if event.tick is not None:
@@ -75,14 +76,6 @@ class RayWorkers:
                 ray.kill(worker)
             if begun:
                 ray.shutdown()
-
-
-def _lost(error: Exception) -> str:
-    """Ray's words say which machine and why, over many lines; the first says most."""
-    return (
-        f"its worker ended ({str(error).splitlines()[0]}), perhaps for lack of memory; the video "
-        "is as it was. Run again, with fewer workers."
-    )
 
 
 class Actor:

@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 
 from hs2s_core.jobs import describe
 
-from .claims import is_alive, this_process
+from .claims import this_process
 from .writer import utc_now
 
 _METHOD = "hs2s-job"
@@ -39,17 +39,6 @@ def noted_run(samples: SampleCollection, key: str, videos: int, **about: Any) ->
         note("cancelled", ended=_text(utc_now()))
         raise
     note("done", ended=_text(utc_now()))
-
-
-def run_status(samples: SampleCollection, key: str) -> str | None:
-    """``running``, ``done``, ``cancelled``, ``failed`` or ``killed``; None where nothing ran.
-
-    Videos that such a run finished are done whatever it says; the next run does the others.
-    """
-    known = run_info(samples, key)
-    if known and known["status"] == "running" and not is_alive(known):
-        return "killed"
-    return known.get("status")
 
 
 def run_info(samples: SampleCollection, key: str) -> dict[str, Any]:
