@@ -8,18 +8,20 @@ from __future__ import annotations
 import inspect
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args, get_origin
 
 import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 from fiftyone.operators import types
 
+from hs2s_core.checked.calls import argument_hints
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Steps, describe, retold
 
+from ..drawing import offered_fields
 from ..help import help_line
 from ..jobs import drive
 from ..labels.frame_fields import bare
@@ -28,25 +30,33 @@ from .form import HELP, Form, count, listed, misfits
 _log = logging.getLogger(__name__)
 
 
-class BaseOperator(foo.Operator, ABC):
-    """A form and what it does; ``execute`` is the subclass's."""
+class Named:
+    """What the App calls an operator, or a panel."""
 
-    call: ClassVar[Callable[..., Any]]
-    """The function for scripts, as a staticmethod; its arguments are those of the operator."""
     key: ClassVar[str]
     """Its name in URIs; it also stands in fiftyone.yml."""
     title: ClassVar[str]
     about: ClassVar[str]
-    """A line for the list of operators and the top of the form."""
-    page: ClassVar[str]
-    """Of docs/, to which the form links."""
+    """Of an operator, a line for the list of them and its form; of a panel, how to use it."""
     icon: ClassVar[str]
     """Name of a Material icon: it takes the colour of the App's theme, also below the pointer."""
+
+    def named(self) -> dict[str, str]:
+        """As FiftyOne's configurations take it."""
+        return {"name": self.key, "label": self.title, "icon": self.icon}
+
+
+class BaseOperator(Named, foo.Operator, ABC):
+    """A form and what it does; ``execute`` is the subclass's."""
+
+    call: ClassVar[Callable[..., Any]]
+    """The function for scripts, as a staticmethod; its arguments are those of the operator."""
+    page: ClassVar[str]
+    """Of docs/, to which the form links."""
     action: ClassVar[str | None] = None
     """What it does to the videos that its form lets choose: "Propagate masks in"."""
-    takes: ClassVar[Mapping[type, Sequence[str]]] = {}
-    """The names of the values that it reads, also of those that only scripts give, by kind
-    (``list``: of texts)."""
+    takes_more: ClassVar[Mapping[str, type]] = {}
+    """Values that only its form has, beside the arguments of :attr:`call`: name -> kind."""
     takes_clips: ClassVar[bool] = False
     """Whether its form also takes a view of clips."""
     placed: ClassVar[bool] = False
@@ -60,16 +70,22 @@ class BaseOperator(foo.Operator, ABC):
         """Run from a script; the arguments are those of :attr:`call`, whose result comes back."""
         return self.call(*args, **kwargs)
 
+    @classmethod
+    def takes(cls) -> dict[str, type]:
+        """The values that it reads, also those that only scripts give: name -> kind.
+
+        ``list`` is of texts.
+        """
+        hints = argument_hints(cls.call)
+        asked = {name: _kind_of(hint) for name, hint in hints.items() if hint != SampleCollection}
+        asked.pop("progress", None)
+        return asked | dict(cls.takes_more)
+
     @property
     def config(self) -> foo.OperatorConfig:
         """What the App shows and how it runs the operator."""
         return foo.OperatorConfig(
-            name=self.key,
-            label=self.title,
-            description=self.about,
-            icon=self.icon,
-            dynamic=True,
-            **self.options,
+            **self.named(), description=self.about, dynamic=True, **self.options
         )
 
     def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement | None:
@@ -83,7 +99,7 @@ class BaseOperator(foo.Operator, ABC):
         """The form; whatever would stop a run is shown in it and disables its button."""
         form = Form(ctx)
         form.inputs.md(help_line(self.about, self.page), name=HELP)
-        wrong = misfits(ctx.params, self.takes, strict=_is_called(ctx))
+        wrong = misfits(ctx.params, self.takes(), strict=_asker(ctx) == "script")
         samples = None
         if wrong:
             form.mark(wrong)
@@ -198,7 +214,7 @@ class JobOperator(BaseOperator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Progress messages for the App; the result when the run is delegated."""
-        if _is_live(ctx):
+        if _asker(ctx) == "app":
             return self._live(ctx)
         return self.result(
             drive(
@@ -242,17 +258,39 @@ def job_outputs(target: str, done: str, **more: str) -> dict[str, str]:
     }
 
 
-def _is_live(ctx: foo.ExecutionContext) -> bool:
-    """Whether the App asks, and shows messages; a script or a delegated run wants the result.
+def show_result(ctx: foo.ExecutionContext, field: str, prompt_field: str = "") -> list[Any]:
+    """Tick the frame field with a result, and untick that with the drawn masks of which it is made.
+
+    Of labels of one object the Annotate tab shows those that it happens to read first, and these as
+    they are in the first frame (FiftyOne 1.22): nobody could mend the result. Fields that the tab
+    does not offer stay as they are. Where fields were unticked, the App ticks no new one by itself.
+    Returns what a generator has to yield.
+    """
+    active = ctx.request_params.get("active_fields")
+    if active is None:  # older FiftyOnes do not tell
+        return []
+    hidden = f"frames.{prompt_field}" if prompt_field in offered_fields(ctx.dataset) else ""
+    wanted = dict.fromkeys([*active, f"frames.{field}"])
+    fields = [path for path in wanted if path != hidden]
+    return [] if fields == list(active) else [ctx.ops.set_active_fields(fields)]
+
+
+def _kind_of(hint: Any) -> type:
+    """What a form gives for an argument of this type."""
+    parts = {get_origin(part) or part for part in get_args(hint) or (hint,)}
+    if parts & {Collection, Iterable, Sequence}:
+        return list
+    return next((kind for kind in (bool, int, float) if kind in parts), str)
+
+
+def _asker(ctx: foo.ExecutionContext) -> str:
+    """Who asks: the ``app``, which shows messages; a ``script``, which chose all values; or none.
 
     Only the App's requests name the operator: FiftyOne's server would refuse others.
     """
-    return not ctx.delegated and "operator_uri" in ctx.request_params
-
-
-def _is_called(ctx: foo.ExecutionContext) -> bool:
-    """Whether a script executes the operator by its name, and so chose all values itself."""
-    return not ctx.delegated and "operator_uri" not in ctx.request_params
+    if ctx.delegated:
+        return "nobody"
+    return "app" if "operator_uri" in ctx.request_params else "script"
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -40,10 +40,6 @@ class EvaluateVos(JobOperator):
     page = "evaluation-in-fiftyone.md"
     icon = "assessment"
     action = "Evaluate masks in"
-    takes: ClassVar = {
-        str: ("prediction_field", "truth_field", "eval_key", "protocol", "match", "meta"),
-        list: ("seen_categories",),
-    }
     placed = True
     call = staticmethod(evaluate)
     done = "evaluated"
@@ -135,9 +131,7 @@ def _settings(form: Form, samples: SampleCollection) -> EvaluateSettings:
         truth,
         f"eval_{prediction}" if key is None else key,
         find_protocol(form.get("protocol", DEFAULT_PROTOCOL)),
-        form.get("match", "ids"),
-        form.get("seen_categories"),
-        form.get("meta"),
+        **form.given("match", "seen_categories", "meta"),
     )
     return given.complete(samples)
 

@@ -36,10 +36,7 @@ class ExportVos(JobOperator):
     call = staticmethod(export)
     done = "written"
     changes = False
-    takes: ClassVar = {
-        str: ("field", "out_dir", "layout", "annotated_in"),
-        bool: ("zip", "overwrite", "empty"),
-    }
+    takes_more: ClassVar = {"empty": bool}
     outputs = job_outputs(
         "Folder",
         "written",

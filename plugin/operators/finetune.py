@@ -31,18 +31,19 @@ class Finetune(JobOperator):
     action = "Train on"
     call = staticmethod(finetune)
     changes = False
-    takes: ClassVar = {
-        str: ("label_field", "name", *MODEL_VALUES),
-        bool: ("overwrite",),
-        int: ("steps",),
-        float: ("learning_rate",),
-    }
     outputs: ClassVar = {
         "stored": "Model",
         "held_out": "Scored on",
         "scores": "J&F there",
         "known": "J&F on the bundled clip, which nobody trains on",
     }
+
+    @classmethod
+    def takes(cls) -> dict[str, type]:
+        """The start is named, or a file."""
+        taken = super().takes() | dict.fromkeys(MODEL_VALUES, str)
+        del taken["start"]
+        return taken
 
     def form(self, form: Form, samples: SampleCollection) -> None:
         from hs2s_core.training.finetune import tuning_problems
@@ -80,8 +81,8 @@ class Finetune(JobOperator):
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Tuning]:
         form, samples = Form(ctx), videos_of(ctx.target_view())
-        device = form.get("device", "auto")
-        return finetune_steps(samples, _field(form, samples), _settings(form), device=device)
+        field, settings = _field(form, samples), _settings(form)
+        return finetune_steps(samples, field, settings, **form.given("device"))
 
     def failures(self, tuning: Tuning) -> int:
         """None: it works, or is an error."""
@@ -113,7 +114,5 @@ def _settings(form: Form) -> TuneSettings:
     return TuneSettings(
         name=form.get("name", ""),
         start=chosen_model(form) or TuneSettings.start,
-        steps=form.get("steps", STEPS),
-        learning_rate=form.get("learning_rate", TuneSettings.learning_rate),
-        overwrite=bool(form.get("overwrite")),
+        **form.given("steps", "learning_rate", "overwrite"),
     )

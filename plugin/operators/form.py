@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import isfinite
 from typing import Any
 from zlib import crc32
@@ -42,22 +42,22 @@ _KINDS: Mapping[type, tuple[str, tuple[type, ...]]] = {
 
 
 def misfits(
-    values: Mapping[str, Any], takes: Mapping[type, Sequence[str]], *, strict: bool
+    values: Mapping[str, Any], takes: Mapping[str, type], *, strict: bool
 ) -> dict[str, str]:
     """Which values are not of the kind that an operator ``takes``: name -> message.
 
     ``strict`` refuses names that it does not read too: the App keeps values of inputs that are not
     shown any more, but what a script gives would be left out without a word.
     """
-    wrong, known = {}, {name: kind for kind, names in takes.items() for name in names}
+    wrong = {}
     for name, value in values.items():
-        if name not in known:
+        if name not in takes:
             if strict and name != TARGET:
-                listed = ", ".join(sorted(known)) or "none"
+                listed = ", ".join(sorted(takes)) or "none"
                 wrong[name] = f"there is no parameter of this name; expected some of {listed}"
             continue
-        expected, kinds = _KINDS[known[name]]
-        fits = isinstance(value, kinds) and isinstance(value, bool) <= (known[name] is bool)
+        expected, kinds = _KINDS[takes[name]]
+        fits = isinstance(value, kinds) and isinstance(value, bool) <= (takes[name] is bool)
         if isinstance(value, float):
             fits = fits and isfinite(value)
         elif isinstance(value, (list, tuple)):
@@ -84,6 +84,11 @@ class Form:
         if value is None or value == "":
             return default
         return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """Those of these values that are not empty; the defaults are whose they are for."""
+        values = ((name, self.get(name)) for name in names)
+        return {name: value for name, value in values if value is not None}
 
     def target(self, action: str, *, clips: bool = False) -> SampleCollection | None:
         """Let the user choose what to work on; None, and a notice, if that has no videos.
@@ -119,7 +124,7 @@ class Form:
         self, name: str, choices: Mapping[str, str] | Iterable[str], label: str, **shown: Any
     ) -> None:
         """One of several values, each with what is shown for it."""
-        labels = choices if isinstance(choices, Mapping) else {value: value for value in choices}
+        labels = shown_for(choices)
         view = dropdown(labels)
         self._shown[name] = self.inputs.enum(name, list(labels), label=label, view=view, **shown)
         given = self.get(name)
@@ -233,10 +238,15 @@ def is_output(samples: SampleCollection, field: str) -> bool:
     return bool(samples._dataset.has_sample_field(f"{field}_status"))
 
 
-def dropdown(labels: Mapping[str, str], **shown: Any) -> types.DropdownView:
+def shown_for(choices: Mapping[str, str] | Iterable[str]) -> Mapping[str, str]:
+    """What is shown for each of some values: where nothing else is said, themselves."""
+    return choices if isinstance(choices, Mapping) else {value: value for value in choices}
+
+
+def dropdown(choices: Mapping[str, str] | Iterable[str], **shown: Any) -> types.DropdownView:
     """Choices by value, each with what is shown for it."""
     view = types.DropdownView(**shown)
-    for value, label in labels.items():
+    for value, label in shown_for(choices).items():
         view.add_choice(value, label=label)
     return view
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import fiftyone as fo
 import fiftyone.operators as foo
@@ -27,13 +27,6 @@ class LoadVosDataset(JobOperator):
     icon = "create_new_folder"
     call = staticmethod(load)
     done = "loaded"
-    takes: ClassVar = {
-        str: ("root", "name", "split", "label_field", "video_dir"),
-        list: ("videos",),
-        int: ("max_samples",),
-        float: ("fps",),
-        bool: ("persistent",),
-    }
     outputs = job_outputs("Dataset", "loaded")
 
     def form(self, form: Form, samples: None) -> None:
@@ -72,17 +65,10 @@ def _plan(form: Form) -> tuple[LoadPlan | None, dict[str, str]]:
     root = form.get("root", "").strip()
     if not root:
         return None, {}
-    names = ("name", "split", "videos", "video_dir")
-    numbers = {name: form.get(name) for name in ("max_samples", "fps")}
+    names = ("name", "split", "label_field", "videos", "max_samples", "fps", "video_dir")
+    persistent = bool(form.ctx.params.get("persistent", True))
     try:
-        asked = LoadSettings(
-            root,
-            **{name: form.get(name) for name in names},
-            **numbers,
-            label_field=form.get("label_field", DEFAULT_LABEL_FIELD),
-            persistent=bool(form.ctx.params.get("persistent", True)),
-        )
-        return plan_load(asked), {}
+        return plan_load(LoadSettings(root, **form.given(*names), persistent=persistent)), {}
     except InvalidSettings as error:
         errors = dict(error.errors)
         if "videos" in errors:

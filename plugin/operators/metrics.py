@@ -73,13 +73,6 @@ def _summary(samples: SampleCollection, results: Any, protocol: str) -> Summary:
     return kept[protocol]
 
 
-class MetricJF(_Metric):
-    key = "jf"
-
-
-class MetricJ(_Metric):
-    key = "j"
-
-
-class MetricF(_Metric):
-    key = "f"
+MetricJF, MetricJ, MetricF = (
+    type(f"Metric{key.upper()}", (_Metric,), {"key": key}) for key in ("jf", "j", "f")
+)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import fiftyone.operators as foo
-from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 
@@ -36,8 +35,8 @@ class PrepareDrawing(BaseOperator):
     about = "Let the Annotate tab draw masks on videos, into a frame field"
     page = "draw.md"
     icon = "brush"
-    takes: ClassVar = {str: ("field",), list: ("classes",)}
     placed = True
+    call = staticmethod(prepare_drawing)
     outputs: ClassVar = {
         "field": "Frame field",
         "classes": "Classes",
@@ -45,8 +44,6 @@ class PrepareDrawing(BaseOperator):
         "turned": "Videos that Annotate shows on their side; draw in upright copies of them",
         "next": "How to draw",
     }
-
-    call = staticmethod(prepare_drawing)
 
     def form(self, form: Form, samples: None) -> None:
         """The field and its classes; what stands in the way disables the button."""
@@ -61,13 +58,15 @@ class PrepareDrawing(BaseOperator):
             default=DRAWN,
             description="For the masks that you draw; it is added if there is none of this name",
         )
+        field = _field(form)  # what can be drawn in it already, else what labels have
+        classes = offered_classes(dataset, field) or known_classes(dataset, FRAMES) or [NO_CLASS]
         form.text(
             "classes",
             "Classes",
-            default=", ".join(_classes(dataset, _field(form))),
+            default=", ".join(classes),
             description="That an object can have, separated by commas; those of labels stay",
         )
-        problem = drawing_problem(dataset, _field(form))
+        problem = drawing_problem(dataset, field)
         form.mark({} if problem is None else {"field": problem})
 
     def execute(self, ctx: foo.ExecutionContext) -> dict[str, Any]:
@@ -84,11 +83,6 @@ class PrepareDrawing(BaseOperator):
             "turned": listed(turned_videos(videos_of(ctx.dataset), _VIDEOS)),
             "next": "Open a video, choose Annotate, the mask tool and its brush, and paint.",
         }
-
-
-def _classes(dataset: SampleCollection, field: str) -> list[str]:
-    """Those that can be drawn in the field already, else those of labels."""
-    return offered_classes(dataset, field) or known_classes(dataset, FRAMES) or [NO_CLASS]
 
 
 def _field(form: Form) -> str:

@@ -15,10 +15,9 @@ from hs2s_core.jobs import Steps, Summary
 from ..labels.frame_fields import bare
 from ..propagation import corrected_fields, made_fields, prompts_of, repropagate, repropagate_steps
 from ..videos.collection import select_videos, videos_of
-from .base import BaseOperator, JobOperator, job_outputs
+from .base import BaseOperator, JobOperator, job_outputs, show_result
 from .form import Form
 from .model_inputs import chosen_model, model_params
-from .sidebar import show_result
 
 
 def beside_video(operator: BaseOperator, ctx: foo.ExecutionContext) -> types.Placement | None:
@@ -59,7 +58,7 @@ class PropagateCorrections(JobOperator):
     icon = "published_with_changes"
     action = "Propagate corrections in"
     call = staticmethod(repropagate)
-    takes: ClassVar = {str: ("output_field", "model", "weights", "engine"), int: ("workers",)}
+    takes_more: ClassVar = {"weights": str}
     done = "propagated"
     outputs = job_outputs("Field", "propagated")
 
@@ -80,9 +79,8 @@ class PropagateCorrections(JobOperator):
             samples,
             field,
             model=chosen_model(form),
-            workers=form.get("workers", 1),
-            engine=form.get("engine"),
             corrected=not ctx.current_sample,
+            **form.given("workers", "engine"),
         )
 
     def refresh(self, ctx: foo.ExecutionContext, summary: Summary) -> Sequence[Any]:

@@ -29,10 +29,9 @@ from ..propagation import (
     settings_errors,
 )
 from ..videos.clips import clips_of
-from .base import JobOperator, job_outputs
+from .base import JobOperator, job_outputs, show_result
 from .form import FRAMES, LOOKS, Form, is_output, seems_labelled
-from .model_inputs import MODEL_VALUES, add_device, add_model, add_speed, chosen_model, model_params
-from .sidebar import show_result
+from .model_inputs import add_device, add_model, add_speed, chosen_model, model_params
 
 # The form answers within about this time; what is left is checked when the run starts.
 _CHECK_SECONDS = 2.0
@@ -47,15 +46,7 @@ class PropagateMasks(JobOperator):
     about = "Segment and track objects through every frame, from masks in one or more of them"
     icon = "animation"
     action = "Propagate masks in"
-    takes: ClassVar = {
-        str: (
-            *("prompt_field", "output_field", "policy", "merge", "direction", "cuts"),
-            *("engine", "speed"),
-            *MODEL_VALUES,
-        ),
-        bool: ("overwrite", "hints", "skip_invalid"),
-        int: ("online_steps", "first_frame", "last_frame", "workers"),
-    }
+    takes_more: ClassVar = {"weights": str}
     takes_clips = True
     placed = True
     call = staticmethod(propagate)
@@ -142,14 +133,9 @@ class PropagateMasks(JobOperator):
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Summary]:
         form, samples = Form(ctx), ctx.target_view()
-        device, speed = form.get("device", "auto"), form.get("speed", "auto")
-        settings = _settings(form, clips_of(samples)[0])
-        return propagate_steps(
-            PropagateJob(Source(samples), settings, chosen_model(form), device, speed),
-            skip_invalid=bool(form.get("skip_invalid")),
-            workers=form.get("workers", 1),
-            engine=form.get("engine"),
-        )
+        settings, how = _settings(form, clips_of(samples)[0]), form.given("device", "speed")
+        job = PropagateJob(Source(samples), settings, chosen_model(form), **how)
+        return propagate_steps(job, **form.given("skip_invalid", "workers", "engine"))
 
     def refresh(self, ctx: foo.ExecutionContext, summary: Summary) -> Sequence[Any]:
         """Show the new masks, and no more those that they were made of."""
@@ -184,13 +170,6 @@ def _settings(form: Form, samples: SampleCollection) -> PropagateSettings:
     return PropagateSettings(
         prompt_field=form.chosen_field("prompt_field", samples, rank),
         output_field=output,
-        overwrite=bool(form.get("overwrite")),
-        online_steps=form.get("online_steps", 0),
-        policy=form.get("policy", "auto"),
-        merge=form.get("merge", "argmax"),
-        direction=form.get("direction", "both"),
-        cuts=form.get("cuts", "ignore"),
-        hints=bool(form.get("hints")),
-        first_frame=form.get("first_frame", 1),
-        last_frame=form.get("last_frame"),
+        **form.given("overwrite", "online_steps", "policy", "merge", "direction", "cuts", "hints"),
+        **form.given("first_frame", "last_frame"),
     )

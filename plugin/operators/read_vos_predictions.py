@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
@@ -16,9 +16,8 @@ from hs2s_core.jobs import Steps
 from ..jobs import Source
 from ..labels.frame_fields import bare, mask_fields
 from ..predictions import ReadJob, ReadSummary, read_predictions
-from .base import JobOperator, job_outputs
+from .base import JobOperator, job_outputs, show_result
 from .form import FRAMES, LISTED, Form, count
-from .sidebar import show_result
 
 _DEFAULT_FIELD = "predictions"
 
@@ -34,7 +33,6 @@ class ReadVosPredictions(JobOperator):
     action = "Read masks of"
     call = staticmethod(read_predictions)
     done = "read"
-    takes: ClassVar = {str: ("folder", "field", "truth_field"), bool: ("overwrite",)}
     unknown = "Videos of the folder that the dataset does not have"
     outputs = job_outputs("Field", "read", unknown=unknown)
 

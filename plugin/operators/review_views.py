@@ -23,8 +23,8 @@ class ReviewViews(BaseOperator):
     about = "Save views of worst videos, late failures, lost objects and more"
     page = "review.md"
     icon = "pageview"
-    takes: ClassVar = {str: ("eval_key", "show"), list: ("which",)}
     placed = True
+    takes_more: ClassVar = {"show": str}
     outputs: ClassVar = {"views": "Saved views, and how many videos or clips they have"}
     options: ClassVar = {"allow_immediate_execution": True}
 

@@ -12,10 +12,9 @@ from hs2s_core.errors import HS2SError
 from ..labels.frame_fields import has_labels
 from ..player import show_frame
 from ..propagation import prompts_of, suggest_frames
-from .base import BaseOperator
+from .base import BaseOperator, show_result
 from .form import Form, listed
 from .propagate_corrections import beside_video, chosen_result, result_form
-from .sidebar import show_result
 
 _OFFERED = 5
 
@@ -30,7 +29,6 @@ class SuggestFrame(BaseOperator):
     icon = "troubleshoot"
     action = "Look for frames to correct in"
     outputs: ClassVar = {"frames": "To correct next"}
-    takes: ClassVar = {str: ("output_field",), int: ("count",)}
     resolve_placement = beside_video
 
     call = staticmethod(suggest_frames)

@@ -20,12 +20,11 @@ from hs2s_core.errors import HS2SError
 
 from ..videos.collection import select_videos, videos_of
 from . import review_plots as plots
-from .layout import fitting, stacked
-from .plotting import CONFIG
+from .layout import CONFIG, Panel, fitting
 from .review_clips import Target, clip_view, has_sample, stretch_of
 from .review_controls import Controls, add_controls
 from .review_memory import memory_of
-from .review_shown import DATA, Shown, other_videos
+from .review_shown import Shown, other_videos
 from .review_source import list_runs
 
 _HELP = (
@@ -51,20 +50,15 @@ _NO_OBJECT = "No object passes the filters, or the protocol counts none of its f
 _log = logging.getLogger(__name__)
 
 
-class LengthReview(foo.Panel):
+class LengthReview(Panel):
     """J&F by video length and by time since the prompt, of one evaluation or two."""
 
-    @property
-    def config(self) -> foo.PanelConfig:
-        """What the App shows."""
-        return foo.PanelConfig(
-            name="length_review",
-            label="Review by length",
-            icon="insights",
-            help_markdown=_HELP,
-            surfaces="grid",
-            allow_multiple=False,
-        )
+    key = "length_review"
+    title = "Review by length"
+    icon = "insights"
+    about = _HELP
+    place = "grid"
+    data = ("upper", "heat", "curve", "summary")
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:
         """Handle an event, then render; but not for the view and the sample, not shown here.
@@ -80,10 +74,6 @@ class LengthReview(foo.Panel):
         return super().execute(ctx)
 
     # ------------------------------------------------------------ what happens
-
-    def on_load(self, ctx: foo.ExecutionContext) -> None:
-        """The panel was opened, or an evaluation has finished."""
-        self._refresh(ctx)
 
     def on_change_dataset(self, ctx: foo.ExecutionContext) -> None:
         """Another dataset has other evaluations and categories."""
@@ -189,9 +179,7 @@ class LengthReview(foo.Panel):
     # ------------------------------------------------------------ what is shown
 
     def _refresh(self, ctx: foo.ExecutionContext) -> None:
-        # The App copies data into the state when a control changes; from there it would be merged
-        # into the next data, item by item.
-        ctx.panel.set_state(dict.fromkeys(DATA))
+        super()._refresh(ctx)
         if not list_runs(ctx.dataset):
             return
         try:
@@ -202,9 +190,7 @@ class LengthReview(foo.Panel):
         ctx.panel.set_state("controls", shown.controls.to_state())
         ctx.panel.set_data(shown.data())
 
-    def render(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The panel; FiftyOne calls this after every event."""
-        panel = types.Object()
+    def fill(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
         if list_runs(ctx.dataset):
             self._render_review(ctx, panel)
         elif _has_videos(ctx.dataset):
@@ -212,7 +198,6 @@ class LengthReview(foo.Panel):
             panel.btn("evaluate", label="Evaluate masks", on_click=self.evaluate)
         else:
             panel.md(_NOT_VIDEO, name="not_video")
-        return types.Property(panel, view=stacked())
 
     def _render_review(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
         try:

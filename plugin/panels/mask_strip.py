@@ -22,8 +22,7 @@ from ..propagation import made_fields
 from ..propagation.suggest import read_signs
 from ..videos.collection import select_videos
 from . import strip_plots as plots
-from .layout import add_choice, fitting, stacked
-from .plotting import CONFIG
+from .layout import CONFIG, Panel, add_choice, fitting
 from .review_source import list_runs
 from .strip_data import Strip, make_strip
 
@@ -36,7 +35,6 @@ _NOTHING = (
     "#### No propagated masks here\n\nThis panel shows, frame by frame, how good the masks of the "
     "open video are, and which frame to correct next. Run *Propagate masks* first."
 )
-_DATA = ("body", "said")
 _WIDTH, _BUTTON = 330, 180
 """Pixels of the plot and of a button, at least; the plot is as wide as the panel."""
 
@@ -74,26 +72,15 @@ class Choice:
         return cls(field, scores if scores in offered else offered[0], fields, tuple(runs))
 
 
-class MaskStrip(foo.Panel):
+class MaskStrip(Panel):
     """One video over its frames: scores or confidence, key frames, and the frame to correct."""
 
-    @property
-    def config(self) -> foo.PanelConfig:
-        """What the App shows."""
-        return foo.PanelConfig(
-            name="mask_strip",
-            label="Masks over time",
-            icon="timeline",
-            help_markdown=_HELP,
-            surfaces="modal",
-            allow_multiple=False,
-        )
+    key, title, icon = "mask_strip", "Masks over time", "timeline"
+    about = _HELP
+    place = "modal"
+    data = ("body", "said")
 
     # ------------------------------------------------------------ what happens
-
-    def on_load(self, ctx: foo.ExecutionContext) -> None:
-        """The panel was opened, or asked to read again."""
-        self._refresh(ctx)
 
     def on_change_current_sample(self, ctx: foo.ExecutionContext) -> None:
         """Another video is open."""
@@ -124,9 +111,7 @@ class MaskStrip(foo.Panel):
         show_frame(ctx, frame + 1)
 
     def _refresh(self, ctx: foo.ExecutionContext) -> None:
-        # The App copies data into the state when a control changes; from there it would be merged
-        # into the next data, item by item.
-        ctx.panel.set_state(dict.fromkeys(_DATA))
+        super()._refresh(ctx)
         ctx.panel.set_state("shown", None)
         ctx.panel.set_state("problem", None)
         try:
@@ -159,9 +144,7 @@ class MaskStrip(foo.Panel):
 
     # ------------------------------------------------------------ what is shown
 
-    def render(self, ctx: foo.ExecutionContext) -> types.Property:
-        """The panel; FiftyOne calls this after every event."""
-        panel = types.Object()
+    def fill(self, ctx: foo.ExecutionContext, panel: types.Object) -> None:
         shown, problem = ctx.panel.state.shown, ctx.panel.state.problem
         if problem:
             panel.view("problem", types.Error(label="Cannot be shown", description=problem))
@@ -178,7 +161,6 @@ class MaskStrip(foo.Panel):
             layout = plots.layout(**{k: v for k, v in shown.items() if k != "suggested"})
             body = panel.grid("body", gap=1, **fitting(_WIDTH))
             body.plot("strip", layout=layout, config=CONFIG, on_click=self.on_frame)
-        return types.Property(panel, view=stacked())
 
     def _add_controls(self, panel: types.Object, choice: Choice) -> None:
         row = panel.grid("controls", gap=1)

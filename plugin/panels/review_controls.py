@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -133,12 +133,12 @@ def add_controls(
     """The row of dropdowns, as the property ``controls``."""
     row = panel.grid("controls", gap=1, **fitting(_NARROWEST))
 
-    def add(name: str, label: str, choices: Mapping[str, str]) -> None:
+    def add(name: str, label: str, choices: Mapping[str, str] | Iterable[str]) -> None:
         add_choice(row, name, label, choices, getattr(controls, name), on_change)
 
-    add("run", "Evaluation", {key: key for key in runs})
-    others = {key: key for key in runs if key != controls.run}
-    if others:
+    add("run", "Evaluation", runs)
+    if len(runs) > 1:
+        others = {key: key for key in runs if key != controls.run}
         add("other", "Compare with", {NONE: "Nothing", **others})
     orders = ORDERS if controls.other != NONE else ORDERS[:-1]
     add("order", "Heat map", {order: _ORDER_LABELS[order] for order in orders})
@@ -150,7 +150,7 @@ def add_controls(
     if options["seen"]:
         add("seen", "In training", _SEEN_LABELS)
     if len(options["categories"]) > 1:
-        names = {name: name for name in options["categories"]}
+        names = options["categories"]
         view = dropdown(names, label="Category", placeholder="All categories", multiple=True)
         row.list(
             "categories",

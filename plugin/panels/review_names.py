@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from os.path import commonprefix
 
 _LONGEST = 28
 _TAIL = 8
@@ -34,16 +35,9 @@ def _shorten(names: Mapping[str, str]) -> dict[str, str]:
         groups.setdefault(short, {})[video] = name
     labels: dict[str, str] = {}
     for short, alike in groups.items():
-        start = _common_start(alike.values()) - _CONTEXT
+        start = len(commonprefix(list(alike.values()))) - _CONTEXT  # noqa: RUF071  (as meant)
         if start > 1 and len(set(alike.values())) > 1:
             labels |= _shorten({video: f"…{name[start:]}" for video, name in alike.items()})
         else:
             labels |= dict.fromkeys(alike, short)
     return {video: labels[video] for video in names}
-
-
-def _common_start(names: Collection[str]) -> int:
-    """How many characters all names begin with."""
-    first, last = min(names), max(names)
-    pairs = zip(first, last, strict=False)
-    return next((place for place, (a, b) in enumerate(pairs) if a != b), len(first))

@@ -1,15 +1,16 @@
-"""The plots of "Review by length" as Plotly traces and layouts; see :mod:`.plotting`."""
+"""The plots of "Review by length" as Plotly traces and layouts; see :mod:`.layout`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
 
 from hs2s_core.wording import counted
 
-from .plotting import LEGEND, Layout, Trace, percent, scatter, text
+from .layout import LEGEND, Layout, Trace, percent, scatter, text
 from .review_data import Dot, Review, length_means
 
 COLORS = ("#ff8c3a", "#4ea8f0")
@@ -207,7 +208,8 @@ def bar_plot(reviews: Sequence[tuple[str, Review]]) -> list[Trace]:
     traces: list[Trace] = []
     for place, (title, review) in enumerate(reviews):
         bars = [
-            (_plain(part), metric, value, bar.objects)
+            # Plotly reads labels as HTML.
+            (escape(part), metric, value, bar.objects)
             for part, bar in review.bars
             for metric, value in (("J", bar.j), ("F", bar.f))
         ]
@@ -265,8 +267,3 @@ def _describe(dot: Dot, names: Mapping[str, str]) -> str:
         f"{counted(dot.objects, 'object')}<br>"
         f"J&F {100 * dot.jf:.1f} (J {100 * dot.j:.1f}, F {100 * dot.f:.1f}){drop}"
     )
-
-
-def _plain(part: str) -> str:
-    """Plotly reads labels as HTML, in which ``<`` opens a tag."""
-    return part.replace("<", "&lt;").replace(">", "&gt;")

@@ -17,9 +17,6 @@ from .review_memory import memory_of
 from .review_names import row_labels
 from .review_source import Loaded, list_runs, load_run
 
-DATA = ("upper", "heat", "curve", "summary")
-"""What the panel's data has."""
-
 
 @dataclass(frozen=True, eq=False)
 class Shown:
@@ -56,7 +53,7 @@ class Shown:
         return list(zip(self.controls.runs, self.reviews, strict=True))
 
     def data(self) -> dict[str, Any]:
-        """Everything of ``DATA``, by path."""
+        """The panel's data, by path."""
         names = {video: name for source in self.sources for video, name in source.names.items()}
         return {
             "summary": _summary(self.titled, self.sources),

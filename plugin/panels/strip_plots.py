@@ -1,11 +1,11 @@
-"""The strip of one video as Plotly traces and a layout; see :mod:`.plotting`."""
+"""The strip of one video as Plotly traces and a layout; see :mod:`.layout`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from ..player import time_shown
-from .plotting import LEGEND, Layout, Trace, scatter, text
+from .layout import LEGEND, Layout, Trace, scatter, text
 from .strip_data import Line, Strip
 
 COLORS = (
