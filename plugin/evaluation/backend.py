@@ -42,7 +42,16 @@ _MODULE = "hs2s_fiftyone.evaluation.backend"
 _OF_MATCHES = ("ytrue", "ypred", "ious", "confs", "ytrue_ids", "ypred_ids", "classes")
 
 
-class VOSEvaluationConfig(DetectionEvaluationConfig):
+class _Stored:
+    """What FiftyOne stores by its import path."""
+
+    @property
+    def cls(self) -> str:
+        """Import path; the same however FiftyOne found the plugin."""
+        return f"{_MODULE}.{type(self).__name__}"
+
+
+class VOSEvaluationConfig(_Stored, DetectionEvaluationConfig):
     """What was evaluated against what, and how; the two fields start with ``frames.``."""
 
     def __init__(
@@ -64,11 +73,6 @@ class VOSEvaluationConfig(DetectionEvaluationConfig):
     def method(self) -> str:
         """Name of the method, for ``dataset.list_evaluations(method=...)``."""
         return METHOD
-
-    @property
-    def cls(self) -> str:
-        """Import path; the same however FiftyOne found the plugin."""
-        return f"{_MODULE}.{type(self).__name__}"
 
 
 class VOSEvaluation(DetectionEvaluation):
@@ -114,7 +118,7 @@ class VOSEvaluation(DetectionEvaluation):
         return label_list(samples, self._field(samples, eval_key))
 
 
-class VOSEvaluationResults(DetectionResults):
+class VOSEvaluationResults(_Stored, DetectionResults):
     """What a run found: every row, its scores, and what FiftyOne's evaluation panel shows of it.
 
     There, an object in a frame is a true positive where J is at least 0.5.
@@ -166,11 +170,6 @@ class VOSEvaluationResults(DetectionResults):
         )
         self.__dict__.update({each: getattr(made, each) for each in _OF_MATCHES})
         return self.__dict__[name]
-
-    @property
-    def cls(self) -> str:
-        """Import path; the same however FiftyOne found the plugin."""
-        return f"{_MODULE}.{type(self).__name__}"
 
     @property
     def protocol(self) -> Protocol:

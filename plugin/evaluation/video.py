@@ -170,10 +170,10 @@ class Video:
 
     def _pairs(self) -> Iterator[FramePair]:
         height, width = self.sizes.source
-        for document, parts in self._annotated():
+        for document, true_parts, predicted_parts in self._annotated():
             number = document["frame_number"]
-            true = [(self.identities.add(part.mark), part) for part in parts]
-            predicted = [(self.ties(part.mark), part) for part in self._predicted(document)]
+            true = [(self.identities.add(part.mark), part) for part in true_parts]
+            predicted = [(self.ties(part.mark), part) for part in predicted_parts]
             self._empty += document.get(self.prediction.name) is None
             self._describe(true, number)
             self._remember(document, true, predicted)
@@ -184,36 +184,43 @@ class Video:
                 name=document.get("frame_name") or "",
             )
 
-    def _annotated(self) -> Iterator[tuple[dict[str, Any], list[LabelPart]]]:
-        """The frames of which the truth says all, with its labels.
+    def _annotated(self) -> Iterator[tuple[dict[str, Any], list[LabelPart], list[LabelPart]]]:
+        """The frames of which the truth says all, with its labels and the predicted ones.
 
         Where a person drew a mask, the App writes mere boxes into the frames after it: these are
         not annotated yet.
         """
-        boxed: list[tuple[int, LabelPart]] = []
-        whole = 0
+        boxed: list[int] = []
+        whole, refused = 0, None
         for document in self._documents():
-            parts = self._parts(self.truth, document)
-            without = [part for part in parts if part.mask is None]
-            if without:
-                boxed.append((document["frame_number"], without[0]))
+            number = document["frame_number"]
+            true, wrong = self._parts(self.truth, document)
+            if wrong is not None:
+                boxed.append(number)
+                refused = refused or wrong
                 continue
             whole += 1
-            yield document, parts
-        if boxed and not whole:
-            raise _without_mask(boxed[0][1], boxed[0][0], self.truth)
-        self._boxed = [number for number, _ in boxed]
+            predicted, wrong = self._parts(self.prediction, document)
+            if wrong is not None:
+                raise wrong
+            yield document, true, predicted
+        if refused is not None and not whole:
+            raise refused
+        self._boxed = boxed
 
-    def _predicted(self, document: dict[str, Any]) -> list[LabelPart]:
-        parts = self._parts(self.prediction, document)
-        for part in parts:
-            if part.mask is None:
-                raise _without_mask(part, document["frame_number"], self.prediction)
-        return parts
-
-    def _parts(self, known: LabelField, document: dict[str, Any]) -> list[LabelPart]:
+    def _parts(
+        self, known: LabelField, document: dict[str, Any]
+    ) -> tuple[list[LabelPart], InvalidMask | None]:
+        """The labels of a frame, and what to say where one of them has no mask."""
         where = f"frame {document['frame_number']}"
-        return known.parts(document, self.sizes.video, where, self._visible[known.name])
+        parts = known.parts(document, self.sizes.video, where, self._visible[known.name])
+        without = next((part for part in parts if part.mask is None), None)
+        if without is None:
+            return parts, None
+        return parts, InvalidMask(
+            f"{without.mark.name} in {where} of {known.name!r} has no mask, only a box or a line; "
+            "J and F need masks."
+        )
 
     def _describe(self, parts: list[tuple[int, LabelPart]], number: int) -> None:
         """Note the category of each object when it first appears."""
@@ -285,17 +292,10 @@ class Video:
         """The true object of each predicted one, by their ids."""
 
         def maps() -> Iterator[tuple[IdMap, IdMap]]:
-            for document, parts in self._annotated():
-                true = [(self.identities.add(part.mark), part) for part in parts]
-                found = [(predicted.add(part.mark), part) for part in self._predicted(document)]
-                size = self.sizes.video
-                yield paint(found, size)[0], paint(true, size)[0]
+            size = self.sizes.video
+            for _, true, found in self._annotated():
+                own = [(self.identities.add(part.mark), part) for part in true]
+                others = [(predicted.add(part.mark), part) for part in found]
+                yield paint(others, size)[0], paint(own, size)[0]
 
         return tie_ids(maps())
-
-
-def _without_mask(part: LabelPart, number: int, known: LabelField) -> InvalidMask:
-    return InvalidMask(
-        f"{part.mark.name} in frame {number} of {known.name!r} has no mask, only a box or a line; "
-        "J and F need masks."
-    )
