@@ -8,6 +8,7 @@ annotated frame after the prompt.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -87,12 +88,9 @@ def _segment(j: Floats, f: Floats) -> Segment | None:
 
 def length_bin(frames: int) -> str:
     """Name the bin of a video of so many annotated frames, such as ``"21-40"``."""
-    first = 1
-    for last in LENGTH_BINS:
-        if frames <= last:
-            return f"{first}-{last}"
-        first = last + 1
-    return f"{first}+"
+    place = bisect_left(LENGTH_BINS, frames)
+    first = (0, *LENGTH_BINS)[place] + 1
+    return f"{first}-{LENGTH_BINS[place]}" if place < len(LENGTH_BINS) else f"{first}+"
 
 
 @dataclass(frozen=True)

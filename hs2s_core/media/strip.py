@@ -91,5 +91,5 @@ def overlay_strip(
 
 def evenly(length: int, count: int) -> list[int]:
     """``count`` places at most of ``length``, evenly spaced, the first and the last among them."""
-    places: list[int] = np.unique(np.linspace(0, length - 1, max(count, 0)).round()).tolist()
-    return [int(place) for place in places]
+    places = np.linspace(0, length - 1, max(count, 0)).round().astype(int)
+    return [int(place) for place in np.unique(places)]
