@@ -35,7 +35,8 @@ def build_model(
         config = preset(config)
     model: VideoSegmenter
     if isinstance(config, LiteConfig):
-        from hs2s_core.models.lite import HS2SLite, S2SLite
+        from hs2s_core.models.lite.baseline import S2SLite
+        from hs2s_core.models.lite.network import HS2SLite
 
         model = HS2SLite(config) if config.references else S2SLite(config)
     elif config.system == "s2s":

@@ -7,18 +7,17 @@ initializer on (x_0, y_0). From then on the network sees images alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from hs2s_core.models.base import State, StepOutput, VideoSegmenter
+from hs2s_core.models.base import State, StepOutput
 from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.layers import size_of
 from hs2s_core.models.lite.blocks import ConvBlock, JoinedBlock, per_object
 from hs2s_core.models.lite.decoder import ImageShares, LiteDecoder
 from hs2s_core.models.lite.network import encoder_channels
-from hs2s_core.models.lite.trunk import ImageFeatures, MaskStem, build_trunk
+from hs2s_core.models.lite.trunk import ImageFeatures, LiteSegmenter, MaskStem, build_trunk
 from hs2s_core.models.memory import build_memory
 
 
@@ -30,10 +29,8 @@ class FrameFeatures(NamedTuple):
     decoder: ImageShares
 
 
-class S2SLite(VideoSegmenter):
+class S2SLite(LiteSegmenter):
     """The baseline of HS2S-lite; see the module's docstring for what it lacks."""
-
-    stride = 16
 
     def __init__(self, config: LiteConfig) -> None:
         super().__init__()
@@ -71,9 +68,3 @@ class S2SLite(VideoSegmenter):
         h, memory = self.memory.step(x, state.objects)
         logits = self.decoder(h, [], features.decoder, [], owner, size_of(mask))
         return StepOutput(logits), State(None, memory)
-
-    def backbones(self) -> Sequence[nn.Module]:
-        return self.trunk.backbones()
-
-    def precise_parts(self) -> Sequence[nn.Module]:
-        return [part for body in self.trunk.backbones() for part in body.precise_parts()]

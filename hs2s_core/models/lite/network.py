@@ -18,13 +18,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hs2s_core.models.base import State, StepOutput, VideoSegmenter
+from hs2s_core.models.base import State, StepOutput
 from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.layers import Conv, size_of
 from hs2s_core.models.lite.blocks import ConvBlock, JoinedBlock, per_object
 from hs2s_core.models.lite.decoder import ImageShares, LiteDecoder
 from hs2s_core.models.lite.matching import PositionMatching, References
-from hs2s_core.models.lite.trunk import ImageFeatures, MaskFeatures, MaskStem, build_trunk
+from hs2s_core.models.lite.trunk import (
+    ImageFeatures,
+    LiteSegmenter,
+    MaskFeatures,
+    MaskStem,
+    build_trunk,
+)
 from hs2s_core.models.memory import build_memory
 
 
@@ -66,12 +72,8 @@ class _Batch(NamedTuple):
     """What each part of the matching compares with."""
 
 
-class HS2SLite(VideoSegmenter):
+class HS2SLite(LiteSegmenter):
     """The plugin's default network; see the module's docstring for what it keeps of HS2S."""
-
-    stride = 16
-
-    config: LiteConfig
 
     def __init__(self, config: LiteConfig) -> None:
         super().__init__()
@@ -181,12 +183,6 @@ class HS2SLite(VideoSegmenter):
         first = objects.first
         first = first.and_then(new) if slot is None else first.put(slot, new)
         return state._replace(objects=objects._replace(first=first))
-
-    def backbones(self) -> Sequence[nn.Module]:
-        return self.trunk.backbones()
-
-    def precise_parts(self) -> Sequence[nn.Module]:
-        return [part for body in self.trunk.backbones() for part in body.precise_parts()]
 
     def _encode_object(self, image: FrameFeatures, mask: MaskFeatures, owner: Tensor) -> Tensor:
         x: Tensor = self.encoder(image.encoder, self.mask_s16(mask.s8), owner)

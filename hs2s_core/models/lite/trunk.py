@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.config import LiteConfig
 from hs2s_core.models.layers import Conv, resize, size_of
 from hs2s_core.models.lite.blocks import ConvBlock, ResidualBlock
@@ -120,6 +121,20 @@ def build_trunk(config: LiteConfig) -> Trunk:
     if config.encoder == "small":
         return SmallTrunk(keys)
     return EfficientNetTrunk(keys, int(config.encoder.removeprefix("efficientnet_lite")))
+
+
+class LiteSegmenter(VideoSegmenter):
+    """Base of the lite networks."""
+
+    config: LiteConfig
+    stride = 16
+    trunk: Trunk
+
+    def backbones(self) -> Sequence[EfficientNetLite]:
+        return self.trunk.backbones()
+
+    def precise_parts(self) -> Sequence[nn.Module]:
+        return [part for body in self.trunk.backbones() for part in body.precise_parts()]
 
 
 class MaskStem(nn.Module):
