@@ -7,6 +7,8 @@ void pixels (not annotated), which belong to no object.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,24 +97,31 @@ def read_id_map(path: str | Path, *, void: int | None = VOID) -> IdMap:
 def read_mask_file(path: str | Path, *, void: int | None = VOID) -> MaskFile:
     """Like :func:`read_id_map`, and say whether all that the file shows is void."""
     path = Path(path)
+    with open_mask(path, str(path)) as image:
+        if image.format not in _EXACT:
+            raise InvalidMask(
+                f"{path}: is a {image.format} file; expected a PNG, because other formats may "
+                "change the ids."
+            )
+        ids, sure = picture_ids(image, path)
+    return MaskFile(ids, only_void=False) if void is None else _clean(ids, sure, void, path)
+
+
+@contextmanager
+def open_mask(path: Path, name: str) -> Iterator[Image.Image]:
+    """A mask's file as Pillow opens it; InvalidMask, naming it so, where it cannot be read."""
     if not path.is_file():
-        raise InvalidMask(f"{path}: no such mask file; expected a palettised PNG with object ids.")
+        raise InvalidMask(f"{name}: no such mask file; expected a palettised PNG with object ids.")
     try:
         with Image.open(path) as image:
-            if image.format not in _EXACT:
-                raise InvalidMask(
-                    f"{path}: is a {image.format} file; expected a PNG, because other formats may "
-                    "change the ids."
-                )
-            ids, sure = picture_ids(image, path)
+            yield image
     except InvalidMask:
         raise
     except DECODE_ERRORS as error:
         raise InvalidMask(
-            f"{path}: cannot be read as an image ({error}); expected a PNG id map. "
+            f"{name}: cannot be read as an image ({error}); expected a PNG id map. "
             "Write the file again: it may be cut short."
         ) from error
-    return MaskFile(ids, only_void=False) if void is None else _clean(ids, sure, void, path)
 
 
 def array_ids(values: npt.NDArray[Any], *, name: object, void: int | None = VOID) -> IdMap:

@@ -65,14 +65,14 @@ class LabelPart:
     """Where it stands in its list."""
     label_id: ObjectId
     mark: Mark
-    confidence: float | None
-    keyframe: bool | None
+    confidence: float | None = None
+    keyframe: bool | None = None
     """Whether a person drew it in this very frame; None if nothing is said.
 
     It is FiftyOne's own attribute: the App's Annotate tab and CVAT set it, and both add copies of
     the label to other frames, the App with False and CVAT without it. Copies are no prompts.
     """
-    mask: BoolMask | None
+    mask: BoolMask | None = None
     """(H, W) over the whole video frame; None for a box or a line of two points."""
     hint: Hint | None = None
     """Where a label without a mask says that its object is: a box, or points, in pixels."""
@@ -173,14 +173,7 @@ class LabelField:
         mark = mark_of(raw)
         if mark.is_nameless and self.items == self.name:
             mark = mark._replace(index=_ONLY)
-        return LabelPart(
-            place=place,
-            label_id=raw["_id"],
-            mark=mark,
-            confidence=raw.get("confidence"),
-            keyframe=raw.get("keyframe"),
-            mask=None,
-        )
+        return LabelPart(place, raw["_id"], mark, raw.get("confidence"), raw.get("keyframe"))
 
     def _decode(self, raw: Document, size: Size, name: str) -> BoolMask | None:
         if issubclass(self.kind, (fo.Polyline, fo.Polylines)):
@@ -229,12 +222,7 @@ class LabelField:
             )
         return [
             LabelPart(
-                place=place,
-                label_id=content["_id"],
-                mark=Mark(value, None, self.targets.names.get(value)),
-                confidence=None,
-                keyframe=None,
-                mask=own,
+                place, content["_id"], Mark(value, None, self.targets.names.get(value)), mask=own
             )
             for place, (value, own) in enumerate(split_objects(id_map).items())
         ]

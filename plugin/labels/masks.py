@@ -15,11 +15,9 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from hs2s_core.errors import InvalidMask
-from hs2s_core.media.images import DECODE_ERRORS
-from hs2s_core.media.masks import BoolMask, mask_box
+from hs2s_core.media.masks import BoolMask, mask_box, open_mask
 
 Size = tuple[int, int]
 """(H, W) in pixels."""
@@ -38,15 +36,8 @@ def read_instance_mask(path: str, name: str, *, colours: bool = False) -> npt.ND
     FiftyOne's own reader would turn a palette into ``colours``. ``name`` is what a message calls
     the label. Raises InvalidMask if there is no file or no image in it.
     """
-    if not Path(path).is_file():
-        raise InvalidMask(f"{name}: {path}: no such mask file.")
-    try:
-        with Image.open(path) as image:
-            return np.array(image.convert("RGB") if colours else image)
-    except DECODE_ERRORS as error:
-        raise InvalidMask(
-            f"{name}: {path}: cannot be read as an image ({error}); write the file again."
-        ) from error
+    with open_mask(Path(path), f"{name}: {path}") as image:
+        return np.array(image.convert("RGB") if colours else image)
 
 
 def binary(values: npt.ArrayLike, name: str) -> BoolMask:
