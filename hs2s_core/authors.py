@@ -11,12 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from hs2s_core.errors import InvalidWeights
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import PRESETS
-from hs2s_core.models.tensors import check_tensors, read_tensors
+from hs2s_core.models.tensors import check_tensors, read_state
 from hs2s_core.weights import write_tensors
 
 _ENCODER = {
@@ -76,7 +74,9 @@ def convert_checkpoint(
     """
     config = PRESETS["hs2s"]
     checkpoint = Path(checkpoint)
-    state = _read_checkpoint(checkpoint)
+    stored = read_state(checkpoint, "checkpoint", "that of the paper's authors")
+    # `DataParallel`, under which they trained, puts this before every name.
+    state = {name.removeprefix("module."): value for name, value in stored.items()}
     with torch.device("meta"):
         wanted = build_model(config).state_dict()
     theirs = {their_name(ours): value for ours, value in wanted.items()}
@@ -89,24 +89,3 @@ def convert_checkpoint(
     }
     tensors = {ours: state[their_name(ours)] for ours in wanted}
     write_tensors(tensors, out, config, card, dtype)
-
-
-def _read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Name -> tensor of a PyTorch checkpoint, without its outer wrapping."""
-    if not path.is_file():
-        raise InvalidWeights(f"no checkpoint file {str(path)!r}")
-    content = read_tensors(path)
-    if isinstance(content, dict) and isinstance(content.get("model"), dict):
-        content = content["model"]
-    if not isinstance(content, dict) or not content:
-        raise InvalidWeights(
-            f"{str(path)!r} holds {type(content).__name__}; expected a mapping of names to tensors"
-        )
-    odd = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
-    if odd:
-        raise InvalidWeights(
-            f"{str(path)!r} holds entries that are no tensors: {', '.join(odd)}; expected the "
-            "network's state dict, alone or under 'model'"
-        )
-    # `DataParallel`, under which they trained, puts this before every name.
-    return {str(name).removeprefix("module."): value for name, value in content.items()}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hs2s_core.errors import InvalidConfig, InvalidWeights
 from hs2s_core.models.config import LITE_TRUNKS, LiteConfig, ModelConfig
-from hs2s_core.models.tensors import check_tensors, read_tensors
+from hs2s_core.models.tensors import check_tensors, read_state
 
 PUBLISHED = {
     "resnet50": "ResNet50_Weights.IMAGENET1K_V1",
@@ -123,7 +123,7 @@ _PYRAMID = {
 _POOLED = "classifier.0.convs.4."
 
 
-def _pyramid(state: dict[str, Any]) -> dict[str, Any]:
+def _pyramid(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The atrous pyramid of a DeepLab under our names; nothing where ``state`` has none.
 
     The norm behind the pooled branch, which ours lacks, is folded into its convolution.
@@ -179,10 +179,10 @@ def _published(name: str) -> Any:
     return get_weight(PUBLISHED[name])
 
 
-def _fetch(name: str) -> dict[str, Any]:
+def _fetch(name: str) -> dict[str, Tensor]:
     weights = _published(name)
     try:
-        state: dict[str, Any] = weights.get_state_dict(progress=False, check_hash=True)
+        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:  # no network, no such address, hash mismatch
         raise InvalidWeights(
             f"the ImageNet weights {PUBLISHED[name]} could not be fetched ({error}). Either "
@@ -207,19 +207,12 @@ def _file(name: str, source: Path) -> Path:
     return file
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InvalidWeights(
-            f"no backbone weights file {str(path)!r}; expected a state dict in torchvision's "
-            "layout, or a folder that holds torchvision's files"
-        )
-    state = read_tensors(path)
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise InvalidWeights(f"{str(path)!r} is not a state dict (a mapping of names to tensors)")
-    return state
+def _read(path: Path) -> dict[str, Tensor]:
+    expected = "a state dict in torchvision's layout, or a folder that holds torchvision's files"
+    return read_state(path, "backbone weights", expected)
 
 
-def _fill(part: nn.Module, state: dict[str, Any], source: str, layers: tuple[str, ...]) -> None:
+def _fill(part: nn.Module, state: dict[str, Tensor], source: str, layers: tuple[str, ...]) -> None:
     """Copy the tensors of ``part`` whose names start with one of ``layers`` from ``state``.
 
     Raises InvalidWeights naming all that are missing or do not fit.

@@ -30,6 +30,29 @@ def read_tensors(path: Path) -> Any:
         ) from error
 
 
+def read_state(path: Path, kind: str, expected: str) -> dict[str, Tensor]:
+    """Name -> tensor of a PyTorch file that holds a network's, alone or under ``model``.
+
+    Raises InvalidWeights, which calls the file a ``kind`` file and says what was ``expected``.
+    """
+    if not path.is_file():
+        raise InvalidWeights(f"no {kind} file {str(path)!r}; expected {expected}")
+    content = read_tensors(path)
+    if isinstance(content, dict) and isinstance(content.get("model"), dict):
+        content = content["model"]
+    if not isinstance(content, dict) or not content:
+        raise InvalidWeights(
+            f"{str(path)!r} holds {type(content).__name__}; expected a mapping of names to tensors"
+        )
+    odd = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
+    if odd:
+        raise InvalidWeights(
+            f"{str(path)!r} holds entries that are no tensors: {', '.join(odd)}; expected the "
+            "network's state dict, alone or under 'model'"
+        )
+    return {str(name): value for name, value in content.items()}
+
+
 def _reason(error: Exception) -> str:
     """In short, without PyTorch's advice to run what is in a file."""
     words = str(error).split("\n", 1)[0]

@@ -51,7 +51,6 @@ def adapt(
     steps: int,
     *,
     learning_rate: float = 1e-4,
-    seed: int = 0,
 ) -> VideoSegmenter:
     """A copy of ``model`` trained for ``steps`` on clips made of the frames with given masks.
 
@@ -61,7 +60,6 @@ def adapt(
         prompts: at least one mask; frame -> object id -> (H, W) mask.
         steps: gradient steps; a step takes about as long as propagating nine frames.
         learning_rate: of Adam, constant.
-        seed: decides the clips.
 
     Raises:
         HS2SError: no mask, or steps below 1.
@@ -77,7 +75,7 @@ def adapt(
     config = model.config
     inner = network_size(prompts.size, config.input_size, model.stride, config.keep_aspect)
     stage = Stage(steps=steps, size=inner, frames=FRAMES, clips=1)
-    items = ClipItems(Mixture(given, [1] * len(given)), [stage], MOST_OBJECTS, seed, config.border)
+    items = ClipItems(Mixture(given, [1] * len(given)), [stage], MOST_OBJECTS, 0, config.border)
     adapted = copy.deepcopy(model).train()
     freeze_norms(adapted)
     device = next(adapted.parameters()).device
