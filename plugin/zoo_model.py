@@ -20,7 +20,7 @@ from hs2s_core.weights import load_model as load_network
 
 from .labels.frame_fields import bare
 from .operators.form import Form
-from .propagation import POLICY_CHOICES, PropagateSettings, settings_errors
+from .propagation import CHOICES, PropagateSettings, settings_errors
 from .propagation.video import follow, open_video
 from .videos.clips import Part
 
@@ -40,7 +40,7 @@ class ZooModel(fom.SamplesMixin, fom.Model):
 
     def __init__(self, weights: str, device: str, speed: str, policy: str) -> None:
         super().__init__()
-        self._policy = check_choice("policy", policy, POLICY_CHOICES)
+        self._policy = check_choice("policy", policy, CHOICES["policy"])
         self._engine = NetworkEngine(load_network(weights, device=device, speed=speed))
 
     def predict(self, _: Any, sample: fo.Sample | None = None) -> dict[int, fo.Detections]:
@@ -91,5 +91,6 @@ def resolve_input(_: str, ctx: foo.ExecutionContext) -> types.Property:
     form = Form(ctx)
     form.choice("device", offered_devices(), "Device", default="auto")
     form.choice("speed", SPEEDS, "Speed", default=SPEEDS[0])
-    form.choice("policy", POLICY_CHOICES, "Masks that are given to the model", default="auto")
+    text = "Masks that are given to the model"
+    form.choice("policy", CHOICES["policy"], text, default="auto")
     return types.Property(form.inputs)

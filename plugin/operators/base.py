@@ -26,6 +26,7 @@ from ..help import help_line
 from ..jobs import drive
 from ..labels.frame_fields import bare
 from .form import HELP, Form, count, listed, misfits
+from .model_inputs import model_params
 
 _log = logging.getLogger(__name__)
 
@@ -177,7 +178,13 @@ class JobOperator(BaseOperator):
         )
 
     def params(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The form's values for the arguments of :attr:`call`, as another process can read them."""
+        """The form's values for the arguments of :attr:`call`, as another process can read them.
+
+        A network, where one is given, is named, or a file.
+        """
+        for name in ("model", "start"):
+            if (model := given.pop(name, None)) is not None:
+                given |= model_params(model)
         return {name: _plain(name, value) for name, value in given.items()}
 
     @abstractmethod

@@ -14,7 +14,7 @@ from ..training import STEPS, finetune, finetune_steps
 from ..videos.collection import videos_of
 from .base import JobOperator
 from .form import Form, is_output, seems_labelled
-from .model_inputs import MODEL_VALUES, add_device, add_model, chosen_model, model_params
+from .model_inputs import MODEL_VALUES, add_device, add_model, chosen_model
 
 if TYPE_CHECKING:
     from hs2s_core.training.finetune import TuneSettings, Tuning
@@ -74,10 +74,6 @@ class Finetune(JobOperator):
             problems = tuning_problems(_settings(form))
             problems.pop("start", None)  # said at the model
             form.mark(problems)
-
-    def params(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The form's values; the start is named, or a file."""
-        return super().params({**given, **model_params(given.pop("start"))})
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Tuning]:
         form, samples = Form(ctx), videos_of(ctx.target_view())

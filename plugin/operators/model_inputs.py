@@ -33,10 +33,8 @@ def _from_file(form: Form) -> bool:
 def model_params(model: Any) -> dict[str, str]:
     """The form values that ask for ``model``."""
     from hs2s_core.own_weights import own_weights
-    from hs2s_core.weights import DEFAULT, PUBLISHED
+    from hs2s_core.weights import PUBLISHED
 
-    if model is None:
-        return {"model": DEFAULT}
     if not isinstance(model, (str, Path)):
         raise HS2SError(
             f"a loaded {type(model).__name__} cannot be handed to another process; "

@@ -17,7 +17,7 @@ from ..propagation import corrected_fields, made_fields, prompts_of, repropagate
 from ..videos.collection import select_videos, videos_of
 from .base import BaseOperator, JobOperator, job_outputs, show_result
 from .form import Form
-from .model_inputs import chosen_model, model_params
+from .model_inputs import chosen_model
 
 
 def beside_video(operator: BaseOperator, ctx: foo.ExecutionContext) -> types.Placement | None:
@@ -66,11 +66,6 @@ class PropagateCorrections(JobOperator):
 
     def form(self, form: Form, samples: SampleCollection) -> None:
         result_form(form, samples)
-
-    def params(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The form's values; a model, where one is given, is named, or a file."""
-        model = given.pop("model")
-        return super().params({**given, **({} if model is None else model_params(model))})
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Summary]:
         """Of the open video, whatever was done to it, else of those that need it."""

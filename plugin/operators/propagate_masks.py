@@ -15,11 +15,8 @@ from hs2s_core.wording import counted
 from ..jobs import Source
 from ..labels.frame_fields import bare, is_ground_truth, prompt_fields
 from ..propagation import (
-    CUTS_CHOICES,
+    CHOICES,
     DEFAULT_OUTPUT,
-    DIRECTION_CHOICES,
-    MERGE_CHOICES,
-    POLICY_CHOICES,
     PropagateJob,
     PropagateSettings,
     make_plan,
@@ -31,10 +28,17 @@ from ..propagation import (
 from ..videos.clips import clips_of
 from .base import JobOperator, job_outputs, show_result
 from .form import FRAMES, LOOKS, Form, is_output, seems_labelled
-from .model_inputs import add_device, add_model, add_speed, chosen_model, model_params
+from .model_inputs import add_device, add_model, add_speed, chosen_model
 
 # The form answers within about this time; what is left is checked when the run starts.
 _CHECK_SECONDS = 2.0
+_CHOSEN = {
+    "policy": "Masks that are given to the model",
+    "merge": "Where objects overlap, a pixel goes to",
+    "direction": "Follow objects",
+    "cuts": "Cuts between shots",
+}
+"""Labels of the settings that are one of some words."""
 
 
 class PropagateMasks(JobOperator):
@@ -92,12 +96,9 @@ class PropagateMasks(JobOperator):
             least=0,
             description="Adapt a copy of the model to the given masks of each video; 0 for none",
         )
-        form.choice("policy", POLICY_CHOICES, "Masks that are given to the model", default="auto")
-        form.choice(
-            "merge", MERGE_CHOICES, "Where objects overlap, a pixel goes to", default="argmax"
-        )
-        form.choice("direction", DIRECTION_CHOICES, "Follow objects", default="both")
-        form.choice("cuts", CUTS_CHOICES, "Cuts between shots", default="ignore")
+        for name, label in _CHOSEN.items():
+            default = getattr(PropagateSettings, name)
+            form.choice(name, CHOICES[name], label, default=default)
         if parts is None:
             form.whole(
                 "first_frame",
@@ -126,10 +127,6 @@ class PropagateMasks(JobOperator):
             form.plan(plan, "propagate", "propagated", leave_out=leave_out)
             if settings.hints:
                 _show_hinted(form, samples, settings, plan)
-
-    def params(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The form's values; a model is named, or a file."""
-        return super().params({**given, **model_params(given.pop("model"))})
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Summary]:
         form, samples = Form(ctx), ctx.target_view()

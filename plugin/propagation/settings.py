@@ -10,32 +10,28 @@ from fiftyone.core.collections import SampleCollection
 from ..labels.frame_fields import has_labels, mask_field_error, output_error, prompt_fields
 from ..videos.clips import THE_END, Span
 
-POLICY_CHOICES = {
-    "auto": "Every mask; of the truth that a dataset was loaded with, only the first ones",
-    "all": "Every mask: each object is given anew wherever it has one",
-    "first": "Only the mask of each object's first frame",
+CHOICES = {
+    "policy": {  # which masks of the prompt field are given to the model
+        "auto": "Every mask; of the truth that a dataset was loaded with, only the first ones",
+        "all": "Every mask: each object is given anew wherever it has one",
+        "first": "Only the mask of each object's first frame",
+    },
+    "merge": {  # which of several objects gets a pixel
+        "argmax": "The one that is most probable there",
+        "soft": "The one whose odds, normalised over all objects, are best",
+    },
+    "direction": {  # which way objects are followed from the given masks
+        "both": "Both ways; between two given masks what both say is blended",
+        "forward": "Forwards only; a further mask of an object starts it anew",
+        "backward": "Backwards only",
+    },
+    "cuts": {  # what to do about cuts between shots
+        "ignore": "Do not look for them",
+        "report": "Say where they are",
+        "stop": "Follow no object across one, and say where they are",
+    },
 }
-"""Which masks of the prompt field are given to the model: name -> description."""
-
-MERGE_CHOICES = {
-    "argmax": "The one that is most probable there",
-    "soft": "The one whose odds, normalised over all objects, are best",
-}
-"""Which of several objects gets a pixel: name -> description."""
-
-DIRECTION_CHOICES = {
-    "both": "Both ways; between two given masks what both say is blended",
-    "forward": "Forwards only; a further mask of an object starts it anew",
-    "backward": "Backwards only",
-}
-"""Which way objects are followed from the given masks: name -> description."""
-
-CUTS_CHOICES = {
-    "ignore": "Do not look for them",
-    "report": "Say where they are",
-    "stop": "Follow no object across one, and say where they are",
-}
-"""What to do about cuts between shots: name -> description."""
+"""Of the settings that are one of some words: name -> word -> description."""
 
 RUNNING, DONE, FAILED = "running", "done", "failed"
 CLIPS = "clips"
@@ -53,13 +49,10 @@ class PropagateSettings:
     online_steps: int = 0
     """Training steps on each video's given masks before it is propagated; 0 for none."""
     policy: str = "auto"
-    """One of :data:`POLICY_CHOICES`."""
     merge: str = "argmax"
-    """One of :data:`MERGE_CHOICES`."""
     direction: str = "both"
-    """One of :data:`DIRECTION_CHOICES`."""
     cuts: str = "ignore"
-    """One of :data:`CUTS_CHOICES`."""
+    """Each one of its :data:`CHOICES`, as are those above."""
     hints: bool = False
     """Whether objects that have only boxes or points get a mask made of the first of them."""
     first_frame: int = 1
@@ -109,12 +102,7 @@ def settings_errors(
     output = _output_error(samples, settings, at_most)
     if output is not None:
         errors["output_field"] = output
-    for name, choices in (
-        ("policy", POLICY_CHOICES),
-        ("merge", MERGE_CHOICES),
-        ("direction", DIRECTION_CHOICES),
-        ("cuts", CUTS_CHOICES),
-    ):
+    for name, choices in CHOICES.items():
         if getattr(settings, name) not in choices:
             errors[name] = f"{getattr(settings, name)!r} is none of {', '.join(choices)}"
     errors |= _range_errors(settings)

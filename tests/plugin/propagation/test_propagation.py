@@ -23,7 +23,7 @@ from hs2s_fiftyone.evaluation import evaluate
 from hs2s_fiftyone.export import export
 from hs2s_fiftyone.jobs import Source, run_info, writer
 from hs2s_fiftyone.propagation import (
-    MERGE_CHOICES,
+    CHOICES,
     PropagateJob,
     PropagateSettings,
     propagate,
@@ -482,7 +482,7 @@ def test_how_objects_compete_for_pixels_can_be_chosen(
         chosen.clear()
     made = dataset.get_run_info("propagate_by_soft").config.made
     assert made["settings"]["merge"] == "soft"
-    assert tuple(MERGE_CHOICES) == MERGES
+    assert tuple(CHOICES["merge"]) == MERGES
     with pytest.raises(HS2SError, match="merge: 'best' is none of argmax, soft"):
         propagate(dataset, "truth", "other", model=network, merge="best")
 
