@@ -26,7 +26,7 @@ from .labels.conversion import LabelField, read_documents
 from .labels.frame_fields import CORRECTED
 from .labels.masks import Size, extend
 from .labels.prompts import visible_labels
-from .videos.collection import source_info
+from .videos.collection import select_videos, source_info
 
 SOURCE_SIZE = "source_size"
 """Sample field with the [height, width] of the frame images that a video was encoded from."""
@@ -151,11 +151,7 @@ def _length(sample: fo.Sample, video: FrameSource | None, *, exact: bool) -> int
 
 def _last(sample: fo.Sample) -> int:
     """The number of the last frame that the dataset has."""
-    query = {"_sample_id": ObjectId(sample.id)}
-    last = sample.dataset._frame_collection.find_one(
-        query, {"frame_number": 1}, sort=[("frame_number", -1)]
-    )
-    return last["frame_number"] if last else 0
+    return select_videos(sample.dataset, sample.id).max("frames.frame_number") or 0
 
 
 def _claimed(sample: fo.Sample) -> int | None:

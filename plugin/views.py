@@ -7,6 +7,7 @@ are when the data changes; they are renamed and deleted with the evaluation.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import median
@@ -62,11 +63,11 @@ def late_failures(
     first: dict[int, Streak] = {}
     for loss in losses(results.rows):
         first.setdefault(loss.object, loss)
-    late: dict[str, int] = {}
+    late: Counter[str] = Counter()
     for loss in first.values():
         sample_id = _sample(results, loss)
         if lengths[sample_id] >= least and results.rows.t[loss.places[0]] > LATE[0]:
-            late[sample_id] = late.get(sample_id, 0) + 1
+            late[sample_id] += 1
     scores = _scores(results)
     return _ordered(dataset, sorted(late, key=lambda key: (-late[key], scores.get(key, 0.0))))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from os.path import commonprefix
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,10 @@ SCALE = [
 lost."""
 MAX_ROWS = 500
 """Videos of the heat map, at most; the panel says so when it leaves some out."""
+_LONGEST = 28
+_TAIL = 8
+_CONTEXT = 3
+"""Characters shown before the first that tells names apart."""
 _HEIGHT = 300
 _ROW = 18
 _PERCENT = [-3, 103]
@@ -267,3 +272,35 @@ def _describe(dot: Dot, names: Mapping[str, str]) -> str:
         f"{counted(dot.objects, 'object')}<br>"
         f"J&F {100 * dot.jf:.1f} (J {100 * dot.j:.1f}, F {100 * dot.f:.1f}){drop}"
     )
+
+
+def row_labels(names: Mapping[str, str]) -> dict[str, str]:
+    """Short names, no two alike, by video."""
+    labels = _shorten(names)
+    taken: set[str] = set()
+    for video, short in labels.items():
+        label, copy = short, 1
+        while label in taken:
+            copy += 1
+            label = f"{short} ({copy})"
+        taken.add(label)
+        labels[video] = label
+    return labels
+
+
+def _shorten(names: Mapping[str, str]) -> dict[str, str]:
+    """Cut the middle out of long names; where that tells them apart, their common start instead."""
+    groups: dict[str, dict[str, str]] = {}
+    for video, name in names.items():
+        short = name
+        if len(name) > _LONGEST:
+            short = f"{name[: _LONGEST - _TAIL - 1]}…{name[-_TAIL:]}"
+        groups.setdefault(short, {})[video] = name
+    labels: dict[str, str] = {}
+    for short, alike in groups.items():
+        start = len(commonprefix(list(alike.values()))) - _CONTEXT  # noqa: RUF071  (as meant)
+        if start > 1 and len(set(alike.values())) > 1:
+            labels |= _shorten({video: f"…{name[start:]}" for video, name in alike.items()})
+        else:
+            labels |= dict.fromkeys(alike, short)
+    return {video: labels[video] for video in names}

@@ -14,7 +14,6 @@ from . import review_plots as plots
 from .review_controls import Controls, find_options
 from .review_data import Evaluated, Filters, Review, order_videos, review
 from .review_memory import memory_of
-from .review_names import row_labels
 from .review_source import Loaded, list_runs, load_run
 
 
@@ -59,7 +58,7 @@ class Shown:
             "summary": _summary(self.titled, self.sources),
             "upper.scatter": plots.scatter_plot(self.titled, names),
             "upper.bars": plots.bar_plot(self.titled),
-            "heat": plots.heat_plot(self.titled, self.order, row_labels(names)),
+            "heat": plots.heat_plot(self.titled, self.order, plots.row_labels(names)),
             "curve": plots.curve_plot(self.titled),
         }
 

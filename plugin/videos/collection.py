@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -150,9 +151,7 @@ def video_names(samples: SampleCollection) -> dict[str, str]:
         # Of the dataset, because a view may hide the field.
         known = select_videos(samples, ids, ordered=True).values("video_id")
         stems = [video or stem for video, stem in zip(known, stems, strict=True)]
-    counts: dict[str, int] = {}
-    for stem in stems:
-        counts[stem] = counts.get(stem, 0) + 1
+    counts = Counter(stems)
     return {
         sample_id: stem if counts[stem] == 1 else f"{stem} ({sample_id})"
         for sample_id, stem in zip(ids, stems, strict=True)

@@ -22,7 +22,7 @@ from hs2s_fiftyone.panels.review_data import (
     review,
     size_name,
 )
-from hs2s_fiftyone.panels.review_names import row_labels
+from hs2s_fiftyone.panels.review_plots import row_labels
 
 from ...evaluation.tables import make_table, make_track, random_table
 from .review_tables import as_evaluated
