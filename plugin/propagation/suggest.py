@@ -129,7 +129,7 @@ def read_signs(samples: SampleCollection, sample_id: str, field: str) -> VideoSi
                 frame,
                 index,
                 given=bool(values.get(CORRECTED)) or values.get("distance") == 0,
-                present=raw is not None,
+                present=bool(values),
                 area=0,
                 confidence=values.get("confidence") or 0.0,
                 disagreement=values.get("disagreement"),

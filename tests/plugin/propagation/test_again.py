@@ -212,6 +212,17 @@ def test_the_frame_most_in_doubt_is_suggested(clip: fo.Dataset) -> None:
         suggest_frames(clip, "truth")
 
 
+def test_an_object_that_is_gone_is_hardly_in_doubt(clip: fo.Dataset) -> None:
+    propagate(clip, "truth", "found", model=CopyNetwork())
+    sample = clip.first()
+    sample.frames[4].found.detections[0].confidence = 0.7
+    for number in (7, 8, 9):
+        sample.frames[number].found.detections.pop(1)
+    sample.save()
+    (best,) = suggest_frames(clip[:1], "found")
+    assert (best.frame_number, best.index) == (4, 1)
+
+
 def test_the_buttons_beside_an_open_video(clip: fo.Dataset, tmp_path: Path) -> None:
     weights = tmp_path / "tiny.safetensors"
     save_weights(tiny_network(), weights, {})
