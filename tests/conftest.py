@@ -100,12 +100,10 @@ def own_signals() -> Iterator[None]:
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Sums in a fixed order, and no fight for cores."""
-    import torch
+    from .threads import threads
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with threads(1):
+        yield
 
 
 class _PrivateFiftyOne(importlib.abc.MetaPathFinder):

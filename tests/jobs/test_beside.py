@@ -11,6 +11,8 @@ import torch
 
 from hs2s_core.jobs.beside import Abreast, in_turn
 
+from ..threads import threads
+
 
 def test_calls_are_made_in_their_order_beside_this_thread() -> None:
     made: list[tuple[int, bool]] = []
@@ -84,10 +86,8 @@ def test_a_block_that_fails_drops_what_waits() -> None:
 @pytest.fixture
 def four_threads() -> Iterator[None]:
     """Of torch's, as this suite runs on one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(4)
-    yield
-    torch.set_num_threads(before)
+    with threads(4):
+        yield
 
 
 @pytest.mark.usefixtures("four_threads")

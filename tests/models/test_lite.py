@@ -12,6 +12,8 @@ from hs2s_core.models.base import State, join_states, select_objects
 from hs2s_core.models.lite.efficientnet import EfficientNetLite, SameConv
 from hs2s_core.models.lite.matching import PositionMatching, References
 
+from ..threads import threads
+
 OWNER = torch.zeros(1, dtype=torch.int64)
 
 
@@ -200,14 +202,10 @@ def test_it_reads_the_same_on_any_number_of_threads(
     keys = F.normalize(torch.randn(3, 64, *size), dim=1)
     values = torch.rand(2, 1, 64, *size).to(dtype)
     first, second = (References.of(keys[i, None], values[i]) for i in range(2))
-    matching, before, found = PositionMatching(12.0, 0.5), torch.get_num_threads(), []
-    try:
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
-            with torch.inference_mode():
-                found += matching(keys[2:], [first.and_then(second)])
-    finally:
-        torch.set_num_threads(before)
+    matching, found = PositionMatching(12.0, 0.5), []
+    for count in (1, 2):
+        with threads(count), torch.inference_mode():
+            found += matching(keys[2:], [first.and_then(second)])
     assert all(torch.equal(each, found[0]) for each in found)
 
 

@@ -21,6 +21,7 @@ from hs2s_core.training.loop import train
 from hs2s_core.training.losses import LOSS_PRESETS
 from hs2s_fiftyone.training import labelled_videos
 
+from ..threads import threads
 from .helpers import SIZE, detection, square, video_sample
 
 
@@ -81,12 +82,10 @@ def test_a_view_can_be_trained_on(labelled: fo.Dataset, tmp_path: Path, workers:
         stages=(Stage(steps=3, size=SIZE, frames=3, clips=2),),
         losses=LOSS_PRESETS["lite"],
     )
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(config.seed)
-    start = build_model(config.model)
-    model = train(config, tmp_path, videos=labelled_videos(view, "frames.truth"))
-    torch.set_num_threads(before)
+    with threads(1):
+        torch.manual_seed(config.seed)
+        start = build_model(config.model)
+        model = train(config, tmp_path, videos=labelled_videos(view, "frames.truth"))
     records = [json.loads(line) for line in (tmp_path / "log.jsonl").open()]
     assert [record["step"] for record in records] == [1, 2, 3]
     assert all(np.isfinite(record["loss"]) for record in records)

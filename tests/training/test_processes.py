@@ -18,6 +18,8 @@ from hs2s_core.models.paper.flow import RAFTHead
 from hs2s_core.training.loop import train
 from hs2s_core.training.run_file import read_config
 
+from ..threads import threads
+
 COMMON = """
 seed = 3
 learning_rate = 1e-3
@@ -164,13 +166,10 @@ def two(two_processes: Path) -> dict[str, Outcome]:
 def one(configs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """All runs by this process alone."""
     folder = tmp_path_factory.mktemp("one")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
+    with threads(1), pytest.MonkeyPatch.context() as patch:
         patch.setitem(RAFTHead.__init__.__kwdefaults__, "updates", 2)  # as SCRIPT does
         for name, path in configs.items():
             train(read_config(path), folder / name)
-    torch.set_num_threads(before)
     return {name: outcome(folder / name) for name in RUNS}
 
 

@@ -30,6 +30,7 @@ from hs2s_fiftyone.propagation import (
     propagate_steps,
 )
 
+from ...threads import threads
 from ..helpers import (
     SIZE,
     CopyNetwork,
@@ -614,11 +615,7 @@ def test_busy_cores_are_left_alone(
 
     labels = fo.Detections(detections=[detection(square(8, 8), index=1)])
     dataset.add_sample(video_sample(make_video(), {1: labels}))
-    before = torch.get_num_threads()
-    torch.set_num_threads(4)
-    try:
+    with threads(4):
         propagate(dataset, "truth", "hs2s", model=Counting())
         assert torch.get_num_threads() == 4
-    finally:
-        torch.set_num_threads(before)
     assert set(seen[-3:]) == {1}
