@@ -52,8 +52,8 @@ AROUND: list[Part] = [
     ("decoding", video._Cursor, "advance"),
     ("decoding", video._Cursor, "frame"),
     ("resizing frames", prepared, "resize"),
-    ("masks at the frame's size", clip._Clip, "_settle"),
-    ("writing PNG", masks, "write_id_map"),
+    ("masks at the frame's size", clip._Settling, "settle"),
+    ("writing PNG", command, "write_id_map"),
 ]
 
 

@@ -239,7 +239,7 @@ def test_a_full_disk_costs_nothing_that_was_there(
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         write_id_map(path, id_map)
 
-    monkeypatch.setattr("hs2s_core.media.masks.write_id_map", full)
+    monkeypatch.setattr("hs2s_core.commands.propagate_work.write_id_map", full)
     status, _, err = run(*words, "--overwrite", "--report", tmp_path / "report.csv")
     assert status == 2
     assert "No space left on device" in err
