@@ -95,7 +95,8 @@ def settings_errors(
             "shows them"
             if hidden
             else "no frame field can hold masks; expected Detections with masks, Polylines or a "
-            "Segmentation on at least one frame of each video"
+            "Segmentation on at least one frame of each video; 'Prepare for drawing' adds a field "
+            "for them"
         )
     elif settings.prompt_field not in known:
         errors["prompt_field"] = mask_field_error(samples, settings.prompt_field) or ""

@@ -97,7 +97,9 @@ def test_no_videos(dataset: fo.Dataset) -> None:
 
 def test_no_mask_fields(dataset: fo.Dataset, make_video: MakeVideo) -> None:
     dataset.add_sample(fo.Sample(filepath=make_video()))
-    assert "no frame field can hold masks" in wrong(form(dataset))["no_field"]
+    said = wrong(form(dataset))["no_field"]
+    assert "no frame field can hold masks" in said
+    assert "'Prepare for drawing'" in said, "the way of those who have none yet"
 
 
 def test_problems_are_named_per_video(videos: fo.Dataset) -> None:
