@@ -32,6 +32,7 @@ from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.training.config import DataConfig, Stage, TrainingConfig
 from hs2s_core.training.curriculum import Schedule
 from hs2s_core.training.held_out import (
+    Held,
     TunedVideo,
     describe,
     hold_out_labels,
@@ -57,6 +58,8 @@ CLOSE = 0.005
 """J&F on the held-out labels that is given away for a candidate nearer the start."""
 SHARES = (1.0, 0.5, 0.25)
 """How far from the weights before to those after training the candidates lie."""
+SCORING = 0.1
+"""Share of the progress that scoring one network counts for."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +149,7 @@ def tune_steps(
     require(tuning_problems(settings))
     parts, held = hold_out_labels(list(videos))
     start = load_model(settings.start, device=str(device))
-    yield Progress(0.0, "Scoring what is there")
-    engine = NetworkEngine(start)
-    before, known = score_held(engine, held), score_known(engine)
+    before, known = yield from _scored(start, held, 0.0, "Scoring what is there")
     best = Tuning(None, describe(held), before, before, known, known, 0.0)
     kept = start
     with tempfile.TemporaryDirectory() as folder:
@@ -162,10 +163,9 @@ def tune_steps(
     top = before
     for place, share in enumerate(SHARES):
         label = f"Scoring what was learned, {place + 1} of {len(SHARES)}"
-        yield Progress(0.9 + 0.1 * place / len(SHARES), label)
         model = _between(start, trained, share)
-        engine = NetworkEngine(model)
-        after, known = score_held(engine, held), score_known(engine)
+        begin = 1 - (len(SHARES) - place) * SCORING
+        after, known = yield from _scored(model, held, begin, label)
         remembers = known >= best.known_before - FORGOTTEN
         if remembers and after > max(before, top - CLOSE):
             best, kept = replace(best, after=after, known_after=known, share=share), model
@@ -179,9 +179,23 @@ def tune_steps(
     return best
 
 
+def _scored(
+    model: VideoSegmenter, held: Sequence[Held], begin: float, label: str
+) -> Steps[tuple[float, float]]:
+    """J&F of a network on the held-out labels, and on the bundled clip."""
+    engine, own = NetworkEngine(model), 0.8 * SCORING
+    yield Progress(begin, label)
+    score = yield from retold(
+        score_held(engine, held), lambda share: Progress(begin + own * share, label)
+    )
+    yield Progress(begin + own, f"{label}: the bundled clip")
+    return score, score_known(engine)
+
+
 def _progress(steps: int, record: dict[str, Any]) -> Progress:
     label = f"step {record['step']} of {steps}, loss {record['loss']:.3f}"
-    return Progress(0.05 + 0.85 * record["step"] / steps, label, record=record)
+    share = record["step"] / steps
+    return Progress(SCORING + (1 - (len(SHARES) + 1) * SCORING) * share, label, record=record)
 
 
 def _config(

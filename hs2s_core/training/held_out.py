@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from functools import partial
 from statistics import fmean
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from hs2s_core.data.folders import open_folder
 from hs2s_core.errors import InvalidDataset
 from hs2s_core.evaluation.scores import summarise
 from hs2s_core.evaluation.table import EvaluationTable, FramePair, evaluate_sequence
+from hs2s_core.jobs import retold
 from hs2s_core.media.frames import FrameSource
 from hs2s_core.media.masks import split_objects
 from hs2s_core.propagation.network import NetworkEngine
@@ -21,6 +23,9 @@ from hs2s_core.resources import asset
 from hs2s_core.training.validation import UNGROUPED, score_video, scored_whole
 from hs2s_core.wording import counted
 
+Value = TypeVar("Value")
+Scoring = Generator[float, None, Value]
+"""Scoring that yields, frame by frame, the share of it that is done."""
 VIDEOS = 5
 """From so many videos on, every fifth is held out; below, the last quarter of each's labels is."""
 LONGEST = 150
@@ -89,12 +94,17 @@ def describe(held: Sequence[Held]) -> str:
     return f"{counted(frames, 'held-out frame')} of {videos}"
 
 
-def score_held(engine: NetworkEngine, held: Sequence[Held]) -> float:
+def score_held(engine: NetworkEngine, held: Sequence[Held]) -> Scoring[float]:
     """Mean J&F over videos; those that allow no score are left out.
 
     Raises InvalidDataset if that leaves none.
     """
-    scores = [score for each in held if (score := _score(engine, each)) is not None]
+    scores = []
+    for place, each in enumerate(held):
+        share = partial(_share, place, len(held))
+        score = yield from retold(_score(engine, each), share)
+        if score is not None:
+            scores.append(score)
     if not scores:
         raise InvalidDataset(
             "the held-out labels show no object that an earlier one shows too; expected objects "
@@ -103,7 +113,12 @@ def score_held(engine: NetworkEngine, held: Sequence[Held]) -> float:
     return fmean(scores)
 
 
-def _score(engine: NetworkEngine, held: Held) -> float | None:
+def _share(place: int, count: int, of_one: float) -> float:
+    """What is done of all, when ``of_one`` is of the one at ``place``."""
+    return (place + of_one) / count
+
+
+def _score(engine: NetworkEngine, held: Held) -> Scoring[float | None]:
     """J&F of the labels that count; each object is given where it is first labelled."""
     video = held.video
     truth: dict[int, npt.NDArray[Any]] = {}
@@ -122,11 +137,11 @@ def _score(engine: NetworkEngine, held: Held) -> float | None:
     if not prompts or min(prompts) == last:
         return None
     begun = min(prompts)
-    pairs = (
-        FramePair(result.id_map, truth[result.index], result.index)
-        for result in scored_whole(engine, begun, last)(video.frames, prompts)
-        if result.index in truth
-    )
+    pairs = []
+    for result in scored_whole(engine, begun, last)(video.frames, prompts):
+        if result.index in truth:
+            pairs.append(FramePair(result.id_map, truth[result.index], result.index))
+        yield (result.index - begun) / (last - begun)
     rows = evaluate_sequence(video.name, pairs, UNGROUPED).rows
     overall = summarise(rows[rows.records["frame"] >= video.indices[held.first]], UNGROUPED).overall
     return None if overall is None else overall.jf

@@ -67,7 +67,11 @@ class Finetune(JobOperator):
         form.switch("overwrite", "Replace a model of this name")
         config = add_model(form, "Go on from")
         form.whole(
-            "steps", "Training steps", default=STEPS, least=1, description="About a second each"
+            "steps",
+            "Training steps",
+            default=STEPS,
+            least=1,
+            description="About a second each; four networks are scored besides",
         )
         add_device(form, config)
         if form.get("name"):  # nothing typed yet is not an error

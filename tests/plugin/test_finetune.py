@@ -15,6 +15,7 @@ from fiftyone.operators.executor import Executor
 
 from hs2s_core.cli import main
 from hs2s_core.errors import HS2SError, InvalidDataset
+from hs2s_core.jobs import Progress
 from hs2s_core.own_weights import FOLDER
 from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.training.held_out import score_known
@@ -88,7 +89,13 @@ def test_what_is_better_is_stored_and_offered(
         return seen[-1] if len(seen) != 2 else seen[0] - 0.1
 
     monkeypatch.setattr("hs2s_core.training.finetune.score_known", score)
-    tuning = learn(labelled, "walker", start)
+    told: list[Progress] = []
+    tuning = learn(labelled, "walker", start, progress=told.append)
+    shares = [each.fraction for each in told]
+    assert shares == sorted(shares)
+    # Four networks are scored, each on both videos, frame by frame.
+    for label in ("Scoring what is there", "Scoring what was learned, 3 of 3"):
+        assert len({each.fraction for each in told if each.label == label}) >= 2 * 3
     assert tuning.held_out == "4 held-out frames of 2 videos"
     assert tuning.after > tuning.before + 0.1
     assert tuning.known_after > tuning.known_before - 0.01
