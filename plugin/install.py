@@ -27,12 +27,23 @@ from .panels import PANELS
 from .player import SCRIPT
 
 PACKAGE = "hs2s-fiftyone"
-_ENTRY = '''"""Written by `hs2s install-plugin`: hands FiftyOne the installed package."""
+_WRITTEN = '"""Written by `hs2s install-plugin`: hands FiftyOne the installed package."""'
+_ENTRY = f"""{_WRITTEN}
 
-from hs2s_fiftyone import register
+import sys
+
+try:
+    from hs2s_fiftyone import register
+except ModuleNotFoundError as error:
+    if error.name != "hs2s_fiftyone":
+        raise
+    raise ModuleNotFoundError(
+        f"FiftyOne runs with {{sys.executable}}, where HS2S is not installed; install it there, or "
+        "start FiftyOne in the environment that has it"
+    ) from None
 
 __all__ = ["register"]
-'''
+"""
 
 
 def manifest() -> dict[str, object]:
@@ -61,7 +72,7 @@ def install(plugins_dir: str | Path | None = None) -> Path:
     root = Path(plugins_dir or fo.config.plugins_dir).expanduser()
     folder = root / NAME
     entry = folder / "plugin" / "__init__.py"
-    ours = not folder.is_symlink() and entry.is_file() and entry.read_text() == _ENTRY
+    ours = not folder.is_symlink() and entry.is_file() and entry.read_text().startswith(_WRITTEN)
     if (folder.exists() or folder.is_symlink()) and not ours:
         raise HS2SError(
             f"{folder} exists and was not written by this command; it is another installation of "

@@ -232,6 +232,24 @@ def test_installing_again_replaces(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["@hs2s"]
 
 
+def test_what_an_earlier_version_wrote_is_replaced(tmp_path: Path) -> None:
+    entry = install(tmp_path) / "plugin" / "__init__.py"
+    now = entry.read_text()
+    entry.write_text(now.splitlines()[0] + "\n\nfrom hs2s_fiftyone import register\n")
+    install(tmp_path)
+    assert entry.read_text() == now
+
+
+def test_a_python_without_the_package_is_named(tmp_path: Path) -> None:
+    """FiftyOne shows what importing the plugin raises."""
+    entry = install(tmp_path) / "plugin" / "__init__.py"
+    # Without any installed package.
+    ran = subprocess.run([sys.executable, "-S", entry], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert f"FiftyOne runs with {sys.executable}, where HS2S is not installed" in ran.stderr
+    assert "During handling" not in ran.stderr
+
+
 def test_installing_keeps_what_others_put_there(tmp_path: Path) -> None:
     (tmp_path / "@hs2s").mkdir()
     (tmp_path / "@hs2s" / "vos").symlink_to(ROOT)
