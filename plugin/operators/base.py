@@ -257,7 +257,7 @@ def job_outputs(target: str, done: str, **more: str) -> dict[str, str]:
         "done": f"Videos {done}",
         "skipped": "Videos that were done already",
         "left_out": "Videos left out",
-        "failed": f"Videos not {done}",
+        "failed": "Videos that failed",
         "speed": "Speed",
         **more,
         "reasons": f"Why videos were not {done}",
