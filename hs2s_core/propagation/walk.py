@@ -52,11 +52,6 @@ class FrameReader:
             self._thread.shutdown(cancel_futures=True)
             self._thread = None
 
-    @property
-    def turns(self) -> bool:
-        """Whether it can be read backwards."""
-        return isinstance(self._frames, (FrameSource, Sequence))
-
     def at(self, number: int) -> RGBImage | None:
         """Frame ``number``, None after the clip's end; cheapest for the frame after the last."""
         return self.read(range(number, number + 1))().get(number)
