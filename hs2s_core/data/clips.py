@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hs2s_core.data.layers import Scene
 from hs2s_core.data.motion import Motion
-from hs2s_core.data.photometry import film
+from hs2s_core.data.photometry import Camera, film
 from hs2s_core.data.resampling import shrink
 from hs2s_core.data.screens import put_screen
 from hs2s_core.data.synthesis import Clip
@@ -164,7 +164,7 @@ def _varied_clip(
     if rng.random() < SCREENED:
         put_screen(Scene(rng, Motion(), clip.frames, clip.id_maps), clip.frames[0])
     if rng.random() < FILMED:
-        return Clip(film(rng, clip.frames), clip.id_maps)
+        return Clip(film(rng, clip.frames, Camera()), clip.id_maps)
     gain = rng.uniform(0.8, 1.2) * rng.uniform(0.95, 1.05, 3)
     rgb = np.clip(clip.frames * gain.astype(np.float32), 0, 255).astype(np.uint8)
     return Clip(rgb, clip.id_maps)

@@ -1,7 +1,6 @@
 """How synthetic layers move: smooth paths, perspective, slow bending, a shaking camera.
 
-Lengths in :class:`Motion` and :data:`SHAKE` are fractions of the frame's mean side (the square root
-of its area).
+Lengths in :class:`Motion` are fractions of the frame's mean side (the square root of its area).
 """
 
 from __future__ import annotations
@@ -16,25 +15,22 @@ FloatArray = NDArray[np.float32]
 Matrix = NDArray[np.float64]
 
 
-SHAKE = 0.012
-"""Standard deviation of a camera's position from frame to frame, where it shakes."""
-
-
 @dataclass(frozen=True)
 class Motion:
-    """Ranges that paths are drawn from; a pace of 1 takes them as they are.
-
-    Standard deviations per frame are ``speed``, that of the displacement, ``zoom``, of the
-    logarithm of the scale, and ``rotation``, in degrees. ``perspective`` is that of how much nearer
-    one side of a layer comes than its middle, ``bend`` the amplitude of the elastic deformation, as
-    a fraction of the layer's size.
-    """
+    """Ranges that paths are drawn from; a pace of 1 takes them as they are."""
 
     speed: float = 0.07
+    """Displacement per frame, standard deviation."""
     zoom: float = 0.04
+    """Of the logarithm of the scale per frame, standard deviation."""
     rotation: float = 5.0
+    """Degrees per frame, standard deviation."""
     bend: float = 0.05
+    """Amplitude of the elastic deformation, as a fraction of the layer's size."""
     perspective: float = 0.12
+    """Standard deviation of how much nearer one side of a layer comes than its middle."""
+    shake: float = 0.012
+    """Standard deviation of the camera's position from frame to frame, where it shakes."""
 
 
 def draw_path(
@@ -74,10 +70,12 @@ def draw_tilt(rng: np.random.Generator, length: int, motion: Motion) -> FloatArr
     return np.asarray(np.clip(tilt, -0.35, 0.35), np.float32)
 
 
-def draw_shake(rng: np.random.Generator, size: tuple[int, int], length: int) -> FloatArray:
+def draw_shake(
+    rng: np.random.Generator, size: tuple[int, int], length: int, motion: Motion
+) -> FloatArray:
     """Offset (x, y) of the camera per frame, pixels (length, 2), beginning at 0."""
     unit = float(np.sqrt(size[0] * size[1]))
-    jumps = rng.normal(size=(length, 2)) * SHAKE * unit
+    jumps = rng.normal(size=(length, 2)) * motion.shake * unit
     offsets: FloatArray = (jumps - jumps[0]).astype(np.float32)
     return offsets
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -14,33 +14,36 @@ from hs2s_core.data.motion import FloatArray
 Film = NDArray[np.uint8]
 
 
-CAMERA: Mapping[str, float] = {
-    "blur": 0.2,  # of motion of the whole frame, or defocus
-    "grey": 0.1,
-    "shade": 0.3,  # or light, that drifts over the scene
-    "low_resolution": 0.25,
-    "compression": 0.4,
-}
-"""Chances, each for a whole clip."""
+@dataclass(frozen=True)
+class Camera:
+    """Chances, each for a whole clip."""
+
+    blur: float = 0.2
+    """Motion blur of the whole frame, or defocus."""
+    grey: float = 0.1
+    shade: float = 0.3
+    """A shadow or a light that drifts over the scene."""
+    low_resolution: float = 0.25
+    compression: float = 0.4
 
 
-def film(rng: np.random.Generator, frames: Film, camera: Mapping[str, float] = CAMERA) -> Film:
+def film(rng: np.random.Generator, frames: Film, camera: Camera) -> Film:
     """``frames`` (T, H, W, 3) uint8 RGB as a camera would have them, same shape."""
     frames = _light(rng, frames, camera)
-    if rng.random() < camera["blur"]:
+    if rng.random() < camera.blur:
         kernel = _blur_kernel(rng)
         for t in range(int(rng.integers(0, 2)), len(frames)):
             frames[t] = cv2.filter2D(frames[t], -1, kernel)
-    if rng.random() < camera["low_resolution"]:
+    if rng.random() < camera.low_resolution:
         factor = rng.uniform(1.3, 2.5)
         frames = np.stack([_shrink(frame, factor) for frame in frames])
-    if rng.random() < camera["compression"]:
+    if rng.random() < camera.compression:
         quality = int(rng.integers(15, 70))
         frames = np.stack([_compress(frame, quality) for frame in frames])
     return frames
 
 
-def _light(rng: np.random.Generator, clip: Film, camera: Mapping[str, float]) -> Film:
+def _light(rng: np.random.Generator, clip: Film, camera: Camera) -> Film:
     """Exposure and tint that drift through the clip, shade, and sensor noise."""
     frames = clip.astype(np.float32)
     length = len(frames)
@@ -50,9 +53,9 @@ def _light(rng: np.random.Generator, clip: Film, camera: Mapping[str, float]) ->
     contrast = rng.uniform(0.75, 1.25)
     mean = frames.mean()
     frames = (frames * gain.astype(np.float32) - mean) * np.float32(contrast) + mean
-    if rng.random() < camera["shade"]:
+    if rng.random() < camera.shade:
         frames *= _shade(rng, frames.shape)
-    if rng.random() < camera["grey"]:
+    if rng.random() < camera.grey:
         frames = frames.mean(axis=3, keepdims=True).repeat(3, axis=3)
     frames += rng.standard_normal(frames.shape, np.float32) * rng.uniform(0, 5)
     return np.asarray(np.clip(frames, 0, 255), np.uint8)

@@ -8,7 +8,6 @@ result has exact masks for every frame at no labelling cost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from hs2s_core.data.layers import Scene
 from hs2s_core.data.motion import Motion, draw_shake
-from hs2s_core.data.photometry import CAMERA, film
+from hs2s_core.data.photometry import Camera, film
 from hs2s_core.data.screens import put_screen
 from hs2s_core.data.stills import Cutout, StillSet, cut_region, ids_of_share
 from hs2s_core.media.images import RGBImage
@@ -41,7 +40,7 @@ class SynthesisConfig:
     size: tuple[float, float] = (0.1, 0.7)
     """Square root of a layer's area, drawn evenly over its logarithm: as many small as large."""
     motion: Motion = field(default_factory=Motion)
-    camera: Mapping[str, float] = field(default_factory=lambda: CAMERA)
+    camera: Camera = field(default_factory=Camera)
     fast: float = 0.2
     """Chance of a clip that moves two to six times as fast."""
     twin: float = 0.3
@@ -73,7 +72,7 @@ class Synthesizer:
         own = rng.random() < config.own_region
         objects = _some_regions(rng, regions) if own else np.zeros(rgb.shape[:2], np.uint8)
         shaking = rng.random() < config.shaking
-        shake = draw_shake(rng, size, length) if shaking else None
+        shake = draw_shake(rng, size, length, motion) if shaking else None
         smear = rng.random() < config.smear
         zoom = rng.uniform(1.05, 1.7)
         scene = Scene.empty(rng, motion, size, length, shake)

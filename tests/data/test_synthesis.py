@@ -11,13 +11,13 @@ from PIL import Image
 
 from hs2s_core.data.layers import Scene
 from hs2s_core.data.motion import Motion, place
-from hs2s_core.data.photometry import CAMERA, film
+from hs2s_core.data.photometry import Camera, film
 from hs2s_core.data.screens import put_screen
 from hs2s_core.data.stills import Cutout, StillSet, cut_region
 from hs2s_core.data.synthesis import SynthesisConfig, Synthesizer
 from hs2s_core.errors import InvalidDataset
 
-CLEAR = dict.fromkeys(CAMERA, 0.0)
+CLEAR = Camera(blur=0.0, grey=0.0, shade=0.0, low_resolution=0.0, compression=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,9 @@ def test_a_layer_blurs_along_its_own_motion() -> None:
 def test_each_effect_of_the_camera_shows(effect: str) -> None:
     scene = np.random.default_rng(0).integers(0, 256, (3, 48, 64, 3), dtype=np.uint8)
     plain = film(np.random.default_rng(2), scene.copy(), CLEAR)
-    changed = film(np.random.default_rng(2), scene.copy(), {**CLEAR, effect: 1})
+    changed = film(
+        np.random.default_rng(2), scene.copy(), dataclasses.replace(CLEAR, **{effect: 1})
+    )
     assert changed.shape == scene.shape
     assert changed.dtype == np.uint8
     assert np.abs(changed.astype(int) - plain.astype(int)).mean() > 2
