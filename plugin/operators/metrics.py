@@ -73,6 +73,13 @@ def _summary(samples: SampleCollection, results: Any, protocol: str) -> Summary:
     return kept[protocol]
 
 
-MetricJF, MetricJ, MetricF = (
-    type(f"Metric{key.upper()}", (_Metric,), {"key": key}) for key in ("jf", "j", "f")
-)
+class MetricJF(_Metric):
+    key = "jf"
+
+
+class MetricJ(_Metric):
+    key = "j"
+
+
+class MetricF(_Metric):
+    key = "f"
