@@ -87,8 +87,8 @@ class Plan:
     """Keys of videos that are done already."""
     problems: list[Problem] = field(default_factory=list)
     kept: set[str] = field(default_factory=set)
-    """Those of the problems' keys whose videos have labels: neither these nor the status may
-    change."""
+    """Those of the problems' keys whose videos have labels, or nothing to start from: neither these
+    nor the status may change."""
     unchecked: int = 0
     """How many of ``todo`` were not looked at for lack of time."""
 

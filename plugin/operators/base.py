@@ -25,7 +25,7 @@ from ..drawing import offered_fields
 from ..help import help_line
 from ..jobs import drive
 from ..labels.frame_fields import bare
-from .form import HELP, Form, count, listed, misfits
+from .form import HELP, Form, count, listed, misfits, target_of
 from .model_inputs import model_params
 
 _log = logging.getLogger(__name__)
@@ -58,6 +58,11 @@ class BaseOperator(Named, foo.Operator, ABC):
     """What it does to the videos that its form lets choose: "Propagate masks in"."""
     takes_more: ClassVar[Mapping[str, type]] = {}
     """Values that only its form has, beside the arguments of :attr:`call`: name -> kind."""
+    takes_open: ClassVar[bool] = True
+    """Whether it takes the open video, where one is open and nothing else is chosen.
+
+    Not where what comes out is about all videos together.
+    """
     takes_clips: ClassVar[bool] = False
     """Whether its form also takes a view of clips."""
     placed: ClassVar[bool] = False
@@ -105,10 +110,14 @@ class BaseOperator(Named, foo.Operator, ABC):
         if wrong:
             form.mark(wrong)
         elif self.action is not None:
-            samples = form.target(self.action, clips=self.takes_clips)
+            samples = form.target(self.action, clips=self.takes_clips, opened=self.takes_open)
         if samples is not None or not (wrong or self.action):
             self.form(form, samples)
         return types.Property(form.inputs, view=types.View(label=self.title))
+
+    def target(self, ctx: foo.ExecutionContext) -> SampleCollection:
+        """What it works on."""
+        return target_of(ctx, opened=self.takes_open)
 
     @abstractmethod
     def form(self, form: Form, samples: Any) -> None:

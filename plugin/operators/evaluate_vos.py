@@ -40,6 +40,7 @@ class EvaluateVos(JobOperator):
     page = "evaluation-in-fiftyone.md"
     icon = "assessment"
     action = "Evaluate masks in"
+    takes_open = False
     placed = True
     call = staticmethod(evaluate)
     done = "evaluated"
@@ -94,7 +95,7 @@ class EvaluateVos(JobOperator):
         return super().params(given)
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[VOSEvaluationResults]:
-        samples = videos_of(ctx.target_view())
+        samples = videos_of(self.target(ctx))
         return evaluate_steps(samples, _settings(Form(ctx), samples))
 
     def failures(self, results: VOSEvaluationResults) -> int:

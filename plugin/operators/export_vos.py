@@ -71,7 +71,7 @@ class ExportVos(JobOperator):
             form.mark(job.errors())
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[ExportSummary]:
-        return _job(Form(ctx), ctx.target_view()).steps()
+        return _job(Form(ctx), self.target(ctx)).steps()
 
     def params(self, given: dict[str, Any]) -> dict[str, Any]:
         """The form's values; a zip lies beside the folder."""

@@ -29,6 +29,7 @@ class Finetune(JobOperator):
     about = "Go on from trained weights with corrected masks, for a model of your own"
     icon = "model_training"
     action = "Train on"
+    takes_open = False
     call = staticmethod(finetune)
     changes = False
     outputs: ClassVar = {
@@ -80,7 +81,7 @@ class Finetune(JobOperator):
             form.mark(problems)
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Tuning]:
-        form, samples = Form(ctx), videos_of(ctx.target_view())
+        form, samples = Form(ctx), videos_of(self.target(ctx))
         field, settings = _field(form, samples), _settings(form)
         return finetune_steps(samples, field, settings, **form.given("device"))
 

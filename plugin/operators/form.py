@@ -19,10 +19,12 @@ from hs2s_core.wording import counted
 
 from ..labels.frame_fields import bare, has_labels, mask_fields, prompt_fields
 from ..videos.clips import clips_of
-from ..videos.collection import videos_of
+from ..videos.collection import select_videos, videos_of
 
 HELP, TARGET = "help", "view_target"
 """The line at the top of a form; what it works on."""
+OPEN, SELECTED = "OPEN_VIDEO", "SELECTED_SAMPLES"
+"""Values of that target: the open video, which FiftyOne does not offer, and what is selected."""
 LISTED = 10
 """How many videos a form or a result names."""
 LOOKS = 5
@@ -90,14 +92,21 @@ class Form:
         values = ((name, self.get(name)) for name in names)
         return {name: value for name, value in values if value is not None}
 
-    def target(self, action: str, *, clips: bool = False) -> SampleCollection | None:
+    def target(
+        self, action: str, *, clips: bool = False, opened: bool = True
+    ) -> SampleCollection | None:
         """Let the user choose what to work on; None, and a notice, if that has no videos.
 
-        With ``clips`` it may also be a view of clips, as which it is returned.
+        With ``clips`` it may also be a view of clips, as which it is returned. ``opened`` is that
+        of :func:`target_of`.
         """
-        self.inputs.view_target(self.ctx, action_description=action)
+        offer = self.inputs.view_target(self.ctx, action_description=action)
+        if self.ctx.current_sample:
+            _offer_open_video(offer, action)
+        if wanted := _wanted_target(self.ctx, opened):
+            offer.default = wanted
         try:
-            chosen = self.ctx.target_view()
+            chosen = target_of(self.ctx, opened=opened)
             return chosen if clips and clips_of(chosen)[1] is not None else videos_of(chosen)
         except HS2SError as error:
             self.refuse("no_video", "No video here", str(error))
@@ -226,6 +235,45 @@ class Form:
         new = [name for name in self.inputs.properties if name not in rest]
         order = [*head, *new, *(name for name in rest if name not in head)]
         self.inputs.properties = {name: self.inputs.properties[name] for name in order}
+
+
+def target_of(ctx: foo.ExecutionContext, *, opened: bool = True) -> SampleCollection:
+    """What an operator works on: what its form chose, else what is most likely meant.
+
+    That is what is selected, else the view; before both, where ``opened``, the open video.
+    """
+    target = _wanted_target(ctx, opened)
+    if target == OPEN:
+        view = ctx.view if ctx.view._is_generated else videos_of(ctx.view)
+        shown = view.select(ctx.current_sample)  # with the labels that the view shows
+        return shown if shown else select_videos(ctx.dataset, ctx.current_sample)
+    if target == SELECTED:
+        return ctx.target_view().select(ctx.selected)
+    return ctx.target_view()
+
+
+def is_open_video(ctx: foo.ExecutionContext) -> bool:
+    """Whether that is what :func:`target_of` gives."""
+    return _wanted_target(ctx, True) == OPEN
+
+
+def _wanted_target(ctx: foo.ExecutionContext, opened: bool) -> str | None:
+    """The target that was chosen, else the default; None where FiftyOne's own will do."""
+    # Newer FiftyOnes take it out of the form's values.
+    given = ctx.params.get(TARGET) or ctx.request_params.get(TARGET)
+    if given and not (given == OPEN and not ctx.current_sample):
+        return str(given)
+    if opened and ctx.current_sample:
+        return OPEN
+    return SELECTED if ctx.selected else None
+
+
+def _offer_open_video(offer: types.Property, action: str) -> None:
+    """Add the open video to what can be chosen, and show the choice, of two at least now."""
+    shown = offer.options.choices_view
+    shown.add_choice(OPEN, label="Open video", description=f"{action} the video that is open")
+    offer.type.values.append(OPEN)
+    offer.view = shown
 
 
 def seems_labelled(samples: SampleCollection, field: str) -> bool:

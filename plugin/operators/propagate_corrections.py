@@ -16,7 +16,7 @@ from ..labels.frame_fields import bare
 from ..propagation import corrected_fields, made_fields, prompts_of, repropagate, repropagate_steps
 from ..videos.collection import select_videos, videos_of
 from .base import BaseOperator, JobOperator, job_outputs, show_result
-from .form import Form
+from .form import Form, is_open_video, target_of
 from .model_inputs import chosen_model
 
 
@@ -36,9 +36,10 @@ def result_form(form: Form, samples: SampleCollection) -> None:
 
 
 def chosen_result(ctx: foo.ExecutionContext) -> tuple[SampleCollection, str]:
-    """The open video, else what the form chooses; and a field with a result for it."""
-    open_video = ctx.current_sample
-    samples = select_videos(ctx.dataset, open_video) if open_video else ctx.target_view()
+    """The open video, unless the form chooses others; and a field with a result for it."""
+    opened = is_open_video(ctx)
+    # Whatever the view shows of it: what was put right may be hidden.
+    samples = select_videos(ctx.dataset, ctx.current_sample) if opened else target_of(ctx)
     samples = videos_of(samples)
     field, fields = Form(ctx).get("output_field"), made_fields(samples)
     if not field and not fields:
@@ -74,7 +75,7 @@ class PropagateCorrections(JobOperator):
             samples,
             field,
             model=chosen_model(form),
-            corrected=not ctx.current_sample,
+            corrected=not is_open_video(ctx),
             **form.given("workers", "engine"),
         )
 

@@ -129,14 +129,14 @@ class PropagateMasks(JobOperator):
                 _show_hinted(form, samples, settings, plan)
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Summary]:
-        form, samples = Form(ctx), ctx.target_view()
+        form, samples = Form(ctx), self.target(ctx)
         settings, how = _settings(form, clips_of(samples)[0]), form.given("device", "speed")
         job = PropagateJob(Source(samples), settings, chosen_model(form), **how)
         return propagate_steps(job, **form.given("skip_invalid", "workers", "engine"))
 
     def refresh(self, ctx: foo.ExecutionContext, summary: Summary) -> Sequence[Any]:
         """Show the new masks, and no more those that they were made of."""
-        settings = _settings(Form(ctx), clips_of(ctx.target_view())[0])
+        settings = _settings(Form(ctx), clips_of(self.target(ctx))[0])
         shown = show_result(ctx, settings.output_field, settings.prompt_field)
         return [*super().refresh(ctx, summary), *shown]
 

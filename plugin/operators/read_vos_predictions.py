@@ -31,6 +31,7 @@ class ReadVosPredictions(JobOperator):
     page = "draw.md"
     icon = "input"
     action = "Read masks of"
+    takes_open = False
     call = staticmethod(read_predictions)
     done = "read"
     unknown = "Videos of the folder that the dataset does not have"
@@ -63,7 +64,7 @@ class ReadVosPredictions(JobOperator):
         form.mark(_job(form, samples).errors(samples, at_most=FRAMES))
 
     def steps(self, ctx: foo.ExecutionContext) -> Steps[ReadSummary]:
-        return _job(Form(ctx), ctx.target_view()).steps()
+        return _job(Form(ctx), self.target(ctx)).steps()
 
     def refresh(self, ctx: foo.ExecutionContext, summary: ReadSummary) -> Sequence[Any]:
         """Show the new labels."""

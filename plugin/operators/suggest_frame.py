@@ -13,7 +13,7 @@ from ..labels.frame_fields import has_labels
 from ..player import show_frame
 from ..propagation import prompts_of, suggest_frames
 from .base import BaseOperator, show_result
-from .form import Form, listed
+from .form import Form, is_open_video, listed
 from .propagate_corrections import beside_video, chosen_result, result_form
 
 _OFFERED = 5
@@ -44,21 +44,21 @@ class SuggestFrame(BaseOperator):
         try:
             said = self._suggest(ctx)
         except HS2SError as error:
-            if not ctx.current_sample:
+            if not is_open_video(ctx):
                 raise
             ctx.ops.notify(str(error), variant="error")
             said = str(error)
         return {"frames": said}
 
     def _suggest(self, ctx: foo.ExecutionContext) -> str:
-        samples, field = chosen_result(ctx)
-        count = Form(ctx).get("count", 1 if ctx.current_sample else _OFFERED)
+        (samples, field), opened = chosen_result(ctx), is_open_video(ctx)
+        count = Form(ctx).get("count", 1 if opened else _OFFERED)
         found = suggest_frames(samples, field, count)
         said = listed(map(str, found)) or _nothing(samples, field)
         show_result(ctx, field, prompts_of(ctx.dataset, field))
-        if ctx.current_sample:
+        if opened:
             ctx.ops.notify(f"To correct next: {said}" if found else said)
-        if found and ctx.current_sample:
+        if found and opened:
             show_frame(ctx, found[0].frame_number)
         elif found:
             ctx.trigger("open_sample", {"id": found[0].sample_id, "mode": "annotate"})

@@ -21,7 +21,7 @@ from ..videos.collection import select_videos
 from .corrections import is_drawn
 from .hints import Preview, preview_frame
 from .settings import CLIPS, DONE, RUNNING, PropagateSettings, settings_errors
-from .video import open_video
+from .video import NothingGiven, open_video
 
 
 def make_plan(
@@ -51,7 +51,7 @@ def make_plan(
             plan.unchecked += not verdict.complete
         else:
             plan.problems.append(Problem(part.key, name, verdict.reason))
-            if verdict.done:
+            if verdict.done or verdict.waits:
                 plan.kept.add(part.key)
     return plan
 
@@ -143,6 +143,8 @@ class _Verdict:
     """Why it cannot be propagated; None if nothing is known to be in the way."""
     done: bool = False
     """Whether it has results already."""
+    waits: bool = False
+    """Whether nothing but a mask to start from is missing."""
     complete: bool = True
     """Whether there was time to look at everything."""
 
@@ -157,7 +159,7 @@ def _look(
     done = has_results(samples, part, status, settings)
     if done and not settings.overwrite:
         return _Verdict(done=True)
-    reason = None
+    reason, waits = None, False
     if done and status not in (DONE, CLIPS):
         reason = (
             f"has labels in {settings.output_field!r} that were not made by this operator; choose "
@@ -169,8 +171,8 @@ def _look(
         except OutOfTime:
             return _UNCHECKED
         except Exception as error:
-            reason = describe(error)
-    return _Verdict(reason, done)
+            reason, waits = describe(error), isinstance(error, NothingGiven)
+    return _Verdict(reason, done, waits)
 
 
 _UNCHECKED = _Verdict(complete=False)

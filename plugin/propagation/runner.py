@@ -101,7 +101,8 @@ def propagate(
             that are wanted are written, but masks in the others count.
         last_frame: number of the last one; None for the video's.
         skip_invalid: go on without videos that cannot be propagated, instead of refusing all.
-            Those that have labels in the output field keep them and their status.
+            Those that have labels in the output field keep them and their status; those without a
+            mask are not touched.
         workers: how many videos at once, each in a process with a model of its own.
         engine: ``inline``, ``process`` or ``ray``; None is ``process`` for several workers.
         progress: True or False for a progress bar, or a function that is called with Progress;

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from hs2s_core.propagation.network import NetworkEngine
 
 
+class NothingGiven(HS2SError):
+    """Nobody gave a mask in a video yet: it waits to be drawn in, and nothing is wrong with it."""
+
+
 @dataclass(frozen=True)
 class PropagateJob(VideoJob[Done]):
     """Propagation, as each process can open it."""
@@ -313,8 +317,8 @@ def open_video(
         hidden = " that the view's filters leave" if visible is not None else ""
         looked = None if settings.span else span
         if not hidden and has_labels(samples, prompt_field, sample_id, looked):
-            raise HS2SError(f"no prompt mask: the labels{of} in {prompt_field!r} show no object")
-        raise HS2SError(f"no prompt mask: no frame{of} has labels in {prompt_field!r}{hidden}")
+            raise NothingGiven(f"no prompt mask: the labels{of} in {prompt_field!r} show no object")
+        raise NothingGiven(f"no prompt mask: no frame{of} has labels in {prompt_field!r}{hidden}")
     check_hinted(clip, prompts)
     last = max([*prompts.masks, *(each.frame for each in prompts.hinted.values())]) + 1
     # Containers may claim too few frames, so the claim alone is no reason.

@@ -13,9 +13,15 @@ Properties = dict[str, types.Property]
 
 
 def context(
-    samples: fo.Dataset | fo.DatasetView | None, selected: list[str] | None = None, **params: Any
+    samples: fo.Dataset | fo.DatasetView | None,
+    selected: list[str] | None = None,
+    opened: str | None = None,
+    **params: Any,
 ) -> foo.ExecutionContext:
-    """That of a request of the App which shows ``samples``; ``params`` are the form's values."""
+    """That of a request of the App which shows ``samples``; ``params`` are the form's values.
+
+    ``selected`` are ids of samples, ``opened`` is that of the open one.
+    """
     dataset = samples._dataset if isinstance(samples, fo.DatasetView) else samples
     uri = "@hs2s/vos/x"
     name = None if dataset is None else dataset.name
@@ -24,6 +30,8 @@ def context(
         request["view"] = samples._serialize()
     if selected is not None:
         request["selected"] = selected
+    if opened is not None:
+        request["current_sample"] = opened
     return foo.ExecutionContext(request_params=request, executor=Executor(), operator_uri=uri)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
+from fiftyone import ViewField
 from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
@@ -24,6 +25,7 @@ from hs2s_fiftyone.labels import prompts
 from hs2s_fiftyone.labels.conversion import LabelField
 from hs2s_fiftyone.operators import OPERATORS, propagate_masks
 from hs2s_fiftyone.operators.base import BaseOperator
+from hs2s_fiftyone.operators.evaluate_vos import EvaluateVos
 from hs2s_fiftyone.operators.propagate_masks import PropagateMasks
 from hs2s_fiftyone.propagation import PropagateSettings, Summary, plan
 
@@ -78,6 +80,45 @@ def test_the_target_can_be_chosen(videos: fo.Dataset) -> None:
     assert "SELECTED_SAMPLES" in shown["view_target"].type.values
     assert shown["plan"].view.label == "1 video to propagate"
     assert form(videos[:1])["plan"].view.label == "1 video to propagate"
+
+
+def test_the_open_video_is_meant_else_what_is_selected(videos: fo.Dataset) -> None:
+    """Nobody has to say so, nor to leave out those that wait to be drawn in."""
+    first, last = videos.values("id")
+    videos.select(last).clear_frame_field("truth")  # nobody has drawn in it yet
+    assert list(wrong(form(videos))) == ["problems"]
+    for place, given in enumerate(({"selected": [first]}, {"opened": first})):
+        shown = form(videos, **given)
+        assert wrong(shown) == {}
+        assert shown["plan"].view.label == "1 video to propagate"
+        assert shown["view_target"].default == ("SELECTED_SAMPLES", "OPEN_VIDEO")[place]
+        assert not isinstance(shown["view_target"].view, types.HiddenView)
+    both = form(videos, selected=[last], opened=first)
+    assert both["view_target"].default == "OPEN_VIDEO"
+    assert both["view_target"].type.values == ["DATASET", "SELECTED_SAMPLES", "OPEN_VIDEO"]
+    assert "b.mp4" in wrong(form(videos, opened=first, view_target="DATASET"))["problems"]
+    assert "b.mp4" in wrong(form(videos, opened=last))["problems"]
+
+
+def test_an_open_video_counts_as_the_view_shows_it(videos: fo.Dataset) -> None:
+    first, last = videos.values("id")
+    hidden = videos.filter_labels("frames.truth", ViewField("label") == "none", only_matches=False)
+    assert "the view's filters leave" in wrong(form(hidden, opened=first))["problems"]
+    assert wrong(form(videos.select(last), opened=first)) == {}, "the App shows others, too"
+
+
+def test_what_is_about_all_videos_takes_them_all(videos: fo.Dataset) -> None:
+    """An evaluation, or a training, of the one video that is open is rarely meant."""
+    for sample in videos:
+        sample.frames[1]["found"] = sample.frames[1].truth.copy()
+        sample.save()
+    opened = videos.first().id
+    shown = operator_form(EvaluateVos, videos, opened=opened)
+    assert shown["plan"].view.label == "2 videos to evaluate"
+    assert shown["view_target"].default == "DATASET"
+    asked = {"opened": opened, "view_target": "OPEN_VIDEO"}
+    shown = operator_form(EvaluateVos, videos, **asked)
+    assert shown["plan"].view.label == "1 video to evaluate"
 
 
 def test_prompt_fields_are_those_that_hold_masks_or_points(videos: fo.Dataset) -> None:
@@ -241,6 +282,29 @@ def test_drawn_masks_give_way_to_the_result(
     shown = [step.body.params for step in steps if "set_active_fields" in step.body.operator_uri]
     stays = [] if offered else ["frames.truth"]
     assert shown == [{"fields": [*stays, "uniqueness", "frames.hs2s"]}]
+
+
+@pytest.mark.parametrize("given", ["selected", "opened"])
+def test_a_run_takes_what_its_form_showed(videos: fo.Dataset, weights: str, given: str) -> None:
+    """Also where the App sends no choice: the form showed a default."""
+    first = videos.first().id
+    target = {given: [first] if given == "selected" else first}
+    params = {"prompt_field": "truth", "model": "file", "weights": weights}
+    steps = messages(videos, **target, **params)
+    assert steps[-1].body.params["results"]["done"] == 1
+    videos.reload()
+    assert videos.values("hs2s_status") == ["done", None]
+
+
+def test_videos_that_wait_to_be_drawn_in_have_not_failed(videos: fo.Dataset, weights: str) -> None:
+    params = {"prompt_field": "truth", "model": "file", "weights": weights, "skip_invalid": True}
+    videos[1:].clear_frame_field("truth")
+    result = messages(videos, **params)[-1].body.params["results"]
+    assert (result["done"], result["left_out"]) == (1, 1)
+    assert "no prompt mask" in result["reasons"]
+    videos.reload()
+    assert videos.values("hs2s_status") == ["done", None]
+    assert videos.values("hs2s_error") == [None, None]
 
 
 def test_videos_left_out_as_wished_are_no_failures(videos: fo.Dataset, weights: str) -> None:
