@@ -2,10 +2,11 @@
 
     python examples/finetune_corrected.py my-dataset mine --field hs2s --most 10
 
-Takes videos in which a mask of the field is marked as corrected (docs/correct.md); their other
-masks are trained on, too, so look at the whole video before. Prints the scores before and after, of
-labels that were held out; the model is stored only if it is better. Then propagate with
-``model="mine"``, or choose it in the form.
+Takes videos in which a mask of the field is marked as corrected (docs/correct.md), and of these the
+frames with a mask that was drawn or corrected, where the field is a result of propagation; all
+masks of these frames must be right. Prints the scores before and after, of labels that were held
+out; the model is stored only if it is better. Then propagate with ``model="mine"``, or choose it in
+the form.
 """
 
 from __future__ import annotations

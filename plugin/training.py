@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import numpy as np
 import numpy.typing as npt
+from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.checked.calls import checked_call
-from hs2s_core.errors import InvalidDataset, InvalidMask
-from hs2s_core.jobs import Progress, Steps, Watch
+from hs2s_core.errors import InvalidDataset, InvalidMask, check_choice
+from hs2s_core.jobs import Item, Plan, Problem, Progress, Steps, Watch
 from hs2s_core.media.frames import FrameSource
 from hs2s_core.media.masks import BoolMask
 from hs2s_core.prompts import Prompt
+from hs2s_core.wording import counted
 
 from .jobs import drive
 from .labels.conversion import LabelField, read_documents
-from .labels.frame_fields import bare, mask_field_error
+from .labels.frame_fields import bare, given_labels, is_output, mask_field_error
 from .labels.identities import Identities
 from .labels.prompts import visible_frames, visible_labels
 from .media import Clip, check_upright, open_clip
@@ -35,6 +37,16 @@ STEPS = 300
 """Training steps of :func:`finetune`, a second each on a CPU's core."""
 
 
+FRAMES = {
+    "auto": "Of a result of 'Propagate masks' those with given or corrected masks, else all",
+    "all": "All that have labels",
+    "given": "Only those in which a mask was given, drawn or corrected",
+}
+"""Which labelled frames are learned from: word -> description."""
+_GLANCE = 1000
+"""Frames that :func:`glance` looks at."""
+
+
 @checked_call
 def finetune(
     samples: SampleCollection,
@@ -44,6 +56,7 @@ def finetune(
     start: str | Path = "hs2s-lite",
     steps: int = STEPS,
     learning_rate: float = 1e-4,
+    frames: str = "auto",
     device: str = "auto",
     overwrite: bool = False,
     progress: bool | Watch | None = None,
@@ -57,12 +70,14 @@ def finetune(
 
     Args:
         samples: a dataset or view of videos.
-        label_field: frame field with the masks, which are right wherever a frame has labels; see
-            :func:`labelled_videos`.
+        label_field: frame field with the masks; see :func:`labelled_videos`.
         name: of the model.
         start: the weights to go on from: a name or a file.
         steps: training steps.
         learning_rate: of AdamW, at its highest.
+        frames: which labelled frames count; in these, all masks must be right. ``all``, or only
+            those in which one was ``given``: drawn, corrected, or given to a run. ``auto`` is that
+            for a field that :func:`hs2s_fiftyone.propagate` filled, else all.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         overwrite: whether to replace a model of this name.
         progress: see :func:`hs2s_fiftyone.propagate`; by default, a notebook shows the learning
@@ -78,19 +93,78 @@ def finetune(
         progress = LiveCurve(steps).watch
 
     settings = TuneSettings(name, str(start), steps, learning_rate, overwrite=overwrite)
-    return drive(finetune_steps(samples, label_field, settings, device=device), progress)
+    run = finetune_steps(samples, label_field, settings, frames=frames, device=device)
+    return drive(run, progress)
 
 
 def finetune_steps(
-    samples: SampleCollection, label_field: str, settings: TuneSettings, *, device: str = "auto"
+    samples: SampleCollection,
+    label_field: str,
+    settings: TuneSettings,
+    *,
+    frames: str = "auto",
+    device: str = "auto",
 ) -> Steps[Tuning]:
     """Like :func:`finetune`, step by step."""
     from hs2s_core.devices import pick_device
     from hs2s_core.training.finetune import tune_steps
 
     yield Progress(0.0, "Reading the labels")
-    videos = labelled_videos(samples, label_field)
+    check_choice("frames", frames, FRAMES)
+    given = only_given(samples, label_field, frames)
+    videos = labelled_videos(samples, label_field, given=given)
     return (yield from tune_steps(videos, settings, pick_device(device)))
+
+
+def only_given(samples: SampleCollection, label_field: str, frames: str) -> bool:
+    """Whether a choice of :data:`FRAMES` means only those with masks that were given."""
+    return frames == "given" or (frames == "auto" and is_output(samples, bare(label_field)))
+
+
+def glance(samples: SampleCollection, label_field: str, *, given: bool = False) -> tuple[Plan, int]:
+    """Which videos would be trained on, as far as a bounded number of frames tells.
+
+    Also how many labelled frames these have, without the unchecked. ``given`` is that of
+    :func:`labelled_videos`, which looks closer.
+    """
+    from hs2s_core.training.held_out import fewest_labels
+
+    name, left = bare(label_field), _GLANCE
+    items, plan, frames = items_of(samples), Plan(), samples._dataset._frame_collection
+    counts: dict[Item, int] = {}
+    for item in items:
+        # An index tells it; also one without frames takes time.
+        left -= 10 + frames.count_documents({"_sample_id": ObjectId(item.key)}, limit=left + 1)
+        if left < 0:
+            break
+        counts[item] = frames.count_documents(_labelled(samples, item.key, name, given))
+    fewest = fewest_labels(counts.values())
+    for item, number in counts.items():
+        if number >= fewest:
+            plan.todo.append(item)
+        else:
+            what = "with a given or corrected mask" if given else "with masks"
+            reason = f"{counted(number, 'frame')} {what} in {name!r}, expected {fewest} or more"
+            plan.problems.append(Problem(*item, reason))
+    plan.todo += items[len(counts) :]
+    plan.unchecked = len(items) - len(counts)
+    return plan, sum(number for number in counts.values() if number >= fewest)
+
+
+def _labelled(samples: SampleCollection, sample_id: str, name: str, given: bool) -> dict[str, Any]:
+    """Query of the frames of a video with masks, or with given ones."""
+    field, found = LabelField.of(samples, name), {name: {"$ne": None}}
+    query: dict[str, Any] = {"_sample_id": ObjectId(sample_id), **found}
+    if given:
+        query |= given_labels(f"{field.items}")
+    elif field.kind is fo.Detections:  # of a drawn mask, FiftyOne writes boxes into later frames
+        query[f"{field.items}"] = {"$not": {"$elemMatch": {"mask": None, "mask_path": None}}}
+    visible, frames = visible_labels(samples, sample_id, name), visible_frames(samples, sample_id)
+    if visible is not None:
+        query[f"{field.items or name}._id"] = {"$in": list(visible)}
+    if frames is not None:
+        query["frame_number"] = {"$in": list(frames)}
+    return query
 
 
 class ViewVideo:
@@ -124,13 +198,16 @@ class ViewVideo:
 
 
 @checked_call
-def labelled_videos(samples: SampleCollection, label_field: str) -> Iterator[ViewVideo]:
+def labelled_videos(
+    samples: SampleCollection, label_field: str, *, given: bool = False
+) -> Iterator[ViewVideo]:
     """Videos of ``samples`` with the masks of frame field ``label_field``, to be trained on.
 
     Labels and frames that a view hides are left out. A frame without labels in the field counts as
     not annotated, one with an empty ``Detections`` as annotated and empty, one in which a label is
     a mere box as not annotated. Which labels show the same object is told by their ``index``, else
-    their ``instance``; labels with neither are left out.
+    their ``instance``; labels with neither are left out. With ``given``, only frames count in which
+    a mask was drawn, corrected, or given to a run, with all of their masks.
 
     Raises:
         HS2SError: the samples are no videos.
@@ -145,7 +222,7 @@ def labelled_videos(samples: SampleCollection, label_field: str) -> Iterator[Vie
         clip = open_clip(samples._dataset[sample_id])
         try:
             check_upright(samples, sample_id, name)
-            masks = _masks(samples, sample_id, clip, name)
+            masks = _masks(samples, sample_id, clip, name, given)
         except InvalidMask as error:
             raise InvalidMask(f"{video}: {error}") from error
         if len(masks) >= 2:
@@ -153,14 +230,15 @@ def labelled_videos(samples: SampleCollection, label_field: str) -> Iterator[Vie
 
 
 def _masks(
-    samples: SampleCollection, sample_id: str, clip: Clip, name: str
+    samples: SampleCollection, sample_id: str, clip: Clip, name: str, given: bool
 ) -> dict[int, list[Prompt]]:
     """Masks by 0-based frame, objects ascending, for frames whose labels all have one."""
     known = LabelField.of(samples, name)
     visible, frames = visible_labels(samples, sample_id, name), visible_frames(samples, sample_id)
     identities = Identities(known.marks(samples, sample_id))
     masks: dict[int, list[Prompt]] = {}
-    for document in read_documents(samples, sample_id, [name], annotated=name):
+    only = given_labels(f"{known.items}") if given else None
+    for document in read_documents(samples, sample_id, [name], annotated=name, only=only):
         number = document["frame_number"]
         if frames is not None and number not in frames:
             continue

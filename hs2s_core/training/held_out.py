@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from functools import partial
 from statistics import fmean
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -62,6 +62,11 @@ class _Beginning:
 
     def id_map(self, index: int) -> npt.NDArray[Any]:
         return self.video.id_map(index)
+
+
+def fewest_labels(lengths: Iterable[int]) -> int:
+    """How many labelled frames a video needs to be taken, among videos that have so many."""
+    return 2 if sum(length >= 2 for length in lengths) >= VIDEOS else 3
 
 
 def hold_out_labels(videos: Sequence[TunedVideo]) -> tuple[list[LabelledVideo], list[Held]]:

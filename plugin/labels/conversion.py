@@ -229,13 +229,18 @@ class LabelField:
 
 
 def read_documents(
-    samples: SampleCollection, sample_id: str, paths: Iterable[str], *, annotated: str | None = None
+    samples: SampleCollection,
+    sample_id: str,
+    paths: Iterable[str],
+    *,
+    annotated: str | None = None,
+    only: Mapping[str, Any] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Frames of a video in order, as the database has them, with only these fields, or parts.
 
-    ``annotated`` leaves out frames in which that field is None.
+    ``annotated`` leaves out frames in which that field is None, ``only`` all that are not like it.
     """
-    query: dict[str, Any] = {"_sample_id": ObjectId(sample_id)}
+    query: dict[str, Any] = {**(only or {}), "_sample_id": ObjectId(sample_id)}
     if annotated is not None:
         query[annotated] = {"$ne": None}
     shown = dict.fromkeys(["frame_number", *paths], 1)

@@ -190,3 +190,17 @@ def any_frame(
 def is_ground_truth(samples: SampleCollection, field: str) -> bool:
     """Whether the dataset was loaded with its annotations in this frame field."""
     return source_info(samples).get("label_field") == field
+
+
+def is_output(samples: SampleCollection, field: str) -> bool:
+    """Whether "Propagate masks" wrote a frame field."""
+    return bool(samples._dataset.has_sample_field(f"{field}_status"))
+
+
+def given_labels(items: str) -> dict[str, Any]:
+    """Query of the frames with a mask in ``items``, a list of labels, that a person made.
+
+    That is one that was drawn, put right, or given to a run: not one made of a box or points.
+    """
+    given = {"distance": 0, "origin": {"$nin": ["box", "points"]}}
+    return {items: {"$elemMatch": {"$or": [{CORRECTED: True}, {"keyframe": True}, given]}}}

@@ -22,10 +22,10 @@ from ..evaluation import (
     settings_errors,
 )
 from ..evaluation.scoring import metric_values
-from ..labels.frame_fields import mask_fields
+from ..labels.frame_fields import is_output, mask_fields
 from ..videos.collection import source_info, videos_of
 from .base import JobOperator
-from .form import FRAMES, LOOKS, Form, is_output, listed, seems_labelled
+from .form import FRAMES, LOOKS, Form, listed, seems_labelled
 
 # The form answers within about this time; what is left is checked when the run starts.
 _CHECK_SECONDS = 1.5

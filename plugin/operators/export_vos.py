@@ -15,10 +15,10 @@ from hs2s_core.wording import some
 
 from ..export import ExportJob, ExportSummary, export
 from ..jobs import Source
-from ..labels.frame_fields import bare, has_labels
+from ..labels.frame_fields import bare, has_labels, is_output
 from ..videos.collection import video_names
 from .base import JobOperator, job_outputs
-from .form import LISTED, Form, count, is_output, listed, seems_labelled
+from .form import LISTED, Form, count, listed, seems_labelled
 
 _VIDEOS = 20
 """How many videos the form looks for masks in."""

@@ -8,12 +8,14 @@ import fiftyone.operators as foo
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.jobs import Steps
+from hs2s_core.wording import counted, some
 
 from ..drawing import offered_fields
-from ..training import STEPS, finetune, finetune_steps
+from ..labels.frame_fields import is_output, mask_field_error
+from ..training import FRAMES, STEPS, finetune, finetune_steps, glance, only_given
 from ..videos.collection import videos_of
 from .base import JobOperator
-from .form import Form, is_output, seems_labelled
+from .form import LISTED, Form, seems_labelled
 from .model_inputs import MODEL_VALUES, add_device, add_model, chosen_model
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Finetune(JobOperator):
     changes = False
     outputs: ClassVar = {
         "stored": "Model",
+        "videos": "Trained on",
         "held_out": "Scored on",
         "scores": "J&F there",
         "known": "J&F on the bundled clip, which nobody trains on",
@@ -52,12 +55,20 @@ class Finetune(JobOperator):
         names = form.mask_fields(samples, "No masks to learn from")
         if not names:
             return
+        field = _field(form, samples)
         form.field(
             "label_field",
             names,
             "Labels",
-            default=_field(form, samples),
-            description="Frame field whose masks are right wherever a frame has labels",
+            default=field,
+            description="Frame field with the masks, of people or corrected",
+        )
+        form.choice(
+            "frames",
+            FRAMES,
+            "Frames to learn from",
+            default="auto",
+            description="All of their masks must be right",
         )
         form.text(
             "name",
@@ -75,6 +86,7 @@ class Finetune(JobOperator):
             description="About a second each; four networks are scored besides",
         )
         add_device(form, config)
+        _tell(form, samples, field)
         if form.get("name"):  # nothing typed yet is not an error
             problems = tuning_problems(_settings(form))
             problems.pop("start", None)  # said at the model
@@ -83,7 +95,7 @@ class Finetune(JobOperator):
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Tuning]:
         form, samples = Form(ctx), videos_of(self.target(ctx))
         field, settings = _field(form, samples), _settings(form)
-        return finetune_steps(samples, field, settings, **form.given("device"))
+        return finetune_steps(samples, field, settings, **form.given("frames", "device"))
 
     def failures(self, tuning: Tuning) -> int:
         """None: it works, or is an error."""
@@ -92,10 +104,23 @@ class Finetune(JobOperator):
     def result(self, tuning: Tuning) -> dict[str, Any]:
         return {
             "stored": str(tuning.path or "nothing was better, so nothing is stored"),
+            "videos": some(tuning.videos, LISTED),
             "held_out": tuning.held_out,
             "scores": f"{tuning.before:.1%} before, {tuning.after:.1%} after",
             "known": f"{tuning.known_before:.1%} before, {tuning.known_after:.1%} after",
         }
+
+
+def _tell(form: Form, samples: SampleCollection, field: str) -> None:
+    """How many videos and frames it would take, and which videos are left out."""
+    frames = form.get("frames", "auto")
+    if mask_field_error(samples, field) or frames not in FRAMES:
+        return  # said at the input
+    plan, number = glance(samples, field, given=only_given(samples, field, frames))
+    more = f": {counted(number, 'labelled frame')}"
+    if plan.unchecked:
+        more = f"{more} in the first {len(plan.todo) - plan.unchecked}" if number else ""
+    form.plan(plan, "train on", "trained on", more=more)
 
 
 def _field(form: Form, samples: SampleCollection) -> str:

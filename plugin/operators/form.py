@@ -197,13 +197,16 @@ class Form:
             self._shown[name].invalid = True
             self._shown[name].error_message = message
 
-    def plan(self, plan: Plan, verb: str, done: str, *, leave_out: bool | None = None) -> None:
+    def plan(
+        self, plan: Plan, verb: str, done: str, *, leave_out: bool | None = None, more: str = ""
+    ) -> None:
         """How many videos a job would do ("to propagate"), and which cannot be ("propagated").
 
-        Where ``leave_out`` is a bool, it says whether the user agreed to go on without these.
+        ``more`` is what else to know of the first. Where ``leave_out`` is a bool, it says whether
+        the user agreed to go on without the others.
         """
         above = list(self.inputs.properties)
-        text = f"{count(len(plan.todo))} to {verb}"
+        text = f"{count(len(plan.todo))} to {verb}{more}"
         if plan.skipped:
             text += f", {len(plan.skipped)} done already"
         if plan.unchecked:
@@ -279,11 +282,6 @@ def _offer_open_video(offer: types.Property, action: str) -> None:
 def seems_labelled(samples: SampleCollection, field: str) -> bool:
     """Whether a frame field has labels, as far as a bounded number of frames tells."""
     return has_labels(samples, field, at_most=FRAMES)
-
-
-def is_output(samples: SampleCollection, field: str) -> bool:
-    """Whether "Propagate masks" wrote a frame field."""
-    return bool(samples._dataset.has_sample_field(f"{field}_status"))
 
 
 def shown_for(choices: Mapping[str, str] | Iterable[str]) -> Mapping[str, str]:

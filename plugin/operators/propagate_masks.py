@@ -13,7 +13,7 @@ from hs2s_core.jobs import Plan, Steps, Summary
 from hs2s_core.wording import counted
 
 from ..jobs import Source
-from ..labels.frame_fields import bare, is_ground_truth, prompt_fields
+from ..labels.frame_fields import bare, has_labels, is_ground_truth, is_output, prompt_fields
 from ..propagation import (
     CHOICES,
     DEFAULT_OUTPUT,
@@ -21,13 +21,14 @@ from ..propagation import (
     PropagateSettings,
     make_plan,
     preview,
+    prompts_of,
     propagate,
     propagate_steps,
     settings_errors,
 )
 from ..videos.clips import clips_of
 from .base import JobOperator, job_outputs, show_result
-from .form import FRAMES, LOOKS, Form, is_output, seems_labelled
+from .form import FRAMES, LOOKS, Form, seems_labelled
 from .model_inputs import add_device, add_model, add_speed, chosen_model
 
 # The form answers within about this time; what is left is checked when the run starts.
@@ -159,10 +160,15 @@ def _show_hinted(
 def _settings(form: Form, samples: SampleCollection) -> PropagateSettings:
     output = bare(form.get("output_field", DEFAULT_OUTPUT))
 
-    def rank(name: str) -> tuple[bool, bool, bool]:
-        # First what a person drew; results of earlier runs last.
+    looked, last = samples[:LOOKS].values("id"), prompts_of(samples, output)
+
+    def rank(name: str) -> tuple[bool, ...]:
+        # First what a person drew, and of that what these videos have, and what the last run took:
+        # one that was stopped goes on. Results of earlier runs last.
         made = name == output or is_output(samples, name)
-        return made, not seems_labelled(samples, name), is_ground_truth(samples, name)
+        truth, unlabelled = is_ground_truth(samples, name), not seems_labelled(samples, name)
+        here = any(has_labels(samples, name, each, (1, FRAMES // LOOKS)) for each in looked)
+        return made, unlabelled, truth, not here, name != last
 
     return PropagateSettings(
         prompt_field=form.chosen_field("prompt_field", samples, rank),

@@ -11,6 +11,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import numpy as np
 import pytest
+from fiftyone import ViewField
 from fiftyone.operators.executor import Executor
 
 from hs2s_core.cli import main
@@ -23,6 +24,7 @@ from hs2s_core.weights import fill_model, find_weights, load_model, read_header,
 from hs2s_fiftyone import finetune
 from hs2s_fiftyone.drawing import draws_on_videos, prepare_drawing
 from hs2s_fiftyone.operators import Finetune, PropagateMasks
+from hs2s_fiftyone.training import labelled_videos, only_given
 
 from ..labelled import copy_demo
 from .helpers import SIZE, detection, square, video_sample
@@ -168,6 +170,48 @@ def test_the_form_proposes_a_result_before_its_prompts(labelled: fo.Dataset) -> 
     labelled.clone_frame_field("truth", "result")
     labelled.add_sample_field("result_status", fo.StringField)
     assert form(Finetune(), labelled)["label_field"].default == "result"
+
+
+def test_the_form_says_what_it_takes_and_what_is_left_out(labelled: fo.Dataset) -> None:
+    two = labelled.last()
+    for number in range(3, 9):
+        two.frames[number]["truth"] = None
+    two.frames[3]["truth"] = fo.Detections(detections=[fo.Detection(bounding_box=[0, 0, 1, 1])])
+    two.save()
+    shown = form(Finetune(), labelled)
+    assert shown["plan"].view.label == "1 video to train on: 8 labelled frames"
+    said = "two: 2 frames with masks in 'truth', expected 3 or more"
+    assert said in shown["problems"].view.description
+    assert not shown["problems"].invalid
+    labelled.match_frames(ViewField("frame_number") < 3).keep_frames()
+    assert "one: 2 frames with masks" in form(Finetune(), labelled)["problems"].error_message
+
+
+def test_of_a_result_only_frames_with_given_masks_are_learned_from(labelled: fo.Dataset) -> None:
+    """The others are what the network says itself, which would only confirm it."""
+    first = labelled.first()
+    for frame in first.frames.values():
+        (label,) = frame.truth.detections
+        label["distance"], label["corrected"] = frame.frame_number - 1, frame.frame_number == 4
+        label["keyframe"] = frame.frame_number == 7
+    first.save()
+    shown = form(Finetune(), labelled, frames="given")
+    assert shown["plan"].view.label == "1 video to train on: 3 labelled frames"
+    assert "two: 0 frames with a given or corrected mask" in shown["problems"].view.description
+    (video,) = labelled_videos(labelled, "truth", given=True)
+    assert video.indices == [0, 3, 6]
+    assert not only_given(labelled, "truth", "auto")
+    assert "2 videos" in form(Finetune(), labelled)["plan"].view.label
+    labelled.add_sample_field("truth_status", fo.StringField)
+    assert "3 labelled frames" in form(Finetune(), labelled)["plan"].view.label
+    assert "16 labelled frames" in form(Finetune(), labelled, frames="all")["plan"].view.label
+    with pytest.raises(HS2SError, match="frames is 'some'; expected one of auto, all, given"):
+        learn(labelled, "walker", "hs2s-lite", frames="some")
+    for frame in first.frames.values():
+        frame.truth.detections[0]["origin"] = "box"
+        frame.truth.detections[0]["corrected"] = frame.truth.detections[0]["keyframe"] = False
+    first.save()
+    assert list(labelled_videos(labelled, "truth", given=True)) == []
 
 
 @pytest.mark.usefixtures("brief")

@@ -121,6 +121,20 @@ def test_what_is_about_all_videos_takes_them_all(videos: fo.Dataset) -> None:
     assert shown["plan"].view.label == "1 video to evaluate"
 
 
+def test_the_prompts_of_the_last_run_are_proposed_where_the_videos_have_them(
+    videos: fo.Dataset, weights: str
+) -> None:
+    """So that a run that was stopped goes on; a video in which only another field has masks waits
+    for that."""
+    first, last = videos.values("id")
+    videos.clone_frame_field("truth", "drawn")
+    videos.select(last).clear_frame_field("truth")
+    assert form(videos)["prompt_field"].default == "drawn"
+    PropagateMasks()(videos.select(first), "truth", "hs2s", model=CopyNetwork())
+    assert form(videos)["prompt_field"].default == "truth"
+    assert form(videos, opened=last)["prompt_field"].default == "drawn"
+
+
 def test_prompt_fields_are_those_that_hold_masks_or_points(videos: fo.Dataset) -> None:
     sample = videos.first()
     sample.frames[1]["lines"] = fo.Polylines()
