@@ -11,10 +11,11 @@ from hs2s_core.jobs import Steps
 from hs2s_core.wording import counted, some
 
 from ..drawing import offered_fields
-from ..labels.frame_fields import is_output, mask_field_error
+from ..labels.frame_fields import CORRECTED, any_frame, is_output, mask_field_error
 from ..training import FRAMES, STEPS, finetune, finetune_steps, glance, only_given
 from ..videos.collection import videos_of
 from .base import JobOperator
+from .form import FRAMES as AT_MOST
 from .form import LISTED, Form, seems_labelled
 from .model_inputs import MODEL_VALUES, add_device, add_model, chosen_model
 
@@ -126,10 +127,13 @@ def _tell(form: Form, samples: SampleCollection, field: str) -> None:
 def _field(form: Form, samples: SampleCollection) -> str:
     drawn = offered_fields(samples)
 
-    def rank(name: str) -> tuple[bool, bool, bool]:
+    def rank(name: str) -> tuple[bool, ...]:
         made = is_output(samples, name)
+        corrected = {f"{name}.detections.{CORRECTED}": True}
+        mended = made and any_frame(samples._dataset, corrected, AT_MOST)
         # Of what was drawn to be followed, few frames have masks.
-        return not seems_labelled(samples, name), name in drawn and not made, made
+        prompts = name in drawn and not made
+        return not seems_labelled(samples, name), not mended, prompts, made
 
     return form.chosen_field("label_field", samples, rank)
 

@@ -58,6 +58,7 @@ def traces(strip: Strip, rate: float | None, at: int | None = None) -> list[Trac
                     ],
                     hovertemplate="%{text}<extra></extra>",
                     marker={"symbol": symbol, "size": 10, "color": color, "line": edge},
+                    cliponaxis=False,  # in the first frame, half of it would be cut off
                 )
             )
     if strip.suggested is not None:

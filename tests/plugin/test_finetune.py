@@ -170,6 +170,12 @@ def test_the_form_proposes_a_result_before_its_prompts(labelled: fo.Dataset) -> 
     labelled.clone_frame_field("truth", "result")
     labelled.add_sample_field("result_status", fo.StringField)
     assert form(Finetune(), labelled)["label_field"].default == "result"
+    labelled.clone_frame_field("truth", "imported")
+    assert form(Finetune(), labelled)["label_field"].default == "imported"
+    first = labelled.first()
+    first.frames[1].result.detections[0]["corrected"] = True
+    first.save()
+    assert form(Finetune(), labelled)["label_field"].default == "result", "somebody mended it"
 
 
 def test_the_form_says_what_it_takes_and_what_is_left_out(labelled: fo.Dataset) -> None:
