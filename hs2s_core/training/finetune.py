@@ -114,26 +114,34 @@ class Tuning:
     """What came of it; scores are J&F in [0, 1]."""
 
     path: Path | None
-    """The weights file; None where nothing was better, and nothing is stored."""
+    """The weights file; None where nothing is stored."""
     held_out: str
     """What was scored, in words."""
     before: float
     after: float
-    """Of the held-out labels, with the start and with the best that was offered."""
+    """Of the held-out labels, with the start and with what is stored; with the best of what was
+    tried where nothing is."""
     known_before: float
     known_after: float
     """Of the bundled clip."""
     share: float
-    """How far from the start the best lies, in [0, 1]."""
+    """How far from the start that lies, in [0, 1]."""
     videos: list[str] = field(default_factory=list)
     """Names of the videos that were trained on."""
+
+    @property
+    def why_not(self) -> str:
+        """Why nothing is stored, where nothing is."""
+        if self.after <= self.before:
+            return "nothing that was learned was better"
+        return "too much of what was known was lost on the bundled clip"
 
     def __str__(self) -> str:
         scores = (
             f"J&F on {self.held_out}: {self.before:.1%} before, {self.after:.1%} after; on the "
             f"bundled clip: {self.known_before:.1%} before, {self.known_after:.1%} after"
         )
-        stored = f"stored as {self.path}" if self.path else "nothing was better, nothing is stored"
+        stored = f"stored as {self.path}" if self.path else f"nothing is stored: {self.why_not}"
         return f"{scores}; {stored}"
 
 
@@ -151,7 +159,7 @@ def tune_steps(
     start = load_model(settings.start, device=str(device))
     before, known = yield from _scored(start, held, 0.0, "Scoring what is there")
     best = Tuning(None, describe(held), before, before, known, known, 0.0)
-    kept = start
+    kept, tried = start, list[Tuning]()
     with tempfile.TemporaryDirectory() as folder:
         run = train_steps(
             _config(parts, start, settings), Path(folder), device=device, videos=parts
@@ -166,13 +174,14 @@ def tune_steps(
         model = _between(start, trained, share)
         begin = 1 - (len(SHARES) - place) * SCORING
         after, known = yield from _scored(model, held, begin, label)
+        tried.append(replace(best, after=after, known_after=known, share=share))
         remembers = known >= best.known_before - FORGOTTEN
         if remembers and after > max(before, top - CLOSE):
-            best, kept = replace(best, after=after, known_after=known, share=share), model
+            best, kept = tried[-1], model
             top = max(top, after)
     names = [video.name for video in parts]
     if kept is start:
-        return replace(best, videos=names)
+        return replace(max(tried, key=lambda each: each.after), videos=names)
     best = replace(best, path=own_folder() / f"{settings.name}.safetensors", videos=names)
     assert best.path is not None
     save_weights(kept, best.path, _card(best, settings, device))

@@ -104,7 +104,7 @@ class Finetune(JobOperator):
 
     def result(self, tuning: Tuning) -> dict[str, Any]:
         return {
-            "stored": str(tuning.path or "nothing was better, so nothing is stored"),
+            "stored": str(tuning.path or f"nothing is stored: {tuning.why_not}"),
             "videos": some(tuning.videos, LISTED),
             "held_out": tuning.held_out,
             "scores": f"{tuning.before:.1%} before, {tuning.after:.1%} after",

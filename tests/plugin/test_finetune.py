@@ -125,6 +125,35 @@ def test_what_is_not_better_is_not_stored(labelled: fo.Dataset, start: str, fold
     assert not folder.exists()
 
 
+@pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize(
+    ("held", "known", "said"),
+    [
+        ([0.8, 0.5, 0.7, 0.6], [0.9] * 4, "80.0% before, 70.0% after"),
+        ([0.8, 0.9, 0.7, 0.6], [0.9, 0.7, 0.9, 0.9], "lost on the bundled clip"),
+    ],
+)
+def test_what_was_tried_is_told_though_it_is_not_stored(
+    labelled: fo.Dataset,
+    start: str,
+    held: list[float],
+    known: list[float],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same number before and after would say that training changes nothing."""
+
+    def score(*_: Any) -> Any:
+        yield 1.0
+        return held.pop(0)
+
+    monkeypatch.setattr("hs2s_core.training.finetune.score_held", score)
+    monkeypatch.setattr("hs2s_core.training.finetune.score_known", lambda _: known.pop(0))
+    tuning = learn(labelled, "walker", start, steps=1)
+    assert tuning.path is None
+    assert said in str(tuning)
+
+
 def test_a_mistake_is_told_before_anything_is_trained(labelled: fo.Dataset, start: str) -> None:
     for name, said in (("no/name", "is no name"), ("hs2s-lite", "name of a preset")):
         with pytest.raises(HS2SError, match=said):
