@@ -106,14 +106,15 @@ def finetune_steps(
     device: str = "auto",
 ) -> Steps[Tuning]:
     """Like :func:`finetune`, step by step."""
-    from hs2s_core.devices import pick_device
+    from hs2s_core.devices import free_threads, pick_device
     from hs2s_core.training.finetune import tune_steps
 
     yield Progress(0.0, "Reading the labels")
     check_choice("frames", frames, FRAMES)
     given = only_given(samples, label_field, frames)
     videos = labelled_videos(samples, label_field, given=given)
-    return (yield from tune_steps(videos, settings, pick_device(device)))
+    with free_threads():
+        return (yield from tune_steps(videos, settings, pick_device(device)))
 
 
 def only_given(samples: SampleCollection, label_field: str, frames: str) -> bool:

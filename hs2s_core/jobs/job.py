@@ -134,6 +134,12 @@ class Summary:
         self.failed += report.failed
         self.seconds += report.seconds
 
+    def join(self, other: Summary) -> None:
+        """Add what another run of the same job did."""
+        for name in ("done", "skipped", "failed", "left_out", "notes", "frames", "objects"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.seconds += other.seconds
+
     @property
     def speed(self) -> str:
         """How much was done in what time, opening and writing included; empty if nothing was."""

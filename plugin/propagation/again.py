@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fiftyone as fo
-from bson.json_util import loads
 from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import HS2SError
-from hs2s_core.jobs import Problem, Progress, Steps, Summary, Watch
+from hs2s_core.jobs import Problem, Progress, Steps, Summary, Watch, retold
 
 from ..jobs import Source, drive, run_info
 from ..labels.conversion import LabelField, read_documents
 from ..labels.frame_fields import bare
 from ..media import mask_sizes
-from ..videos.collection import select_videos, videos_of
+from ..videos.collection import videos_of
 from .corrections import read_corrections
-from .runner import DEFAULT_OUTPUT, LOADED, propagate_steps, run_key
+from .made import LOADED, Made, as_shown, run_key, ways_of
+from .runner import DEFAULT_OUTPUT, propagate_steps
 from .settings import PropagateSettings
 from .video import PropagateJob
 
@@ -78,15 +80,25 @@ def repropagate_steps(
 ) -> Steps[Summary]:
     """Like :func:`repropagate`, step by step; unless ``corrected``, in every video."""
     samples = videos_of(samples)
-    _job(samples, field, [], model)
+    for made, own in ways_of(samples, field, samples.values("id")):
+        _job(samples, field, made, own, model)
     yield Progress(0.0, "Looking for corrections")
     videos = [
         each for each in samples.values("id") if not corrected or _has_any(samples, each, field)
     ]
     if not videos:
         return Summary(f"frames.{field}", notes=[Problem("", f"frames.{field}", _NOTHING)])
-    job = _job(samples, field, videos, model)
-    return (yield from propagate_steps(job, skip_invalid=True, workers=workers, engine=engine))
+    ways, summary = ways_of(samples, field, videos), Summary(f"frames.{field}")
+    for place, (made, own) in enumerate(ways):
+        job = _job(samples, field, made, own, model)
+        steps = propagate_steps(job, skip_invalid=True, workers=workers, engine=engine)
+        summary.join((yield from retold(steps, partial(_of_all, place, len(ways)))))
+    return summary
+
+
+def _of_all(place: int, count: int, step: Progress) -> Progress:
+    """A step of one of several runs as one of all of them."""
+    return replace(step, fraction=(place + step.fraction) / count)
 
 
 def _has_any(samples: SampleCollection, sample_id: str, field: str) -> bool:
@@ -136,14 +148,14 @@ def corrected_fields(samples: SampleCollection) -> list[str]:
 def _job(
     samples: SampleCollection,
     field: str,
+    made: Made,
     videos: Sequence[str],
     model: VideoSegmenter | str | Path | None = None,
 ) -> PropagateJob:
-    """The run that filled ``field``, to be made again for some videos, by their sample ids.
+    """A run that filled ``field``, to be made again for some videos, by their sample ids.
 
     Raises HS2SError where nothing is known of it, or of its network.
     """
-    made = run_info(samples, run_key(field)).get("made")
     if not made:
         known = ", ".join(made_fields(samples)) or "none"
         raise HS2SError(
@@ -160,11 +172,7 @@ def _job(
             f"the masks in {field!r} were made by a network that was given as an object "
             f"({made['model'][LOADED]}); give it again, as model=..."
         )
-    source = select_videos(samples, videos, ordered=True)
-    if made["view"]:  # it may have shown only some of the objects
-        view = fo.DatasetView._build(samples._dataset, loads(made["view"]))
-        view = view.select(videos, ordered=True)
-        source = view if len(view) == len(videos) else source
+    source = as_shown(samples, made, videos)
     settings = PropagateSettings(**{**made["settings"], "overwrite": True})
     network = made["model"] if model is None else model
     return PropagateJob(Source(source), settings, network, made["device"], made["speed"])

@@ -7,12 +7,11 @@ generator of progress, for an operator that shows it live.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import fiftyone as fo
-from bson.json_util import dumps
 from fiftyone.core.clips import ClipsView
 from fiftyone.core.collections import SampleCollection
 
@@ -24,6 +23,7 @@ from ..jobs import Source, drive, noted_run, run_info, settle_killed
 from ..labels.frame_fields import add_detections, add_fields, bare
 from ..videos.clips import clips_of
 from .corrections import ATTRIBUTES
+from .made import earlier_ways, how_made, run_key
 from .plan import checked_plan
 from .settings import PropagateSettings
 from .video import PropagateJob, note_failure
@@ -35,8 +35,6 @@ __all__ = ["DEFAULT_OUTPUT", "propagate"]
 
 DEFAULT_OUTPUT = "hs2s"
 """The frame field that is written, where none is named."""
-LOADED = "loaded"
-"""Stands for a network that was given as an object: nothing can find it again."""
 
 
 @checked_call
@@ -171,34 +169,12 @@ def propagate_steps(
     key = run_key(settings.output_field)
     if not plan.todo:  # what is there was made as before
         made = run_info(samples, key).get("made", {})
+    earlier = earlier_ways(samples, settings, made, plan.todo)
     # Processes and clusters choose for themselves.
     threads = free_threads() if runner is inline else nullcontext()
-    with noted_run(samples, key, len(plan.todo), made=made), threads:
+    with noted_run(samples, key, len(plan.todo), made=made, earlier=earlier), threads:
         summary.take((yield from run_job(job, plan.todo, engine=runner, failed=failed)))
     return summary
-
-
-def run_key(field: str) -> str:
-    """The dataset's run that fills an output field."""
-    return f"propagate_{field}"
-
-
-def how_made(job: PropagateJob) -> dict[str, Any]:
-    """All that a run needs to be made again, as the database can hold it."""
-    samples = job.source.samples
-    model: Any = job.model
-    if isinstance(model, Path):
-        model = str(model.absolute())
-    elif model is not None and not isinstance(model, str):
-        model = {LOADED: type(model).__name__}
-    return {
-        "settings": asdict(job.settings),
-        "model": model,
-        "device": job.device,
-        "speed": job.speed,
-        # As text, because the database would take stages for documents of its own.
-        "view": dumps(samples._serialize()) if isinstance(samples, fo.DatasetView) else None,
-    }
 
 
 def _declare_fields(samples: SampleCollection, settings: PropagateSettings) -> None:

@@ -83,6 +83,17 @@ def shows_all_labels(view: fo.DatasetView) -> bool:
     return all(isinstance(stage, _SAMPLE_STAGES) for stage in view._stages)
 
 
+def label_filters(samples: SampleCollection) -> fo.DatasetView | None:
+    """A view of all videos with the stages of this one that choose labels, if it has any."""
+    stages = _filters(getattr(samples, "_stages", []))
+    if not stages:
+        return None
+    view = all_videos(samples).view()
+    for stage in stages:
+        view = view.add_stage(stage)
+    return view
+
+
 def _ungrouped(samples: SampleCollection) -> SampleCollection:
     """The same samples in their order, each once, with what filters their labels, but no groups.
 
@@ -137,10 +148,15 @@ def select_videos(
     ``dataset.select`` alone finds none but those of the active slice. ``ordered`` keeps the order
     of the ids.
     """
+    return all_videos(samples).select(ids, ordered=ordered)
+
+
+def all_videos(samples: SampleCollection) -> SampleCollection:
+    """Those of the whole dataset, in all slices of its groups."""
     dataset = samples._dataset
     if dataset.media_type == fom.GROUP:
-        dataset = dataset.select_group_slices(media_type=fom.VIDEO)
-    return dataset.select(ids, ordered=ordered)
+        return dataset.select_group_slices(media_type=fom.VIDEO)
+    return dataset
 
 
 def video_names(samples: SampleCollection) -> dict[str, str]:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from fiftyone import ViewField
 from fiftyone.operators.executor import Executor
+from torch import get_num_threads
 
 from hs2s_core.cli import main
 from hs2s_core.errors import HS2SError, InvalidDataset
@@ -27,6 +28,7 @@ from hs2s_fiftyone.operators import Finetune, PropagateMasks
 from hs2s_fiftyone.training import labelled_videos, only_given
 
 from ..labelled import copy_demo
+from ..threads import threads
 from .helpers import SIZE, detection, square, video_sample
 
 
@@ -152,6 +154,20 @@ def test_what_was_tried_is_told_though_it_is_not_stored(
     tuning = learn(labelled, "walker", start, steps=1)
     assert tuning.path is None
     assert said in str(tuning)
+
+
+@pytest.mark.usefixtures("brief")
+def test_busy_cores_are_left_alone(
+    labelled: fo.Dataset, start: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads that share a core with another program wait for each other, twenty times as long."""
+    monkeypatch.setattr("hs2s_core.devices.cores", lambda: 4)
+    monkeypatch.setattr("hs2s_core.devices._running", lambda: 3.0)
+    seen = set()
+    with threads(4):
+        learn(labelled, "walker", start, steps=1, progress=lambda _: seen.add(get_num_threads()))
+        assert get_num_threads() == 4
+    assert min(seen) == 1
 
 
 def test_a_mistake_is_told_before_anything_is_trained(labelled: fo.Dataset, start: str) -> None:

@@ -157,6 +157,29 @@ def test_what_a_view_left_out_stays_out(clip: fo.Dataset) -> None:
     assert list(masks(clip, 9)) == [1]
 
 
+def test_each_video_is_made_again_the_way_that_it_was_made(clip: fo.Dataset) -> None:
+    """Not that of the last run of all, which may have had other prompts, or another network."""
+    clip.clone_frame_field("truth", "drawn")
+    first = clip.first().id
+    propagate(clip.select(first), "drawn", "found", model=Counting())
+    propagate(clip, "truth", "found", model=Counting(), direction="forward")
+    made = clip.get_run_info("propagate_found").config
+    assert made.made["settings"]["prompt_field"] == "truth"
+    assert [way["videos"] for way in made.earlier] == [[first]]
+    for sample in clip:
+        edit(clip.select(sample.id), 5, B)
+    told: list[float] = []
+    summary = repropagate(
+        clip, "found", model=Counting(), progress=lambda step: told.append(step.fraction)
+    )
+    assert sorted(summary.done) == ["a.mp4", "b.mp4"]
+    assert summary.frames == 18
+    assert told == sorted(told)
+    ways = [sample.frames[4].found.detections[0].disagreement for sample in clip]
+    assert [way is None for way in ways] == [False, True], "one both ways, one forwards"
+    assert clip.get_run_info("propagate_found").config.earlier  # each still its own
+
+
 def test_other_networks_and_files_are_not_taken_for_those_before(
     clip: fo.Dataset, make_video: MakeVideo
 ) -> None:
