@@ -76,11 +76,14 @@ class EvaluateVos(JobOperator):
         form.mark(errors)
         if errors:
             return
-        if samples._dataset.has_evaluation(settings.eval_key):
-            label = f"The evaluation '{settings.eval_key}' exists"
-            form.warn("replace", label, "Its fields and its run are replaced.")
+        above, dataset, key = list(form.inputs.properties), samples._dataset, settings.eval_key
+        if dataset.has_evaluation(key):
+            earlier = dataset.get_evaluation_info(key).config
+            text = f"It is of '{earlier.pred_field}'; its fields and its run are replaced."
+            form.warn("replace", f"The evaluation '{key}' exists", text)
         plan = glance(samples, settings, seconds=_CHECK_SECONDS, videos=LOOKS)
         form.plan(plan, "evaluate", "evaluated")
+        form.put_first(above)
 
     def params(self, given: dict[str, Any]) -> dict[str, Any]:
         """The form's values; a protocol goes by its name."""
@@ -126,11 +129,10 @@ def _settings(form: Form, samples: SampleCollection) -> EvaluateSettings:
 
     truth = form.chosen_field("truth_field", samples, as_truth)
     prediction = form.chosen_field("prediction_field", samples, as_prediction, truth)
-    key = form.ctx.params.get("eval_key")
     given = EvaluateSettings(
         prediction,
         truth,
-        f"eval_{prediction}" if key is None else key,
+        form.get("eval_key", f"eval_{prediction}"),
         find_protocol(form.get("protocol", DEFAULT_PROTOCOL)),
         **form.given("match", "seen_categories", "meta"),
     )
@@ -152,11 +154,12 @@ def _add_inputs(form: Form, names: list[str], settings: EvaluateSettings) -> Non
         default=settings.truth_field,
         description="Frame field with the true masks; it is only read",
     )
+    prediction = settings.prediction_field
     form.text(
         "eval_key",
         "Name of the evaluation",
-        default=settings.eval_key,
-        description="Its fields start with this: <name>_jf, <name>_j, <name>_f, ...",
+        # No default: the App keeps what it has shown, also when other predictions are chosen.
+        description=f"Its fields start with this: <name>_jf, ...; empty: 'eval_{prediction}'",
     )
     form.choice("protocol", PROTOCOLS.keys(), "Protocol", default=DEFAULT_PROTOCOL)
     form.notice("protocol_text", settings.protocol.description)

@@ -52,11 +52,22 @@ def test_the_form_proposes_sensible_fields(videos: fo.Dataset) -> None:
     assert wrong(shown) == {}
     assert shown["truth_field"].default == "truth"
     assert shown["prediction_field"].default == "pred"
-    assert shown["eval_key"].default == "eval_pred"
+    assert "empty: 'eval_pred'" in shown["eval_key"].view.description
     assert shown["protocol_text"].view.label == PROTOCOLS["davis2017"].description
     assert shown["plan"].view.label == "2 videos to evaluate"
     other = form(EvaluateVos, videos, protocol="youtube_vos")
     assert other["protocol_text"].view.label == PROTOCOLS["youtube_vos"].description
+
+
+def test_other_predictions_are_another_evaluation(videos: fo.Dataset) -> None:
+    """The App keeps a default that it has shown: the second would have replaced the first."""
+    videos.clone_frame_field("pred", "other")
+    run_in_app(EvaluateVos, context(videos, prediction_field="pred"))
+    shown = form(EvaluateVos, videos, prediction_field="other")
+    assert shown["eval_key"].default is None
+    assert "empty: 'eval_other'" in shown["eval_key"].view.description
+    run_in_app(EvaluateVos, context(videos, prediction_field="other", eval_key=""))
+    assert sorted(videos.list_evaluations()) == ["eval_other", "eval_pred"]
 
 
 def test_the_form_knows_loaded_and_propagated_fields(videos: fo.Dataset) -> None:
@@ -74,10 +85,12 @@ def test_the_form_shows_what_would_stop_a_run(videos: fo.Dataset) -> None:
         "another field"
         in wrong(form(EvaluateVos, videos, prediction_field="truth"))["prediction_field"]
     )
-    assert "no key" in wrong(form(EvaluateVos, videos, eval_key=""))["eval_key"]
+    assert "no key" in wrong(form(EvaluateVos, videos, eval_key="a b"))["eval_key"]
     assert "protocol" in wrong(form(EvaluateVos, videos, protocol="mine"))["unusable"]
     EvaluateVos()(videos, "pred", "truth", "scores", progress=False)
-    assert "replace" in form(EvaluateVos, videos, eval_key="scores")
+    shown = form(EvaluateVos, videos, eval_key="scores")
+    assert "replace" in list(shown)[:4], "in sight"
+    assert "'frames.pred'" in shown["replace"].view.description
     videos.delete_frame_field("pred")
     assert "found truth" in wrong(form(EvaluateVos, videos))["no_field"]
 
