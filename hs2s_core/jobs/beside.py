@@ -1,18 +1,18 @@
-"""Calls on a thread beside the network's: reading and writing do not keep it waiting, and a second
-network works where one alone leaves cores idle."""
+"""Calls on threads beside the network's own: reading and writing do not keep it waiting, and
+several networks work where one alone leaves cores idle."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
+import cv2
 import torch
 
-Here = TypeVar("Here")
-There = TypeVar("There")
+Found = TypeVar("Found")
 
 _WAITING = 8
 """Calls that wait at most: what they hold bounds the memory."""
@@ -42,36 +42,37 @@ def in_turn() -> Iterator[Callable[[Callable[[], object]], None]]:
         thread.shutdown(cancel_futures=True)
 
 
-class Abreast:
-    """Makes two calls at the same time, each with half of torch's threads; in a ``with`` block.
+class Give(Protocol):
+    """Takes a call, to be made on another thread."""
 
-    What a layer of a small network computes is shared out among threads at a loss.
+    def __call__(self, call: Callable[[], Found], threads: int) -> Future[Found]:
+        """``threads`` is how many of torch's threads it may use."""
+
+
+@contextmanager
+def sharing_threads(hands: int) -> Iterator[Give]:
+    """Makes up to ``hands`` calls at the same time, each on some of torch's threads.
+
+    What a layer of a small network computes is shared out among threads at a loss. Within the
+    block, one thread is left to who gives the calls, and each of OpenCV's functions stays on the
+    thread that calls it; at its end calls that are under way are waited for, and others dropped.
     """
+    before, of_opencv = torch.get_num_threads(), cv2.getNumThreads()
+    # A thread's first look at their number settles it; else its first layer would, too late.
+    pool = ThreadPoolExecutor(hands, initializer=torch.get_num_threads)
 
-    def __init__(self) -> None:
-        # A thread's first look at their number settles it; else its first layer would, too late.
-        self._thread = ThreadPoolExecutor(1, initializer=torch.get_num_threads)
+    def give(call: Callable[[], Found], threads: int) -> Future[Found]:
+        def on_its_share() -> Found:
+            torch.set_num_threads(threads)
+            return call()
 
-    def __enter__(self) -> Abreast:
-        return self
+        return pool.submit(on_its_share)
 
-    def __exit__(self, *_: object) -> None:
-        self._thread.shutdown()
-
-    def both(self, here: Callable[[], Here], there: Callable[[], There]) -> tuple[Here, There]:
-        """What both return; waits for both. What ``here`` raises comes before the other's."""
-        before = torch.get_num_threads()
-        half = max(1, before // 2)
-
-        def call() -> There:
-            torch.set_num_threads(half)
-            return there()
-
-        other = self._thread.submit(call)
-        torch.set_num_threads(half)
-        try:
-            found = here()
-        finally:
-            wait([other])
-            torch.set_num_threads(before)
-        return found, other.result()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        yield give
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)
+        cv2.setNumThreads(of_opencv)

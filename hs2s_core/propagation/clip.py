@@ -158,6 +158,7 @@ def walk_clip(
             "open_frames, or one prompt per object at its first frame and direction='forward'"
         )
     stop = None if settings.last is None else settings.last + 1
+    claimed = len(frames) if isinstance(frames, Sized) else None
     ways = Ways(
         engine,
         frames,
@@ -166,10 +167,10 @@ def walk_clip(
         chunk=1 if engine.online else settings.chunk,
         first=settings.first,
         stop=length if stop is None else stop,
+        claimed=claimed,
         known=length is not None,
         keep=keep,
     )
-    claimed = len(frames) if isinstance(frames, Sized) else None
     return _settled(ways, _Settling(engine, prompts, settings), claimed if stop is None else stop)
 
 

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import IO, Any
 
 import numpy as np
@@ -33,9 +34,13 @@ MARK_EVERY = 64
 class Reel:
     """The masks of one stretch, in the order in which its frames are walked."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        """An empty one, whose masks go to the end of ``file``; others may share it."""
+    def __init__(self, file: IO[bytes], using: Lock | None = None) -> None:
+        """An empty one, whose masks go to the end of ``file``.
+
+        Others may share that, with the same lock, and masks be read while others are added.
+        """
         self._file = file
+        self._using = using or Lock()
         self._places = array("Q")
         self._sum = 0
         """CRC-32 of all that it holds."""
@@ -44,18 +49,21 @@ class Reel:
         return len(self._places)
 
     def __getitem__(self, number: int) -> SoftMask:
-        self._file.seek(self._places[number])
-        size, height, width = _HEAD.unpack(self._file.read(_HEAD.size))
-        values = np.frombuffer(zlib.decompress(self._file.read(size)), np.uint8)
+        with self._using:
+            self._file.seek(self._places[number])
+            size, height, width = _HEAD.unpack(self._file.read(_HEAD.size))
+            packed = self._file.read(size)
+        values = np.frombuffer(zlib.decompress(packed), np.uint8)
         return values.reshape(height, width)
 
     def append(self, mask: SoftMask) -> None:
         """Add the next mask."""
         packed = zlib.compress(np.ascontiguousarray(mask).tobytes(), 1)
         entry = _HEAD.pack(len(packed), *mask.shape) + packed
-        self._file.seek(0, 2)
-        self._places.append(self._file.tell())
-        self._file.write(entry)
+        with self._using:
+            self._file.seek(0, 2)
+            self._places.append(self._file.tell())
+            self._file.write(entry)
         self._sum = zlib.crc32(entry, self._sum)
 
     def _find(self, count: int, expected: int = 0) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.media.images import RGBImage
@@ -19,6 +22,7 @@ from hs2s_core.propagation.timeline import Stretch
 
 Walked = tuple[int, dict[Stretch, SoftMask]]
 """A frame, and the masks in it."""
+_KEY_FRAMES = 8
 _BLOCK_BYTES = 64 * 2**20
 _BLOCK_FRAMES = 32
 
@@ -81,6 +85,42 @@ class FrameReader:
         return None
 
 
+class KeyFrames:
+    """The pictures of key frames, of which those used last are at hand.
+
+    Several stretches are compared with each, and in a video they lie far from one another.
+    """
+
+    def __init__(self, frames: Iterable[RGBImage]) -> None:
+        self._frames = frames
+        self._until = ExitStack()
+        self._reader: FrameReader | None = None
+        self._found: OrderedDict[int, RGBImage | None] = OrderedDict()
+        self._finding = Lock()
+
+    def __enter__(self) -> KeyFrames:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._until.close()
+
+    def at(self, number: int) -> RGBImage | None:
+        """Frame ``number``, None after the clip's end."""
+        with self._finding:
+            if self._reader is None:
+                self._reader = self._until.enter_context(FrameReader(self._frames))
+            found = self._found.pop(number) if number in self._found else self._reader.at(number)
+            self._found[number] = found
+            while len(self._found) > _KEY_FRAMES:
+                self._found.popitem(last=False)
+            return found
+
+    def read(self, numbers: range) -> Callable[[], dict[int, RGBImage]]:
+        """As :meth:`FrameReader.read`, for few frames."""
+        found = {number: frame for number in numbers if (frame := self.at(number)) is not None}
+        return lambda: found
+
+
 class Window:
     """The frames around the one where a walk is: a block of them, read when one is wanted.
 
@@ -90,9 +130,19 @@ class Window:
     begins.
     """
 
-    def __init__(self, reader: FrameReader, *, forward: bool, chunk: int, lowest: int = 0) -> None:
-        """``lowest`` is the last frame of a walk backwards."""
+    def __init__(
+        self,
+        reader: FrameReader,
+        pictures: KeyFrames,
+        *,
+        forward: bool,
+        chunk: int,
+        lowest: int = 0,
+    ) -> None:
+        """``lowest`` is the last frame of a walk backwards, which begins with one of ``pictures``,
+        as that is the last of a block that is not wanted."""
         self._reader = reader
+        self._first = None if forward else pictures
         self._forward = forward
         self._chunk = chunk
         self._lowest = lowest
@@ -114,7 +164,8 @@ class Window:
         """The block that begins with frame ``number``, as the walk goes."""
         goes_on, numbers = number == self._next, self._numbers(number)
         coming = self._coming if goes_on else None
-        found = (coming or self._reader.read(numbers))()
+        found = (coming or (self._first or self._reader).read(numbers))()
+        self._first = None
         for frame in found.values():
             self._block = max(1, min(_BLOCK_FRAMES, _BLOCK_BYTES // max(1, frame.nbytes)))
         self._next = number + 1 if self._forward else numbers[0] - 1
@@ -149,7 +200,7 @@ class Lane:
     stretch: Stretch
     engine: Engine
     prompts: Prompts
-    reader: FrameReader
+    pictures: KeyFrames
     made: int = 0
     """Masks so far, read or made."""
     _running: bool = False
@@ -165,18 +216,13 @@ class Lane:
             self.engine.look_ahead(window.ahead(start))
         self.engine.step(frame, self._given(start))
         for key in self.stretch.keys[1:]:
-            other = self._existing(self.reader.at(key), key)
+            other = self._existing(self.pictures.at(key), key)
             self.engine.remember(other, self._given(key))
         self._running = True
 
-    @property
-    def computes(self) -> bool:
-        """Whether the mask in the next frame is to be made, as there is none on the reel."""
-        return self._reel is None or self.made >= len(self._reel)
-
     def kept(self) -> SoftMask | None:
         """The soft mask in the next frame where there is one on the reel."""
-        if self._reel is None or self.computes:
+        if self._reel is None or self.made >= len(self._reel):
             return None
         self.made += 1
         return self._reel[self.made - 1]
@@ -261,11 +307,6 @@ class Walk:
         self._window = window
         self._keep = keep
         self._steps = self._walk(numbers, known)
-
-    @property
-    def computes(self) -> bool:
-        """Whether the next frame takes a step of a network, as far as is known before it."""
-        return any(lane.computes for lane in self._active)
 
     def __iter__(self) -> Walk:
         return self

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 
+import cv2
 import pytest
 import torch
 
-from hs2s_core.jobs.beside import Abreast, in_turn
+from hs2s_core.jobs.beside import in_turn, sharing_threads
 
 from ..threads import threads
 
@@ -91,9 +92,9 @@ def four_threads() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("four_threads")
-def test_two_calls_are_made_at_the_same_time_on_half_of_the_threads() -> None:
+def test_calls_are_made_at_the_same_time_each_on_its_share_of_the_threads() -> None:
     meet = threading.Barrier(2, timeout=400)
-    threads = threading.active_count()
+    active, of_opencv = threading.active_count(), cv2.getNumThreads()
 
     def call() -> tuple[int, int]:
         meet.wait()
@@ -101,25 +102,36 @@ def test_two_calls_are_made_at_the_same_time_on_half_of_the_threads() -> None:
         torch.ones(64, 64) @ torch.ones(64, 64)  # the first layer of a thread settles theirs
         return found, torch.get_num_threads()
 
-    with Abreast() as abreast:
-        for _ in range(3):
-            assert abreast.both(call, call) == ((2, 2), (2, 2))
-            assert torch.get_num_threads() == 4
-    assert threading.active_count() == threads
+    with sharing_threads(2) as give:
+        assert torch.get_num_threads() == cv2.getNumThreads() == 1
+        for share in (2, 1, 2):
+            turns = [give(call, share) for _ in range(2)]
+            assert [turn.result() for turn in turns] == [(share, share)] * 2
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 4
+    assert cv2.getNumThreads() == of_opencv
+    assert threading.active_count() == active
 
 
 @pytest.mark.usefixtures("four_threads")
-@pytest.mark.parametrize("who", ["here", "there", "both"])
-def test_an_error_of_either_comes_when_both_have_ended(who: str) -> None:
-    ended = []
+def test_at_an_error_what_is_under_way_ends_and_the_rest_is_dropped() -> None:
+    made: list[int] = []
+    begun, goes_on = threading.Event(), threading.Event()
 
-    def call(name: str) -> None:
-        if who in (name, "both"):
-            raise ValueError(name)
-        ended.append(name)
+    def first() -> None:
+        begun.set()
+        goes_on.wait(400)
+        made.append(1)
 
-    with Abreast() as abreast:
-        with pytest.raises(ValueError, match="there" if who == "there" else "here"):
-            abreast.both(partial(call, "here"), partial(call, "there"))
-        assert len(ended) == (who != "both")
-        assert torch.get_num_threads() == 4
+    def fail() -> None:
+        with sharing_threads(1) as give:
+            give(first, 1)
+            give(partial(made.append, 2), 1)
+            begun.wait(400)
+            threading.Timer(0.2, goes_on.set).start()
+            raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        fail()
+    assert made == [1]
+    assert torch.get_num_threads() == 4

@@ -7,7 +7,10 @@ import threading
 import tracemalloc
 import weakref
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -20,9 +23,10 @@ from hs2s_core.media.masks import BoolMask
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.prompts import Prompts
-from hs2s_core.propagation import FrameResult, blending, propagate, walk
+from hs2s_core.propagation import FrameResult, blending, propagate, walk, ways
 from hs2s_core.propagation.engine import Engine, Prediction, SoftMask
 
+from ..threads import threads
 from .carrier import SIZE, Carrier, Clip, box
 
 LEFT, RIGHT = box(2, 1), box(2, 10)
@@ -118,6 +122,19 @@ def test_each_frame_is_read_once_per_direction() -> None:
     assert forward.read == list(range(200))
 
 
+def test_a_key_frame_is_read_once_for_all_stretches_that_are_compared_with_it() -> None:
+    clip = Clip(20)
+    with walk.KeyFrames(clip) as pictures:
+        for number in (0, 7, 0, 19, 7, 20, 20):
+            found = pictures.at(number)
+            assert found is None if number == 20 else found is not None and found[0, 0, 0] == number
+        assert clip.read == [0, 7, 19]
+        for number in range(9):  # only so many are kept
+            pictures.at(number)
+        pictures.at(19)
+        assert clip.read.count(19) == 2
+
+
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 def test_frames_are_read_while_the_network_works(direction: str) -> None:
     """Which waits here until the frames after its own, as the walk goes, are there."""
@@ -145,11 +162,11 @@ def test_frames_are_read_while_the_network_works(direction: str) -> None:
             return super().step(frame, prompts)
 
     start = 0 if direction == "forward" else length - 1
-    threads = threading.active_count()
+    active = threading.active_count()
     steps = propagate(Waiting(), Noted(length), {start: {1: LEFT}}, direction=direction)
     assert len(list(steps)) == length
     assert Waiting.waited > 50
-    assert threading.active_count() == threads
+    assert threading.active_count() == active
 
 
 def test_a_frame_that_cannot_be_read_fails_in_its_turn() -> None:
@@ -159,17 +176,17 @@ def test_a_frame_that_cannot_be_read_fails_in_its_turn() -> None:
                 raise InvalidMedia("frame 6 is torn")
             return super().at(index)
 
-    threads = threading.active_count()
+    active = threading.active_count()
     steps = propagate(Carrier(), Broken(11), {0: {1: LEFT}})
     assert [next(steps).index for _ in range(6)] == list(range(6))
     with pytest.raises(InvalidMedia, match="torn"):
         next(steps)
-    assert threading.active_count() == threads
+    assert threading.active_count() == active
     steps = propagate(Carrier(), Clip(100), {0: {1: LEFT}})
     assert [next(steps).index for _ in range(5)] == list(range(5))
-    assert threading.active_count() == threads + 1
+    assert threading.active_count() == active + 1
     steps.close()  # type: ignore[attr-defined]
-    assert threading.active_count() == threads
+    assert threading.active_count() == active
 
 
 def test_each_object_is_stepped_once_per_frame_and_direction() -> None:
@@ -207,50 +224,136 @@ def test_progress_counts_the_frames_of_both_directions() -> None:
 
 
 class AtOnce(Carrier):
-    """Steps of both ways wait for one another where both are due; counts those of each thread."""
+    """Steps between key frames wait for one another, two by two."""
 
     meet = threading.Barrier(2)
-    steps: ClassVar[Counter[str]] = Counter()
+    alone: ClassVar[list[int]] = []
 
     def step(self, frame: RGBImage, prompts: Mapping[int, BoolMask]) -> Prediction:
-        if not prompts:
-            here = threading.current_thread() is threading.main_thread()
-            self.steps["here" if here else "beside"] += 1
-            if not here or frame[0, 0, 0] in (*range(2, 31), *range(33, 40)):
-                self.meet.wait(400)
+        if prompts or not 0 < frame[0, 0, 0] < 21:
+            self.alone.append(frame[0, 0, 0])
+        else:
+            assert torch.get_num_threads() == 1
+            self.meet.wait(400)
         return super().step(frame, prompts)
 
 
 @pytest.mark.usefixtures("two_threads")
 def test_both_ways_are_gone_at_once_where_that_is_quicker() -> None:
-    """Between key frames, but for the first step of each way; the results are the same."""
-    prompts = {0: {1: LEFT}, 31: {1: RIGHT}, 40: {1: RIGHT}}
+    """The results are the same, and what is left at the end has all threads for itself."""
+    prompts = {0: {1: LEFT}, 21: {1: RIGHT}}
     told: list[tuple[int, int | None]] = []
     watch = {"soft": True, "progress": lambda *each: told.append(each)}
-    found = list(propagate(AtOnce(at_once=True), Clip(50), prompts, **watch))  # type: ignore[arg-type]
-    assert AtOnce.steps == {"here": 30 + 8 + 9 + 2, "beside": 29 + 7}
-    for one, other in zip(found, run(prompts, 50, soft=True), strict=True):
+    found = list(propagate(AtOnce(at_once=True), Clip(22), prompts, **watch))  # type: ignore[arg-type]
+    assert sorted(AtOnce.alone) == [0, 21, 21]
+    for one, other in zip(found, run(prompts, 22, soft=True), strict=True):
         np.testing.assert_equal(vars(one), vars(other))
     assert [done for done, _ in told] == sorted(done for done, _ in told)
-    assert told[-1] == (50 + 31 + 9, 50 + 31 + 9)
-    assert {total for _, total in told} == {50 + 31 + 9}
+    assert told[-1] == (22 + 21, 22 + 21)
+    assert {total for _, total in told} == {22 + 21}
+    assert torch.get_num_threads() == 2
+
+
+class Hands:
+    """What hands are given is done when somebody waits: one turn of each, in one round."""
+
+    def __init__(self) -> None:
+        self.rounds: list[int] = []
+        """Turns of each round."""
+        self.threads: list[int] = []
+        """Those of each turn."""
+
+    @contextmanager
+    def sharing(self, hands: int) -> Iterator[Callable[..., Future[object]]]:
+        self.hands = hands
+        yield self.give
+
+    def give(self, call: Callable[[], object], threads: int) -> Future[object]:
+        turn: Future[object] = Future()
+        turn.call = call  # type: ignore[attr-defined]
+        self.threads.append(threads)
+        return turn
+
+    def wait(self, turns: Collection[Future[object]], return_when: object) -> None:
+        self.rounds += [len(turns)] if turns else []
+        for turn in turns:
+            turn.set_result(turn.call())  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
+    """In place of threads."""
+    hands = Hands()
+    monkeypatch.setattr(ways, "sharing_threads", hands.sharing)
+    monkeypatch.setattr(ways, "wait", hands.wait)
+    return hands
+
+
+@pytest.mark.parametrize(
+    ("count", "keys"),
+    [(2, (0, 50)), (2, (0, 10)), (2, (0, 30, 60, 90)), (4, (0, 50)), (4, (0, 25, 50, 75))],
+)
+def test_no_way_is_left_to_be_gone_alone(hands: Hands, count: int, keys: tuple[int, ...]) -> None:
+    """Unless it is longer than its share of all from the start."""
+    prompts = {key: {1: LEFT} for key in keys}
+    with threads(count):
+        found = list(propagate(Carrier(at_once=True), Clip(100), prompts, soft=True))
+    for one, other in zip(found, run(prompts, 100, soft=True), strict=True):
+        np.testing.assert_equal(vars(one), vars(other))
+    lengths = [after - before for before, after in pairwise([*keys, 100])]
+    total, longest = 2 * sum(lengths) - lengths[-1], max(lengths)
+    used = min(count, 2 * len(keys) - 1)
+    assert hands.hands == used
+    assert len(hands.rounds) <= max(total / used, longest) / ways._TURN + 4
+    assert set(hands.threads) <= {count // n for n in range(1, used + 1)}
 
 
 @pytest.mark.usefixtures("two_threads")
-@pytest.mark.parametrize("direction", ["forward", "backward"])
-def test_an_error_on_either_of_two_ways_ends_both(direction: str) -> None:
-    class Torn(Carrier):
-        def step(self, frame: RGBImage, prompts: Mapping[int, BoolMask]) -> Prediction:
-            here = threading.current_thread() is threading.main_thread()
-            if here == (direction == "forward") and frame[0, 0, 0] == 12 and not prompts:
-                raise InvalidMedia("torn")
-            return super().step(frame, prompts)
+def test_frames_are_complete_as_soon_as_they_can_be(hands: Hands) -> None:
+    """One way is needed first; half of the last one is gone meanwhile."""
+    prompts = {0: {1: LEFT}, 50: {1: LEFT}}
+    steps = propagate(Carrier(at_once=True), Clip(100), prompts)
+    next(steps), next(steps)
+    assert sum(hands.rounds) * ways._TURN < 115
+    assert len(list(steps)) == 98
 
-    threads = threading.active_count()
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("frame", [12, 28])
+def test_an_error_on_any_of_several_ways_ends_all(frame: int) -> None:
+    class Torn(Carrier):
+        def step(self, image: RGBImage, prompts: Mapping[int, BoolMask]) -> Prediction:
+            if image[0, 0, 0] == frame and not prompts:
+                raise InvalidMedia("torn")
+            return super().step(image, prompts)
+
+    active = threading.active_count()
     with pytest.raises(InvalidMedia, match="torn"):
         list(propagate(Torn(at_once=True), Clip(30), {0: {1: LEFT}, 25: {1: LEFT}}))
-    assert threading.active_count() == threads
+    assert threading.active_count() == active
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_run_that_is_left_ends_all_ways() -> None:
+    active = threading.active_count()
+    steps = propagate(Carrier(at_once=True), Clip(30), {0: {1: LEFT}, 25: {1: LEFT}})
+    assert [next(steps).index for _ in range(5)] == list(range(5))
+    assert threading.active_count() > active
+    steps.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == active
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_clip_that_ends_early_ends_all_ways() -> None:
+    class Claims(Clip):
+        def __len__(self) -> int:
+            return 60
+
+    clip = Claims(40)
+    found = list(propagate(Carrier(at_once=True), clip, {0: {1: LEFT}, 25: {1: LEFT}}))
+    assert [result.index for result in found] == list(range(40))
 
 
 def peak(length: int, direction: str) -> int:
@@ -305,7 +408,7 @@ def test_masks_of_neither_way_wait_in_memory(
     monkeypatch.setattr(walk, "soften", soften)
     results = propagate(Carrier(at_once=at_once), Clip(300), {0: {1: LEFT}, 299: {1: LEFT}})
     assert sum(1 for _ in results) == 300
-    assert 0 < most < 10
+    assert 0 < most < 10 + 2 * ways._TURN * at_once
 
 
 def test_a_network_that_looks_ahead_goes_both_ways() -> None:

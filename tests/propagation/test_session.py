@@ -29,6 +29,7 @@ from hs2s_core.propagation.engine import Engine
 from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.propagation.session import Session, identify
 
+from ..threads import threads
 from .carrier import SIZE, Carrier, Clip, box
 
 LENGTH = 10
@@ -76,16 +77,15 @@ EDITS = st.lists(
 )
 
 
-@pytest.mark.usefixtures("two_threads")
-@given(edits=EDITS, at_once=st.booleans())
+@given(edits=EDITS, count=st.sampled_from([1, 2, 4]))
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_corrections_equal_full_runs(
-    edits: list, at_once: bool, tmp_path_factory: pytest.TempPathFactory
+    edits: list, count: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Also where a session follows both ways at once, and the full run one after the other."""
+    """Also where a session goes several ways at once, and the full run one after the other."""
     folder = tmp_path_factory.mktemp("session") / "s"
     for prompts in edited(edits, SIZE):
-        with Session(folder, Carrier(at_once=at_once), settings=SOFT) as session:
+        with threads(count), Session(folder, Carrier(at_once=True), settings=SOFT) as session:
             session.correct(prompts)
             found = results(session.run(Clip(LENGTH)))
         assert_same(found, results(walk_clip(Carrier(), Clip(LENGTH), prompts, SOFT)))

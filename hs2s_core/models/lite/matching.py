@@ -167,10 +167,12 @@ def _attend_together(
     of frames are computed once for all objects that are compared with the other frame, and
     multiplied with the values of each apart: it reads what it reads alone, to the last bit.
     """
-    keys, objects = _sort_by_frame(references, len(query))
+    # Among the values, one of ones adds the weights up.
+    summed = [each._replace(value=F.pad(each.value, (0, 1), value=1.0)) for each in references]
+    keys, objects = _sort_by_frame(summed, len(query))
     count = len(query)
     query = F.pad(torch.cat([query, -offset], dim=1), (0, 0, 0, -count % _PARTS))
-    reads = [parts[0][1].new_empty(len(query), parts[0][1].shape[1]) for parts in objects]
+    reads = [parts[0][1].new_empty(len(query), parts[0][1].shape[1] - 1) for parts in objects]
     across = [F.pad(key, (0, 1), value=1.0) for key in keys]
     longest = max(len(key) for key in keys)
     rows, power, dtype = _ROWS, torch.exp_, reads[0].dtype
@@ -185,21 +187,19 @@ def _attend_together(
     for start in range(0, len(query), rows):
         block = query[start : start + rows]
         products: list[dict[int, Tensor]] = [{} for _ in objects]
-        sums = []
         for frame, key in enumerate(across):
             weights = power(torch.mm(block, key.T, out=scores[: len(block), : len(key)]))
-            sums.append(weights.sum(1, keepdim=True).float())
             for parts, product in zip(objects, products, strict=True):
                 for place, (wanted, value) in enumerate(parts):
                     if wanted == frame:
                         product[place] = _weighted(weights, value).float()
         for parts, product, read in zip(objects, products, reads, strict=True):
             # In the object's own order, whatever that of the frames.
-            total = sum(sums[frame] for frame, _ in parts)
-            whole = sum(product[place] for place in range(len(parts)))
-            read[start : start + rows] = whole / total
-    found = iter(reads)
-    return [torch.stack([next(found)[:count] for _ in each.key]) for each in references]
+            found = [product[place] for place in range(len(parts))]
+            whole = sum(found[1:], found[0])
+            read[start : start + rows] = whole[:, :-1] / whole[:, -1:]
+    results = iter(reads)
+    return [torch.stack([next(results)[:count] for _ in each.key]) for each in references]
 
 
 def _weighted(weights: Tensor, value: Tensor) -> Tensor:
