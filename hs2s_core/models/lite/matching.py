@@ -167,15 +167,18 @@ def _attend_together(
     of frames are computed once for all objects that are compared with the other frame, and
     multiplied with the values of each apart: it reads what it reads alone, to the last bit.
     """
-    # Among the values, one of ones adds the weights up.
-    summed = [each._replace(value=F.pad(each.value, (0, 1), value=1.0)) for each in references]
-    keys, objects = _sort_by_frame(summed, len(query))
+    width, dtype = references[0].value.shape[-1], references[0].value.dtype
+    # In that type, a value of ones adds the weights up sooner than a sum.
+    summing = dtype is torch.bfloat16
+    if summing:
+        references = [x._replace(value=F.pad(x.value, (0, 1), value=1.0)) for x in references]
+    keys, objects = _sort_by_frame(references, len(query))
     count = len(query)
     query = F.pad(torch.cat([query, -offset], dim=1), (0, 0, 0, -count % _PARTS))
-    reads = [parts[0][1].new_empty(len(query), parts[0][1].shape[1] - 1) for parts in objects]
+    reads = [parts[0][1].new_empty(len(query), width) for parts in objects]
     across = [F.pad(key, (0, 1), value=1.0) for key in keys]
     longest = max(len(key) for key in keys)
-    rows, power, dtype = _ROWS, torch.exp_, reads[0].dtype
+    rows, power = _ROWS, torch.exp_
     if dtype is torch.bfloat16:
         # The sooner of the two in this type.
         query, power = query / math.log(2), torch.exp2_
@@ -187,19 +190,26 @@ def _attend_together(
     for start in range(0, len(query), rows):
         block = query[start : start + rows]
         products: list[dict[int, Tensor]] = [{} for _ in objects]
+        sums = []
         for frame, key in enumerate(across):
             weights = power(torch.mm(block, key.T, out=scores[: len(block), : len(key)]))
+            if not summing:
+                sums.append(weights.sum(1, keepdim=True).float())
             for parts, product in zip(objects, products, strict=True):
                 for place, (wanted, value) in enumerate(parts):
                     if wanted == frame:
                         product[place] = _weighted(weights, value).float()
         for parts, product, read in zip(objects, products, reads, strict=True):
             # In the object's own order, whatever that of the frames.
-            found = [product[place] for place in range(len(parts))]
-            whole = sum(found[1:], found[0])
-            read[start : start + rows] = whole[:, :-1] / whole[:, -1:]
-    results = iter(reads)
-    return [torch.stack([next(results)[:count] for _ in each.key]) for each in references]
+            whole = _added([product[place] for place in range(len(parts))])
+            total = whole[:, width:] if summing else _added([sums[frame] for frame, _ in parts])
+            read[start : start + rows] = whole[:, :width] / total
+    found = iter(reads)
+    return [torch.stack([next(found)[:count] for _ in each.key]) for each in references]
+
+
+def _added(parts: Sequence[Tensor]) -> Tensor:
+    return sum(parts[1:], parts[0])
 
 
 def _weighted(weights: Tensor, value: Tensor) -> Tensor:
