@@ -145,7 +145,10 @@ def glance(samples: SampleCollection, label_field: str, *, given: bool = False) 
             plan.todo.append(item)
         else:
             what = "with a given or corrected mask" if given else "with masks"
-            reason = f"{counted(number, 'frame')} {what} in {name!r}, expected {fewest} or more"
+            reason = (
+                f"{counted(number, 'frame')} {what} in {name!r}, each with an `index` or an "
+                f"`instance`; expected {fewest} or more"
+            )
             plan.problems.append(Problem(*item, reason))
     plan.todo += items[len(counts) :]
     plan.unchecked = len(items) - len(counts)
@@ -158,8 +161,11 @@ def _labelled(samples: SampleCollection, sample_id: str, name: str, given: bool)
     query: dict[str, Any] = {"_sample_id": ObjectId(sample_id), **found}
     if given:
         query |= given_labels(f"{field.items}")
-    elif field.kind is fo.Detections:  # of a drawn mask, FiftyOne writes boxes into later frames
-        query[f"{field.items}"] = {"$not": {"$elemMatch": {"mask": None, "mask_path": None}}}
+    elif field.items is not None and field.items != name:
+        lacking: list[dict[str, Any]] = [{"index": None, "instance": None}]
+        if field.kind is fo.Detections:  # of a drawn mask, FiftyOne writes boxes into later frames
+            lacking.append({"mask": None, "mask_path": None})
+        query[field.items] = {"$not": {"$elemMatch": {"$or": lacking}}}
     visible, frames = visible_labels(samples, sample_id, name), visible_frames(samples, sample_id)
     if visible is not None:
         query[f"{field.items or name}._id"] = {"$in": list(visible)}
@@ -205,10 +211,11 @@ def labelled_videos(
     """Videos of ``samples`` with the masks of frame field ``label_field``, to be trained on.
 
     Labels and frames that a view hides are left out. A frame without labels in the field counts as
-    not annotated, one with an empty ``Detections`` as annotated and empty, one in which a label is
-    a mere box as not annotated. Which labels show the same object is told by their ``index``, else
-    their ``instance``; labels with neither are left out. With ``given``, only frames count in which
-    a mask was drawn, corrected, or given to a run, with all of their masks.
+    not annotated, one with an empty ``Detections`` as annotated and empty. Which labels show the
+    same object is told by their ``index``, else their ``instance``. A frame in which a label has
+    neither, or is a mere box, counts as not annotated: it would teach that nothing is there. With
+    ``given``, only frames count in which a mask was drawn, corrected, or given to a run, with all
+    of their masks.
 
     Raises:
         HS2SError: the samples are no videos.
@@ -233,7 +240,7 @@ def labelled_videos(
 def _masks(
     samples: SampleCollection, sample_id: str, clip: Clip, name: str, given: bool
 ) -> dict[int, list[Prompt]]:
-    """Masks by 0-based frame, objects ascending, for frames whose labels all have one."""
+    """Masks by 0-based frame, objects ascending, for frames whose labels all say what they show."""
     known = LabelField.of(samples, name)
     visible, frames = visible_labels(samples, sample_id, name), visible_frames(samples, sample_id)
     identities = Identities(known.marks(samples, sample_id))
@@ -245,8 +252,7 @@ def _masks(
             continue
         found: dict[int, BoolMask] = {}
         parts = known.parts(document, clip.video_size, f"frame {number}", visible)
-        parts = [part for part in parts if not part.mark.is_nameless]
-        if any(part.mask is None for part in parts):
+        if any(part.mask is None or part.mark.is_nameless for part in parts):
             continue
         for part in parts:
             assert part.mask is not None

@@ -231,8 +231,9 @@ def test_the_form_says_what_it_takes_and_what_is_left_out(labelled: fo.Dataset) 
     two.save()
     shown = form(Finetune(), labelled)
     assert shown["plan"].view.label == "1 video to train on: 8 labelled frames"
-    said = "two: 2 frames with masks in 'truth', expected 3 or more"
-    assert said in shown["problems"].view.description
+    reason = shown["problems"].view.description
+    assert "two: 2 frames with masks in 'truth', each with an `index` or an `instance`;" in reason
+    assert "expected 3 or more" in reason
     assert not shown["problems"].invalid
     labelled.match_frames(ViewField("frame_number") < 3).keep_frames()
     assert "one: 2 frames with masks" in form(Finetune(), labelled)["problems"].error_message
