@@ -291,6 +291,18 @@ def show_result(ctx: foo.ExecutionContext, field: str, prompt_field: str = "") -
     return [] if fields == list(active) else [ctx.ops.set_active_fields(fields)]
 
 
+def reopen(ctx: foo.ExecutionContext, field: str, prompt_field: str) -> list[Any]:
+    """Show the open video with new masks in a field that the App knows; see :func:`show_result`.
+
+    Its Annotate tab would go on with the labels that it has read (FiftyOne 1.22).
+    """
+    hidden = show_result(ctx, field, prompt_field)
+    # An open video has a sidebar of its own, which begins as that beside the grid.
+    closed = [ctx.trigger("close_sample"), *hidden] if hidden else []
+    shown = {"id": ctx.current_sample, "mode": "explore"}
+    return [ctx.ops.reload_samples(), *closed, ctx.trigger("open_sample", shown)]
+
+
 def _kind_of(hint: Any) -> type:
     """What a form gives for an argument of this type."""
     parts = {get_origin(part) or part for part in get_args(hint) or (hint,)}

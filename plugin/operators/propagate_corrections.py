@@ -15,7 +15,7 @@ from hs2s_core.jobs import Steps, Summary
 from ..labels.frame_fields import bare
 from ..propagation import corrected_fields, made_fields, prompts_of, repropagate, repropagate_steps
 from ..videos.collection import select_videos, videos_of
-from .base import BaseOperator, JobOperator, job_outputs, show_result
+from .base import BaseOperator, JobOperator, job_outputs, reopen
 from .form import Form, is_open_video, target_of
 from .model_inputs import chosen_model
 
@@ -80,12 +80,8 @@ class PropagateCorrections(JobOperator):
         )
 
     def refresh(self, ctx: foo.ExecutionContext, summary: Summary) -> Sequence[Any]:
-        """Show the new masks; the Annotate tab would go on with those that it has read."""
+        """Show the new masks."""
         if not ctx.current_sample:
             return super().refresh(ctx, summary)
         field = bare(summary.target)
-        hidden = show_result(ctx, field, prompts_of(ctx.dataset, field))
-        shown = {"id": ctx.current_sample, "mode": "explore"}
-        # An open video has a sidebar of its own, which begins as that beside the grid.
-        closed = [ctx.trigger("close_sample"), *hidden] if hidden else []
-        return [ctx.ops.reload_samples(), *closed, ctx.trigger("open_sample", shown)]
+        return reopen(ctx, field, prompts_of(ctx.dataset, field, [ctx.current_sample]))

@@ -27,8 +27,8 @@ from ..propagation import (
     settings_errors,
 )
 from ..videos.clips import clips_of
-from .base import JobOperator, job_outputs, show_result
-from .form import FRAMES, LOOKS, Form, seems_labelled
+from .base import JobOperator, job_outputs, reopen, show_result
+from .form import FRAMES, LOOKS, Form, is_open_video, seems_labelled
 from .model_inputs import add_device, add_model, add_speed, chosen_model
 
 # The form answers within about this time; what is left is checked when the run starts.
@@ -136,8 +136,14 @@ class PropagateMasks(JobOperator):
         return propagate_steps(job, **form.given("skip_invalid", "workers", "engine"))
 
     def refresh(self, ctx: foo.ExecutionContext, summary: Summary) -> Sequence[Any]:
-        """Show the new masks, and no more those that they were made of."""
+        """Show the new masks, and no more those that they were made of.
+
+        In the open video at once, where the App knows their field from before.
+        """
         settings = _settings(Form(ctx), clips_of(self.target(ctx))[0])
+        known = f"frames.{settings.output_field}" in (ctx.request_params.get("active_fields") or ())
+        if known and is_open_video(ctx) and not ctx.view._is_generated:
+            return reopen(ctx, settings.output_field, settings.prompt_field)
         shown = show_result(ctx, settings.output_field, settings.prompt_field)
         return [*super().refresh(ctx, summary), *shown]
 
@@ -160,7 +166,8 @@ def _show_hinted(
 def _settings(form: Form, samples: SampleCollection) -> PropagateSettings:
     output = bare(form.get("output_field", DEFAULT_OUTPUT))
 
-    looked, last = samples[:LOOKS].values("id"), prompts_of(samples, output)
+    looked = samples[:LOOKS].values("id")
+    last = prompts_of(samples, output, looked if len(looked) == 1 else ())
 
     def rank(name: str) -> tuple[bool, ...]:
         # First what a person drew, and of that what these videos have, and what the last run took:

@@ -55,7 +55,7 @@ class SuggestFrame(BaseOperator):
         count = Form(ctx).get("count", 1 if opened else _OFFERED)
         found = suggest_frames(samples, field, count)
         said = listed(map(str, found)) or _nothing(samples, field)
-        show_result(ctx, field, prompts_of(ctx.dataset, field))
+        show_result(ctx, field, prompts_of(ctx.dataset, field, samples.values("id")[:1]))
         if opened:
             ctx.ops.notify(f"To correct next: {said}" if found else said)
         if found and opened:

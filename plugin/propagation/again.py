@@ -132,9 +132,13 @@ def made_fields(samples: SampleCollection) -> list[str]:
     return [field for field in made if samples._dataset.has_frame_field(field)]
 
 
-def prompts_of(samples: SampleCollection, field: str) -> str:
-    """The field with the prompts of which an output field was made; "" where it is not known."""
-    made = run_info(samples, run_key(field)).get("made") or {}
+def prompts_of(samples: SampleCollection, field: str, videos: Sequence[str] = ()) -> str:
+    """The field with the prompts of which an output field was made; "" where it is not known.
+
+    Of the first of some videos, by their sample ids, that other runs made than the last one; else
+    of that.
+    """
+    made, _ = ways_of(samples, field, videos)[-1]
     return str(made.get("settings", {}).get("prompt_field", ""))
 
 

@@ -282,6 +282,20 @@ def test_an_open_video_is_closed_as_it_would_not_show_the_new_masks(
     assert called[-3:] == ["close_sample", "reload_dataset", "show_output"]
 
 
+def test_an_open_video_shows_masks_in_a_field_that_the_app_knows(
+    videos: fo.Dataset, weights: str
+) -> None:
+    """As those of the second video that is drawn in."""
+    PropagateMasks()(videos[:1], "truth", model=CopyNetwork())
+    params = {"prompt_field": "truth", "model": "file", "weights": weights}
+    opened = context(videos, opened=videos.last().id, **params)
+    opened.request_params["active_fields"] = ["frames.hs2s"]
+    called = names(list(PropagateMasks().execute(opened)))
+    assert called[-3:] == ["reload_samples", "open_sample", "show_output"]
+    videos.reload()
+    assert videos.values("hs2s_status") == ["done", "done"]
+
+
 @pytest.mark.skipif(not draws_on_videos(), reason="FiftyOne before 1.18 has no Annotate tab")
 @pytest.mark.parametrize("offered", [True, False])
 def test_drawn_masks_give_way_to_the_result(

@@ -21,7 +21,7 @@ from hs2s_fiftyone.drawing import draws_on_videos, prepare_drawing
 from hs2s_fiftyone.operators.propagate_corrections import PropagateCorrections
 from hs2s_fiftyone.operators.suggest_frame import SuggestFrame
 from hs2s_fiftyone.player import SHOW_FRAME
-from hs2s_fiftyone.propagation import propagate, repropagate, sessions
+from hs2s_fiftyone.propagation import prompts_of, propagate, repropagate, sessions
 from hs2s_fiftyone.propagation.sessions import cache_folder
 
 from ..forms import context, form, wrong
@@ -166,6 +166,8 @@ def test_each_video_is_made_again_the_way_that_it_was_made(clip: fo.Dataset) -> 
     made = clip.get_run_info("propagate_found").config
     assert made.made["settings"]["prompt_field"] == "truth"
     assert [way["videos"] for way in made.earlier] == [[first]]
+    asked = [prompts_of(clip, "found", [each]) for each in clip.values("id")]
+    assert asked == ["drawn", "truth"]
     for sample in clip:
         edit(clip.select(sample.id), 5, B)
     told: list[float] = []
