@@ -157,15 +157,16 @@ def glance(samples: SampleCollection, label_field: str, *, given: bool = False) 
 
 def _labelled(samples: SampleCollection, sample_id: str, name: str, given: bool) -> dict[str, Any]:
     """Query of the frames of a video with masks, or with given ones."""
-    field, found = LabelField.of(samples, name), {name: {"$ne": None}}
-    query: dict[str, Any] = {"_sample_id": ObjectId(sample_id), **found}
+    field = LabelField.of(samples, name)
+    wanted: list[dict[str, Any]] = [{name: {"$ne": None}}]
     if given:
-        query |= given_labels(f"{field.items}")
-    elif field.items is not None and field.items != name:
-        lacking: list[dict[str, Any]] = [{"index": None, "instance": None}]
-        if field.kind is fo.Detections:  # of a drawn mask, FiftyOne writes boxes into later frames
-            lacking.append({"mask": None, "mask_path": None})
-        query[field.items] = {"$not": {"$elemMatch": {"$or": lacking}}}
+        wanted.append(given_labels(f"{field.items}"))
+    if field.kind is fo.Detections:
+        # Of a drawn mask, FiftyOne writes boxes into later frames.
+        bare_box, nameless = {"mask": None, "mask_path": None}, {"index": None, "instance": None}
+        unusable = {"$elemMatch": {"$or": [bare_box, nameless]}}
+        wanted.append({f"{field.items}": {"$not": unusable}})
+    query: dict[str, Any] = {"_sample_id": ObjectId(sample_id), "$and": wanted}
     visible, frames = visible_labels(samples, sample_id, name), visible_frames(samples, sample_id)
     if visible is not None:
         query[f"{field.items or name}._id"] = {"$in": list(visible)}

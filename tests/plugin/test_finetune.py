@@ -235,6 +235,11 @@ def test_the_form_says_what_it_takes_and_what_is_left_out(labelled: fo.Dataset) 
     assert "two: 2 frames with masks in 'truth', each with an `index` or an `instance`;" in reason
     assert "expected 3 or more" in reason
     assert not shown["problems"].invalid
+    one = labelled.first()
+    one.frames[5].truth.detections.append(detection(square(2, 2), label="a"))  # of whom?
+    one.save()
+    assert form(Finetune(), labelled)["plan"].view.label.endswith(": 7 labelled frames")
+    assert len(next(iter(labelled_videos(labelled, "truth")))) == 7, "a run counts the same"
     labelled.match_frames(ViewField("frame_number") < 3).keep_frames()
     assert "one: 2 frames with masks" in form(Finetune(), labelled)["problems"].error_message
 
