@@ -30,7 +30,7 @@ from hs2s_core.training.validation import Validation
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "hs2s-lite": {},
-    "EfficientNet-Lite1 trunk": {"encoder": "efficientnet_lite1"},
+    "EfficientNet-Lite0 trunk": {"encoder": "efficientnet_lite0"},
     "EfficientNet-Lite2 trunk": {"encoder": "efficientnet_lite2"},
     "no reference (S2S-lite)": {"references": ()},
     "first frame only": {"references": ("first",)},

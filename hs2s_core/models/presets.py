@@ -10,7 +10,12 @@ from hs2s_core.models.config import LiteConfig, ModelConfig, PaperConfig
 _HS2S = PaperConfig()
 _S2S = PaperConfig(system="s2s", references=(), skip_memory=False, border=False)
 _LITE = LiteConfig(
-    width=128, value_width=64, cell="standard", input_size=(288, 512), keep_aspect=True
+    width=128,
+    value_width=64,
+    cell="standard",
+    input_size=(288, 512),
+    keep_aspect=True,
+    encoder="efficientnet_lite1",
 )
 
 PRESETS: dict[str, ModelConfig] = {

