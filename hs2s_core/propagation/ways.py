@@ -200,10 +200,16 @@ class Ways:
             hire = sharing_threads(self._hands)
             give = self._until.enter_context(hire) if self._hands > 1 else None
             for number in self._numbers:
+                if give is not None:
+                    yield from self._go_on(give)
                 while (missing := self._missing(number)) is not None:
                     if missing.over:
                         return  # with the clip
-                    yield from self._go(missing) if give is None else self._go_on(give)
+                    if give is None:
+                        yield from self._go(missing)
+                    else:
+                        wait(self._turns, return_when=FIRST_COMPLETED)
+                        yield from self._go_on(give)
                 yield number, self._complete(number)
 
     def _missing(self, number: int) -> Way | None:
@@ -219,8 +225,7 @@ class Ways:
                 yield ahead
 
     def _go_on(self, give: Give) -> Iterator[None]:
-        """Whatever is done by the time that something is; then all hands go on."""
-        wait(self._turns, return_when=FIRST_COMPLETED)
+        """What the hands have done; then all of them go on."""
         for turn in [turn for turn in self._turns if turn.done()]:
             yield from self._note(self._turns.pop(turn), turn.result())
         while len(self._turns) < self._hands and (way := self._next()) is not None:
