@@ -21,7 +21,7 @@ from ..labels.frame_fields import bare
 from ..media import mask_sizes
 from ..videos.collection import videos_of
 from .corrections import read_corrections
-from .made import LOADED, Made, as_shown, run_key, ways_of
+from .made import LOADED, Made, as_shown, makings_of, run_key
 from .runner import DEFAULT_OUTPUT, propagate_steps
 from .settings import PropagateSettings
 from .video import PropagateJob
@@ -80,7 +80,7 @@ def repropagate_steps(
 ) -> Steps[Summary]:
     """Like :func:`repropagate`, step by step; unless ``corrected``, in every video."""
     samples = videos_of(samples)
-    for made, own in ways_of(samples, field, samples.values("id")):
+    for made, own in makings_of(samples, field, samples.values("id")):
         _job(samples, field, made, own, model)
     yield Progress(0.0, "Looking for corrections")
     videos = [
@@ -88,11 +88,11 @@ def repropagate_steps(
     ]
     if not videos:
         return Summary(f"frames.{field}", notes=[Problem("", f"frames.{field}", _NOTHING)])
-    ways, summary = ways_of(samples, field, videos), Summary(f"frames.{field}")
-    for place, (made, own) in enumerate(ways):
+    makings, summary = makings_of(samples, field, videos), Summary(f"frames.{field}")
+    for place, (made, own) in enumerate(makings):
         job = _job(samples, field, made, own, model)
         steps = propagate_steps(job, skip_invalid=True, workers=workers, engine=engine)
-        summary.join((yield from retold(steps, partial(_of_all, place, len(ways)))))
+        summary.join((yield from retold(steps, partial(_of_all, place, len(makings)))))
     return summary
 
 
@@ -138,7 +138,7 @@ def prompts_of(samples: SampleCollection, field: str, videos: Sequence[str] = ()
     Of the first of some videos, by their sample ids, that other runs made than the last one; else
     of that.
     """
-    made, _ = ways_of(samples, field, videos)[-1]
+    made, _ = makings_of(samples, field, videos)[-1]
     return str(made.get("settings", {}).get("prompt_field", ""))
 
 

@@ -1,6 +1,6 @@
 """How the masks of an output field were made, kept with the dataset: so they can be made again.
 
-One way for all videos, that of the last run, but for those that still have masks of earlier runs.
+All videos share that of the last run, but for those that still have masks of earlier runs.
 """
 
 from __future__ import annotations
@@ -54,41 +54,41 @@ def how_made(job: PropagateJob) -> Made:
     }
 
 
-def earlier_ways(
+def earlier_makings(
     samples: SampleCollection, settings: PropagateSettings, made: Made, todo: Iterable[Item]
 ) -> list[dict[str, Any]]:
     """Those of the videos that keep their masks when others are ``made``: how, and of which."""
     known = run_info(samples, run_key(settings.output_field))
-    ways = list(known.get("earlier") or [])
+    makings = list(known.get("earlier") or [])
     if known.get("made") and not _same(known["made"], made):
         has = fo.ViewField(settings.status_field).is_in([DONE, CLIPS])
         done = all_videos(samples).match(has).values("id")
-        others = {each for way in ways for each in way["videos"]}
-        ways.append({"made": known["made"], "videos": sorted({*done} - others)})
+        others = {each for making in makings for each in making["videos"]}
+        makings.append({"made": known["made"], "videos": sorted({*done} - others)})
     again = {Part.of(item.key).sample_id for item in todo}
     kept = [
-        {**way, "videos": [each for each in way["videos"] if each not in again]}
-        for way in ways
-        if not _same(way["made"], made)
+        {**making, "videos": [each for each in making["videos"] if each not in again]}
+        for making in makings
+        if not _same(making["made"], made)
     ]
-    return [way for way in kept if way["videos"]]
+    return [making for making in kept if making["videos"]]
 
 
-def ways_of(
+def makings_of(
     samples: SampleCollection, field: str, videos: Collection[str]
 ) -> list[tuple[Made, list[str]]]:
-    """How the masks of videos were made: each way, with the ids of those that were made so."""
+    """How the masks of videos were made: each such way to make them, with its videos' ids."""
     known = run_info(samples, run_key(field))
-    ways, left = [], dict.fromkeys(videos)
-    for way in known.get("earlier") or []:
-        own = [each for each in way["videos"] if each in left]
+    makings, left = [], dict.fromkeys(videos)
+    for making in known.get("earlier") or []:
+        own = [each for each in making["videos"] if each in left]
         if own:
-            ways.append((dict(way["made"]), own))
+            makings.append((dict(making["made"]), own))
         for each in own:
             del left[each]
-    if left or not ways:
-        ways.insert(0, (dict(known.get("made") or {}), list(left)))
-    return ways
+    if left or not makings:
+        makings.insert(0, (dict(known.get("made") or {}), list(left)))
+    return makings
 
 
 def as_shown(samples: SampleCollection, made: Made, videos: Collection[str]) -> SampleCollection:

@@ -23,7 +23,7 @@ from ..jobs import Source, drive, noted_run, run_info, settle_killed
 from ..labels.frame_fields import add_detections, add_fields, bare
 from ..videos.clips import clips_of
 from .corrections import ATTRIBUTES
-from .made import earlier_ways, how_made, run_key
+from .made import earlier_makings, how_made, run_key
 from .plan import checked_plan
 from .settings import PropagateSettings
 from .video import PropagateJob, note_failure
@@ -169,7 +169,7 @@ def propagate_steps(
     key = run_key(settings.output_field)
     if not plan.todo:  # what is there was made as before
         made = run_info(samples, key).get("made", {})
-    earlier = earlier_ways(samples, settings, made, plan.todo)
+    earlier = earlier_makings(samples, settings, made, plan.todo)
     # Processes and clusters choose for themselves.
     threads = free_threads() if runner is inline else nullcontext()
     with noted_run(samples, key, len(plan.todo), made=made, earlier=earlier), threads:
