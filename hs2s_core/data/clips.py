@@ -23,7 +23,7 @@ from hs2s_core.data.screens import put_screen
 from hs2s_core.data.synthesis import Clip
 from hs2s_core.data.videos import VosVideo
 from hs2s_core.errors import InvalidDataset
-from hs2s_core.media.images import read_image
+from hs2s_core.media.images import read_image, used_bits
 from hs2s_core.media.masks import object_ids
 from hs2s_core.wording import counted
 
@@ -63,7 +63,11 @@ class FolderVideo:
 
     def frame(self, index: int) -> NDArray[np.uint8]:
         """See :class:`LabelledVideo`."""
-        return read_image(self._video.frames[self._indices[index]])
+        return read_image(self._video.frames[self._indices[index]], self._bits)
+
+    @cached_property
+    def _bits(self) -> int | None:
+        return used_bits(self._video.frames)
 
     def id_map(self, index: int) -> NDArray[Any]:
         """See :class:`LabelledVideo`."""

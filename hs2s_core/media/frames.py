@@ -8,11 +8,19 @@ which make random access exact (see ``VideoFrames``).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import InvalidMedia
-from hs2s_core.media.images import IMAGE_SUFFIXES, RGBImage, image_size, list_images, read_image
+from hs2s_core.media.images import (
+    IMAGE_SUFFIXES,
+    RGBImage,
+    image_size,
+    list_images,
+    read_image,
+    used_bits,
+)
 from hs2s_core.media.source import FrameSource, mixed_sizes, out_of_range
 from hs2s_core.media.video import VideoFrames
 from hs2s_core.wording import some
@@ -84,4 +92,8 @@ class ImageFrames(FrameSource):
         if not 0 <= index < len(self.files):
             raise out_of_range(self.description, index, len(self.files))
         file = self.files[index]
-        return self.check_size(read_image(file), file.name)
+        return self.check_size(read_image(file, self._bits), file.name)
+
+    @cached_property
+    def _bits(self) -> int | None:
+        return used_bits(self.files)

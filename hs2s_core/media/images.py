@@ -7,11 +7,12 @@ import re
 import struct
 import unicodedata
 import zlib
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
@@ -30,6 +31,10 @@ _SYSTEM = frozenset(
     }
 )
 """What macOS, Windows, Linux and network storage put into folders."""
+_DEPTHS = (8, 10, 12, 14)
+"""Bits of what cameras and scanners store in pictures of 16 bits."""
+_PROBES = 9
+"""Pictures that are asked for their depth, from the first of a clip to the last."""
 _DIGITS = re.compile(r"(\d+)", re.ASCII)
 _EXIF_ORIENTATION = 0x0112
 DECODE_ERRORS = (
@@ -131,21 +136,69 @@ def list_images(folder: Path) -> list[Path]:
     return files
 
 
-def read_image(path: Path) -> RGBImage:
+def read_image(path: Path, bits: int | None = None) -> RGBImage:
     """One picture as RGB uint8 (H, W, 3), its EXIF rotation applied.
+
+    Args:
+        path: the file, of up to 16 bits a channel.
+        bits: how many of 16 bits the values use, which the pictures of one clip have to share
+            (:func:`used_bits`); by default those of this picture. Nothing else is stretched.
 
     Raises ``InvalidMedia`` if the file is missing, truncated or not an image.
     """
     with open_picture(path) as image:
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode == "F":
+        if image.mode == "F":
             raise ValueError("floating point values; expected 8 or 16 bits")
-        if upright.mode.startswith("I"):
-            # Pillow would clip 16-bit grey to 255 instead of scaling it.
-            wide = np.asarray(upright).astype(np.int64)
-            grey = np.clip(wide >> 8, 0, 255).astype(np.uint8)
-            return np.repeat(grey[..., None], 3, axis=2)
-        return np.array(upright.convert("RGB"))
+        if _is_wide(image):
+            values = _wide_values(path, image)
+            narrow = values >> ((_bits(values) if bits is None else bits) - 8)
+            upright = Image.fromarray(np.clip(narrow, 0, 255).astype(np.uint8))
+            if turn := image.getexif().get(_EXIF_ORIENTATION):
+                upright.getexif()[_EXIF_ORIENTATION] = turn
+        else:
+            upright = image
+        return np.array(ImageOps.exif_transpose(upright).convert("RGB"))
+
+
+def used_bits(files: Sequence[Path]) -> int | None:
+    """How many bits the pictures of a clip use, if the first has 16; else ``None``.
+
+    12-bit values in files of 16 bits would be nearly black, and 8-bit ones black. A few pictures
+    are read, from the first to the last; what cannot be read is not reported here.
+    """
+    found: list[int] = []
+    for place in np.unique(np.linspace(0, len(files) - 1, _PROBES).round().astype(int)):
+        with suppress(InvalidMedia), open_picture(files[place]) as image:
+            if _is_wide(image):
+                found.append(_bits(_wide_values(files[place], image)))
+            elif not place:
+                return None
+    return max(found, default=None)
+
+
+def _is_wide(image: Image.Image) -> bool:
+    """Whether a picture stores more than 8 bits a channel; Pillow shows colours as 8 all the same.
+
+    Of grey ones it would cut off at 255 what is brighter, instead of scaling it.
+    """
+    return image.mode.startswith("I") or ";16" in str(getattr(image, "tile", ""))
+
+
+def _wide_values(path: Path, image: Image.Image) -> npt.NDArray[np.int64]:
+    """(H, W) grey or (H, W, 3) RGB."""
+    if image.mode.startswith("I"):
+        return np.asarray(image).astype(np.int64)
+    read = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if read is None or read.dtype != np.uint16:
+        return np.asarray(image.convert("RGB")).astype(np.int64) << 8
+    colours: npt.NDArray[np.int64] = read[..., 2::-1] if read.ndim == 3 else read
+    return colours.astype(np.int64)
+
+
+def _bits(values: npt.NDArray[np.int64]) -> int:
+    """Of :data:`_DEPTHS` the first that holds all values, or 16; so it is where all are zero."""
+    highest = int(values.max())
+    return next((bits for bits in _DEPTHS if 0 < highest < 2**bits), 16)
 
 
 @contextmanager

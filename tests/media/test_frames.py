@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import islice, pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import psutil
@@ -107,6 +108,30 @@ class TestImageFrames:
         for name, image in variants.items():
             image.save(tmp_path / f"{name}.png")
             assert np.array_equal(read_image(tmp_path / f"{name}.png"), np.stack([grey] * 3, -1))
+
+    @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+    @pytest.mark.parametrize("suffix", [".png", ".tif"])
+    @pytest.mark.parametrize("coloured", [False, True], ids=["grey", "colour"])
+    def test_pictures_of_16_bits_use_as_many_as_their_clip(
+        self, tmp_path: Path, bits: int, suffix: str, coloured: bool
+    ) -> None:
+        bright, dark = (picture(3)[..., :: 1 if coloured else 3] + shade for shade in (60, 5))
+        bright[0, 0] = 255
+        for name, shown in (("1", dark // 4), ("2", bright), ("3", dark // 4)):
+            deep = shown.astype(np.uint16) << (bits - 8)
+            assert cv2.imwrite(str(tmp_path / f"{name}{suffix}"), deep[..., ::-1])
+        frames = open_frames(tmp_path)
+        assert np.array_equal(frames.at(1), np.broadcast_to(bright, (*SIZE, 3)))
+        assert np.array_equal(frames.at(2), np.broadcast_to(dark // 4, (*SIZE, 3)))
+
+    def test_a_turned_picture_of_16_bits_is_upright(self, tmp_path: Path) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        deep = picture(3)[..., 0].astype(np.uint16) << 8
+        Image.fromarray(deep).save(tmp_path / "a.png", exif=exif)
+        assert np.array_equal(
+            read_image(tmp_path / "a.png", 16)[..., 0], np.rot90(picture(3)[..., 0], -1)
+        )
 
     def test_floating_point_pictures_are_refused(self, tmp_path: Path) -> None:
         Image.fromarray(np.full(SIZE, 0.5, np.float32)).save(tmp_path / "a.tif")
