@@ -7,7 +7,9 @@
   const CANVAS = "#modal [data-cy=sample-canvas]";
   const PAUSE = 100; // milliseconds
   const TRIES = 200;
+  const LOOKS = 20; // after a frame is shown: for two seconds
   let covered = null; // a player that is gone since a panel lies over its video
+  let latest = 0; // of the orders from outside, which are numbered
 
   class ShowFrame extends Operator {
     get config() {
@@ -16,24 +18,30 @@
 
     // In the Annotate tab another player is open, which takes no orders: nothing happens there.
     async execute({ state, params }) {
+      const { tries = 0, looks = 0, frame_number: wanted } = params;
+      const order = params.order || ++latest;
       const player = await state.snapshot.getPromise(window.__fos__.modalLooker);
       const tab = document.querySelector(TAB);
-      if (tab && !document.querySelector(CANVAS)) {
+      const hidden = tab && !document.querySelector(CANVAS);
+      if (order !== latest || (hidden && looks)) return;
+      if (hidden) {
         covered = player;
         tab.click();
       }
-      const tries = params.tries || 0;
-      if (!ready(player) && tries < TRIES) {
+      const again = (more) => {
         // Executed anew, because this state does not know a later player.
-        const more = { ...params, tries: tries + 1 };
-        setTimeout(() => executeOperator(`${PLUGIN}/show_frame`, more), PAUSE);
+        const next = { ...params, ...more, order };
+        setTimeout(() => executeOperator(`${PLUGIN}/show_frame`, next), PAUSE);
+      };
+      if (!ready(player) && tries < TRIES) {
+        again({ tries: tries + 1 });
       } else if (player && player.seekToFrame) {
-        player.seekToFrame(params.frame_number);
+        // The App's clock may start later than its player, and brings it back to the first frame.
+        if (!looks || player.state.frameNumber === 1) player.seekToFrame(wanted);
+        if (looks < LOOKS) again({ looks: looks + 1 });
       } else if (window.__fopb__) {
         // A group of images, played in order.
-        window.__fopb__.dispatchTimelineSetFrameNumberEvent({
-          newFrameNumber: params.frame_number,
-        });
+        window.__fopb__.dispatchTimelineSetFrameNumberEvent({ newFrameNumber: wanted });
       }
     }
   }

@@ -9,13 +9,13 @@ from typing import Any
 
 import fiftyone as fo
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 import hs2s_fiftyone
 from hs2s_core.resources import asset
 from hs2s_fiftyone.loading import dataset as vos
 
-from .browser import act_until, keep, open_dataset, open_sample, wait_until
+from .browser import AGAIN, act_until, keep, open_dataset, open_sample, wait_until
 from .plots import click_point, traces
 
 RATE = 6
@@ -37,20 +37,26 @@ def test_a_click_shows_the_frame(app: str, page: Page, clip: fo.Dataset, tmp_pat
     modal = page.locator("#modal")
     place = modal.get_by_role("button", name="Showing")
     expect(place).to_contain_text("0:00.00 /")
-    modal.get_by_text("Masks over time", exact=True).click()
-    # Over the video, where it opens, it makes room for it.
-    modal.get_by_role("button", name="Go to suggested frame").click()
     (suggested,) = hs2s_fiftyone.suggest_frames(clip)
-    expect(place).to_contain_text(f"{shown_at(suggested.frame_number - 1)} /")
+
+    def go_from_the_tab() -> None:
+        modal.get_by_text("Masks over time", exact=True).click(timeout=1000 * AGAIN)
+        modal.get_by_role("button", name="Go to suggested frame").click(timeout=1000 * AGAIN)
+
+    act_until(  # over the video, where it opens, it makes room for it
+        lambda: place.is_visible() and there(place, suggested.frame_number - 1),
+        go_from_the_tab,
+        "the tab does not give way to the suggested frame",
+    )
     modal.get_by_text("Masks over time", exact=True).click()
     modal.get_by_title("Split vertically").first.click()
     wait_until(lambda: bool(traces(page, "scatter")), "the strip does not appear")
     drawn = traces(page, "scatter")
     frame = lowest(drawn, suggested.frame_number - 1)
-    click_point(page, frame, lambda: f"{shown_at(frame)} /" in place.inner_text())
+    click_point(page, frame, lambda: there(place, frame))
     expect(modal.get_by_text(re.compile(f"Chosen: frame {frame + 1} "))).to_be_visible()
     act_until(
-        lambda: f"{shown_at(suggested.frame_number - 1)} /" in place.inner_text(),
+        lambda: there(place, suggested.frame_number - 1),
         modal.get_by_role("button", name="Go to suggested frame").click,
         "the player does not go to the suggested frame",
     )
@@ -65,6 +71,6 @@ def lowest(drawn: list[dict[str, Any]], but: int) -> int:
     return max(below, key=lambda place: below[place])
 
 
-def shown_at(frame: int) -> str:
-    """The time that the player shows."""
-    return f"0:{int(frame / RATE * 100) / 100:05.2f}"
+def there(place: Locator, frame: int) -> bool:
+    """Whether the player shows the time of a frame."""
+    return f"0:{int(frame / RATE * 100) / 100:05.2f} /" in place.inner_text()

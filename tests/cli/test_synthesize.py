@@ -74,6 +74,7 @@ def test_masks_and_images_of_other_modes(run: Run, stills: Path, tmp_path: Path,
             Image.fromarray(regions.astype(np.uint16) * 1000).save(path)
             image.unlink()
             dark = np.full(regions.shape, 40 * 256, np.uint16)
+            dark[0, 0] = 65535
             Image.fromarray(dark).save(image.with_suffix(".png"))
         else:
             Image.fromarray(
