@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=["copy", "flow", "hs2s-lite"])
     parser.add_argument("--frames", type=int, default=60, help="first frames of each video")
     parser.add_argument("--merge", default="argmax")
+    parser.add_argument("--speed", default="exact")
     parser.add_argument("--synthetic", type=Path, metavar="STILLS")
     parser.add_argument("--splits", type=Path)
     parser.add_argument("--json", type=Path)
@@ -64,7 +65,7 @@ def main() -> None:
     for name in arguments.methods:
         method = BASELINES.get(name) or partial(
             propagate,
-            load_model(name, device="cpu", speed="exact"),
+            load_model(name, device="cpu", speed=arguments.speed),
             direction="forward",
             merge=arguments.merge,
         )
