@@ -49,11 +49,12 @@ def run_job(
     *,
     engine: Engine = inline,
     failed: Callable[[Item, str], None] | None = None,
+    done: Callable[[Item], None] | None = None,
 ) -> Steps[Report[Result]]:
     """Do every video, and tell how far it is; closing the generator stops the videos in hand.
 
-    ``failed`` notes with the dataset why a video failed. Raises RunEnded where one did of what all
-    the others would fail of too.
+    ``failed`` notes with the dataset why a video failed, ``done`` that one is done. Raises RunEnded
+    where one failed of what all the others would fail of too.
     """
     found: dict[Item, Result] = {}
     report: Report[Result] = Report()
@@ -63,6 +64,8 @@ def run_job(
             for event in events:
                 if event.result is not None:
                     found[event.item] = event.result
+                    if done is not None:
+                        done(event.item)
                     pace.end(event.item, event.result.frames)
                 elif event.error is not None:
                     if event.ends:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
@@ -19,26 +19,32 @@ _METHOD = "hs2s-job"
 
 
 @contextmanager
-def noted_run(samples: SampleCollection, key: str, videos: int, **about: Any) -> Iterator[None]:
-    """Note that a job runs, ``about`` it, and how it ended: ``done``, ``cancelled``, ``failed``."""
+def noted_run(
+    samples: SampleCollection, key: str, videos: int, **about: Any
+) -> Iterator[Callable[..., None]]:
+    """Note that a job runs, ``about`` it, and how it ended: ``done``, ``cancelled``, ``failed``.
+
+    The block gets a function that notes what else there is to know, or what has changed.
+    """
     dataset = samples._dataset
-    about |= {"method": _METHOD, "videos": videos, "began": _text(utc_now()), **this_process()}
+    known = {"method": _METHOD, "videos": videos, "began": _text(utc_now()), **this_process()}
+    known |= {"status": "running", **about}
 
-    def note(status: str, **more: Any) -> None:
-        config = dataset.init_run(status=status, **about, **more)
-        dataset.register_run(key, config, overwrite=True)
+    def note(**more: Any) -> None:
+        known.update(more)
+        dataset.register_run(key, dataset.init_run(**known), overwrite=True)
 
-    note("running")
+    note()
     try:
-        yield
+        yield note
     except Exception as error:
         with suppress(PyMongoError):  # of a database that is gone, the error above says all
-            note("failed", reason=describe(error), ended=_text(utc_now()))
+            note(status="failed", reason=describe(error), ended=_text(utc_now()))
         raise
     except BaseException:
-        note("cancelled", ended=_text(utc_now()))
+        note(status="cancelled", ended=_text(utc_now()))
         raise
-    note("done", ended=_text(utc_now()))
+    note(status="done", ended=_text(utc_now()))
 
 
 def run_info(samples: SampleCollection, key: str) -> dict[str, Any]:

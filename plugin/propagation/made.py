@@ -5,7 +5,7 @@ All videos share that of the last run, but for those that still have masks of ea
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -55,9 +55,9 @@ def how_made(job: PropagateJob) -> Made:
 
 
 def earlier_makings(
-    samples: SampleCollection, settings: PropagateSettings, made: Made, todo: Iterable[Item]
+    samples: SampleCollection, settings: PropagateSettings, made: Made
 ) -> list[dict[str, Any]]:
-    """Those of the videos that keep their masks when others are ``made``: how, and of which."""
+    """How the masks are made that others than ``made`` are there: each such way, and of which."""
     known = run_info(samples, run_key(settings.output_field))
     makings = list(known.get("earlier") or [])
     if known.get("made") and not _same(known["made"], made):
@@ -65,13 +65,17 @@ def earlier_makings(
         done = all_videos(samples).match(has).values("id")
         others = {each for making in makings for each in making["videos"]}
         makings.append({"made": known["made"], "videos": sorted({*done} - others)})
-    again = {Part.of(item.key).sample_id for item in todo}
-    kept = [
-        {**making, "videos": [each for each in making["videos"] if each not in again]}
+    return [making for making in makings if making["videos"] and not _same(making["made"], made)]
+
+
+def without_video(makings: Iterable[Mapping[str, Any]], item: Item) -> list[dict[str, Any]]:
+    """:func:`earlier_makings` once a video is made anew."""
+    sample_id = Part.of(item.key).sample_id
+    left = [
+        {**making, "videos": [each for each in making["videos"] if each != sample_id]}
         for making in makings
-        if not _same(making["made"], made)
     ]
-    return [making for making in kept if making["videos"]]
+    return [making for making in left if making["videos"]]
 
 
 def makings_of(

@@ -23,7 +23,7 @@ from ..jobs import Source, drive, noted_run, run_info, settle_killed
 from ..labels.frame_fields import add_detections, add_fields, bare
 from ..videos.clips import clips_of
 from .corrections import ATTRIBUTES
-from .made import earlier_makings, how_made, run_key
+from .made import earlier_makings, how_made, run_key, without_video
 from .plan import checked_plan
 from .settings import PropagateSettings
 from .video import PropagateJob, note_failure
@@ -169,11 +169,20 @@ def propagate_steps(
     key = run_key(settings.output_field)
     if not plan.todo:  # what is there was made as before
         made = run_info(samples, key).get("made", {})
-    earlier = earlier_makings(samples, settings, made, plan.todo)
+    earlier = earlier_makings(samples, settings, made)
+
+    def done(item: Item) -> None:
+        nonlocal earlier
+        left = without_video(earlier, item)
+        if left != earlier:
+            earlier = left
+            note(earlier=earlier)
+
     # Processes and clusters choose for themselves.
     threads = free_threads() if runner is inline else nullcontext()
-    with noted_run(samples, key, len(plan.todo), made=made, earlier=earlier), threads:
-        summary.take((yield from run_job(job, plan.todo, engine=runner, failed=failed)))
+    with noted_run(samples, key, len(plan.todo), made=made, earlier=earlier) as note, threads:
+        steps = run_job(job, plan.todo, engine=runner, failed=failed, done=done)
+        summary.take((yield from steps))
     return summary
 
 
