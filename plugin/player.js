@@ -9,6 +9,7 @@
   const TRIES = 200;
   const LOOKS = 20; // after a frame is shown: for two seconds
   let covered = null; // a player that is gone since a panel lies over its video
+  let held = null; // the player that was shown a frame last
   let latest = 0; // of the orders from outside, which are numbered
 
   class ShowFrame extends Operator {
@@ -18,12 +19,12 @@
 
     // In the Annotate tab another player is open, which takes no orders: nothing happens there.
     async execute({ state, params }) {
-      const { tries = 0, looks = 0, frame_number: wanted } = params;
+      const { tries = 0, looks = 0, frame_number: wanted, opening } = params;
       const order = params.order || ++latest;
       const player = await state.snapshot.getPromise(window.__fos__.modalLooker);
       const tab = document.querySelector(TAB);
       const hidden = tab && !document.querySelector(CANVAS);
-      if (order !== latest || (hidden && looks)) return;
+      if (order !== latest || (hidden && looks) || isOther(player, opening)) return;
       if (hidden) {
         covered = player;
         tab.click();
@@ -33,17 +34,30 @@
         const next = { ...params, ...more, order };
         setTimeout(() => executeOperator(`${PLUGIN}/show_frame`, next), PAUSE);
       };
-      if (!ready(player) && tries < TRIES) {
+      const there = opening ? player && player.seekToFrame && ready(player) : ready(player);
+      if (!there && tries < TRIES) {
         again({ tries: tries + 1 });
       } else if (player && player.seekToFrame) {
         // The App's clock may start later than its player, and brings it back to the first frame.
-        if (!looks || player.state.frameNumber === 1) player.seekToFrame(wanted);
-        if (looks < LOOKS) again({ looks: looks + 1 });
+        const back = looks <= LOOKS && player.state.frameNumber === 1;
+        const other = player !== held;
+        held = player;
+        if (!looks || other || back) player.seekToFrame(wanted);
+        // A video that is being opened may get another player yet.
+        if (looks < LOOKS || (opening && tries < TRIES)) {
+          again({ tries: tries + 1, looks: other ? 1 : looks + 1 });
+        }
       } else if (window.__fopb__) {
         // A group of images, played in order.
         window.__fopb__.dispatchTimelineSetFrameNumberEvent({ newFrameNumber: wanted });
       }
     }
+  }
+
+  // Whether somebody opened another video meanwhile than the one of this id.
+  function isOther(player, opening) {
+    const shown = player && player.state && player.state.config && player.state.config.sampleId;
+    return Boolean(opening && shown && shown !== opening);
   }
 
   function ready(player) {

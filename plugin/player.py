@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import fiftyone.operators as foo
 
@@ -14,12 +15,14 @@ SHOW_FRAME = f"{NAME}/show_frame"
 """The operator in it."""
 
 
-def show_frame(ctx: foo.ExecutionContext, number: int) -> None:
-    """Let the open video show the frame of this number, from 1.
+def show_frame(ctx: foo.ExecutionContext, number: int, *, opening: str = "") -> Any:
+    """Let the open video show the frame of this number, from 1; returns what a generator yields.
 
+    ``opening`` is the id of a video that was told to open just before: its player is waited for.
     The App's Annotate tab has another player, which takes no orders: nothing happens there.
     """
-    ctx.trigger(SHOW_FRAME, {"frame_number": number})
+    order: dict[str, Any] = {"frame_number": number}
+    return ctx.trigger(SHOW_FRAME, order | ({"opening": opening} if opening else {}))
 
 
 def time_shown(seconds: float) -> str:

@@ -13,11 +13,22 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Steps, Summary
 
 from ..labels.frame_fields import bare
-from ..propagation import corrected_fields, made_fields, prompts_of, repropagate, repropagate_steps
+from ..player import show_frame
+from ..propagation import (
+    corrected_fields,
+    last_corrected,
+    made_fields,
+    prompts_of,
+    repropagate,
+    repropagate_steps,
+)
 from ..videos.collection import select_videos, videos_of
 from .base import BaseOperator, JobOperator, job_outputs, reopen
 from .form import Form, is_open_video, target_of
 from .model_inputs import chosen_model
+
+_SHOWN = "shown_frame"
+"""Of a run's own parameters: the frame of the open video in which somebody was at work."""
 
 
 def beside_video(operator: BaseOperator, ctx: foo.ExecutionContext) -> types.Placement | None:
@@ -71,6 +82,9 @@ class PropagateCorrections(JobOperator):
     def steps(self, ctx: foo.ExecutionContext) -> Steps[Summary]:
         """Of the open video, whatever was done to it, else of those that need it."""
         (samples, field), form = chosen_result(ctx), Form(ctx)
+        if is_open_video(ctx):
+            # Only now it can be told: afterwards, all its labels are of one run.
+            ctx.params[_SHOWN] = last_corrected(samples, field)
         return repropagate_steps(
             samples,
             field,
@@ -80,8 +94,11 @@ class PropagateCorrections(JobOperator):
         )
 
     def refresh(self, ctx: foo.ExecutionContext, summary: Summary) -> Sequence[Any]:
-        """Show the new masks."""
+        """Show the new masks, in the frame that was put right last."""
         if not ctx.current_sample:
             return super().refresh(ctx, summary)
-        field = bare(summary.target)
-        return reopen(ctx, field, prompts_of(ctx.dataset, field, [ctx.current_sample]))
+        field, shown = bare(summary.target), ctx.params.get(_SHOWN)
+        opened = reopen(ctx, field, prompts_of(ctx.dataset, field, [ctx.current_sample]))
+        if shown:
+            opened.append(show_frame(ctx, shown, opening=ctx.current_sample))
+        return opened

@@ -149,6 +149,21 @@ def corrected_fields(samples: SampleCollection) -> list[str]:
     return [name for name in fields if any(_has_any(samples, each, name) for each in videos)]
 
 
+def last_corrected(samples: SampleCollection, field: str) -> int | None:
+    """The number of the frame of the one video in which somebody put something right last."""
+    (sample_id,) = samples.values("id")
+    size = mask_sizes(samples, sample_id).video
+    found = {each.frame + 1 for each in read_corrections(samples, sample_id, field, size)}
+    shown = read_documents(samples, sample_id, ["last_modified_at"], annotated=field)
+    when = {
+        document["frame_number"]: document.get("last_modified_at")
+        for document in shown
+        if document["frame_number"] in found
+    }
+    known = {number: time for number, time in when.items() if time is not None}
+    return max(known, key=lambda number: known[number]) if known else min(found, default=None)
+
+
 def _job(
     samples: SampleCollection,
     field: str,

@@ -112,6 +112,7 @@ def test_a_mended_mask_is_followed_by_two_clicks(
     page.get_by_role("button", name="Done").last.click()
     # Back among the new masks: the Annotate tab has read the old ones.
     expect(page.locator("#modal [data-cy=segmentation-mode]")).to_have_count(0)
+    wait_until(lambda: is_at(page, MENDED), "the player does not come back to the mended frame")
     step_to(page, MENDED + 1)
     keep(page, tmp_path, "correct-3-followed.webp")
 
@@ -122,17 +123,26 @@ def test_a_mended_mask_is_followed_by_two_clicks(
     assert clip.count_values("frames.hs2s.detections.corrected")[True] == 1
 
 
+def is_at(page: Page, number: int) -> bool:
+    """Whether the open video shows a frame."""
+    return abs(seconds_to(page, number)) < 0.005
+
+
+def seconds_to(page: Page, number: int) -> float:
+    """How far a frame of the open video is from the one that it shows, at six a second."""
+    place = page.locator("#modal").get_by_role("button", name="Showing")
+    minutes, seconds = place.inner_text().split(" /")[0].split(":")
+    target = int((number - 1) / 6 * 100) / 100  # as the player rounds
+    return target - 60 * int(minutes) - float(seconds)
+
+
 def step_to(page: Page, number: int) -> None:
     """Go to a frame of the open video, whose player may lose a click or follow it late."""
-    place = page.locator("#modal").get_by_role("button", name="Showing")
-    target = int((number - 1) / 6 * 100) / 100  # as the player rounds
 
     def there() -> bool:
-        minutes, seconds = place.inner_text().split(" /")[0].split(":")
-        left = target - 60 * int(minutes) - float(seconds)
-        if abs(left) < 0.005:
+        if is_at(page, number):
             return True
-        step = "Step forward" if left > 0 else "Step backward"
+        step = "Step forward" if seconds_to(page, number) > 0 else "Step backward"
         page.locator("#modal").get_by_role("button", name=step).click()
         page.wait_for_timeout(500)
         return False

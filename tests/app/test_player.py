@@ -18,11 +18,12 @@ PAGE = """
         Operator: class {}, OperatorConfig: class {},
         executeOperator: execute, registerOperator: (kind) => { operator = new kind(); },
     };
-    window.player = {
-        state: {loaded: true, buffering: false, frameNumber: 1},
-        seekToFrame(number) { seeks.push(number); this.state.frameNumber = number; },
-    };
-    window.show = (number) => execute("", {frame_number: number});
+    window.open = (name) => ({
+        state: {loaded: true, buffering: false, frameNumber: 1, config: {sampleId: "s"}},
+        seekToFrame(number) { seeks.push(name + number); this.state.frameNumber = number; },
+    });
+    window.player = open("");
+    window.show = (number, opening) => execute("", {frame_number: number, opening});
     window.later = (milliseconds, act) => setTimeout(act, milliseconds);
     window.seeks = seeks;
 }
@@ -32,29 +33,60 @@ PAGE = """
 @pytest.mark.parametrize(
     ("happens", "expected"),
     [
-        ("", [7]),
+        ("", ["7"]),
         # The App's clock starts late.
-        ("later(450, () => player.state.frameNumber = 1)", [7, 7]),
+        ("later(450, () => player.state.frameNumber = 1)", ["7", "7"]),
         # Someone goes on from there.
-        ("later(450, () => player.state.frameNumber = 8)", [7]),
+        ("later(450, () => player.state.frameNumber = 8)", ["7"]),
         # Another frame is asked for, and the clock starts after that.
         (
             "later(250, () => show(9)); later(650, () => { player.state.frameNumber = 1; })",
-            [7, 9, 9],
+            ["7", "9", "9"],
         ),
         # The player has no frames yet.
-        ("player.state.buffering = true; later(450, () => player.state.buffering = false)", [7]),
+        ("player.state.buffering = true; later(450, () => player.state.buffering = false)", ["7"]),
     ],
 )
-def test_a_frame_stays(browser: Browser, happens: str, expected: list[int]) -> None:
+def test_a_frame_stays(browser: Browser, happens: str, expected: list[str]) -> None:
+    assert asked_for(browser, f"{happens}; show(7)") == expected
+
+
+@pytest.mark.parametrize(
+    ("happens", "expected"),
+    [
+        ("", ["7"]),
+        # There is no player yet, or one in which a panel is shown.
+        ("player = undefined; later(4500, () => player = open('a'))", ["a7"]),
+        ("player = {}; later(4500, () => player = open('a'))", ["a7"]),
+        # The one before is still there, and the clock of the new one starts late.
+        (
+            "later(3500, () => player = open('a')); later(4500, () => player.state.frameNumber=1)",
+            ["7", "a7", "a7"],
+        ),
+        # Someone opens another video.
+        (
+            "later(1500, () => { player = open('b'); player.state.config.sampleId = 't'; })",
+            ["7"],
+        ),
+        # Someone goes back to the first frame later.
+        ("later(4500, () => player.state.frameNumber = 1)", ["7"]),
+    ],
+)
+def test_a_video_that_is_being_opened(browser: Browser, happens: str, expected: list[str]) -> None:
+    assert asked_for(browser, f"{happens}; show(7, 's')") == expected
+
+
+def asked_for(browser: Browser, script: str) -> list[str]:
+    """The frames that players are told to show in ten seconds, by player."""
     page = browser.new_page()
     try:
         page.clock.install()
         page.evaluate(PAGE)
         page.add_script_tag(path=ROOT / "plugin" / "player.js")
-        page.evaluate(f"() => {{ {happens}; show(7); }}")
-        for _ in range(50):
+        page.evaluate(f"() => {{ {script}; }}")
+        for _ in range(100):
             page.clock.run_for(100)
-        assert page.evaluate("seeks") == expected
+        seeks: list[str] = page.evaluate("seeks")
+        return seeks
     finally:
         page.close()

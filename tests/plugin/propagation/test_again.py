@@ -14,6 +14,7 @@ from fiftyone import ViewField
 from fiftyone.operators import types
 
 from hs2s_core.errors import HS2SError
+from hs2s_core.jobs import Progress
 from hs2s_core.models.lite.network import HS2SLite
 from hs2s_core.weights import save_weights
 from hs2s_fiftyone import suggest_frames
@@ -182,6 +183,36 @@ def test_each_video_is_made_again_the_way_that_it_was_made(clip: fo.Dataset) -> 
     assert clip.get_run_info("propagate_found").config.earlier  # each still its own
 
 
+def test_what_a_stopped_run_did_not_reach_was_made_as_before(clip: fo.Dataset) -> None:
+    first, second = clip.values("id")
+    propagate(clip, "truth", "found", model=Counting())
+
+    def stop(step: Progress) -> None:
+        if step.videos == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        propagate(
+            clip,
+            "truth",
+            "found",
+            model=Counting(),
+            direction="forward",
+            overwrite=True,
+            progress=stop,
+        )
+    made = clip.get_run_info("propagate_found").config
+    assert made.status == "cancelled"
+    assert made.made["settings"]["direction"] == "forward"
+    (way,) = made.earlier
+    assert (way["made"]["settings"]["direction"], way["videos"]) == ("both", [second])
+    edit(clip.select(first), 5, B)
+    edit(clip.select(second), 5, B)
+    repropagate(clip, "found", model=Counting())
+    ways = [sample.frames[4].found.detections[0].disagreement for sample in clip]
+    assert [way is None for way in ways] == [True, False]
+
+
 def test_other_networks_and_files_are_not_taken_for_those_before(
     clip: fo.Dataset, make_video: MakeVideo
 ) -> None:
@@ -260,17 +291,19 @@ def test_the_buttons_beside_an_open_video(clip: fo.Dataset, tmp_path: Path) -> N
         assert placement.place == types.Places.SAMPLES_VIEWER_ACTIONS
         assert not placement.view.prompt
     messages = [message.body for message in PropagateCorrections().execute(opened)]
-    assert [each.operator_uri.split("/")[-1] for each in messages[-3:]] == [
+    assert [each.operator_uri.split("/")[-1] for each in messages[-4:]] == [
         "reload_samples",
         "open_sample",
+        "show_frame",
         "show_output",
     ]
+    assert messages[-2].params["frame_number"] == 4, "where somebody was at work"
     assert messages[-1].params["results"]["done"] == 1
     assert labels(clip, 4)[1].corrected
     if draws_on_videos():  # what was drawn would be shown in place of the result
         prepare_drawing(clip, "truth")
         opened.request_params["active_fields"] = ["frames.truth"]
-        shown = [each.body for each in PropagateCorrections().execute(opened)][-5:-1]
+        shown = [each.body for each in PropagateCorrections().execute(opened)][-6:-2]
         assert [each.operator_uri.split("/")[-1] for each in shown[1:]] == [
             "close_sample",
             "set_active_fields",
