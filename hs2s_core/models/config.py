@@ -23,6 +23,8 @@ REFERENCES = ("first", "previous")
 SYSTEMS = ("hs2s", "s2s", "bidirectional")
 AXIAL_STEP = 16
 """The axial encoder's ``backbone_width`` is a multiple of this: 8 groups of 2 channels."""
+OF_USE = ("input_size", "keep_aspect", "seen_from")
+"""Settings of how a network is used; networks that differ in them alone share their weights."""
 _WIDEST = 4096
 """Channels: four times the paper's widest; with more, PyTorch fails for want of memory."""
 _WIDTHS = (
@@ -222,6 +224,9 @@ class LiteConfig(_Common):
     """Channels by which positions are compared; 3 more hold where they lie."""
     value_width: int = setting(48, least=2, most=_WIDEST)
     """Channels that are read from a matched position, the mask included."""
+    seen_from: float = setting(0.0, least=0.0, most=1.0)
+    """Mean probability of an object's pixels below which it counts as gone; it is followed all the
+    same, and counts as back once it is surely seen. 0: whatever is above one half is shown."""
 
     def __post_init__(self) -> None:
         """Refuse wrong types, sizes, unknown parts and combinations before anything is built."""

@@ -61,7 +61,7 @@ PRESETS: dict[str, ModelConfig] = {
         fusion="axial_attention",
     ),
     # The plugin's default: small enough to ship and to run on a CPU.
-    "hs2s-lite": _LITE,
+    "hs2s-lite": replace(_LITE, seen_from=0.7),
     # What HS2S-lite is compared with: the paper's own comparison at that size.
     "s2s-lite": replace(_LITE, references=()),
 }

@@ -34,6 +34,10 @@ BANK_CONFIDENCE = 0.8
 
 All three are from the validation videos; docs/weights.md has what they give.
 """
+BACK_CONFIDENCE = 0.8
+"""The same, from which an object counts as seen again that went (``seen_from`` of its network)."""
+_UNSEEN = -0.02
+"""Log-odds of the pixels of an object that is gone at most: just below those that are shown."""
 
 
 @dataclass
@@ -46,6 +50,8 @@ class _Past:
     """Key frames."""
     own: int = 0
     """Predicted frames so far; the last few of them are still there."""
+    gone: bool = False
+    """It was seen so weakly that it counts as gone until it is surely seen."""
 
 
 class NetworkEngine:
@@ -67,6 +73,8 @@ class NetworkEngine:
         self.device = network.device
         self.online = self.model.online
         self.references = type(self.model).remember is not VideoSegmenter.remember
+        config = self.model.config
+        self._seen_from = config.seen_from if isinstance(config, LiteConfig) else 0.0
         # Layers of the small networks are too small for many threads; the paper's are not, and
         # take gigabytes.
         self.at_once = self.device.type == "cpu" and isinstance(self.model.config, LiteConfig)
@@ -271,14 +279,23 @@ class NetworkEngine:
         self._state = state
         logits = output.logits.float()
         self._masks = logits.sigmoid().to(self._network.dtype)
+        seen_from = self._seen_from
         due: dict[int, list[int]] = {}
         for place, past in enumerate(self._pasts):
             past.followed += 1
-            if self.references and past.followed % BANK_EVERY == 0 and _is_sure(logits[place]):
+            compare = self.references and past.followed % BANK_EVERY == 0
+            if not compare and not seen_from:
+                continue
+            confidence = _confidence(logits[place])
+            if compare and confidence >= BANK_CONFIDENCE:
                 due.setdefault(past.given + past.own % BANK_FRAMES, []).append(place)
                 past.own += 1
+            past.gone = confidence < (BACK_CONFIDENCE if past.gone else seen_from)
         for slot, places in due.items():
             self._take_up(features, places, slot)
+        gone = [place for place, past in enumerate(self._pasts) if past.gone]
+        if gone:
+            logits[gone] = logits[gone].clamp(max=_UNSEEN)
         return logits[:, 0]
 
     def _take_up(self, features: object, places: Sequence[int], slot: int) -> None:
@@ -327,7 +344,7 @@ class NetworkEngine:
         self._state, self._masks = state, masks
 
 
-def _is_sure(logits: Tensor) -> bool:
-    """Whether an object's mask, from its ``logits``, is worth comparing with."""
+def _confidence(logits: Tensor) -> float:
+    """The mean probability of an object's pixels, 0 where there is none."""
     own = logits[logits > 0]
-    return own.numel() > 0 and own.sigmoid().mean().item() >= BANK_CONFIDENCE
+    return own.sigmoid().mean().item() if own.numel() else 0.0

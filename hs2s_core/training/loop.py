@@ -25,6 +25,7 @@ from hs2s_core.jobs.meters import Record
 from hs2s_core.jobs.stopping import Stopped, stop_requests
 from hs2s_core.models import build_model
 from hs2s_core.models.base import VideoSegmenter
+from hs2s_core.models.config import OF_USE
 from hs2s_core.training.batches import Batch, ClipItems, batches
 from hs2s_core.training.config import TrainingConfig
 from hs2s_core.training.curriculum import Curriculum, StepSettings
@@ -268,13 +269,13 @@ def _parameter_groups(model: VideoSegmenter, backbone_rate: float) -> list[dict[
 
 def _load_start(model: VideoSegmenter, start: str) -> None:
     weights = load_model(start, device="cpu")
-    if weights.config != model.config:
-        theirs, ours = weights.config.to_dict(), model.config.to_dict()
-        differing = [
-            f"{key} is {theirs.get(key)} there and {ours.get(key)} here"
-            for key in {**theirs, **ours}
-            if theirs.get(key) != ours.get(key)
-        ]
+    theirs, ours = weights.config.to_dict(), model.config.to_dict()
+    differing = [
+        f"{key} is {theirs.get(key)} there and {ours.get(key)} here"
+        for key in {**theirs, **ours}
+        if theirs.get(key) != ours.get(key) and key not in OF_USE
+    ]
+    if differing:
         raise InvalidConfig(
             f"the weights to start from ({start}) are of another model ({'; '.join(differing)}). "
             "Set [model] to theirs, or start without them"

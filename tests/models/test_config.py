@@ -42,6 +42,7 @@ OTHER: dict[str, Any] = {
     "shared_encoder": True,
     "input_size": (128, 224),
     "keep_aspect": False,
+    "seen_from": 0.6,
 }
 NOT_LITE = {field.name for field in dataclasses.fields(PaperConfig)} - {
     field.name for field in dataclasses.fields(LiteConfig)

@@ -178,6 +178,9 @@ def test_starting_from_weights(write_config: Write, training_folder: Path, tmp_p
     tuned = train(started, tmp_path / "run", stop_after=1)
     for (name, a), b in zip(model.named_parameters(), tuned.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-6), name
+    # How a network is used is the run's own choice.
+    used = dataclasses.replace(started, model=dataclasses.replace(config.model, seen_from=0.6))
+    assert train(used, tmp_path / "used", stop_after=1).config == used.model
     other = dataclasses.replace(started, model=dataclasses.replace(config.model, width=64))
     with pytest.raises(InvalidConfig, match="another model"):
         train(other, tmp_path / "other")
