@@ -2,14 +2,7 @@
 
 from hs2s_core.jobs import Summary
 
-from .again import (
-    corrected_fields,
-    last_corrected,
-    made_fields,
-    prompts_of,
-    repropagate,
-    repropagate_steps,
-)
+from .again import corrected_fields, made_fields, prompts_of, repropagate, repropagate_steps
 from .plan import make_plan, preview
 from .runner import DEFAULT_OUTPUT, propagate, propagate_steps
 from .settings import CHOICES, PropagateSettings, settings_errors
