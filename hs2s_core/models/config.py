@@ -23,7 +23,7 @@ REFERENCES = ("first", "previous")
 SYSTEMS = ("hs2s", "s2s", "bidirectional")
 AXIAL_STEP = 16
 """The axial encoder's ``backbone_width`` is a multiple of this: 8 groups of 2 channels."""
-OF_USE = ("input_size", "keep_aspect", "seen_from")
+INFERENCE_SETTINGS = ("input_size", "keep_aspect", "seen_from")
 """Settings of how a network is used; networks that differ in them alone share their weights."""
 _WIDEST = 4096
 """Channels: four times the paper's widest; with more, PyTorch fails for want of memory."""

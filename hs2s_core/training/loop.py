@@ -25,7 +25,7 @@ from hs2s_core.jobs.meters import Record
 from hs2s_core.jobs.stopping import Stopped, stop_requests
 from hs2s_core.models import build_model
 from hs2s_core.models.base import VideoSegmenter
-from hs2s_core.models.config import OF_USE
+from hs2s_core.models.config import INFERENCE_SETTINGS
 from hs2s_core.training.batches import Batch, ClipItems, batches
 from hs2s_core.training.config import TrainingConfig
 from hs2s_core.training.curriculum import Curriculum, StepSettings
@@ -273,7 +273,7 @@ def _load_start(model: VideoSegmenter, start: str) -> None:
     differing = [
         f"{key} is {theirs.get(key)} there and {ours.get(key)} here"
         for key in {**theirs, **ours}
-        if theirs.get(key) != ours.get(key) and key not in OF_USE
+        if theirs.get(key) != ours.get(key) and key not in INFERENCE_SETTINGS
     ]
     if differing:
         raise InvalidConfig(
