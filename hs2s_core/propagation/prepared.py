@@ -55,8 +55,9 @@ class PreparedNetwork:
 
     @cached_property
     def weights(self) -> str:
-        """A digest of the weights that were given; 400 M parameters take more than a second."""
-        found = hashlib.sha256()
+        """A digest of the weights that were given, and of their config, which says how they are
+        used; 400 M parameters take more than a second."""
+        found = hashlib.sha256(repr(self.given.config).encode())
         for name, tensor in sorted(self.given.state_dict().items()):
             found.update(name.encode())
             found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())

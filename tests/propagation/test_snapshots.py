@@ -15,6 +15,7 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.propagation import Propagator, Snapshot
+from hs2s_core.weights import fill_model
 from tests.shapes import noise, square
 
 SIDE = 64
@@ -49,6 +50,17 @@ def test_a_snapshot_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
         assert first is not None
         assert second is not None
         assert torch.equal(first, second)
+
+
+def test_a_snapshot_of_the_same_weights_used_otherwise_is_refused() -> None:
+    config = dataclasses.replace(PRESETS["hs2s-lite"], input_size=(SIDE, SIDE), keep_aspect=False)
+    model = build_model(config)
+    one = Propagator(model)
+    one.step(frame(0), {1: box(5, 5)})
+    other = fill_model(dataclasses.replace(config, seen_from=0.6), model.state_dict())
+    with pytest.raises(HS2SError, match="this snapshot is of another network"):
+        Propagator(other).restore(one.snapshot())
+    Propagator(fill_model(config, model.state_dict())).restore(one.snapshot())
 
 
 @pytest.mark.parametrize("other", ["hs2s-lite", "s2s-lite"])
