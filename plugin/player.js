@@ -1,10 +1,11 @@
-// The one thing that FiftyOne 1.22 lets no Python panel do: show a frame of the open video.
+// What FiftyOne 1.22 lets nothing in Python do: show a frame of the open video, and other fields.
 (function () {
   "use strict";
   const { Operator, OperatorConfig, executeOperator, registerOperator } = window.__foo__;
   const PLUGIN = "@hs2s/vos";
   const TAB = "#modal [data-cy=panel-tab-fo-sample-modal-plugin]";
   const CANVAS = "#modal [data-cy=sample-canvas]";
+  const EDITOR = "#modal [data-cy=segmentation-mode]"; // a button of the Annotate tab
   const PAUSE = 100; // milliseconds
   const TRIES = 200;
   const LOOKS = 20; // after a frame is shown: for two seconds
@@ -54,6 +55,27 @@
     }
   }
 
+  // FiftyOne's own "Set active fields" changes the sidebar beside the grid, never an open video's.
+  class ShowFields extends Operator {
+    get config() {
+      return new OperatorConfig({ name: "show_fields", label: "Show fields", unlisted: true });
+    }
+
+    async execute({ state, params }) {
+      const { fields, tries = 0, leaving = false } = params;
+      const editing = Boolean(document.querySelector(EDITOR));
+      if ((leaving || editing) && tries < TRIES) {
+        // The Annotate tab, when it is left, brings back the fields from before it was opened.
+        const next = { ...params, tries: tries + 1, leaving: editing };
+        setTimeout(() => executeOperator(`${PLUGIN}/show_fields`, next), PAUSE);
+        return;
+      }
+      for (const modal of [false, true]) {
+        state.set(window.__fos__.activeFields({ modal }), fields);
+      }
+    }
+  }
+
   // Whether somebody opened another video meanwhile than the one of this id.
   function isOther(player, opening) {
     const shown = player && player.state && player.state.config && player.state.config.sampleId;
@@ -66,4 +88,5 @@
   }
 
   registerOperator(ShowFrame, PLUGIN);
+  registerOperator(ShowFields, PLUGIN);
 })();

@@ -1,4 +1,4 @@
-"""The App's video player, which FiftyOne lets nothing in Python move: ``player.js`` can."""
+"""What FiftyOne's App lets nothing in Python do, as moving its video player: ``player.js`` can."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from ._bootstrap import NAME
 SCRIPT = Path(__file__).with_name("player.js")
 """What the App loads with the plugin."""
 SHOW_FRAME = f"{NAME}/show_frame"
-"""The operator in it."""
+SHOW_FIELDS = f"{NAME}/show_fields"
+"""The operators in it."""
 
 
 def show_frame(ctx: foo.ExecutionContext, number: int, *, opening: str = "") -> Any:
@@ -23,6 +24,14 @@ def show_frame(ctx: foo.ExecutionContext, number: int, *, opening: str = "") -> 
     """
     order: dict[str, Any] = {"frame_number": number}
     return ctx.trigger(SHOW_FRAME, order | ({"opening": opening} if opening else {}))
+
+
+def show_fields(ctx: foo.ExecutionContext, paths: list[str]) -> Any:
+    """Tick these fields alone, and no others, beside the grid and beside the open video.
+
+    Returns what a generator yields.
+    """
+    return ctx.trigger(SHOW_FIELDS, {"fields": paths})
 
 
 def time_shown(seconds: float) -> str:

@@ -25,6 +25,7 @@ from ..drawing import offered_fields
 from ..help import help_line
 from ..jobs import drive
 from ..labels.frame_fields import bare
+from ..player import show_fields
 from .form import HELP, Form, count, listed, misfits, target_of
 from .model_inputs import model_params
 
@@ -288,7 +289,7 @@ def show_result(ctx: foo.ExecutionContext, field: str, prompt_field: str = "") -
     hidden = f"frames.{prompt_field}" if prompt_field in offered_fields(ctx.dataset) else ""
     wanted = dict.fromkeys([*active, f"frames.{field}"])
     fields = [path for path in wanted if path != hidden]
-    return [] if fields == list(active) else [ctx.ops.set_active_fields(fields)]
+    return [] if fields == list(active) else [show_fields(ctx, fields)]
 
 
 def reopen(ctx: foo.ExecutionContext, field: str, prompt_field: str) -> list[Any]:
@@ -296,11 +297,9 @@ def reopen(ctx: foo.ExecutionContext, field: str, prompt_field: str) -> list[Any
 
     Its Annotate tab would go on with the labels that it has read (FiftyOne 1.22).
     """
-    hidden = show_result(ctx, field, prompt_field)
-    # An open video has a sidebar of its own, which begins as that beside the grid.
-    closed = [ctx.trigger("close_sample"), *hidden] if hidden else []
     shown = {"id": ctx.current_sample, "mode": "explore"}
-    return [ctx.ops.reload_samples(), *closed, ctx.trigger("open_sample", shown)]
+    opened = ctx.trigger("open_sample", shown)
+    return [ctx.ops.reload_samples(), opened, *show_result(ctx, field, prompt_field)]
 
 
 def _kind_of(hint: Any) -> type:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import fiftyone as fo
 import fiftyone.operators as foo
 
 from hs2s_core.errors import HS2SError
@@ -19,6 +20,7 @@ from ..drawing import (
 )
 from ..labels.conversion import NO_CLASS
 from ..labels.frame_fields import bare
+from ..propagation import DEFAULT_OUTPUT, PropagateSettings, declare_output
 from ..videos.collection import videos_of
 from .base import BaseOperator
 from .form import FRAMES, Form, listed
@@ -75,6 +77,7 @@ class PrepareDrawing(BaseOperator):
         # What the form shows, where nothing was typed.
         classes = form.get("classes") or offered_classes(ctx.dataset, field) or None
         offered = prepare_drawing(ctx.dataset, field, classes)
+        _prepare_results(ctx.dataset, field)
         ctx.ops.reload_dataset()
         return {
             "field": f"frames.{field}",
@@ -83,6 +86,15 @@ class PrepareDrawing(BaseOperator):
             "turned": listed(turned_videos(videos_of(ctx.dataset), _VIDEOS)),
             "next": "Open a video, choose Annotate, the mask tool and its brush, and paint.",
         }
+
+
+def _prepare_results(dataset: fo.Dataset, drawn: str) -> None:
+    """Add the field in which results will be, as an open video shows none that is added later.
+
+    Not where it would stand before the field ``drawn``, and get what is drawn (see ``DRAWN``).
+    """
+    if drawn < DEFAULT_OUTPUT and drawing_problem(dataset, DEFAULT_OUTPUT) is None:
+        declare_output(dataset, PropagateSettings(drawn, DEFAULT_OUTPUT))
 
 
 def _field(form: Form) -> str:

@@ -156,7 +156,7 @@ def propagate_steps(
         failed=list(plan.problems),
         left_out=len(plan.problems),
     )
-    _declare_fields(samples, settings)
+    declare_output(samples, settings)
     if isinstance(shown, ClipsView):  # it has the same frames, but does not notice new fields
         _declare_labels(shown, settings.output_field)
 
@@ -186,7 +186,8 @@ def propagate_steps(
     return summary
 
 
-def _declare_fields(samples: SampleCollection, settings: PropagateSettings) -> None:
+def declare_output(samples: SampleCollection, settings: PropagateSettings) -> None:
+    """The fields that a run writes, and the label schema by which people can correct its masks."""
     add_detections(samples, settings.output_field)
     dataset = samples._dataset
     if drawing_problem(dataset, settings.output_field) is None:  # so that people can correct it

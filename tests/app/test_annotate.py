@@ -18,9 +18,12 @@ from hs2s_fiftyone.drawing import DRAWN
 from hs2s_fiftyone.labels.prompts import read_prompts
 from hs2s_fiftyone.loading import dataset as vos
 from hs2s_fiftyone.media import mask_sizes
+from hs2s_fiftyone.operators.prepare_drawing import PrepareDrawing
+from hs2s_fiftyone.propagation import DEFAULT_OUTPUT
 
+from ..plugin.forms import context
 from ..plugin.helpers import frame_masks
-from .browser import act_until, keep, open_dataset, open_form, open_sample, pick, wait_until
+from .browser import BRIEF, act_until, keep, open_dataset, open_form, open_sample, pick, wait_until
 
 MENDED = 10
 """Frame in which a mask is mended."""
@@ -45,6 +48,7 @@ def test_a_painted_mask_is_propagated(
     truths = largest_object(clip)
     truth = truths[1]
     clip.delete_frame_field("ground_truth")  # as of one's own video
+    PrepareDrawing().execute(context(clip))  # so the field of the result is there, too
     open_dataset(page, app, clip.name)
     open_sample(page)
     page.locator("#modal [data-cy=annotate]").click()
@@ -68,7 +72,10 @@ def test_a_painted_mask_is_propagated(
     # As long as a label is edited, the key of the operator browser does nothing.
     page.locator("#modal [data-cy=annotate-edit-back]").click()
     propagate(page, tmp_path)
-    expect(page.locator("#modal [data-cy=annotate]")).to_have_count(0)
+    # The video stays open, and shows the new masks instead of what was drawn.
+    shown = {f"checkbox-frames.{DEFAULT_OUTPUT}"}
+    wait_until(lambda: ticked(page) == shown, "the open video does not show the result alone")
+    expect(page.locator("#modal [data-cy=segmentation-mode]")).to_have_count(0)
     clip.reload()
     assert clip.values("hs2s_status") == ["done"]
     sample = clip.first()
@@ -121,6 +128,14 @@ def test_a_mended_mask_is_followed_by_two_clicks(
     assert top(found) < top(before) - 3, "the head is followed"
     assert overlap(found, before) > 0.7, "what was right stays"
     assert clip.count_values("frames.hs2s.detections.corrected")[True] == 1
+
+
+def ticked(page: Page) -> set[str | None]:
+    """The boxes of the frame fields that the open video shows."""
+    boxes = page.locator("#modal [data-cy^='checkbox-frames.']").all()
+    return {
+        box.get_attribute("data-cy") for box in boxes if box.get_by_role("checkbox").is_checked()
+    }
 
 
 def is_at(page: Page, number: int) -> bool:
@@ -219,7 +234,9 @@ def name_it(page: Page, label: str) -> None:
 
 def video_box(page: Page, aspect: float) -> dict[str, float]:
     """Where the video lies on the page: in the middle of its canvas, as large as fits."""
-    boxes = [found.bounding_box() for found in page.locator("#modal canvas").all()]
+    canvases = page.locator("#modal canvas")
+    canvases.first.wait_for(timeout=1000 * BRIEF)  # the tab may draw the video anew just then
+    boxes = [found.bounding_box() for found in canvases.all()]
     canvas = max((box for box in boxes if box), key=lambda box: box["width"] * box["height"])
     width = min(canvas["width"], canvas["height"] * aspect)
     height = width / aspect

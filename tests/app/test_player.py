@@ -10,22 +10,40 @@ from .conftest import ROOT
 PAGE = """
 () => {
     const seeks = [];
-    let operator;
-    const execute = (_, params) =>
-        operator.execute({state: {snapshot: {getPromise: async () => window.player}}, params});
-    window.__fos__ = {modalLooker: null};
+    const ticked = [];
+    const operators = {};
+    const state = {
+        snapshot: {getPromise: async () => window.player},
+        set: (sidebar, fields) => ticked.push(sidebar + ": " + fields),
+    };
+    const execute = (uri, params) => operators[uri].execute({state, params});
+    window.__fos__ = {
+        modalLooker: null, activeFields: ({modal}) => modal ? "video" : "grid",
+    };
     window.__foo__ = {
-        Operator: class {}, OperatorConfig: class {},
-        executeOperator: execute, registerOperator: (kind) => { operator = new kind(); },
+        Operator: class {},
+        OperatorConfig: class { constructor({name}) { this.name = name; } },
+        executeOperator: execute,
+        registerOperator: (kind, plugin) => {
+            const operator = new kind();
+            operators[`${plugin}/${operator.config.name}`] = operator;
+        },
     };
     window.open = (name) => ({
         state: {loaded: true, buffering: false, frameNumber: 1, config: {sampleId: "s"}},
         seekToFrame(number) { seeks.push(name + number); this.state.frameNumber = number; },
     });
     window.player = open("");
-    window.show = (number, opening) => execute("", {frame_number: number, opening});
+    window.show = (number, opening) =>
+        execute("@hs2s/vos/show_frame", {frame_number: number, opening});
+    window.tick = (...fields) => execute("@hs2s/vos/show_fields", {fields});
+    window.annotate = () => {
+        document.body.innerHTML = "<div id=modal><i data-cy=segmentation-mode></i></div>";
+    };
+    window.explore = () => { document.body.innerHTML = ""; };
     window.later = (milliseconds, act) => setTimeout(act, milliseconds);
     window.seeks = seeks;
+    window.ticked = ticked;
 }
 """
 
@@ -48,7 +66,7 @@ PAGE = """
     ],
 )
 def test_a_frame_stays(browser: Browser, happens: str, expected: list[str]) -> None:
-    assert asked_for(browser, f"{happens}; show(7)") == expected
+    assert told(browser, f"{happens}; show(7)") == expected
 
 
 @pytest.mark.parametrize(
@@ -73,11 +91,37 @@ def test_a_frame_stays(browser: Browser, happens: str, expected: list[str]) -> N
     ],
 )
 def test_a_video_that_is_being_opened(browser: Browser, happens: str, expected: list[str]) -> None:
-    assert asked_for(browser, f"{happens}; show(7, 's')") == expected
+    assert told(browser, f"{happens}; show(7, 's')") == expected
 
 
-def asked_for(browser: Browser, script: str) -> list[str]:
-    """The frames that players are told to show in ten seconds, by player."""
+TICKED = ["grid: a,b", "video: a,b"]
+
+
+@pytest.mark.parametrize(
+    ("happens", "expected"),
+    [
+        ("", TICKED),
+        # The Annotate tab is left, and brings back what was ticked before.
+        (
+            "annotate(); later(450, () => { explore(); ticked.push('before'); })",
+            ["before", *TICKED],
+        ),
+        (
+            "annotate(); later(450, explore); later(550, () => ticked.push('before'))",
+            ["before", *TICKED],
+        ),
+        # It is not left.
+        ("annotate(); later(9500, () => ticked.push('before'))", ["before"]),
+    ],
+)
+def test_fields_are_ticked_beside_the_grid_and_the_video(
+    browser: Browser, happens: str, expected: list[str]
+) -> None:
+    assert told(browser, f"{happens}; tick('a', 'b')", "ticked") == expected
+
+
+def told(browser: Browser, script: str, what: str = "seeks") -> list[str]:
+    """The frames that players are told to show in ten seconds, by player; or the ticked fields."""
     page = browser.new_page()
     try:
         page.clock.install()
@@ -86,7 +130,7 @@ def asked_for(browser: Browser, script: str) -> list[str]:
         page.evaluate(f"() => {{ {script}; }}")
         for _ in range(100):
             page.clock.run_for(100)
-        seeks: list[str] = page.evaluate("seeks")
-        return seeks
+        said: list[str] = page.evaluate(what)
+        return said
     finally:
         page.close()

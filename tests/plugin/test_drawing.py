@@ -12,7 +12,7 @@ import pytest
 from hs2s_core.errors import HS2SError
 from hs2s_fiftyone.drawing import DRAWN, draws_on_videos, prepare_drawing
 from hs2s_fiftyone.operators.prepare_drawing import PrepareDrawing
-from hs2s_fiftyone.propagation import propagate
+from hs2s_fiftyone.propagation import DEFAULT_OUTPUT, propagate
 
 from .forms import context
 from .helpers import CopyNetwork, detection, square, video_sample
@@ -122,6 +122,28 @@ def test_the_operator_prepares_with_and_without_a_form(video: fo.Dataset) -> Non
     result = PrepareDrawing().execute(context(video, field="frames.mine", classes="cat, bird"))
     assert (result["field"], result["classes"]) == ("frames.mine", "cat, bird")
     assert PrepareDrawing()(video, "mine") == ["cat", "bird", "dog"]
+
+
+@needs_drawing
+def test_an_open_video_can_show_the_first_result(
+    dataset: fo.Dataset, make_video: Callable[..., str], network: CopyNetwork
+) -> None:
+    """FiftyOne shows no field in it that is added while it is open."""
+    label = fo.Detections(detections=[detection(square(8, 8), index=1, label="cat")])
+    dataset.add_sample(video_sample(make_video(frames=3), {1: label}))
+    PrepareDrawing().execute(context(dataset, field="to_draw"))
+    assert not dataset.has_frame_field(DEFAULT_OUTPUT), "what is drawn would go to it"
+    PrepareDrawing().execute(context(dataset))
+    assert dataset.label_schemas["frames.hs2s"]["classes"] == ["cat"]
+    known = fields(dataset)
+    propagate(dataset, "truth", model=network, progress=False)
+    assert fields(dataset) == known
+
+
+def fields(dataset: fo.Dataset) -> set[str]:
+    """The fields of samples and frames, and those of their labels."""
+    dataset.reload()
+    return {*dataset.get_field_schema(flat=True), *dataset.get_frame_field_schema(flat=True)}
 
 
 @needs_drawing

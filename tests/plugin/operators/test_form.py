@@ -307,7 +307,7 @@ def test_drawn_masks_give_way_to_the_result(
     asked = context(videos, prompt_field="truth", model="file", weights=weights)
     asked.request_params["active_fields"] = ["frames.truth", "uniqueness"]
     steps = list(PropagateMasks().execute(asked))
-    shown = [step.body.params for step in steps if "set_active_fields" in step.body.operator_uri]
+    shown = [step.body.params for step in steps if "show_fields" in step.body.operator_uri]
     stays = [] if offered else ["frames.truth"]
     assert shown == [{"fields": [*stays, "uniqueness", "frames.hs2s"]}]
 

@@ -303,11 +303,11 @@ def test_the_buttons_beside_an_open_video(clip: fo.Dataset, tmp_path: Path) -> N
     if draws_on_videos():  # what was drawn would be shown in place of the result
         prepare_drawing(clip, "truth")
         opened.request_params["active_fields"] = ["frames.truth"]
-        shown = [each.body for each in PropagateCorrections().execute(opened)][-6:-2]
-        assert [each.operator_uri.split("/")[-1] for each in shown[1:]] == [
-            "close_sample",
-            "set_active_fields",
+        shown = [each.body for each in PropagateCorrections().execute(opened)][-5:-2]
+        assert [each.operator_uri.split("/")[-1] for each in shown] == [
+            "reload_samples",
             "open_sample",
+            "show_fields",
         ]
         assert shown[2].params == {"fields": ["frames.found"]}
     said = SuggestFrame().execute(opened)["frames"]
