@@ -86,7 +86,7 @@ def test_a_view_can_be_trained_on(labelled: fo.Dataset, tmp_path: Path, workers:
     """Three steps on a view alone, in this process and with a worker that reads the clips."""
     view = labelled.match(fo.ViewField("frames").length() > 1)
     config = TrainingConfig(
-        model=replace(preset("hs2s-lite"), width=16, input_size=SIZE),
+        model=replace(preset("hs2s-lite"), encoder="small", width=16, input_size=SIZE),
         data=DataConfig(workers=workers),
         stages=(Stage(steps=3, size=SIZE, frames=3, clips=2),),
         losses=LOSS_PRESETS["lite"],
