@@ -11,7 +11,7 @@ from tests.labelled import write_stills, write_walk
 CONFIG = """
 seed = {seed}
 learning_rate = 1e-3
-checkpoint_minutes = 0
+checkpoint_minutes = 60
 
 [model]
 preset = "hs2s-lite"
@@ -51,7 +51,7 @@ def training_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_config(training_folder: Path) -> object:
     """Function that writes the run's TOML with a seed and a worker count."""
 

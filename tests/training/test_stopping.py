@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def steps_of(out: Path) -> list[int]:
 def test_a_signal_saves_the_step_in_hand(
     write_config: Write, tmp_path: Path, number: signal.Signals
 ) -> None:
-    config = dataclasses.replace(read_config(write_config()), checkpoint_minutes=60.0)
+    config = read_config(write_config())
 
     def stop(record: dict[str, float]) -> None:
         if record["step"] == 1:
@@ -108,6 +109,22 @@ def test_the_log_is_cut_to_the_checkpoint(write_config: Write, tmp_path: Path) -
     assert "9.0" not in (tmp_path / "log.jsonl").read_text().splitlines()[3]
 
 
+@pytest.fixture(scope="module")
+def one_step(write_config: Write, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that was stopped after one step."""
+    out = tmp_path_factory.mktemp("one-step")
+    config = read_config(write_config())
+    claim(out, config)
+    train(config, out, stop_after=1)
+    return out
+
+
+@pytest.fixture
+def stopped(one_step: Path, tmp_path: Path) -> Path:
+    """That run, to do harm to."""
+    return Path(shutil.copytree(one_step, tmp_path / "run"))
+
+
 DAMAGED = (
     ("last.pt", "PK", "last.pt is no checkpoint of a training run, or damaged"),
     ("run.json", "[1]", "holds a run, but not what it was"),
@@ -116,13 +133,11 @@ DAMAGED = (
 
 @pytest.mark.parametrize(("file", "written", "words"), DAMAGED)
 def test_a_damaged_run_is_named(
-    write_config: Write, tmp_path: Path, file: str, written: str, words: str
+    write_config: Write, stopped: Path, file: str, written: str, words: str
 ) -> None:
     config = read_config(write_config())
-    claim(tmp_path, config)
-    train(config, tmp_path, stop_after=1)
-    (tmp_path / file).write_text(written)
-    given = (config, tmp_path) if file == "last.pt" else (tmp_path, config)
+    (stopped / file).write_text(written)
+    given = (config, stopped) if file == "last.pt" else (stopped, config)
     with pytest.raises(HS2SError, match=words):
         (train if file == "last.pt" else check_run)(*given)
 
@@ -137,27 +152,25 @@ def test_a_damaged_run_is_named(
     ],
 )
 def test_a_checkpoint_that_lacks_something_is_named(
-    write_config: Write, tmp_path: Path, change: Callable[[Any], Any], words: str
+    write_config: Write, stopped: Path, change: Callable[[Any], Any], words: str
 ) -> None:
     config = read_config(write_config())
-    train(config, tmp_path, stop_after=1)
-    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    state = torch.load(stopped / "last.pt", weights_only=True)
     change(state)
-    torch.save(state, tmp_path / "last.pt")
+    torch.save(state, stopped / "last.pt")
     for use in (
-        lambda: train(config, tmp_path),
-        lambda: export_run(tmp_path, tmp_path / "out.safetensors"),
+        lambda: train(config, stopped),
+        lambda: export_run(stopped, stopped / "out.safetensors"),
     ):
         with pytest.raises(InvalidWeights, match=words):
             use()
-    assert not (tmp_path / "out.safetensors").exists()
+    assert not (stopped / "out.safetensors").exists()
 
 
-def test_settings_that_cannot_be_read_are_not_left_out(write_config: Write, tmp_path: Path) -> None:
-    train(read_config(write_config()), tmp_path, stop_after=1)
-    (tmp_path / "run.json").write_text('{"se')
+def test_settings_that_cannot_be_read_are_not_left_out(stopped: Path) -> None:
+    (stopped / "run.json").write_text('{"se')
     with pytest.raises(InvalidWeights, match=r"run.json: cannot be read.*move it away"):
-        export_run(tmp_path, tmp_path / "out.safetensors")
+        export_run(stopped, stopped / "out.safetensors")
 
 
 def test_one_run_at_a_time_trains_in_a_folder(write_config: Write, tmp_path: Path) -> None:
@@ -209,7 +222,7 @@ def test_a_run_without_a_finite_loss_ends(
     write_config: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     """At step ``at``; the state before it is kept, which is what it began with at the first."""
-    config = dataclasses.replace(read_config(write_config()), checkpoint_minutes=60.0)
+    config = read_config(write_config())
     unchanged, calls = Unroll.forward, []
 
     def forward(self: Unroll, *inputs: object) -> object:
@@ -229,7 +242,7 @@ def test_a_step_that_does_not_fit_into_memory_ends_a_run(
     write_config: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At step 3; the two before it are kept."""
-    config = dataclasses.replace(read_config(write_config()), checkpoint_minutes=60.0)
+    config = read_config(write_config())
     unchanged, calls = Unroll.forward, []
 
     def forward(self: Unroll, *inputs: object) -> object:
