@@ -1,15 +1,19 @@
 """For MkDocs: lets pages show pictures of ../assets, and name files that are not on the site.
 
-So the same Markdown is right on the site and in the repository.
+So the same Markdown is right on the site and in the repository. And it has the plugin's docstrings
+read, not imported.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -20,15 +24,31 @@ else:
 
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
+PLUGIN = tempfile.TemporaryDirectory()  # removed with the process
 PICTURES = {".png", ".jpg", ".webp", ".svg"}
 
 
+@event_priority(50)  # before mkdocstrings reads its settings
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Take the repository's address from where it stands, once it is filled in."""
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
     if "OWNER/" not in urls["Repository"]:
         config.repo_url = urls["Repository"]
+    find_plugin(config)
     return config
+
+
+def find_plugin(config: MkDocsConfig) -> None:
+    """Let mkdocstrings find ``plugin`` under the name that it is installed by.
+
+    It imports what it does not find, and with it FiftyOne and PyTorch: half of the time.
+    """
+    link = Path(PLUGIN.name, "hs2s_fiftyone")
+    with suppress(OSError):  # there already, or a system without links
+        link.symlink_to(ROOT / "plugin", target_is_directory=True)
+    paths = config.plugins["mkdocstrings"].config["handlers"]["python"]["paths"]
+    if PLUGIN.name not in paths:
+        paths.append(PLUGIN.name)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
