@@ -21,7 +21,7 @@ from hs2s_core.training.paper_tables import SCORES, TABLES, find_tables
 from hs2s_core.training.run_file import read_config
 from hs2s_core.training.sources import hold_out
 from hs2s_core.training.validation import scored_whole
-from tests.models.tiny import tiny
+from tests.models.tiny import tiny_once
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -118,7 +118,7 @@ def test_missing_scores_are_dashes() -> None:
 
 def test_networks_that_read_ahead_are_scored_on_whole_videos() -> None:
     """They are trained on whole clips; 20 frames would be two chunks of propagation's 16."""
-    model = build_model(dataclasses.replace(tiny("bi-hs2s"), input_size=(64, 64))).eval()
+    model = build_model(dataclasses.replace(tiny_once("bi-hs2s"), input_size=(64, 64))).eval()
     frames = np.zeros((20, 64, 64, 3), np.uint8)
     mask = np.zeros((64, 64), np.uint8)
     mask[8:40, 8:40] = 1
