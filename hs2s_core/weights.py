@@ -33,7 +33,6 @@ from hs2s_core.wording import counted
 
 __all__ = [
     "PUBLISHED",
-    "PublishedWeights",
     "WeightsHeader",
     "fill_model",
     "find_weights",
@@ -47,29 +46,12 @@ __all__ = [
 
 DEFAULT = "hs2s-lite"
 """The preset whose weights ship with the package."""
-
-
-@dataclass(frozen=True)
-class PublishedWeights:
-    """Where the weights of a preset come from."""
-
-    file: str | None
-    """Name of the shipped asset, or None when the user has to bring the file."""
-    note: str
-    """What they are, and how to get them."""
-
-
-PUBLISHED: dict[str, PublishedWeights] = {
-    "hs2s-lite": PublishedWeights(
-        "hs2s-lite.safetensors", "ships with the package; trained by this project"
-    ),
-    "hs2s": PublishedWeights(
-        None,
-        "published by the paper's authors: download their checkpoint, then run "
-        "`hs2s weights convert CHECKPOINT hs2s.safetensors`",
-    ),
+PUBLISHED = {
+    DEFAULT: "ships with the package; trained by this project",
+    "hs2s": "published by the paper's authors: download their checkpoint, then run "
+    "`hs2s weights convert CHECKPOINT hs2s.safetensors`",
 }
-"""By preset: weights that exist."""
+"""By preset: weights that exist, and how to get them."""
 
 
 @dataclass(frozen=True)
@@ -120,15 +102,14 @@ def find_weights(weights: str | Path | None = None) -> Path:
         weights = DEFAULT
     path = Path(weights)
     if isinstance(weights, str) and weights in PRESETS and not path.is_file():
-        published = PUBLISHED.get(weights)
-        if published is None:
+        if weights == DEFAULT:
+            return asset(f"{DEFAULT}.safetensors")
+        if weights not in PUBLISHED:
             raise InvalidWeights(
                 f"preset {weights!r} has no published weights; train it with "
                 f"`hs2s train --preset {weights}` and give the resulting .safetensors file"
             )
-        if published.file is None:
-            raise InvalidWeights(f"the weights of {weights!r} do not ship here: {published.note}")
-        return asset(published.file)
+        raise InvalidWeights(f"the weights of {weights!r} do not ship here: {PUBLISHED[weights]}")
     if not path.exists():
         own = own_weights()
         if str(weights) in own:
@@ -144,7 +125,7 @@ def find_weights(weights: str | Path | None = None) -> Path:
 
 def offered_weights() -> list[str]:
     """The names of weights that are here: those that ship, then the user's own."""
-    return [*(name for name, entry in PUBLISHED.items() if entry.file), *own_weights()]
+    return [DEFAULT, *own_weights()]
 
 
 def fill_model(

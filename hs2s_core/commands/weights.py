@@ -110,8 +110,7 @@ def _list(args: argparse.Namespace) -> None:
     own = own_weights()
     width = max(map(len, (*PRESETS, *own)))
     for name in PRESETS:
-        published = PUBLISHED.get(name)
-        note = published.note if published else f"none published; `hs2s train --preset {name}`"
+        note = PUBLISHED.get(name, f"none published; `hs2s train --preset {name}`")
         print(f"{name:<{width}}  {note}")
     for name, path in own.items():
         print(f"{name:<{width}}  {path}")

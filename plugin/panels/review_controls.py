@@ -12,8 +12,7 @@ from hs2s_core.evaluation.lengths import LENGTH_BINS, length_bin
 
 from ..operators.form import dropdown
 from .layout import add_choice, fitting
-from .review_data import ORDERS, SIZES, Filters, object_sizes
-from .review_source import Loaded
+from .review_data import ORDERS, SIZES, Evaluated, Filters, object_sizes
 
 ALL = "all"
 NONE = "none"
@@ -108,9 +107,8 @@ class Controls:
         return {**asdict(self), "categories": list(self.categories)}
 
 
-def find_options(sources: Sequence[Loaded]) -> dict[str, Any]:
+def find_options(evaluated: Sequence[Evaluated]) -> dict[str, Any]:
     """What there is to filter by in some evaluations; a filter without a choice is not shown."""
-    evaluated = [source.evaluated for source in sources]
     lengths = {length_bin(int(length)) for each in evaluated for length in each.rows.lengths}
     infos = [info for each in evaluated for info in each.rows.infos]
     bins = [length_bin(last) for last in LENGTH_BINS] + [length_bin(LENGTH_BINS[-1] + 1)]

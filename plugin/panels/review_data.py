@@ -41,6 +41,12 @@ class Evaluated:
     pixels: Sequence[int | None]
     """Pixels of a frame of each video, where known."""
 
+    @property
+    def names(self) -> dict[str, str]:
+        """What a video is called, by what it goes by."""
+        names = (video.name for video in self.rows.videos)
+        return dict(zip(self.samples, names, strict=True))
+
     def stretch(self, video: str, times: range) -> tuple[int, int] | None:
         """Return the frames of a video that a cell of the heat map stands for.
 

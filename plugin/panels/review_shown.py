@@ -14,7 +14,7 @@ from . import review_plots as plots
 from .review_controls import Controls, find_options
 from .review_data import Evaluated, Filters, Review, order_videos, review
 from .review_memory import memory_of
-from .review_source import Loaded, list_runs, load_run
+from .review_source import list_runs, load_run
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Shown:
     runs: list[str]
     """All evaluations there are."""
     controls: Controls
-    sources: tuple[Loaded, ...]
+    sources: tuple[Evaluated, ...]
     options: dict[str, Any]
     """What there is to filter by."""
     evaluated: list[Evaluated]
@@ -64,13 +64,15 @@ class Shown:
 
 
 @lru_cache(maxsize=8)
-def _review(sources: tuple[Loaded, ...], filters: Filters) -> tuple[list[Evaluated], list[Review]]:
+def _review(
+    sources: tuple[Evaluated, ...], filters: Filters
+) -> tuple[list[Evaluated], list[Review]]:
     """Kept for the next event, which mostly asks for the same."""
-    evaluated = [filters.apply(source.evaluated) for source in sources]
+    evaluated = [filters.apply(source) for source in sources]
     return evaluated, review(evaluated)
 
 
-def _summary(titled: Sequence[tuple[str, Review]], sources: Sequence[Loaded]) -> str:
+def _summary(titled: Sequence[tuple[str, Review]], sources: Sequence[Evaluated]) -> str:
     """A table of the main numbers, and the protocol they follow."""
     head = "| | J&F | early | late | drop | videos | objects |\n|---|---|---|---|---|---|---|"
     lines = [head]
@@ -82,7 +84,7 @@ def _summary(titled: Sequence[tuple[str, Review]], sources: Sequence[Loaded]) ->
         counts = [str(len(found.dots)), str(found.objects)]
         lines.append(f"| **{title}** | {' | '.join(numbers + counts)} |")
     incomplete = [title for title, found in titled if found.objects and found.overall is None]
-    protocols = dict.fromkeys(source.evaluated.protocol.description for source in sources)
+    protocols = dict.fromkeys(source.protocol.description for source in sources)
     notes = [f"Protocol {text}." for text in protocols]
     if incomplete:
         notes.append(

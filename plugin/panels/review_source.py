@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 import fiftyone as fo
@@ -13,32 +11,22 @@ from ..videos.collection import select_videos
 from .review_data import Evaluated
 
 
-@dataclass(frozen=True, eq=False)
-class Loaded:
-    """One evaluation run, ready to be looked at."""
-
-    evaluated: Evaluated
-    names: Mapping[str, str]
-    """What a video is called, by sample id."""
-
-
 def list_runs(dataset: fo.Dataset) -> list[str]:
     """Keys of this plugin's finished evaluation runs, the latest first."""
     keys = list_evaluations(dataset)
     return sorted(keys, key=lambda key: dataset.get_evaluation_info(key).timestamp, reverse=True)
 
 
-def load_run(dataset: fo.Dataset, eval_key: str) -> Loaded:
+def load_run(dataset: fo.Dataset, eval_key: str) -> Evaluated:
     """Load a run, from memory where it was loaded before and not evaluated again since."""
     return _read(load_results(dataset, eval_key))
 
 
 # A table of 500 videos takes a few megabytes.
 @lru_cache(maxsize=4)
-def _read(results: VOSEvaluationResults) -> Loaded:
-    names = {sample: name for name, sample in results.sample_ids.items()}
+def _read(results: VOSEvaluationResults) -> Evaluated:
+    ids = list(results.sample_ids.values())
     paths = ["id", "metadata.frame_width", "metadata.frame_height"]
-    sizes = zip(*select_videos(results.samples, list(names)).values(paths), strict=True)
+    sizes = zip(*select_videos(results.samples, ids).values(paths), strict=True)
     pixels = {sample: width * height for sample, width, height in sizes if width and height}
-    evaluated = Evaluated(results.rows, list(names), results.protocol, [*map(pixels.get, names)])
-    return Loaded(evaluated, names)
+    return Evaluated(results.rows, ids, results.protocol, [*map(pixels.get, ids)])

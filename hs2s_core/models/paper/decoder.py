@@ -69,31 +69,27 @@ class Heads(nn.Module):
 class SkipDecoder(nn.Module):
     """Five stages from the bottleneck to the input size, one skip joining before each.
 
-    ``skips`` are the channels of k1..k5 (0 where none joins), ``side`` the channels of what
-    joins next to each of them (k1..k5 again): fused references or memories.
-    ``reduced`` and ``widths`` are the channels after the 1 x 1 and the 5 x 5 of stages 1..5.
+    ``side`` are the channels of what joins next to each of the encoder's skips, k1..k5: fused
+    references or memories. At full width 1024, 512, 256, 128, 64 after the 1 x 1 convolutions (the
+    list that the paper prints) and 512, 256, 128, 64, 64 after the 5 x 5 (authors' code).
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        skips: Sequence[int],
-        side: Sequence[int],
-        *,
-        reduced: Sequence[int],
-        widths: Sequence[int],
-        border: bool,
-        align_corners: bool = False,
+        self, config: PaperConfig, encoder: Encoder, in_channels: int, side: Sequence[int]
     ) -> None:
         super().__init__()
-        self.align_corners = align_corners
-        self.uses_skips = [channels > 0 for channels in skips]
+        self.align_corners, self.skips = config.align_corners, config.skips
+        reduced = [config.decoder_width // 2**stage for stage in range(5)]
+        widths = [*reduced[1:], reduced[-1]]
+        if config.early_reduction:
+            reduced[0] //= 2
         inputs = [in_channels, *widths[:-1]]
+        skips = encoder.channels if config.skips else (0,) * 5
         joined = [skip + more for skip, more in zip(skips, side, strict=True)][::-1]
         self.stages = nn.ModuleList(
-            [DecoderStage(inputs[i] + joined[i], reduced[i], widths[i]) for i in range(len(widths))]
+            [DecoderStage(inputs[i] + joined[i], reduced[i], widths[i]) for i in range(5)]
         )
-        self.heads = Heads(widths[-1], border)
+        self.heads = Heads(widths[-1], config.border)
 
     def forward(
         self,
@@ -110,7 +106,7 @@ class SkipDecoder(nn.Module):
         sizes = [size, *[size_of(skip) for skip in skips]]
         for stage, level in zip(self.stages, range(len(skips) - 1, -1, -1), strict=True):
             parts = [x]
-            if self.uses_skips[level]:
+            if self.skips:
                 parts.append(skips[level])
             more = side[level]
             if more is not None:
@@ -118,26 +114,3 @@ class SkipDecoder(nn.Module):
             x = stage(torch.cat(parts, dim=1), sizes[level], self.align_corners)
         scores: Scores = self.heads(x)
         return scores
-
-
-def build_decoder(
-    config: PaperConfig, encoder: Encoder, in_channels: int, side: Sequence[int]
-) -> SkipDecoder:
-    """The decoder at the widths of ``config``; ``side`` as in :class:`SkipDecoder`.
-
-    At full width 1024, 512, 256, 128, 64 after the 1 x 1 convolutions (the list that the paper
-    prints) and 512, 256, 128, 64, 64 after the 5 x 5 (authors' code).
-    """
-    width = config.decoder_width
-    reduced = [width, width // 2, width // 4, width // 8, width // 16]
-    if config.early_reduction:
-        reduced[0] //= 2
-    return SkipDecoder(
-        in_channels,
-        encoder.channels if config.skips else (0,) * 5,
-        side,
-        reduced=reduced,
-        widths=(width // 2, width // 4, width // 8, width // 16, width // 16),
-        border=config.border,
-        align_corners=config.align_corners,
-    )

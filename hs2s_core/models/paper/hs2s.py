@@ -17,7 +17,7 @@ from hs2s_core.models.config import PaperConfig
 from hs2s_core.models.layers import initialise, size_of
 from hs2s_core.models.memory import ConvLSTM, LSTMState, build_memory
 from hs2s_core.models.paper.build import build_encoder
-from hs2s_core.models.paper.decoder import build_decoder
+from hs2s_core.models.paper.decoder import SkipDecoder
 from hs2s_core.models.paper.encoders import Features
 from hs2s_core.models.paper.flow import RAFTHead
 from hs2s_core.models.paper.fusion import build_fusion
@@ -79,7 +79,7 @@ class HS2S(VideoSegmenter):
             self.skip_fusion = build_fusion(config, k4)
             skip_channels = config.fusion_width
         side = (0, 0, 0, skip_channels, 0)
-        self.decoder = build_decoder(config, self.encoder, config.fusion_width, side)
+        self.decoder = SkipDecoder(config, self.encoder, config.fusion_width, side)
         self.flow_head = (
             RAFTHead(self.encoder.channels[2], config.flow_width) if config.flow else None
         )

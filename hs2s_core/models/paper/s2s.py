@@ -15,7 +15,7 @@ from hs2s_core.models.config import PaperConfig
 from hs2s_core.models.layers import initialise, size_of
 from hs2s_core.models.memory import ConvLSTM, build_memory
 from hs2s_core.models.paper.build import build_encoder
-from hs2s_core.models.paper.decoder import build_decoder
+from hs2s_core.models.paper.decoder import SkipDecoder
 from hs2s_core.models.paper.encoders import Features
 from hs2s_core.models.paper.initializer import Initializer
 
@@ -61,7 +61,7 @@ class S2S(VideoSegmenter):
         self.memories = nn.ModuleDict(memories)
         self.initializer = Initializer(config, self._memories())
         side = (0, 0, k3 if "k3" in memories else 0, k4 if "k4" in memories else 0, 0)
-        self.decoder = build_decoder(config, self.encoder, config.width, side)
+        self.decoder = SkipDecoder(config, self.encoder, config.width, side)
         initialise(self, config.init)
 
     def _memories(self) -> dict[str, Any]:

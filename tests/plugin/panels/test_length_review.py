@@ -58,10 +58,10 @@ def ids(dataset: fo.Dataset) -> dict[str, str]:
 def test_a_run_loads_as_its_table(videos: fo.Dataset, table: EvaluationTable) -> None:
     assert list_runs(videos) == ["before"]
     source = load_run(videos, "before")
-    assert source.evaluated.pixels == [10_000] * 3
+    assert source.pixels == [10_000] * 3
     assert source.names == {id_: name for name, id_ in ids(videos).items()}
-    assert [source.names[sample] for sample in source.evaluated.samples] == list(FRAMES)
-    assert (source.evaluated.rows, source.evaluated.protocol) == (table.rows, table.protocol)
+    assert [source.names[sample] for sample in source.samples] == list(FRAMES)
+    assert (source.rows, source.protocol) == (table.rows, table.protocol)
 
 
 def test_a_run_is_read_once(videos: fo.Dataset, table: EvaluationTable) -> None:
