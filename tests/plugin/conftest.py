@@ -8,12 +8,22 @@ from pathlib import Path
 import fiftyone as fo
 import pytest
 
-from .helpers import SIZE, CopyNetwork, write_noise
+from hs2s_core.weights import save_weights
+
+from .helpers import SIZE, CopyNetwork, tiny_network, write_noise
 
 
 @pytest.fixture
 def network() -> CopyNetwork:
     return CopyNetwork()
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> str:
+    """The file of a small network that knows nothing."""
+    path = tmp_path / "tiny.safetensors"
+    save_weights(tiny_network(), path, {"note": "random"})
+    return str(path)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from hs2s_fiftyone.training import labelled_videos, only_given
 
 from ..labelled import copy_demo
 from ..threads import threads
-from .helpers import SIZE, detection, square, tiny_network, video_sample
+from .helpers import SIZE, detection, square, video_sample
 
 
 @pytest.fixture(autouse=True)
@@ -48,14 +48,6 @@ def start(tmp_path: Path) -> str:
     network = fill_model(config, bundled.state_dict())
     network.get_parameter("decoder.logits.bias").data -= 6
     save_weights(network, path, {"name": "flawed"})
-    return str(path)
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> str:
-    """A small network that knows nothing, where what it learns does not matter."""
-    path = tmp_path / "small.safetensors"
-    save_weights(tiny_network(), path, {"name": "small"})
     return str(path)
 
 
@@ -145,7 +137,7 @@ def test_what_is_not_better_is_not_stored(labelled: fo.Dataset, start: str, fold
 )
 def test_what_was_tried_is_told_though_it_is_not_stored(
     labelled: fo.Dataset,
-    small: str,
+    weights: str,
     held: list[float],
     known: list[float],
     said: str,
@@ -159,48 +151,48 @@ def test_what_was_tried_is_told_though_it_is_not_stored(
 
     monkeypatch.setattr("hs2s_core.training.finetune.score_held", score)
     monkeypatch.setattr("hs2s_core.training.finetune.score_known", lambda _: known.pop(0))
-    tuning = learn(labelled, "walker", small, steps=1)
+    tuning = learn(labelled, "walker", weights, steps=1)
     assert tuning.path is None
     assert said in str(tuning)
 
 
 @pytest.mark.usefixtures("brief")
 def test_busy_cores_are_left_alone(
-    labelled: fo.Dataset, small: str, monkeypatch: pytest.MonkeyPatch
+    labelled: fo.Dataset, weights: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Threads that share a core with another program wait for each other, twenty times as long."""
     monkeypatch.setattr("hs2s_core.devices.cores", lambda: 4)
     monkeypatch.setattr("hs2s_core.devices._running", lambda: 3.0)
     seen = set()
     with threads(4):
-        learn(labelled, "walker", small, steps=1, progress=lambda _: seen.add(get_num_threads()))
+        learn(labelled, "walker", weights, steps=1, progress=lambda _: seen.add(get_num_threads()))
         assert get_num_threads() == 4
     assert min(seen) == 1
 
 
-def test_a_mistake_is_told_before_anything_is_trained(labelled: fo.Dataset, small: str) -> None:
+def test_a_mistake_is_told_before_anything_is_trained(labelled: fo.Dataset, weights: str) -> None:
     for name, said in (("no/name", "is no name"), ("hs2s-lite", "name of a preset")):
         with pytest.raises(HS2SError, match=said):
-            learn(labelled, name, small)
+            learn(labelled, name, weights)
     with pytest.raises(HS2SError, match="0 is no number of steps"):
-        learn(labelled, "walker", small, steps=0)
+        learn(labelled, "walker", weights, steps=0)
     with pytest.raises(HS2SError, match=r"learning_rate is 0\.0; expected a number"):
-        learn(labelled, "walker", small, learning_rate=0.0)
+        learn(labelled, "walker", weights, learning_rate=0.0)
     with pytest.raises(HS2SError, match="start: no weights file"):
         learn(labelled, "walker", "nowhere.safetensors")
     few = labelled.match_frames(fo.ViewField("frame_number") < 3)
     few.keep_frames()
     with pytest.raises(InvalidDataset, match="expected three labelled frames in one video"):
-        learn(labelled, "walker", small)
+        learn(labelled, "walker", weights)
 
 
 @pytest.mark.usefixtures("brief")
 def test_the_command_trains_on_a_saved_view(
-    labelled: fo.Dataset, small: str, capsys: pytest.CaptureFixture[str]
+    labelled: fo.Dataset, weights: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     labelled.save_view("first", labelled.limit(1))
     words = ["train", "--from-fiftyone", f"{labelled.name}:first", "--field", "truth"]
-    words += ["--start", small, "--steps", "1", "--device", "cpu", "--quiet"]
+    words += ["--start", weights, "--steps", "1", "--device", "cpu", "--quiet"]
     assert main([*words, "--name", "walker"]) in (0, 1)
     assert "J&F on 2 held-out frames of 1 video: " in capsys.readouterr().out
     for more, said in (
@@ -280,11 +272,11 @@ def test_of_a_result_only_frames_with_given_masks_are_learned_from(labelled: fo.
 
 
 @pytest.mark.usefixtures("brief")
-def test_the_operator_does_the_same(labelled: fo.Dataset, small: str) -> None:
+def test_the_operator_does_the_same(labelled: fo.Dataset, weights: str) -> None:
     shown = form(Finetune(), labelled, name="no/name")
     assert "is no name" in shown["name"].error_message
     assert not form(Finetune(), labelled, name="walker")["name"].invalid
-    params = {"model": "file", "weights": small, "name": "walker", "steps": 1, "device": "cpu"}
+    params = {"model": "file", "weights": weights, "name": "walker", "steps": 1, "device": "cpu"}
     context = foo.ExecutionContext(
         request_params={"dataset_name": labelled.name, "params": params}, executor=Executor()
     )

@@ -42,13 +42,6 @@ def _forget_verdicts() -> None:
 
 
 @pytest.fixture
-def weights(tmp_path: Path) -> str:
-    path = tmp_path / "tiny.safetensors"
-    save_weights(tiny_network(), path, {"note": "random"})
-    return str(path)
-
-
-@pytest.fixture
 def videos(dataset: fo.Dataset, make_video: MakeVideo) -> fo.Dataset:
     for name in ("a.mp4", "b.mp4"):
         labels = fo.Detections(detections=[detection(square(8, 8), index=1)])

@@ -95,10 +95,8 @@ def test_frames_that_the_network_saw_lately_are_not_encoded_again(
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_it_is_what_a_full_run_gives(
-    clip: fo.Dataset, tmp_path: Path, kept: bool, monkeypatch: pytest.MonkeyPatch
+    clip: fo.Dataset, weights: str, kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weights = tmp_path / "tiny.safetensors"
-    save_weights(tiny_network(), weights, {})
     propagate(clip[:1], "truth", "found", model=weights, policy="first")
     draw_in_fourth(clip)
     if not kept:
@@ -279,9 +277,7 @@ def test_an_object_that_is_gone_is_hardly_in_doubt(clip: fo.Dataset) -> None:
     assert (best.frame_number, best.index) == (4, 1)
 
 
-def test_the_buttons_beside_an_open_video(clip: fo.Dataset, tmp_path: Path) -> None:
-    weights = tmp_path / "tiny.safetensors"
-    save_weights(tiny_network(), weights, {})
+def test_the_buttons_beside_an_open_video(clip: fo.Dataset, weights: str) -> None:
     propagate(clip[:1], "truth", "found", model=weights)
     draw_in_fourth(clip)
     opened = context(clip)
