@@ -149,8 +149,8 @@ def read_image(path: Path, bits: int | None = None) -> RGBImage:
     with open_picture(path) as image:
         if image.mode == "F":
             raise ValueError("floating point values; expected 8 or 16 bits")
-        if _is_wide(image):
-            values = _wide_values(path, image)
+        if is_wide(image):
+            values = wide_values(path, image)
             narrow = values >> ((_bits(values) if bits is None else bits) - 8)
             upright = Image.fromarray(np.clip(narrow, 0, 255).astype(np.uint8))
             if turn := image.getexif().get(_EXIF_ORIENTATION):
@@ -169,14 +169,14 @@ def used_bits(files: Sequence[Path]) -> int | None:
     found: list[int] = []
     for place in np.unique(np.linspace(0, len(files) - 1, _PROBES).round().astype(int)):
         with suppress(InvalidMedia), open_picture(files[place]) as image:
-            if _is_wide(image):
-                found.append(_bits(_wide_values(files[place], image)))
+            if is_wide(image):
+                found.append(_bits(wide_values(files[place], image)))
             elif not place:
                 return None
     return max(found, default=None)
 
 
-def _is_wide(image: Image.Image) -> bool:
+def is_wide(image: Image.Image) -> bool:
     """Whether a picture stores more than 8 bits a channel; Pillow shows colours as 8 all the same.
 
     Of grey ones it would cut off at 255 what is brighter, instead of scaling it.
@@ -184,8 +184,8 @@ def _is_wide(image: Image.Image) -> bool:
     return image.mode.startswith("I") or ";16" in str(getattr(image, "tile", ""))
 
 
-def _wide_values(path: Path, image: Image.Image) -> npt.NDArray[np.int64]:
-    """(H, W) grey or (H, W, 3) RGB."""
+def wide_values(path: Path, image: Image.Image) -> npt.NDArray[np.int64]:
+    """What such a picture holds: (H, W) grey or (H, W, 3) RGB."""
     if image.mode.startswith("I"):
         return np.asarray(image).astype(np.int64)
     read = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)

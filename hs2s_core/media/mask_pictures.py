@@ -9,6 +9,7 @@ the edges of others as smoothing (antialiasing, JPEG, dithering) makes them.
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from hs2s_core.errors import InvalidMask
+from hs2s_core.media.images import is_wide, wide_values
 from hs2s_core.wording import some
 
 IdMap = npt.NDArray[Any]
@@ -68,6 +70,10 @@ def picture_ids(image: Image.Image, name: object) -> tuple[IdMap, bool]:
         return np.array(image).astype(np.uint8) // np.uint8(_SPREAD.get(packing, 1)), False
     if image.mode.startswith("I"):
         return wide_ids(np.array(image), name), False
+    if is_wide(image):  # of which Pillow gives the upper 8 bits alone
+        values = wide_values(Path(image.filename), image)  # type: ignore[attr-defined]
+        if (values % 257).any() and (values == values[..., :1]).all():
+            return wide_ids(values[..., 0], name), False
     cut = _cut_out(image)
     return (cut, True) if cut is not None else _colour_ids(_flatten(image), name)
 
@@ -95,10 +101,15 @@ def wide_ids(values: npt.NDArray[Any], name: object) -> IdMap:
 def _palette_ids(image: Image.Image, name: object) -> tuple[IdMap, bool]:
     """Indices are the ids, unless the colours say otherwise.
 
-    They do where another index than 0 is black, and where several objects have DAVIS's colours at
-    other indices than DAVIS: editors make a palette anew when they save.
+    They do where another index than 0 is black or transparent, and where several objects have
+    DAVIS's colours at other indices than DAVIS: editors make a palette anew when they save.
     """
     indices = np.array(image)
+    clear = np.isin(indices, _clear_indices(image))
+    if indices[clear].any():
+        if (indices[~clear] == 0).any():
+            return _colour_ids(_flatten(image), name)
+        indices = np.where(clear, np.uint8(0), indices)
     listed = image.getpalette() or []
     colours = np.zeros((256, 3), np.uint8)
     colours.reshape(-1)[: len(listed)] = listed[: colours.size]
@@ -112,6 +123,14 @@ def _palette_ids(image: Image.Image, name: object) -> tuple[IdMap, bool]:
     return indices, as_davis
 
 
+def _clear_indices(image: Image.Image) -> list[int]:
+    """Indices of a palette that show nothing."""
+    clear = image.info.get("transparency", ())
+    if isinstance(clear, int):
+        return [clear]
+    return [index for index, alpha in enumerate(clear) if not alpha]
+
+
 def _are_davis_colours(colours: npt.NDArray[np.uint8]) -> bool:
     """Whether each of these (n, 3) is another of DAVIS's colours, and not all are greys."""
     codes = _codes(colours)
@@ -120,9 +139,14 @@ def _are_davis_colours(colours: npt.NDArray[np.uint8]) -> bool:
 
 
 def _flatten(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """Colours (H, W, 3) on black; what is painted in black on nothing becomes white."""
+    """Colours (H, W, 3) on black; what is painted in black on nothing becomes white.
+
+    Colours that all let the same of the picture below through, as overlays do, are as opaque ones.
+    """
     rgba = np.array(image.convert("RGBA"))
     alpha = rgba[..., 3:]
+    if len(np.unique(alpha[alpha > 0])) == 1:
+        alpha = np.where(alpha > 0, np.uint8(255), np.uint8(0))
     colours: npt.NDArray[np.uint8] = (rgba[..., :3].astype(np.uint16) * alpha // 255).astype("u1")
     if not colours.any() and not alpha.all():
         colours = alpha.repeat(3, axis=2)

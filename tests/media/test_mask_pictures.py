@@ -255,3 +255,41 @@ def test_objects_in_their_own_colours_on_nothing_are_not_merged(tmp_path: Path) 
     Image.fromarray(rgba).save(tmp_path / "two.png")
     with pytest.raises(InvalidMask, match="2 colours"):
         read_id_map(tmp_path / "two.png")
+
+
+def test_an_overlays_colours_are_the_ids_that_they_are_opaque(tmp_path: Path) -> None:
+    """At half their strength DAVIS's colours are those of other ids."""
+    ids = np.where(DISC, 1, 0).astype(np.uint8)
+    ids[:20, 90:] = 2
+    for strength in (255, 128, 40):
+        for ground in (0, strength):
+            rgba = np.dstack([davis_palette()[ids], np.where(ids, strength, ground)])
+            Image.fromarray(rgba.astype(np.uint8)).save(tmp_path / "a.png")
+            np.testing.assert_array_equal(read_id_map(tmp_path / "a.png"), ids)
+
+
+def test_what_a_palette_makes_transparent_is_background(tmp_path: Path) -> None:
+    """Programs that save few colours put them in any order."""
+    picture = Image.fromarray((~DISC).astype(np.uint8))
+    for colour in ((255, 0, 0), (255, 255, 255), (128, 0, 0)):
+        picture.putpalette([*colour, 255, 255, 255])
+        picture.save(tmp_path / "a.png", transparency=1)
+        np.testing.assert_array_equal(read_id_map(tmp_path / "a.png"), DISC)
+    ids = np.where(DISC, 1, 3).astype(np.uint8)
+    ids[:20, 90:] = 2
+    several = Image.fromarray(ids)
+    several.putpalette([0, 0, 0, 250, 0, 0, 0, 250, 0, 9, 9, 9])
+    several.save(tmp_path / "a.png", transparency=bytes([255, 255, 255, 0]))
+    np.testing.assert_array_equal(read_id_map(tmp_path / "a.png"), np.where(ids == 3, 0, ids))
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_ids_in_colours_of_16_bits_are_kept(tmp_path: Path, channels: int) -> None:
+    """Pillow reads the upper 8 bits, which are zero, or those of other ids."""
+    for first, second in ((1, 2), (300, 700)):
+        ids = np.where(DISC, first, 0).astype(np.uint16)
+        ids[:20, 90:] = second
+        values = np.repeat(ids[..., None], channels, axis=2)
+        values[..., 3:] = 65_535
+        cv2.imwrite(str(tmp_path / "a.png"), values)
+        np.testing.assert_array_equal(read_id_map(tmp_path / "a.png"), ids)
