@@ -16,8 +16,8 @@ class FrameSource(ABC):
     ``size`` is (H, W). ``names`` are the stems of image files, ``None`` for a video file. ``fps``
     is frames per second where the file tells it. ``turned`` is whether the file holds its frames on
     their side or mirrored, to be turned when shown; here they are upright. ``trimmed`` is whether
-    it says that some of its frames, which metadata may count, are not to be shown. ``description``
-    names the source in messages.
+    metadata may count frames that are not there, or not to be shown. ``description`` names the
+    source in messages.
     Frames are RGB uint8 (H, W, 3); indices are 0-based. Reading raises ``InvalidMedia`` on a
     damaged frame or one whose size differs from ``size``.
     """

@@ -29,6 +29,8 @@ _CHUNK_FRAMES = 64
 _NEAR = 48
 _COMPLETE = 0.9
 """Least share of the claimed time that a file must hold not to be called damaged."""
+_MATROSKA = b"\x1a\x45\xdf\xa3"
+"""How MKV and WebM begin."""
 _CONVERT = "ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p OUT.mp4"
 _DEINTERLACE = _CONVERT.replace("IN ", "IN -vf yadif ")
 
@@ -66,6 +68,10 @@ class VideoFrames(FrameSource):
         self.fps = float(fps) if 0 < fps < 1000 else None
         # Broken headers claim absurd counts (INT64_MIN, 2**31); those say nothing.
         self._claimed = int(claimed * track.shown + 0.01) if 0 < claimed < 2**31 - 1 else None
+        late = _late(path, capture)
+        if self._claimed is not None and late:
+            self._claimed = self._claimed - late if late < self._claimed else None
+            self.trimmed = True
         self._stills = False  # whether frames may be alike
         again, second = capture.read()
         if not again or second is None or are_alike(first, second):
@@ -268,6 +274,18 @@ def _open_capture(path: Path) -> cv2.VideoCapture:
             f"record or download a damaged file again; convert an unknown codec: {_CONVERT}",
         )
     return capture
+
+
+def _late(path: Path, capture: cv2.VideoCapture) -> int:
+    """How many frames a file claims that would be before its first one, which was just read.
+
+    MKV and WebM count their time from 0, also where the first picture is later: of a recording
+    that was cut in parts.
+    """
+    with path.open("rb") as file:
+        if file.read(len(_MATROSKA)) != _MATROSKA:
+            return 0
+    return max(0, int(capture.get(cv2.CAP_PROP_PTS))) if hasattr(cv2, "CAP_PROP_PTS") else 0
 
 
 def _undecodable(path: Path, capture: cv2.VideoCapture) -> InvalidMedia:

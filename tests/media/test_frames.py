@@ -305,6 +305,16 @@ class TestVideoFrames:
         assert frames.shortfall is None
         assert not open_frames(full).trimmed
 
+    @pytest.mark.parametrize("name", ["v.mkv", "v.webm", "v.mp4", "v.ts"])
+    def test_a_video_that_begins_late_is_not_damaged(self, tmp_path: Path, name: str) -> None:
+        """Parts of a recording keep its clock; MKV and WebM count from 0 all the same."""
+        codec = "libvpx" if name == "v.webm" else "libx264"
+        options = ("-c:v", codec, "-output_ts_offset", "5")
+        frames = open_frames(ffmpeg(write_mp4(tmp_path / "in.mp4", 20), tmp_path / name, *options))
+        assert abs(len(frames) - 20) <= 1
+        assert sum(1 for _ in frames) == 20
+        assert frames.shortfall is None
+
     @pytest.mark.parametrize(
         ("name", "options"),
         [
