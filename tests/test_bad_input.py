@@ -266,3 +266,9 @@ def test_a_second_run_leaves_the_first_alone(tmp_path: Path) -> None:
     with writing_masks(out) as part:
         write_id_map(part / "1.png", mask)
     assert [path.name for path in out.iterdir()] == ["1.png"]
+
+
+def test_a_link_to_nowhere_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "gone" / "masks")
+    with pytest.raises(HS2SError, match=r"out: is a link to .*masks, which is not there"):
+        check_free(tmp_path / "out", overwrite=True)

@@ -42,6 +42,11 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise HS2SError(f"{folder}: is a file; expected a folder to write masks to.")
+    if folder.is_symlink() and not folder.exists():
+        raise HS2SError(
+            f"{folder}: is a link to {os.readlink(folder)}, which is not there; expected a folder "
+            "to write masks to."
+        )
     check_writable(folder)
     for path in _pictures(folder):
         if not overwrite:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from math import isfinite
+from math import isfinite, nan
 from typing import Any
 
 import fiftyone as fo
@@ -32,7 +32,7 @@ from hs2s_core.wording import pixels
 
 from .frame_fields import POINT_TYPES, prompt_fields
 from .identities import Mark
-from .masks import Size, fill, paste, read_instance_mask
+from .masks import FURTHEST, Size, fill, paste, read_instance_mask
 from .segmentations import Targets
 
 Document = Mapping[str, Any]
@@ -199,10 +199,15 @@ class LabelField:
         box = raw.get("bounding_box")
         if not box:
             return None
-        x, y, across, down = map(float, box)
+        numbers = [float(value) for value in box]
+        # What is no box is refused where it is asked for, by numbers that are those of the label.
+        x, y, across, down = numbers = numbers if len(numbers) == 4 else [nan] * 4
+        edges = x * width, y * height, (x + across) * width, (y + down) * height
+        if not all(abs(number) <= FURTHEST for number in numbers):
+            return Hint(edges)
         # Detectors' boxes reach over the frame.
-        left, right = (min(max(0.0, edge * width), float(width)) for edge in (x, x + across))
-        upper, lower = (min(max(0.0, edge * height), float(height)) for edge in (y, y + down))
+        left, right = (min(max(0.0, edge), float(width)) for edge in edges[::2])
+        upper, lower = (min(max(0.0, edge), float(height)) for edge in edges[1::2])
         return Hint((left, upper, right, lower))
 
     def _values(self, content: Document, size: Size, frame: str) -> list[LabelPart]:

@@ -26,7 +26,7 @@ _SOFT = 128
 # the mask but not to the box: a mask up to so many pixels larger than its box is at pixel size.
 _LARGER = 1.01
 _NEAR = 2
-_RELATIVE = 2.0
+FURTHEST = 2.0
 """No box relative to the frame reaches further beyond it."""
 
 
@@ -132,7 +132,7 @@ def _scale(box: Sequence[float] | None, size: Size, name: str) -> _Box:
             f"{name}: the bounding box is {box}; expected [x, y, width, height], relative to the "
             "frame. Draw the label again."
         )
-    if max(map(abs, numbers)) > _RELATIVE:
+    if max(map(abs, numbers)) > FURTHEST:
         raise InvalidMask(
             f"{name}: the bounding box is {numbers}, as in pixels; expected [x, y, width, height] "
             "relative to the frame, from 0 to 1. Divide it by the frame's width and height."
@@ -207,7 +207,7 @@ def fill(
     areas = [np.asarray(shape, dtype=np.float64) for shape in shapes if len(shape) >= 3]
     if not areas:
         return None
-    if not all((np.abs(area) <= _RELATIVE).all() for area in areas):
+    if not all((np.abs(area) <= FURTHEST).all() for area in areas):
         raise InvalidMask(
             f"{name}: has points that are not relative to the frame; expected (x, y) from 0 to 1. "
             "Divide pixels by the frame's width and height."

@@ -120,6 +120,9 @@ def test_boxes_are_no_prompts_unless_asked_for(dataset: fo.Dataset, clip: str) -
     [
         (boxed([0.4, 0.4, 0.0, 0.3]), "has no area"),
         (boxed([1.2, 0.4, 0.5, 0.3]), "has no area"),
+        (boxed([20, 10, 30, 30]), "the box 1920,640,4800,2560 is outside"),
+        (boxed([float("nan"), 0.4, 0.5, 0.3]), "the box nan,25.6,nan,44.8 is outside"),
+        (boxed([0.4, 0.4, 0.5]), "the box nan,.* is outside or has no area"),
         (fo.Keypoints(keypoints=[fo.Keypoint(points=[(1.3, 0.2)])]), "is outside"),
         (fo.Keypoints(keypoints=[fo.Keypoint(points=[])]), "no mask for label number 1, only"),
     ],
