@@ -146,12 +146,17 @@ def _steps(
             record |= {"rate": settings.rate, "sampling": settings.sampling}
             record |= {"seconds": round(time.perf_counter() - clock, 3), "waited": round(waited, 3)}
             if validation and validation.due(run.step, config.steps):
-                jf = validation.score(run.average)
                 # Which may take minutes, in which somebody asks to stop.
-                record["jf"], signal = agreed(device, jf, request.number)
-                if run.best is None or record["jf"] > run.best:
-                    run.best = record["jf"]
-                    _write(out / "best.pt", run)
+                try:
+                    jf = validation.score(run.average)
+                except KeyboardInterrupt:  # asked twice: the step is saved, without a score
+                    jf = math.nan
+                jf, signal = agreed(device, jf, request.number)
+                if not math.isnan(jf):
+                    record["jf"] = jf
+                    if run.best is None or jf > run.best:
+                        run.best = jf
+                        _write(out / "best.pt", run)
             if rank() == 0:
                 with (out / "log.jsonl").open("a") as log:
                     log.write(json.dumps(record) + "\n")

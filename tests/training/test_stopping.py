@@ -72,6 +72,29 @@ def test_a_signal_while_validating_costs_no_further_step(
     assert (tmp_path / "best.pt").exists()
 
 
+@pytest.mark.usefixtures("own_signals")
+def test_a_second_signal_ends_the_validation_and_costs_no_step(
+    write_config: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score(*_: object) -> float:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("it went on")
+
+    path = write_config()
+    scored = ValidationConfig((FolderConfig(path.parent / "data/videos"),), every=2)
+    config = dataclasses.replace(read_config(path), validation=scored)
+    with monkeypatch.context() as patch:
+        patch.setattr(Validation, "score", score)
+        with pytest.raises(Stopped, match="stopped after step 2 of 6, which is saved"):
+            train(config, tmp_path)
+    assert not (tmp_path / "best.pt").exists()
+    monkeypatch.setattr(Validation, "score", lambda *_: 0.5)
+    train(config, tmp_path)
+    records = [json.loads(line) for line in (tmp_path / "log.jsonl").open()]
+    assert [record.get("jf") for record in records] == [None, None, None, 0.5, None, 0.5]
+
+
 def test_the_command_says_what_it_saved(write_config: Write, tmp_path: Path) -> None:
     """SIGTERM, as a batch system sends it, to ``hs2s train`` and its worker alike."""
     path = write_config(2, 1)
