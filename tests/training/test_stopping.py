@@ -22,7 +22,7 @@ from hs2s_core.files import alone
 from hs2s_core.jobs.stopping import SIGNALS, Stopped
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import preset
-from hs2s_core.training.config import FolderConfig, ValidationConfig
+from hs2s_core.training.config import FolderConfig, TrainingConfig, ValidationConfig
 from hs2s_core.training.loop import train
 from hs2s_core.training.run_file import read_config
 from hs2s_core.training.run_folder import check_run, claim, export_run
@@ -35,6 +35,12 @@ Write = Callable[..., Path]
 
 def steps_of(out: Path) -> list[int]:
     return [json.loads(line)["step"] for line in (out / "log.jsonl").open()]
+
+
+def validated(path: Path) -> TrainingConfig:
+    """The run of a file, validated after every other step."""
+    folders = (FolderConfig(path.parent / "data/videos"),)
+    return dataclasses.replace(read_config(path), validation=ValidationConfig(folders, every=2))
 
 
 @pytest.mark.usefixtures("own_signals")
@@ -65,10 +71,8 @@ def test_a_signal_while_validating_costs_no_further_step(
         return 0.5
 
     monkeypatch.setattr(Validation, "score", score)
-    path = write_config()
-    scored = ValidationConfig((FolderConfig(path.parent / "data/videos"),), every=2)
     with pytest.raises(Stopped, match="stopped after step 2 of 6, which is saved"):
-        train(dataclasses.replace(read_config(path), validation=scored), tmp_path)
+        train(validated(write_config()), tmp_path)
     assert (tmp_path / "best.pt").exists()
 
 
@@ -81,9 +85,7 @@ def test_a_second_signal_ends_the_validation_and_costs_no_step(
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("it went on")
 
-    path = write_config()
-    scored = ValidationConfig((FolderConfig(path.parent / "data/videos"),), every=2)
-    config = dataclasses.replace(read_config(path), validation=scored)
+    config = validated(write_config())
     with monkeypatch.context() as patch:
         patch.setattr(Validation, "score", score)
         with pytest.raises(Stopped, match="stopped after step 2 of 6, which is saved"):
