@@ -198,11 +198,19 @@ class Form:
             self._shown[name].error_message = message
 
     def plan(
-        self, plan: Plan, verb: str, done: str, *, leave_out: bool | None = None, more: str = ""
+        self,
+        plan: Plan,
+        verb: str,
+        done: str,
+        *,
+        leave_out: bool | None = None,
+        more: str = "",
+        instead: str = "",
     ) -> None:
         """How many videos a job would do ("to propagate"), and which cannot be ("propagated").
 
-        ``more`` is what else to know of the first. Where ``leave_out`` is a bool, it says whether
+        ``more`` is what else to know of the first, ``instead`` what else can be done where all are
+        done already. Where ``leave_out`` is a bool, it says whether
         the user agreed to go on without the others.
         """
         above = list(self.inputs.properties)
@@ -223,7 +231,7 @@ class Form:
         elif not plan.problems:
             hint = "No video is left."
             if plan.skipped:
-                hint = f"Tick '{self._shown['overwrite'].view.label}' to do them again."
+                hint = f"Tick '{self._shown['overwrite'].view.label}' to do them again.{instead}"
             view = types.Notice(label="Nothing to do", description=f"{text}. {hint}")
             self._shown["nothing"] = self.inputs.view("nothing", view)
             self.mark({"nothing": f"Nothing to do: {text}. {hint}"})

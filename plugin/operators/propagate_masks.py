@@ -126,7 +126,8 @@ class PropagateMasks(JobOperator):
             settings = replace(settings, parts=parts)
             plan = make_plan(samples, settings, seconds=_CHECK_SECONDS, videos=LOOKS)
             leave_out = bool(form.get("skip_invalid"))
-            form.plan(plan, "propagate", "propagated", leave_out=leave_out)
+            instead = " What was painted since is followed by 'Propagate corrections'."
+            form.plan(plan, "propagate", "propagated", leave_out=leave_out, instead=instead)
             if settings.hints:
                 _show_hinted(form, samples, settings, plan)
 

@@ -26,6 +26,7 @@ from hs2s_fiftyone.labels.conversion import LabelField
 from hs2s_fiftyone.operators import OPERATORS, propagate_masks
 from hs2s_fiftyone.operators.base import BaseOperator
 from hs2s_fiftyone.operators.evaluate_vos import EvaluateVos
+from hs2s_fiftyone.operators.propagate_corrections import PropagateCorrections
 from hs2s_fiftyone.operators.propagate_masks import PropagateMasks
 from hs2s_fiftyone.propagation import PropagateSettings, Summary, plan
 
@@ -176,6 +177,7 @@ def test_nothing_to_do_says_so(videos: fo.Dataset, weights: str) -> None:
     shown = form(videos)
     assert "2 done already" in wrong(shown)["nothing"]
     assert f"Tick '{shown['overwrite'].view.label}'" in wrong(shown)["nothing"]
+    assert f"'{PropagateCorrections.title}'" in wrong(shown)["nothing"], "with a mask painted since"
     assert wrong(form(videos, overwrite=True)) == {}
 
 
