@@ -1,4 +1,5 @@
-// What FiftyOne 1.22 lets nothing in Python do: show a frame of the open video, and other fields.
+// What FiftyOne 1.22 lets nothing in Python do: show a frame of the open video, other fields in it,
+// and its first frame as it is now.
 (function () {
   "use strict";
   const { Operator, OperatorConfig, executeOperator, registerOperator } = window.__foo__;
@@ -8,6 +9,7 @@
   const EDITOR = "#modal [data-cy=segmentation-mode]"; // a button of the Annotate tab
   const PAUSE = 100; // milliseconds
   const TRIES = 200;
+  const SETTLED = 5; // looks at a player that is there
   const LOOKS = 20; // after a frame is shown: for two seconds
   let covered = null; // a player that is gone since a panel lies over its video
   let held = null; // the player that was shown a frame last
@@ -76,6 +78,33 @@
     }
   }
 
+  // The App keeps what it once read of a video's first frame, also when the video is opened again.
+  class RenewFirstFrame extends Operator {
+    get config() {
+      const label = "Renew the first frame";
+      return new OperatorConfig({ name: "renew_first_frame", label, unlisted: true });
+    }
+
+    async execute({ state, params }) {
+      const { opening, dataset, view, tries = 0, looks = 0 } = params;
+      const player = await state.snapshot.getPromise(window.__fos__.modalLooker);
+      const editing = document.querySelector(EDITOR);
+      if (isOther(player, opening) || tries > TRIES) return;
+      const there = !editing && player && player.firstFrame && ready(player);
+      if (!there || looks < SETTLED) {
+        // Other fields are shown meanwhile, which would bring the old labels back.
+        const next = { ...params, tries: tries + 1, looks: there ? looks + 1 : 0 };
+        setTimeout(() => executeOperator(`${PLUGIN}/renew_first_frame`, next), PAUSE);
+        return;
+      }
+      const first = player.firstFrameNumber || 1; // a clip's is another
+      const range = { frameNumber: first, frameCount: first, numFrames: 1 };
+      const asked = { sampleId: opening, dataset, view, ...range };
+      const { frames } = await window.__fou__.getFetchFunction()("POST", "/frames", asked);
+      player.updateSample({ ...player.sample, frames });
+    }
+  }
+
   // Whether somebody opened another video meanwhile than the one of this id.
   function isOther(player, opening) {
     const shown = player && player.state && player.state.config && player.state.config.sampleId;
@@ -89,4 +118,5 @@
 
   registerOperator(ShowFrame, PLUGIN);
   registerOperator(ShowFields, PLUGIN);
+  registerOperator(RenewFirstFrame, PLUGIN);
 })();

@@ -13,6 +13,7 @@ SCRIPT = Path(__file__).with_name("player.js")
 """What the App loads with the plugin."""
 SHOW_FRAME = f"{NAME}/show_frame"
 SHOW_FIELDS = f"{NAME}/show_fields"
+RENEW_FIRST_FRAME = f"{NAME}/renew_first_frame"
 """The operators in it."""
 
 
@@ -32,6 +33,17 @@ def show_fields(ctx: foo.ExecutionContext, paths: list[str]) -> Any:
     Returns what a generator yields.
     """
     return ctx.trigger(SHOW_FIELDS, {"fields": paths})
+
+
+def renew_first_frame(ctx: foo.ExecutionContext) -> Any:
+    """Let the open video, once it can, read the labels of its first frame from the database.
+
+    The App keeps what it read of that frame when the video was first opened. Returns what a
+    generator yields.
+    """
+    view = ctx.request_params.get("view") or []
+    asked = {"opening": ctx.current_sample, "dataset": ctx.dataset_name, "view": view}
+    return ctx.trigger(RENEW_FIRST_FRAME, asked)
 
 
 def time_shown(seconds: float) -> str:

@@ -25,7 +25,7 @@ from ..drawing import offered_fields
 from ..help import help_line
 from ..jobs import drive
 from ..labels.frame_fields import bare
-from ..player import show_fields
+from ..player import renew_first_frame, show_fields
 from .form import HELP, Form, count, listed, misfits, target_of
 from .model_inputs import model_params
 
@@ -299,7 +299,8 @@ def reopen(ctx: foo.ExecutionContext, field: str, prompt_field: str) -> list[Any
     """
     shown = {"id": ctx.current_sample, "mode": "explore"}
     opened = ctx.trigger("open_sample", shown)
-    return [ctx.ops.reload_samples(), opened, *show_result(ctx, field, prompt_field)]
+    ticked = show_result(ctx, field, prompt_field)
+    return [ctx.ops.reload_samples(), opened, *ticked, renew_first_frame(ctx)]
 
 
 def _kind_of(hint: Any) -> type:

@@ -14,7 +14,6 @@ from hs2s_core.wording import counted
 
 from ..jobs import Source
 from ..labels.frame_fields import bare, has_labels, is_ground_truth, is_output, prompt_fields
-from ..player import show_frame
 from ..propagation import (
     CHOICES,
     DEFAULT_OUTPUT,
@@ -145,9 +144,7 @@ class PropagateMasks(JobOperator):
         settings = _settings(Form(ctx), clips_of(self.target(ctx))[0])
         known = f"frames.{settings.output_field}" in (ctx.request_params.get("active_fields") or ())
         if known and is_open_video(ctx) and not ctx.view._is_generated:
-            opened = reopen(ctx, settings.output_field, settings.prompt_field)
-            # Of the first frame the App keeps showing what it read of it before (FiftyOne 1.22).
-            return [*opened, show_frame(ctx, 2, opening=ctx.current_sample)]
+            return reopen(ctx, settings.output_field, settings.prompt_field)
         shown = show_result(ctx, settings.output_field, settings.prompt_field)
         return [*super().refresh(ctx, summary), *shown]
 

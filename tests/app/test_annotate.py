@@ -10,6 +10,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 from fiftyone import ViewField
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 import hs2s_fiftyone
@@ -23,7 +24,17 @@ from hs2s_fiftyone.propagation import DEFAULT_OUTPUT
 
 from ..plugin.forms import context
 from ..plugin.helpers import frame_masks
-from .browser import BRIEF, act_until, keep, open_dataset, open_form, open_sample, pick, wait_until
+from .browser import (
+    BRIEF,
+    act_until,
+    keep,
+    open_dataset,
+    open_form,
+    open_sample,
+    pick,
+    picture,
+    wait_until,
+)
 
 MENDED = 10
 """Frame in which a mask is mended."""
@@ -51,6 +62,7 @@ def test_a_painted_mask_is_propagated(
     PrepareDrawing().execute(context(clip))  # so the field of the result is there, too
     open_dataset(page, app, clip.name)
     open_sample(page)
+    bare = coarse(page)
     page.locator("#modal [data-cy=annotate]").click()
     page.locator("#modal [data-cy=segmentation-mode]").click()
     page.locator("#modal [data-cy=brush]").first.click()
@@ -76,6 +88,10 @@ def test_a_painted_mask_is_propagated(
     shown = {f"checkbox-frames.{DEFAULT_OUTPUT}"}
     wait_until(lambda: ticked(page) == shown, "the open video does not show the result alone")
     expect(page.locator("#modal [data-cy=segmentation-mode]")).to_have_count(0)
+    wait_until(
+        lambda: (np.abs(coarse(page) - bare).max(-1) > 25).mean() > 0.02,
+        "the first frame does not show the new mask",
+    )
     clip.reload()
     assert clip.values("hs2s_status") == ["done"]
     sample = clip.first()
@@ -136,6 +152,12 @@ def ticked(page: Page) -> set[str | None]:
     return {
         box.get_attribute("data-cy") for box in boxes if box.get_by_role("checkbox").is_checked()
     }
+
+
+def coarse(page: Page) -> np.ndarray:
+    """The open video in so few pixels (H, W, 3) that neither lines count nor a shift by a few."""
+    shown = Image.fromarray(picture(page).astype(np.uint8))
+    return np.asarray(shown.resize((48, 32), Image.Resampling.BOX)).astype(np.int16)
 
 
 def is_at(page: Page, number: int) -> bool:

@@ -20,6 +20,9 @@ PAGE = """
     window.__fos__ = {
         modalLooker: null, activeFields: ({modal}) => modal ? "video" : "grid",
     };
+    window.renewed = [];
+    const answer = async (method, route, asked) => ({frames: [{route, ...asked}]});
+    window.__fou__ = {getFetchFunction: () => answer};
     window.__foo__ = {
         Operator: class {},
         OperatorConfig: class { constructor({name}) { this.name = name; } },
@@ -31,11 +34,20 @@ PAGE = """
     };
     window.open = (name) => ({
         state: {loaded: true, buffering: false, frameNumber: 1, config: {sampleId: "s"}},
+        firstFrame: {}, firstFrameNumber: 1, sample: {id: "s", frames: ["old"]},
+        updateSample(sample) {
+            const [{route, frameNumber, numFrames, frameCount, sampleId}] = sample.frames;
+            const range = [frameNumber, numFrames, frameCount].join();
+            window.renewed.push([name, sample.id, route, sampleId, range].join(" "));
+        },
         seekToFrame(number) { seeks.push(name + number); this.state.frameNumber = number; },
     });
     window.player = open("");
     window.show = (number, opening) =>
         execute("@hs2s/vos/show_frame", {frame_number: number, opening});
+    window.renew = () => execute(
+        "@hs2s/vos/renew_first_frame", {opening: "s", dataset: "d", view: []}
+    );
     window.tick = (...fields) => execute("@hs2s/vos/show_fields", {fields});
     window.annotate = () => {
         document.body.innerHTML = "<div id=modal><i data-cy=segmentation-mode></i></div>";
@@ -120,8 +132,29 @@ def test_fields_are_ticked_beside_the_grid_and_the_video(
     assert told(browser, f"{happens}; tick('a', 'b')", "ticked") == expected
 
 
+@pytest.mark.parametrize(
+    ("happens", "expected"),
+    [
+        ("", [" s /frames s 1,1,1"]),
+        # A clip begins later.
+        ("player.firstFrameNumber = 5", [" s /frames s 5,1,5"]),
+        # The Annotate tab is left, and there is a player only then.
+        (
+            "annotate(); player = undefined;"
+            "later(950, explore); later(1450, () => { player = open('a'); })",
+            ["a s /frames s 1,1,1"],
+        ),
+        # Another video is opened, or a group of images.
+        ("player.state.config.sampleId = 't'", []),
+        ("player = {state: {config: {sampleId: 's'}}}", []),
+    ],
+)
+def test_the_first_frame_is_read_anew(browser: Browser, happens: str, expected: list[str]) -> None:
+    assert told(browser, f"{happens}; renew()", "renewed") == expected
+
+
 def told(browser: Browser, script: str, what: str = "seeks") -> list[str]:
-    """The frames that players are told to show in ten seconds, by player; or the ticked fields."""
+    """The frames that players are told to show in ten seconds, by player; or what else was done."""
     page = browser.new_page()
     try:
         page.clock.install()

@@ -286,7 +286,7 @@ def test_an_open_video_shows_masks_in_a_field_that_the_app_knows(
     opened = context(videos, opened=videos.last().id, **params)
     opened.request_params["active_fields"] = ["frames.hs2s"]
     called = names(list(PropagateMasks().execute(opened)))
-    assert called[-4:] == ["reload_samples", "open_sample", "show_frame", "show_output"]
+    assert called[-4:] == ["reload_samples", "open_sample", "renew_first_frame", "show_output"]
     videos.reload()
     assert videos.values("hs2s_status") == ["done", "done"]
 

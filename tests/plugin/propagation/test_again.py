@@ -287,9 +287,10 @@ def test_the_buttons_beside_an_open_video(clip: fo.Dataset, weights: str) -> Non
         assert placement.place == types.Places.SAMPLES_VIEWER_ACTIONS
         assert not placement.view.prompt
     messages = [message.body for message in PropagateCorrections().execute(opened)]
-    assert [each.operator_uri.split("/")[-1] for each in messages[-4:]] == [
+    assert [each.operator_uri.split("/")[-1] for each in messages[-5:]] == [
         "reload_samples",
         "open_sample",
+        "renew_first_frame",
         "show_frame",
         "show_output",
     ]
@@ -299,11 +300,12 @@ def test_the_buttons_beside_an_open_video(clip: fo.Dataset, weights: str) -> Non
     if draws_on_videos():  # what was drawn would be shown in place of the result
         prepare_drawing(clip, "truth")
         opened.request_params["active_fields"] = ["frames.truth"]
-        shown = [each.body for each in PropagateCorrections().execute(opened)][-5:-2]
+        shown = [each.body for each in PropagateCorrections().execute(opened)][-6:-2]
         assert [each.operator_uri.split("/")[-1] for each in shown] == [
             "reload_samples",
             "open_sample",
             "show_fields",
+            "renew_first_frame",
         ]
         assert shown[2].params == {"fields": ["frames.found"]}
     said = SuggestFrame().execute(opened)["frames"]
