@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
 from hs2s_core.errors import InvalidMedia
 
@@ -37,6 +37,9 @@ _PROBES = 9
 """Pictures that are asked for their depth, from the first of a clip to the last."""
 _DIGITS = re.compile(r"(\d+)", re.ASCII)
 _EXIF_ORIENTATION = 0x0112
+_TRANSPOSED = (5, 6, 7, 8)
+_FLIPPED = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
+"""Orientations in which rows and columns change places; the steps along them after that."""
 DECODE_ERRORS = (
     *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error),
     Image.DecompressionBombError,
@@ -152,12 +155,19 @@ def read_image(path: Path, bits: int | None = None) -> RGBImage:
         if is_wide(image):
             values = wide_values(path, image)
             narrow = values >> ((_bits(values) if bits is None else bits) - 8)
-            upright = Image.fromarray(np.clip(narrow, 0, 255).astype(np.uint8))
-            if turn := image.getexif().get(_EXIF_ORIENTATION):
-                upright.getexif()[_EXIF_ORIENTATION] = turn
+            shown = Image.fromarray(np.clip(narrow, 0, 255).astype(np.uint8))
         else:
-            upright = image
-        return np.array(ImageOps.exif_transpose(upright).convert("RGB"))
+            shown = image
+        return np.ascontiguousarray(upright(np.array(shown.convert("RGB")), image))
+
+
+def upright(values: npt.NDArray[Any], image: Image.Image) -> npt.NDArray[Any]:
+    """The pixels ``(H, W, ...)`` of a picture, turned as its EXIF orientation says."""
+    orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    if orientation in _TRANSPOSED:
+        values = values.swapaxes(0, 1)
+    down, right = _FLIPPED.get(orientation, (1, 1))
+    return values[::down, ::right]
 
 
 def used_bits(files: Sequence[Path]) -> int | None:
@@ -223,7 +233,7 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     with open_picture(path) as image:
         width, height = image.size
-        turned = image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
+        turned = image.getexif().get(_EXIF_ORIENTATION, 1) in _TRANSPOSED
     return (width, height) if turned else (height, width)
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 from hs2s_core.checked.calls import checked_call
 from hs2s_core.errors import InvalidMask
 from hs2s_core.files import replacing
-from hs2s_core.media.images import DECODE_ERRORS, list_files
+from hs2s_core.media.images import DECODE_ERRORS, list_files, upright
 from hs2s_core.media.mask_pictures import (
     VOID,
     IdMap,
@@ -104,6 +104,7 @@ def read_mask_file(path: str | Path, *, void: int | None = VOID) -> MaskFile:
                 "change the ids."
             )
         ids, sure = picture_ids(image, path)
+        ids = upright(ids, image)
     return MaskFile(ids, only_void=False) if void is None else _clean(ids, sure, void, path)
 
 

@@ -47,6 +47,14 @@ _GROUPING = (fos.GroupBy, fos.Flatten, fos.Concat)
 """Behind these, FiftyOne finds no frames and can load no sample, or has samples twice."""
 
 
+_CHANGING = (
+    fos.MapLabels,
+    fos.SetField,
+    getattr(fos, "MapValues", fos.MapLabels),  # newer than FiftyOne 1.14
+)
+"""Behind these, what is shown is not what is stored."""
+
+
 @checked_call
 def videos_of(samples: SampleCollection) -> SampleCollection:
     """The video samples of a collection: of every slice of a group, of every dynamic group.
@@ -54,6 +62,7 @@ def videos_of(samples: SampleCollection) -> SampleCollection:
     Raises HS2SError, saying what to do, if it has none to offer.
     """
     samples = _ungrouped(samples)
+    _refuse_other_values(samples)
     if samples._is_generated:
         kind = "clips" if isinstance(samples, foc.ClipsView) else "frames"
         raise HS2SError(
@@ -123,6 +132,18 @@ def _ungrouped(samples: SampleCollection) -> SampleCollection:
 def _filters(stages: Iterable[fos.ViewStage]) -> list[fos.ViewStage]:
     """The stages that choose labels, not samples."""
     return [stage for stage in stages if not isinstance(stage, (*_SAMPLE_STAGES, *_GROUPING))]
+
+
+def _refuse_other_values(samples: SampleCollection) -> None:
+    """Raise HS2SError for a view whose labels are shown otherwise than they are stored."""
+    for stage in getattr(samples, "_stages", []):
+        if isinstance(stage, _CHANGING) and stage.field.startswith("frames."):
+            raise HS2SError(
+                f"this view shows other values in {stage.field!r} than are stored; masks are read "
+                "from and written to what is stored. Remove the stage "
+                f"{type(stage).__name__!r}, or store what it shows: "
+                f"view.save('frames.{stage.field.split('.')[1]}')."
+            )
 
 
 def _refuse_other_filters(stages: Iterable[fos.ViewStage], joined: Iterable[fos.ViewStage]) -> None:

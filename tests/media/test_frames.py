@@ -15,7 +15,7 @@ import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from hs2s_core.errors import InvalidMedia
 from hs2s_core.media import ImageFrames, VideoFrames, natural_key, open_frames, read_image
@@ -146,13 +146,15 @@ class TestImageFrames:
         (folder / "3.png").mkdir()  # thumbnails lie in folders named like files
         assert open_frames(folder).names == ("1", "2")
 
-    def test_a_turned_photo_is_upright(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_a_turned_photo_is_upright(self, tmp_path: Path, orientation: int) -> None:
         exif = Image.Exif()
-        exif[0x0112] = 6
+        exif[0x0112] = orientation
         Image.fromarray(picture(0)).save(tmp_path / "a.png", exif=exif)
         frames = open_frames(tmp_path)
-        assert frames.size == SIZE[::-1]
-        assert np.array_equal(frames.at(0), np.rot90(picture(0), -1))
+        assert frames.size == (SIZE if orientation < 5 else SIZE[::-1])
+        with Image.open(tmp_path / "a.png") as stored:
+            assert np.array_equal(frames.at(0), ImageOps.exif_transpose(stored))
 
     @pytest.mark.parametrize("index", [-1, 2])
     def test_out_of_range(self, tmp_path: Path, index: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from hs2s_core.errors import InvalidMask
 from hs2s_core.media.masks import (
@@ -293,3 +293,14 @@ def test_ids_in_colours_of_16_bits_are_kept(tmp_path: Path, channels: int) -> No
         values[..., 3:] = 65_535
         cv2.imwrite(str(tmp_path / "a.png"), values)
         np.testing.assert_array_equal(read_id_map(tmp_path / "a.png"), ids)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["L", "P", "RGB"])
+def test_a_turned_mask_is_upright(tmp_path: Path, mode: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    colours((0, 0, 0), (255, 255, 255)).convert(mode).save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as stored:
+        shown = np.array(ImageOps.exif_transpose(stored).convert("L")) > 0
+    assert np.array_equal(read_id_map(tmp_path / "a.png") > 0, shown)

@@ -230,6 +230,32 @@ def test_views_that_show_other_labels_are_not_joined(flat: fo.Dataset) -> None:
     assert propagate(same, "truth", "run", model=CopyNetwork()).objects == 3
 
 
+@pytest.mark.parametrize(
+    "shown",
+    [
+        lambda d: d.map_labels("frames.truth", {"dog": "animal"}),
+        lambda d: d.set_field("frames.truth.detections.label", F("label").upper()).limit(2),
+        lambda d: d.set_field("frames.truth.detections.label", F("label").upper()).group_by(
+            "place"
+        ),
+    ],
+)
+def test_labels_that_are_shown_otherwise_than_stored(
+    flat: fo.Dataset, shown: Callable[[fo.Dataset], SampleCollection]
+) -> None:
+    """What is read is the database's, so a view that shows other values would be passed over."""
+    with pytest.raises(HS2SError, match=r"other values .*view\.save\('frames\.truth'\)"):
+        propagate(shown(flat), "truth", "run", model=CopyNetwork())
+    assert not flat.has_frame_field("run")
+
+
+def test_labels_shown_otherwise_can_be_stored(flat: fo.Dataset) -> None:
+    view = flat.map_labels("frames.truth", {"dog": "animal"})
+    view.save("frames.truth")
+    assert propagate(flat, "truth", "run", model=CopyNetwork()).objects == 6
+    assert "animal" in flat.distinct("frames.run.detections.label")
+
+
 def test_a_hidden_field_is_said_to_be_hidden(flat: fo.Dataset, tmp_path: Path) -> None:
     view = flat.exclude_fields("frames.truth")
     with pytest.raises(HS2SError, match=r"view hides .*truth"):
