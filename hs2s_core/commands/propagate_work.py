@@ -37,7 +37,7 @@ from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.models.inference import choose_pace
 from hs2s_core.prompts import Prompt, Prompts
 from hs2s_core.prompts.hints import Hint, is_hint, parse_hint, read_hints
-from hs2s_core.propagation.clip import ClipSettings, Step, walk_clip
+from hs2s_core.propagation.clip import ClipSettings, Step, clip_steps
 from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.propagation.propagator import FrameResult
 from hs2s_core.propagation.session import Session, identify
@@ -191,7 +191,7 @@ def steps_of(
         told = f"adapting to the given masks: {counted(args.online_steps, 'step')}"
         print(told, file=sys.stderr)
         engine = NetworkEngine(adapt(engine.given, frames, prompts, args.online_steps))
-    return walk_clip(engine, frames, prompts, settings)
+    return clip_steps(engine, frames, prompts, settings)
 
 
 def write_steps(

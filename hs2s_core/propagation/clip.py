@@ -1,4 +1,4 @@
-"""Whole clips: stretches are walked forwards and backwards, blended, and settled frame by frame."""
+"""Whole clips: stretches are followed forwards and backwards, blended, settled frame by frame."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from hs2s_core.prompts import PlainPrompts, Prompts, check_clip
 from hs2s_core.propagation.blending import Side, blend, disagreement, to_logits, to_soft
 from hs2s_core.propagation.engine import Engine, SoftMask
 from hs2s_core.propagation.network import NetworkEngine
+from hs2s_core.propagation.passes import ClipPasses, Keep
 from hs2s_core.propagation.propagator import MERGES, FrameResult, settle
 from hs2s_core.propagation.timeline import Stretch, timeline
-from hs2s_core.propagation.ways import Keep, Ways
 
 REFERENCES = 4
 """Key frames that a stretch is compared with at most."""
@@ -27,14 +27,14 @@ Watch = Callable[[int, int | None], None]
 
 
 class Step(NamedTuple):
-    """One frame walked through, in one direction."""
+    """One frame passed, in one direction."""
 
     done: int
     """Frames so far, in all directions."""
     total: int | None
     """How many those will be, where that is known."""
     result: FrameResult | None
-    """Of the frames that are wanted, in their order; None on a way backwards."""
+    """Of the frames that are wanted, in their order; None in a pass backwards."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def propagate(
     """
     settings = ClipSettings(direction, first, last, objects, merge, chunk, soft, cuts)
     engine = NetworkEngine(model) if isinstance(model, VideoSegmenter) else model
-    return _results(walk_clip(engine, frames, Prompts.of(prompts), settings), progress)
+    return _results(clip_steps(engine, frames, Prompts.of(prompts), settings), progress)
 
 
 def _results(steps: Iterator[Step], progress: Watch | None) -> Iterator[FrameResult]:
@@ -124,7 +124,7 @@ def _results(steps: Iterator[Step], progress: Watch | None) -> Iterator[FrameRes
             yield result
 
 
-def walk_clip(
+def clip_steps(
     engine: Engine,
     frames: Iterable[RGBImage],
     prompts: Prompts,
@@ -133,7 +133,7 @@ def walk_clip(
     keep: Keep | None = None,
     length: int | None = None,
 ) -> Iterator[Step]:
-    """:func:`propagate` step by step, so that it can be watched and stopped on every way.
+    """:func:`propagate` step by step, so that it can be watched and stopped in every pass.
 
     Raises at once what that raises before work. ``keep`` says where the masks of a stretch are
     kept for other runs, and ``length`` is the true number of frames where it is known.
@@ -159,7 +159,7 @@ def walk_clip(
         )
     stop = None if settings.last is None else settings.last + 1
     claimed = len(frames) if isinstance(frames, Sized) else None
-    ways = Ways(
+    passes = ClipPasses(
         engine,
         frames,
         prompts,
@@ -171,20 +171,20 @@ def walk_clip(
         known=length is not None,
         keep=keep,
     )
-    return _settled(ways, _Settling(engine, prompts, settings), claimed if stop is None else stop)
+    return _settled(passes, _Settling(engine, prompts, settings), claimed if stop is None else stop)
 
 
-def _settled(ways: Ways, settling: _Settling, stop: int | None) -> Iterator[Step]:
+def _settled(passes: ClipPasses, settling: _Settling, stop: int | None) -> Iterator[Step]:
     """Every step of every direction; ``stop`` is how many frames the clip says to have."""
     settings = settling.settings
-    total = None if stop is None else ways.total(stop)
-    end = ways.begin
-    for walked in ways:
+    total = None if stop is None else passes.total(stop)
+    end = passes.begin
+    for found in passes:
         result = None
-        if walked is not None:
-            end = walked[0] + 1
-            result = settling.settle(*walked) if end > settings.first else None
-        yield Step(ways.done, None if total is None else max(total, ways.done), result)
+        if found is not None:
+            end = found[0] + 1
+            result = settling.settle(*found) if end > settings.first else None
+        yield Step(passes.done, None if total is None else max(total, passes.done), result)
     settings.check_range(end)
     if settings.last is None:
         settling.prompts.check(None, end)

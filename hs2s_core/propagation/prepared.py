@@ -34,7 +34,7 @@ _KEPT_BYTES = 512 * 2**20
 class PreparedNetwork:
     """A network ready for inference, with the features of the frames it saw last.
 
-    Engines that walk together share it, also on two threads, and so encode each frame once; what
+    Engines that step together share it, also on two threads, and so encode each frame once; what
     was followed backwards lately is not encoded again on the way forwards.
     """
 

@@ -27,14 +27,14 @@ from hs2s_core.media.masks import read_id_map, write_id_map
 from hs2s_core.models.base import VideoSegmenter
 from hs2s_core.prompts import Prompt, Prompts
 from hs2s_core.prompts.hints import Hint
-from hs2s_core.propagation.clip import ClipSettings, Step, walk_clip
+from hs2s_core.propagation.clip import ClipSettings, Step, clip_steps
 from hs2s_core.propagation.engine import Engine
+from hs2s_core.propagation.frame_window import FrameReader
+from hs2s_core.propagation.mask_log import CheckpointedMaskLog, MaskLog
 from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.propagation.propagator import FrameResult
-from hs2s_core.propagation.reels import KeptReel, Reel
 from hs2s_core.propagation.signs import Sign, Suggestion, read_signs, suggest_frames, writing_signs
 from hs2s_core.propagation.timeline import Stretch
-from hs2s_core.propagation.walk import FrameReader
 
 VERSION = 3
 """Of what the folder holds; others are refused."""
@@ -125,12 +125,12 @@ class Session:
 
     @checked_call
     def run(self, frames: Iterable[RGBImage]) -> Iterator[Step]:
-        """Every step of the clip, as :func:`walk_clip`; what is known is not computed again.
+        """Every step of the clip, as :func:`clip_steps`; what is known is not computed again.
 
         What the prompts of before led to is deleted once all is done.
         """
         used: set[Path] = set()
-        return self._finish(self._walk(frames, self.settings, used), used)
+        return self._finish(self._steps(frames, self.settings, used), used)
 
     @checked_call
     def result(self, frames: Iterable[RGBImage], frame: int) -> FrameResult:
@@ -140,7 +140,7 @@ class Session:
             HS2SError: the clip has no such frame.
         """
         only = dataclasses.replace(self.settings, first=frame, last=frame)
-        result = deque(self._walk(frames, only, set()), maxlen=1).pop().result
+        result = deque(self._steps(frames, only, set()), maxlen=1).pop().result
         assert result is not None, "the last step is of the one frame that is wanted"
         return result
 
@@ -167,18 +167,18 @@ class Session:
         self.correct(self._prompts.put(Prompt.mended(frame, object_id, picture, mask, hint)))
         return self.result(frames, frame)
 
-    def _walk(
+    def _steps(
         self, frames: Iterable[RGBImage], settings: ClipSettings, used: set[Path]
     ) -> Iterator[Step]:
         """Steps whose stretches are read from the folder, or kept there; ``used`` names them."""
         self._check_open()
 
-        def keep(stretch: Stretch) -> Reel:
+        def keep(stretch: Stretch) -> MaskLog:
             folder = self.folder / "stretches" / self._key(stretch)
             used.add(folder)
-            return KeptReel(folder)
+            return CheckpointedMaskLog(folder)
 
-        return walk_clip(
+        return clip_steps(
             self._engine, frames, self._prompts, settings, keep=keep, length=self._length
         )
 

@@ -1,4 +1,4 @@
-"""Which way each object goes through a video: from key frames to stretches, without a network."""
+"""Which way each object is followed: from key frames to stretches, without a network."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ def timeline(
     for object_id in prompts.object_ids if objects is None else sorted(set(objects)):
         keys = prompts.key_frames(object_id)
         for before, after in zip((None, *keys), (*keys, None), strict=True):
-            for start, stop, other in _ways(before, after, first, end, direction, sorted(cuts)):
+            for start, stop, other in _sides(before, after, first, end, direction, sorted(cuts)):
                 compared = _compared(keys, start, other, references)
                 found.append(Stretch(object_id, start, stop, start == before, compared))
     return tuple(found)
 
 
-def _ways(
+def _sides(
     before: int | None,
     after: int | None,
     first: int,
@@ -98,7 +98,7 @@ def _ways(
     direction: str,
     cuts: Sequence[int],
 ) -> Iterator[tuple[int, int | None, int | None]]:
-    """(start, last frame, key frame at the other end) of each way through a gap in the range."""
+    """(start, last frame, key frame at the other end) of each stretch in a gap of the range."""
     low = first if before is None else max(first, before + 1)
     high = end if after is None else after - 1 if end is None else min(end, after - 1)
     if before is not None and direction != "backward":

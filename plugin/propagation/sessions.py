@@ -50,7 +50,7 @@ def kept_steps(
     None is for a video of which nothing is to be kept. Nor is anything where only some frames are
     ``wanted``.
     """
-    from hs2s_core.propagation.clip import walk_clip
+    from hs2s_core.propagation.clip import clip_steps
     from hs2s_core.propagation.session import VERSION, Session, identify
 
     model = engine.given
@@ -74,7 +74,7 @@ def kept_steps(
             except (HS2SError, OSError):
                 session = None
         if session is None:
-            yield walk_clip(engine, frames, masks, wanted)
+            yield clip_steps(engine, frames, masks, wanted)
         else:
             session.correct(masks)
             yield session.run(frames)

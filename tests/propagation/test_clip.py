@@ -23,7 +23,14 @@ from hs2s_core.media.masks import BoolMask
 from hs2s_core.models import build_model
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.prompts import Prompts
-from hs2s_core.propagation import FrameResult, blending, propagate, walk, ways
+from hs2s_core.propagation import (
+    FrameResult,
+    blending,
+    frame_window,
+    passes,
+    propagate,
+    stretch_runner,
+)
 from hs2s_core.propagation.engine import Engine, Prediction, SoftMask
 
 from ..threads import threads
@@ -124,7 +131,7 @@ def test_each_frame_is_read_once_per_direction() -> None:
 
 def test_a_key_frame_is_read_once_for_all_stretches_that_are_compared_with_it() -> None:
     clip = Clip(20)
-    with walk.KeyFrames(clip) as pictures:
+    with frame_window.KeyFrames(clip) as pictures:
         for number in (0, 7, 0, 19, 7, 20, 20):
             found = pictures.at(number)
             assert found is None if number == 20 else found is not None and found[0, 0, 0] == number
@@ -137,7 +144,7 @@ def test_a_key_frame_is_read_once_for_all_stretches_that_are_compared_with_it() 
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 def test_frames_are_read_while_the_network_works(direction: str) -> None:
-    """Which waits here until the frames after its own, as the walk goes, are there."""
+    """Which waits here until the frames after its own, as the pass goes, are there."""
     arrived: dict[int, threading.Event] = defaultdict(threading.Event)
     length = 100
 
@@ -284,8 +291,8 @@ class Hands:
 def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
     """In place of threads."""
     hands = Hands()
-    monkeypatch.setattr(ways, "sharing_threads", hands.sharing)
-    monkeypatch.setattr(ways, "wait", hands.wait)
+    monkeypatch.setattr(passes, "sharing_threads", hands.sharing)
+    monkeypatch.setattr(passes, "wait", hands.wait)
     return hands
 
 
@@ -304,7 +311,7 @@ def test_no_way_is_left_to_be_gone_alone(hands: Hands, count: int, keys: tuple[i
     total, longest = 2 * sum(lengths) - lengths[-1], max(lengths)
     used = min(count, 2 * len(keys) - 1)
     assert hands.hands == used
-    assert len(hands.rounds) <= max(total / used, longest) / ways._TURN + 4
+    assert len(hands.rounds) <= max(total / used, longest) / passes._TURN + 4
     assert set(hands.threads) <= {count // n for n in range(1, used + 1)}
 
 
@@ -314,7 +321,7 @@ def test_frames_are_complete_as_soon_as_they_can_be(hands: Hands) -> None:
     prompts = {0: {1: LEFT}, 50: {1: LEFT}}
     steps = propagate(Carrier(at_once=True), Clip(100), prompts)
     next(steps), next(steps)
-    assert sum(hands.rounds) * ways._TURN < 115
+    assert sum(hands.rounds) * passes._TURN < 115
     assert len(list(steps)) == 98
 
 
@@ -405,10 +412,10 @@ def test_masks_of_neither_way_wait_in_memory(
         most = max(most, len(alive))
         return mask
 
-    monkeypatch.setattr(walk, "soften", soften)
+    monkeypatch.setattr(stretch_runner, "soften", soften)
     results = propagate(Carrier(at_once=at_once), Clip(300), {0: {1: LEFT}, 299: {1: LEFT}})
     assert sum(1 for _ in results) == 300
-    assert 0 < most < 10 + 2 * ways._TURN * at_once
+    assert 0 < most < 10 + 2 * passes._TURN * at_once
 
 
 def test_a_network_that_looks_ahead_goes_both_ways() -> None:

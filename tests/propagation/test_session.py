@@ -23,8 +23,8 @@ from hs2s_core.models import build_model
 from hs2s_core.models.presets import PRESETS
 from hs2s_core.prompts import Prompt, Prompts
 from hs2s_core.prompts.hints import Hint
-from hs2s_core.propagation import FrameResult, reels
-from hs2s_core.propagation.clip import ClipSettings, walk_clip
+from hs2s_core.propagation import FrameResult, mask_log
+from hs2s_core.propagation.clip import ClipSettings, clip_steps
 from hs2s_core.propagation.engine import Engine
 from hs2s_core.propagation.network import NetworkEngine
 from hs2s_core.propagation.session import Session, identify
@@ -38,7 +38,7 @@ SOFT = ClipSettings(soft=True)
 
 @pytest.fixture(autouse=True)
 def frequent_states(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reels, "MARK_EVERY", 3)
+    monkeypatch.setattr(mask_log, "CHECKPOINT_EVERY", 3)
 
 
 def results(steps: Iterable[object]) -> list[FrameResult]:
@@ -88,7 +88,7 @@ def test_corrections_equal_full_runs(
         with threads(count), Session(folder, Carrier(at_once=True), settings=SOFT) as session:
             session.correct(prompts)
             found = results(session.run(Clip(LENGTH)))
-        assert_same(found, results(walk_clip(Carrier(), Clip(LENGTH), prompts, SOFT)))
+        assert_same(found, results(clip_steps(Carrier(), Clip(LENGTH), prompts, SOFT)))
 
 
 @pytest.mark.parametrize("name", ["hs2s-lite", "hs2s", "bi-hs2s"])
@@ -113,7 +113,7 @@ def test_corrections_of_networks_equal_full_runs(
             with Session(folder, engine, settings=how) as session:
                 session.correct(prompts)
                 found = results(session.run(frames))
-            assert_same(found, results(walk_clip(engine, frames, prompts, how)))
+            assert_same(found, results(clip_steps(engine, frames, prompts, how)))
 
     check()
 
@@ -148,7 +148,7 @@ def test_only_the_stretches_beside_a_change_run_again(tmp_path: Path) -> None:
 
 def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:
     prompts = Prompts.of({0: {1: box(2, 1)}, 9: {1: box(4, 9)}})
-    expected = results(walk_clip(Carrier(), Clip(LENGTH), prompts, SOFT))
+    expected = results(clip_steps(Carrier(), Clip(LENGTH), prompts, SOFT))
     for stop in range(1, 2 * LENGTH - 1):
         with Session(tmp_path / str(stop), Carrier(), settings=SOFT) as session:
             session.correct(prompts)
@@ -166,7 +166,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:
 def test_what_is_damaged_is_made_again(tmp_path: Path, file: str, left: float) -> None:
     """As by a disk that was full, or a folder that was copied halfway."""
     prompts = Prompts.of({0: {1: box(2, 1)}, 9: {1: box(4, 9)}})
-    expected = results(walk_clip(Carrier(), Clip(LENGTH), prompts, SOFT))
+    expected = results(clip_steps(Carrier(), Clip(LENGTH), prompts, SOFT))
     with Session(tmp_path / "s", Carrier(), settings=SOFT) as session:
         session.correct(prompts)
         results(session.run(Clip(LENGTH)))
@@ -193,7 +193,7 @@ def test_what_is_altered_is_made_again(tmp_path: Path, file: str) -> None:
     with Session(tmp_path / "s", engine) as session:
         found = results(session.run(Clip(LENGTH)))
     assert len(engine.log or []) == LENGTH - 1
-    assert_same(found, results(walk_clip(Carrier(), Clip(LENGTH), prompts, SOFT)))
+    assert_same(found, results(clip_steps(Carrier(), Clip(LENGTH), prompts, SOFT)))
 
 
 def test_a_given_mask_that_was_altered_is_refused(tmp_path: Path) -> None:
@@ -209,10 +209,10 @@ KILLED = """
 import sys
 from pathlib import Path
 from hs2s_core.prompts import Prompts
-from hs2s_core.propagation import reels
+from hs2s_core.propagation import mask_log
 from hs2s_core.propagation.session import ClipSettings, Session
 from tests.propagation.carrier import Carrier, Clip, box
-reels.MARK_EVERY = 3
+mask_log.CHECKPOINT_EVERY = 3
 with Session(Path(sys.argv[1]), Carrier(), settings=ClipSettings(soft=True)) as session:
     session.correct(Prompts.of({0: {1: box(2, 1)}, 9: {1: box(4, 9)}}))
     for step in session.run(Clip(10)):
@@ -245,7 +245,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
         found = results(session.run(Clip(LENGTH)))
         assert len(engine.log or []) < 8 + 9
         prompts = session.prompts
-    assert_same(found, results(walk_clip(Carrier(), Clip(LENGTH), prompts, SOFT)))
+    assert_same(found, results(clip_steps(Carrier(), Clip(LENGTH), prompts, SOFT)))
 
 
 def test_a_fork_goes_its_own_way(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_points_mend_what_was_predicted(tmp_path: Path) -> None:
         found = results(session.run(Clip(LENGTH)))
         mended = Prompt(6, 1, after.mask(1), origin="mended")
         prompts = Prompts.of({0: {1: box(2, 1)}}).put(mended)
-        assert_same(found, results(walk_clip(Carrier(), Clip(LENGTH), prompts, SOFT)))
+        assert_same(found, results(clip_steps(Carrier(), Clip(LENGTH), prompts, SOFT)))
         for number in range(LENGTH):
             assert_same([session.result(Clip(LENGTH), number)], [found[number]])
         with pytest.raises(HS2SError, match="object 2: no mask is given of it anywhere"):
@@ -293,13 +293,13 @@ def test_cuts_are_settings_that_are_kept(tmp_path: Path) -> None:
     with Session(tmp_path / "s", Carrier(), settings=how) as session:
         session.correct(prompts)
         found = results(session.run(Clip(LENGTH)))
-        assert_same(found, results(walk_clip(Carrier(), Clip(LENGTH), prompts, how)))
+        assert_same(found, results(clip_steps(Carrier(), Clip(LENGTH), prompts, how)))
         assert [each.ids for each in found] == [(1,)] * 4 + [(2,)] * 6
     with Session(tmp_path / "s", Carrier()) as session:
         assert session.settings == how
     with Session(tmp_path / "s", Carrier(), settings=SOFT) as session:
         found = results(session.run(Clip(LENGTH)))
-        assert_same(found, results(walk_clip(Carrier(), Clip(LENGTH), prompts, SOFT)))
+        assert_same(found, results(clip_steps(Carrier(), Clip(LENGTH), prompts, SOFT)))
 
 
 def test_a_session_grows_by_a_bounded_amount_a_frame(tmp_path: Path) -> None:

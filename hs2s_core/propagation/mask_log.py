@@ -1,4 +1,4 @@
-"""Soft masks of stretches, kept on disk, so that memory does not grow with their length."""
+"""Soft masks of stretches in logs on disk, so that memory does not grow with their length."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _HEAD = struct.Struct("<IHH")
 """Before each mask: bytes of the compressed mask, its height and width."""
 _DAMAGED = (FileNotFoundError, SafetensorError, LookupError, TypeError, ValueError, struct.error)
 """What files raise that are missing, cut short or altered."""
-MARK_EVERY = 64
+CHECKPOINT_EVERY = 64
 """Masks of a stretch after which its state is saved: what ``kill -9`` costs at most."""
 
 
-class Reel:
-    """The masks of one stretch, in the order in which its frames are walked."""
+class MaskLog:
+    """The masks of one stretch, in the order in which its frames are passed."""
 
     def __init__(self, file: IO[bytes], using: Lock | None = None) -> None:
         """An empty one, whose masks go to the end of ``file``.
@@ -66,7 +66,7 @@ class Reel:
             self._file.write(entry)
         self._sum = zlib.crc32(entry, self._sum)
 
-    def _find(self, count: int, expected: int = 0) -> None:
+    def _reopen(self, count: int, expected: int = 0) -> None:
         """Take up the first ``count`` masks of the file, of that CRC-32; what follows them goes."""
         self._places, self._sum = array("Q"), 0
         self._file.seek(0)
@@ -80,7 +80,7 @@ class Reel:
         self._file.truncate()
 
 
-class KeptReel(Reel):
+class CheckpointedMaskLog(MaskLog):
     """A stretch's masks and its latest state, in a folder; goes on after the masks of that state.
 
     Masks without a state after them may be torn, and are made again; so are all, where the state
@@ -93,27 +93,27 @@ class KeptReel(Reel):
         path = folder / "masks.bin"
         path.touch()
         super().__init__(path.open("r+b", buffering=0))
-        self._marked = 0
+        self._checkpointed = 0
         with suppress(*_DAMAGED):
             about, _ = self._read()
-            self._find(about["masks"], about["sum"])
-            self._marked = len(self)
-        if not self._marked:
-            self._find(0)
+            self._reopen(about["masks"], about["sum"])
+            self._checkpointed = len(self)
+        if not self._checkpointed:
+            self._reopen(0)
 
     @property
     def due(self) -> bool:
         """Whether it is time for another state."""
-        return len(self) - self._marked >= MARK_EVERY
+        return len(self) - self._checkpointed >= CHECKPOINT_EVERY
 
-    def mark(self, snapshot: Snapshot) -> None:
+    def checkpoint(self, snapshot: Snapshot) -> None:
         """Keep the state after the mask added last."""
         os.fsync(self._file.fileno())
         sums = {"sum": self._sum, "state": _checksum(snapshot.tensors)}
         about = json.dumps({"masks": len(self), "meta": snapshot.meta, **sums})
         with writing_tensors(self._state) as part:
             save_file(snapshot.tensors, part, metadata={"about": about})
-        self._marked = len(self)
+        self._checkpointed = len(self)
 
     def resume(self) -> Snapshot:
         """The state after the last mask."""
