@@ -25,8 +25,8 @@ from hs2s_core.data.videos import VosFolder
 from hs2s_core.devices import pick_device, use_threads
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Done, Item, Tick, Work, drive, find_engine, run_job
-from hs2s_core.jobs.beside import in_turn
 from hs2s_core.jobs.meters import Meter
+from hs2s_core.jobs.threads import in_turn
 from hs2s_core.media.cuts import find_cuts
 from hs2s_core.media.encode import VideoWriter, check_fps, find_ffmpeg
 from hs2s_core.media.frames import open_frames

@@ -14,7 +14,7 @@ from typing import IO
 
 import torch
 
-from hs2s_core.jobs.beside import Give, sharing_threads
+from hs2s_core.jobs.threads import Give, sharing_threads
 from hs2s_core.media.images import RGBImage
 from hs2s_core.media.source import FrameSource
 from hs2s_core.prompts import Prompts

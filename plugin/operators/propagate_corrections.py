@@ -15,7 +15,7 @@ from hs2s_core.jobs import Steps, Summary
 from ..labels.frame_fields import bare
 from ..player import show_frame
 from ..propagation import corrected_fields, made_fields, prompts_of, repropagate, repropagate_steps
-from ..propagation.again import last_corrected
+from ..propagation.repropagation import last_corrected
 from ..videos.collection import select_videos, videos_of
 from .base import BaseOperator, JobOperator, job_outputs, reopen
 from .form import Form, is_open_video, target_of

@@ -2,8 +2,8 @@
 
 from hs2s_core.jobs import Summary
 
-from .again import corrected_fields, made_fields, prompts_of, repropagate, repropagate_steps
 from .plan import make_plan, preview
+from .repropagation import corrected_fields, made_fields, prompts_of, repropagate, repropagate_steps
 from .runner import DEFAULT_OUTPUT, declare_output, propagate, propagate_steps
 from .settings import CHOICES, PropagateSettings, settings_errors
 from .suggest import suggest_frames

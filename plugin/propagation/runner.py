@@ -23,8 +23,8 @@ from ..jobs import Source, drive, noted_run, run_info, settle_killed
 from ..labels.frame_fields import add_detections, add_fields, bare
 from ..videos.clips import clips_of
 from .corrections import ATTRIBUTES
-from .made import earlier_makings, how_made, run_key, without_video
 from .plan import checked_plan
+from .provenance import earlier_makings, how_made, run_key, without_video
 from .settings import PropagateSettings
 from .video import PropagateJob, note_failure
 

@@ -15,7 +15,7 @@ from fiftyone.core.collections import SampleCollection
 
 from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Done, Item, Tick, Work
-from hs2s_core.jobs.beside import in_turn
+from hs2s_core.jobs.threads import in_turn
 from hs2s_core.media.cuts import CutFinder
 from hs2s_core.media.source import FrameSource
 from hs2s_core.prompts import Prompt, Prompts

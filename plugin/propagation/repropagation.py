@@ -21,7 +21,7 @@ from ..labels.frame_fields import bare
 from ..media import mask_sizes
 from ..videos.collection import videos_of
 from .corrections import read_corrections
-from .made import LOADED, Made, as_shown, makings_of, run_key
+from .provenance import LOADED, Made, as_shown, makings_of, run_key
 from .runner import DEFAULT_OUTPUT, propagate_steps
 from .settings import PropagateSettings
 from .video import PropagateJob

@@ -10,7 +10,7 @@ import cv2
 import pytest
 import torch
 
-from hs2s_core.jobs.beside import in_turn, sharing_threads
+from hs2s_core.jobs.threads import in_turn, sharing_threads
 
 from ..threads import threads
 
