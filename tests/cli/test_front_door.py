@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from check_jsonschema import main as check_schema
+from click.testing import CliRunner
 
 from hs2s_core import cli
 from hs2s_core.extensions import extensions
@@ -69,6 +71,22 @@ def test_workflows_run_what_is_promised() -> None:
     assert "tests/plugin" not in commands[-1], "the plugin is what needs FiftyOne"
     needed = [each.partition(",")[0] for each in PROJECT["dependencies"]]
     assert {f"{name}>={version}" for name, version in oldest} <= set(needed)
+
+
+@pytest.mark.parametrize(
+    ("schema", "pattern"),
+    [
+        ("github-workflows", ".github/workflows/*.yml"),
+        ("github-issue-forms", ".github/ISSUE_TEMPLATE/*.yml"),
+        ("citation-file-format", "CITATION.cff"),
+    ],
+)
+def test_what_github_reads_is_well_formed(schema: str, pattern: str) -> None:
+    """It cannot run here, but its keys and values are those that exist."""
+    files = sorted(map(str, ROOT.glob(pattern)))
+    assert files
+    told = CliRunner().invoke(check_schema, ["--builtin-schema", f"vendor.{schema}", *files])
+    assert told.exit_code == 0, told.output
 
 
 def test_extras_exist() -> None:
