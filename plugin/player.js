@@ -1,5 +1,5 @@
 // What FiftyOne 1.22 lets nothing in Python do: show a frame of the open video, other fields in it,
-// and its first frame as it is now.
+// and its first frame as it is now; save what is drawn there.
 (function () {
   "use strict";
   const { Operator, OperatorConfig, executeOperator, registerOperator } = window.__foo__;
@@ -7,6 +7,10 @@
   const TAB = "#modal [data-cy=panel-tab-fo-sample-modal-plugin]";
   const CANVAS = "#modal [data-cy=sample-canvas]";
   const EDITOR = "#modal [data-cy=segmentation-mode]"; // a button of the Annotate tab
+  const CONTENT = "#modal [data-cy=modal-content]"; // what an open video shows, but the buttons above
+  const EXPLORE = "#modal [data-cy=explore]";
+  const STORED = /\/dataset\/[^/]+\/sample\/[^/]+$/; // where the Annotate tab saves
+  const SAVING = 1500; // milliseconds
   const PAUSE = 100; // milliseconds
   const TRIES = 200;
   const SETTLED = 5; // looks at a player that is there
@@ -14,6 +18,20 @@
   let covered = null; // a player that is gone since a panel lies over its video
   let held = null; // the player that was shown a frame last
   let latest = 0; // of the orders from outside, which are numbered
+  let touched = -1; // when somebody did something in the Annotate tab
+  let saved = -1; // when the App began to save it last
+
+  for (const kind of ["pointerup", "keyup"]) {
+    const note = ({ target }) => {
+      const inside = kind === "keyup" || target.closest(CONTENT);
+      if (inside && document.querySelector(EDITOR)) touched = performance.now();
+    };
+    document.addEventListener(kind, note, true);
+  }
+  new PerformanceObserver((list) => {
+    const stored = list.getEntries().filter(({ name }) => STORED.test(name));
+    saved = Math.max(saved, ...stored.map(({ startTime }) => startTime));
+  }).observe({ type: "resource" });
 
   class ShowFrame extends Operator {
     get config() {
@@ -105,6 +123,26 @@
     }
   }
 
+  // The Annotate tab saves every three seconds, and when it is left. What it still has to save when
+  // labels change under it is lost.
+  class SaveDrawn extends Operator {
+    get config() {
+      return new OperatorConfig({ name: "save_drawn", label: "Save what is drawn", unlisted: true });
+    }
+
+    async execute({ params }) {
+      const leave = document.querySelector(EDITOR) && document.querySelector(EXPLORE);
+      if (leave && touched > saved) {
+        leave.click();
+        // What somebody did may have changed nothing.
+        for (let waited = 0; touched > saved && waited < SAVING; waited += PAUSE) {
+          await new Promise((resume) => setTimeout(resume, PAUSE));
+        }
+      }
+      executeOperator(params.operator, params.params);
+    }
+  }
+
   // Whether somebody opened another video meanwhile than the one of this id.
   function isOther(player, opening) {
     const shown = player && player.state && player.state.config && player.state.config.sampleId;
@@ -119,4 +157,5 @@
   registerOperator(ShowFrame, PLUGIN);
   registerOperator(ShowFields, PLUGIN);
   registerOperator(RenewFirstFrame, PLUGIN);
+  registerOperator(SaveDrawn, PLUGIN);
 })();

@@ -14,7 +14,10 @@ SCRIPT = Path(__file__).with_name("player.js")
 SHOW_FRAME = f"{NAME}/show_frame"
 SHOW_FIELDS = f"{NAME}/show_fields"
 RENEW_FIRST_FRAME = f"{NAME}/renew_first_frame"
+SAVE_DRAWN = f"{NAME}/save_drawn"
 """The operators in it."""
+SAVED = "saved"
+"""Parameter of a run before which the App saved what was drawn."""
 
 
 def show_frame(ctx: foo.ExecutionContext, number: int, *, opening: str = "") -> Any:
@@ -44,6 +47,15 @@ def renew_first_frame(ctx: foo.ExecutionContext) -> Any:
     view = ctx.request_params.get("view") or []
     asked = {"opening": ctx.current_sample, "dataset": ctx.dataset_name, "view": view}
     return ctx.trigger(RENEW_FIRST_FRAME, asked)
+
+
+def save_drawn(ctx: foo.ExecutionContext) -> Any:
+    """Let the App save what was drawn last, and then execute this operator anew, with ``SAVED``.
+
+    Returns what a generator yields.
+    """
+    again = {"operator": ctx.operator_uri, "params": {**ctx.params, SAVED: True}}
+    return ctx.trigger(SAVE_DRAWN, again)
 
 
 def time_shown(seconds: float) -> str:

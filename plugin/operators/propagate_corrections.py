@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import fiftyone.operators as foo
@@ -13,7 +13,7 @@ from hs2s_core.errors import HS2SError
 from hs2s_core.jobs import Steps, Summary
 
 from ..labels.frame_fields import bare
-from ..player import show_frame
+from ..player import SAVED, save_drawn, show_frame
 from ..propagation import corrected_fields, made_fields, prompts_of, repropagate, repropagate_steps
 from ..propagation.repropagation import last_corrected
 from ..videos.collection import select_videos, videos_of
@@ -86,6 +86,13 @@ class PropagateCorrections(JobOperator):
             corrected=not is_open_video(ctx),
             **form.given("workers", "engine"),
         )
+
+    def _live(self, ctx: foo.ExecutionContext) -> Iterator[Any]:
+        """In an open video, only after what was drawn there last is saved: it would be lost."""
+        if ctx.current_sample and not ctx.params.get(SAVED):
+            yield save_drawn(ctx)
+        else:
+            yield from super()._live(ctx)
 
     def refresh(self, ctx: foo.ExecutionContext, summary: Summary) -> Sequence[Any]:
         """Show the new masks, in the frame that was put right last."""

@@ -17,6 +17,20 @@ PAGE = """
         set: (sidebar, fields) => ticked.push(sidebar + ": " + fields),
     };
     const execute = (uri, params) => operators[uri].execute({state, params});
+    window.done = [];
+    operators.go = {execute: ({params}) => done.push("go " + JSON.stringify(params))};
+    window.PerformanceObserver = class {
+        constructor(tell) { this.tell = tell; }
+        observe() {
+            window.store = (startTime = performance.now()) => {
+                done.push("stored");
+                this.tell({getEntries: () => [
+                    {name: "http://a/fonts/sample", startTime: performance.now()},
+                    {name: "http://a/dataset/d/sample/s", startTime},
+                ]});
+            };
+        }
+    };
     window.__fos__ = {
         modalLooker: null, activeFields: ({modal}) => modal ? "video" : "grid",
     };
@@ -50,8 +64,13 @@ PAGE = """
     );
     window.tick = (...fields) => execute("@hs2s/vos/show_fields", {fields});
     window.annotate = () => {
-        document.body.innerHTML = "<div id=modal><i data-cy=segmentation-mode></i></div>";
+        document.body.innerHTML = `<div id=modal><u data-cy=button></u><div data-cy=modal-content>
+            <i data-cy=segmentation-mode></i><b data-cy=explore></b></div></div>`;
+        document.querySelector("b").onclick = () => { done.push("left"); explore(); };
     };
+    const lift = () => new PointerEvent("pointerup", {bubbles: true});
+    window.touch = (element) => document.querySelector(element).dispatchEvent(lift());
+    window.press = () => execute("@hs2s/vos/save_drawn", {operator: "go", params: {saved: true}});
     window.explore = () => { document.body.innerHTML = ""; };
     window.later = (milliseconds, act) => setTimeout(act, milliseconds);
     window.seeks = seeks;
@@ -151,6 +170,35 @@ def test_fields_are_ticked_beside_the_grid_and_the_video(
 )
 def test_the_first_frame_is_read_anew(browser: Browser, happens: str, expected: list[str]) -> None:
     assert told(browser, f"{happens}; renew()", "renewed") == expected
+
+
+@pytest.mark.parametrize(
+    ("happens", "before"),
+    [
+        ("press()", []),
+        ("annotate(); press()", []),
+        # What somebody drew is saved already.
+        ("annotate(); touch('i'); later(250, store); later(550, press)", ["stored"]),
+        # It is saved when the tab is left.
+        ("annotate(); touch('i'); later(250, press); later(950, store)", ["left", "stored"]),
+        # What is saved last was drawn before.
+        (
+            "annotate(); later(250, () => touch('i')); later(350, () => { store(0); press(); });"
+            "later(850, store)",
+            ["stored", "left", "stored"],
+        ),
+        # Nothing was drawn.
+        ("annotate(); touch('i'); later(250, press); later(2950, store)", ["left"]),
+        ("annotate(); touch('u'); later(250, press)", []),
+        ("touch('body'); later(250, press)", []),
+    ],
+)
+def test_what_is_drawn_is_saved_before_labels_change(
+    browser: Browser, happens: str, before: list[str]
+) -> None:
+    done = told(browser, happens, "done")
+    assert done[: len(before) + 1] == [*before, 'go {"saved":true}']
+    assert done.count('go {"saved":true}') == 1
 
 
 def told(browser: Browser, script: str, what: str = "seeks") -> list[str]:

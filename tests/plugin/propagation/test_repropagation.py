@@ -21,7 +21,7 @@ from hs2s_fiftyone import suggest_frames
 from hs2s_fiftyone.drawing import draws_on_videos, prepare_drawing
 from hs2s_fiftyone.operators.propagate_corrections import PropagateCorrections
 from hs2s_fiftyone.operators.suggest_frame import SuggestFrame
-from hs2s_fiftyone.player import SHOW_FRAME
+from hs2s_fiftyone.player import SAVE_DRAWN, SHOW_FRAME
 from hs2s_fiftyone.propagation import prompts_of, propagate, repropagate, sessions
 from hs2s_fiftyone.propagation.sessions import cache_folder
 
@@ -286,6 +286,10 @@ def test_the_buttons_beside_an_open_video(clip: fo.Dataset, weights: str) -> Non
         placement = operator.resolve_placement(opened)
         assert placement.place == types.Places.SAMPLES_VIEWER_ACTIONS
         assert not placement.view.prompt
+    (before,) = (message.body for message in PropagateCorrections().execute(opened))
+    assert before.operator_uri == SAVE_DRAWN, "what was drawn last would be lost"
+    assert before.params == {"operator": opened.operator_uri, "params": {"saved": True}}
+    opened.params.update(before.params["params"])
     messages = [message.body for message in PropagateCorrections().execute(opened)]
     assert [each.operator_uri.split("/")[-1] for each in messages[-5:]] == [
         "reload_samples",
