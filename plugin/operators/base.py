@@ -118,7 +118,7 @@ class BaseOperator(Named, foo.Operator, ABC):
 
     def target(self, ctx: foo.ExecutionContext) -> SampleCollection:
         """What it works on."""
-        return target_of(ctx, opened=self.takes_open)
+        return target_of(ctx, opened=self.takes_open, clips=self.takes_clips)
 
     @abstractmethod
     def form(self, form: Form, samples: Any) -> None:

@@ -106,7 +106,7 @@ class Form:
         if wanted := _wanted_target(self.ctx, opened):
             offer.default = wanted
         try:
-            chosen = target_of(self.ctx, opened=opened)
+            chosen = target_of(self.ctx, opened=opened, clips=clips)
             return chosen if clips and clips_of(chosen)[1] is not None else videos_of(chosen)
         except HS2SError as error:
             self.refuse("no_video", "No video here", str(error))
@@ -248,19 +248,32 @@ class Form:
         self.inputs.properties = {name: self.inputs.properties[name] for name in order}
 
 
-def target_of(ctx: foo.ExecutionContext, *, opened: bool = True) -> SampleCollection:
+def target_of(
+    ctx: foo.ExecutionContext, *, opened: bool = True, clips: bool = False
+) -> SampleCollection:
     """What an operator works on: what its form chose, else what is most likely meant.
 
-    That is what is selected, else the view; before both, where ``opened``, the open video.
+    That is what is selected, else the view; before both, where ``opened``, the open video. Of a
+    clip that is open this is the whole video, unless it takes ``clips``.
     """
     target = _wanted_target(ctx, opened)
     if target == OPEN:
+        if ctx.view._is_generated and not clips:
+            return open_video(ctx)
         view = ctx.view if ctx.view._is_generated else videos_of(ctx.view)
         shown = view.select(ctx.current_sample)  # with the labels that the view shows
-        return shown if shown else select_videos(ctx.dataset, ctx.current_sample)
+        return shown if shown else open_video(ctx)
     if target == SELECTED:
         return ctx.target_view().select(ctx.selected)
     return ctx.target_view()
+
+
+def open_video(ctx: foo.ExecutionContext) -> SampleCollection:
+    """The open video, or that of an open clip, of the whole dataset; empty if there is none."""
+    opened = ctx.current_sample
+    if ctx.view._is_generated:
+        opened = next(iter(ctx.view.select(opened).values("sample_id")), opened)
+    return select_videos(ctx.dataset, opened)
 
 
 def is_open_video(ctx: foo.ExecutionContext) -> bool:

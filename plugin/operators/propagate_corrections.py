@@ -16,9 +16,9 @@ from ..labels.frame_fields import bare
 from ..player import SAVED, save_drawn, show_frame
 from ..propagation import corrected_fields, made_fields, prompts_of, repropagate, repropagate_steps
 from ..propagation.repropagation import last_corrected
-from ..videos.collection import select_videos, videos_of
+from ..videos.collection import videos_of
 from .base import BaseOperator, JobOperator, job_outputs, reopen
-from .form import Form, is_open_video, target_of
+from .form import Form, is_open_video, open_video, target_of
 from .model_inputs import chosen_model
 
 _SHOWN = "shown_frame"
@@ -42,10 +42,8 @@ def result_form(form: Form, samples: SampleCollection) -> None:
 
 def chosen_result(ctx: foo.ExecutionContext) -> tuple[SampleCollection, str]:
     """The open video, unless the form chooses others; and a field with a result for it."""
-    opened = is_open_video(ctx)
     # Whatever the view shows of it: what was put right may be hidden.
-    samples = select_videos(ctx.dataset, ctx.current_sample) if opened else target_of(ctx)
-    samples = videos_of(samples)
+    samples = videos_of(open_video(ctx) if is_open_video(ctx) else target_of(ctx))
     field, fields = Form(ctx).get("output_field"), made_fields(samples)
     if not field and not fields:
         raise HS2SError("there is no result to correct; run 'Propagate masks' first")
@@ -96,7 +94,7 @@ class PropagateCorrections(JobOperator):
 
     def refresh(self, ctx: foo.ExecutionContext, summary: Summary) -> Sequence[Any]:
         """Show the new masks, in the frame that was put right last."""
-        if not ctx.current_sample:
+        if not ctx.current_sample or ctx.view._is_generated:
             return super().refresh(ctx, summary)
         field, shown = bare(summary.target), ctx.params.get(_SHOWN)
         opened = reopen(ctx, field, prompts_of(ctx.dataset, field, [ctx.current_sample]))

@@ -17,10 +17,10 @@ from hs2s_core.errors import HS2SError
 
 from ..evaluation import load_results
 from ..labels.frame_fields import bare
+from ..operators.form import open_video
 from ..player import show_frame
 from ..propagation import made_fields
 from ..propagation.suggest import read_signs
-from ..videos.collection import select_videos
 from . import strip_plots as plots
 from .layout import CONFIG, Panel, add_choice, fitting
 from .review_source import list_runs
@@ -115,8 +115,8 @@ class MaskStrip(Panel):
         ctx.panel.set_state("shown", None)
         ctx.panel.set_state("problem", None)
         try:
-            samples = open_video(ctx)
-            choice = None if samples is None else Choice.of(ctx, samples)
+            samples = open_video(ctx) if ctx.current_sample else None
+            choice = Choice.of(ctx, samples) if samples else None
             if samples is None or choice is None:
                 return
             strip = read_strip(samples, choice)
@@ -172,19 +172,6 @@ class MaskStrip(Panel):
         add("field", "Masks", choice.field, {name: f"frames.{name}" for name in choice.fields})
         runs = {key: f"J&F of {key}" for key in choice.runs}
         add("scores", "Shown", choice.scores, runs | {NO_TRUTH: "Confidence"})
-
-
-def open_video(ctx: foo.ExecutionContext) -> SampleCollection | None:
-    """The open video, or that of an open clip, as a view of its dataset; None without one."""
-    sample_id = ctx.current_sample
-    if not sample_id:
-        return None
-    view = ctx.view
-    if view._is_generated:
-        found = view.select(sample_id)
-        sample_id = found.first().sample_id if len(found) else sample_id
-    samples = select_videos(ctx.dataset, sample_id)
-    return samples if len(samples) else None
 
 
 def read_strip(samples: SampleCollection, choice: Choice) -> Strip:

@@ -22,7 +22,7 @@ def context(
 
     ``selected`` are ids of samples, ``opened`` is that of the open one.
     """
-    dataset = samples._dataset if isinstance(samples, fo.DatasetView) else samples
+    dataset = samples._root_dataset if isinstance(samples, fo.DatasetView) else samples
     uri = "@hs2s/vos/x"
     name = None if dataset is None else dataset.name
     request: dict[str, Any] = {"dataset_name": name, "params": params, "operator_uri": uri}

@@ -19,6 +19,7 @@ from hs2s_core.models.lite.network import HS2SLite
 from hs2s_core.weights import save_weights
 from hs2s_fiftyone import suggest_frames
 from hs2s_fiftyone.drawing import draws_on_videos, prepare_drawing
+from hs2s_fiftyone.operators.export_vos import ExportVos
 from hs2s_fiftyone.operators.propagate_corrections import PropagateCorrections
 from hs2s_fiftyone.operators.suggest_frame import SuggestFrame
 from hs2s_fiftyone.player import SAVE_DRAWN, SHOW_FRAME
@@ -318,6 +319,25 @@ def test_the_buttons_beside_an_open_video(clip: fo.Dataset, weights: str) -> Non
     assert told.params["message"] == f"To correct next: {said}", "as its output is not shown"
     assert asked.operator_uri == SHOW_FRAME
     assert asked.params == {"frame_number": suggest_frames(clip[:1], "found")[0].frame_number}
+
+
+def test_the_buttons_beside_an_open_clip(clip: fo.Dataset, weights: str) -> None:
+    """They work on its whole video, as a review opens clips: its masks are those of the video."""
+    propagate(clip, "truth", "found", model=weights)
+    draw_in_fourth(clip)
+    clips = clip.to_clips([[[3, 6]]] * len(clip))
+    opened = clips.first().id
+    for operator in (PropagateCorrections, SuggestFrame, ExportVos):
+        assert not wrong(form(operator, clips, opened=opened))
+    messages = PropagateCorrections().execute(context(clips, opened=opened, saved=True))
+    *_, closed, reloaded, said = (message.body for message in messages)
+    assert [each.operator_uri for each in (closed, reloaded)] == ["close_sample", "reload_dataset"]
+    assert said.params["results"]["done"] == 1
+    assert labels(clip, 4)[1].corrected
+    said = SuggestFrame().execute(context(clips, opened=opened))["frames"]
+    assert said.startswith("a: frame ")
+    exported = form(ExportVos, clips, opened=opened)
+    assert exported["field"].default == "found"
 
 
 def test_the_forms_offer_what_was_propagated(clip: fo.Dataset) -> None:
