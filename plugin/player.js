@@ -9,6 +9,9 @@
   const EDITOR = "#modal [data-cy=segmentation-mode]"; // a button of the Annotate tab
   const CONTENT = "#modal [data-cy=modal-content]"; // what an open video shows, but the buttons above
   const EXPLORE = "#modal [data-cy=explore]";
+  const ANNOTATE = "#modal [data-cy=annotate]";
+  const RULER = "#modal [class*=_ruler_]"; // of the timeline below a video
+  const CLOCK = '#modal button[aria-label^="Showing"]'; // beside it: "0:01.41 / 0:03.00"
   const STORED = /\/dataset\/[^/]+\/sample\/[^/]+$/; // where the Annotate tab saves
   const SAVING = 1500; // milliseconds
   const PAUSE = 100; // milliseconds
@@ -17,17 +20,26 @@
   const LOOKS = 20; // after a frame is shown: for two seconds
   let covered = null; // a player that is gone since a panel lies over its video
   let held = null; // the player that was shown a frame last
+  let place = null; // of that frame
   let latest = 0; // of the orders from outside, which are numbered
   let touched = -1; // when somebody did something in the Annotate tab
   let saved = -1; // when the App began to save it last
+  let pressing = false; // the timeline, which nobody touches
+  let pointer = 1; // the id of the mouse, which browsers number differently
 
-  for (const kind of ["pointerup", "keyup"]) {
-    const note = ({ target }) => {
-      const inside = kind === "keyup" || target.closest(CONTENT);
+  for (const kind of ["pointerdown", "pointerup", "keyup"]) {
+    const note = ({ target, pointerId }) => {
+      pointer = pointerId ?? pointer;
+      const inside = !pressing && (kind === "keyup" || target.closest(CONTENT));
       if (inside && document.querySelector(EDITOR)) touched = performance.now();
     };
     document.addEventListener(kind, note, true);
   }
+  const enter = ({ target }) => {
+    const there = place && held && held.state.frameNumber === place.frame;
+    if (target.closest(ANNOTATE) && there) seekInAnnotate(place);
+  };
+  document.addEventListener("click", enter, true);
   new PerformanceObserver((list) => {
     const stored = list.getEntries().filter(({ name }) => STORED.test(name));
     saved = Math.max(saved, ...stored.map(({ startTime }) => startTime));
@@ -38,9 +50,13 @@
       return new OperatorConfig({ name: "show_frame", label: "Show a frame", unlisted: true });
     }
 
-    // In the Annotate tab another player is open, which takes no orders: nothing happens there.
     async execute({ state, params }) {
-      const { tries = 0, looks = 0, frame_number: wanted, opening } = params;
+      const { tries = 0, looks = 0, frame_number: wanted, opening, share } = params;
+      if (!looks) place = share === undefined ? null : { frame: wanted, share };
+      if (place && !opening && document.querySelector(EDITOR)) {
+        await seekInAnnotate(place);
+        return;
+      }
       const order = params.order || ++latest;
       const player = await state.snapshot.getPromise(window.__fos__.modalLooker);
       const tab = document.querySelector(TAB);
@@ -136,11 +152,43 @@
         leave.click();
         // What somebody did may have changed nothing.
         for (let waited = 0; touched > saved && waited < SAVING; waited += PAUSE) {
-          await new Promise((resume) => setTimeout(resume, PAUSE));
+          await pause();
         }
       }
       executeOperator(params.operator, params.params);
     }
+  }
+
+  // The Annotate tab has another player, which begins at the first frame and takes no orders. Its
+  // timeline takes clicks, once it is there; nobody is moved who is at work.
+  async function seekInAnnotate({ share }) {
+    const begun = performance.now();
+    let first = null;
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      await pause();
+      const clock = document.querySelector(EDITOR) && document.querySelector(CLOCK);
+      if (touched > begun || (!clock && first !== null)) return;
+      if (!clock) continue;
+      first = first ?? clock.textContent;
+      if (clock.textContent !== first) return;
+      if (tries % SETTLED === 0) press(document.querySelector(RULER), share);
+    }
+  }
+
+  function press(ruler, share) {
+    if (!ruler) return;
+    const { left, top, width, height } = ruler.getBoundingClientRect();
+    const at = { bubbles: true, clientX: left + share * width, clientY: top + height / 2 };
+    pressing = true;
+    for (const [kind, buttons] of [["pointerdown", 1], ["pointerup", 0]]) {
+      const how = { ...at, buttons, pointerId: pointer, isPrimary: true };
+      ruler.dispatchEvent(new PointerEvent(kind, how));
+    }
+    pressing = false;
+  }
+
+  function pause() {
+    return new Promise((resume) => setTimeout(resume, PAUSE));
   }
 
   // Whether somebody opened another video meanwhile than the one of this id.

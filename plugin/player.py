@@ -8,6 +8,7 @@ from typing import Any
 import fiftyone.operators as foo
 
 from ._bootstrap import NAME
+from .videos.collection import select_videos
 
 SCRIPT = Path(__file__).with_name("player.js")
 """What the App loads with the plugin."""
@@ -24,10 +25,19 @@ def show_frame(ctx: foo.ExecutionContext, number: int, *, opening: str = "") -> 
     """Let the open video show the frame of this number, from 1; returns what a generator yields.
 
     ``opening`` is the id of a video that was told to open just before: its player is waited for.
-    The App's Annotate tab has another player, which takes no orders: nothing happens there.
+    The App's Annotate tab, where it is open or is opened at this frame, shows it too; not of a
+    clip, or of a video whose number of frames is unknown.
     """
     order: dict[str, Any] = {"frame_number": number}
-    return ctx.trigger(SHOW_FRAME, order | ({"opening": opening} if opening else {}))
+    if opening:
+        order["opening"] = opening
+    if not ctx.view._is_generated:
+        (count,) = select_videos(ctx.dataset, ctx.current_sample).values(
+            "metadata.total_frame_count"
+        ) or [None]
+        if count:
+            order["share"] = (number - 1) / count
+    return ctx.trigger(SHOW_FRAME, order)
 
 
 def show_fields(ctx: foo.ExecutionContext, paths: list[str]) -> Any:

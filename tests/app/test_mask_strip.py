@@ -61,6 +61,12 @@ def test_a_click_shows_the_frame(app: str, page: Page, clip: fo.Dataset, tmp_pat
         "the player does not go to the suggested frame",
     )
     keep(page, tmp_path, "correct-4-strip.webp")
+    # And where it is to be mended, another player begins there.
+    modal.locator("[data-cy=annotate]").click()
+    modal.locator("[data-cy=segmentation-mode]").wait_for()
+    wait_until(
+        lambda: there(place, suggested.frame_number - 1), "Annotate does not begin at the frame"
+    )
 
 
 def lowest(drawn: list[dict[str, Any]], but: int) -> int:

@@ -65,11 +65,25 @@ PAGE = """
     window.tick = (...fields) => execute("@hs2s/vos/show_fields", {fields});
     window.annotate = () => {
         document.body.innerHTML = `<div id=modal><u data-cy=button></u><div data-cy=modal-content>
-            <i data-cy=segmentation-mode></i><b data-cy=explore></b></div></div>`;
+            <i data-cy=segmentation-mode></i><b data-cy=explore></b>
+            <button aria-label="Showing elapsed time">0:00.00 / 0:03.00</button>
+            <p class=_ruler_x style="position: fixed; left: 100px; width: 800px"></p>
+            </div></div>`;
         document.querySelector("b").onclick = () => { done.push("left"); explore(); };
     };
     const lift = () => new PointerEvent("pointerup", {bubbles: true});
     window.touch = (element) => document.querySelector(element).dispatchEvent(lift());
+    window.timeline = () => document.addEventListener("pointerup", ({target, clientX}) => {
+        if (target.tagName !== "P") return;
+        done.push(window.ready ? `at ${Math.round(clientX)}` : "early");
+        if (window.ready) document.querySelector("button").textContent = "0:01.50 / 0:03.00";
+    });
+    window.ask = () => execute("@hs2s/vos/show_frame", {frame_number: 7, share: 0.5});
+    window.enter = () => {
+        document.body.innerHTML = "<div id=modal><a data-cy=annotate></a></div>";
+        document.querySelector("a").click();
+        annotate();
+    };
     window.press = () => execute("@hs2s/vos/save_drawn", {operator: "go", params: {saved: true}});
     window.explore = () => { document.body.innerHTML = ""; };
     window.later = (milliseconds, act) => setTimeout(act, milliseconds);
@@ -199,6 +213,29 @@ def test_what_is_drawn_is_saved_before_labels_change(
     done = told(browser, happens, "done")
     assert done[: len(before) + 1] == [*before, 'go {"saved":true}']
     assert done.count('go {"saved":true}') == 1
+
+
+@pytest.mark.parametrize(
+    ("happens", "expected"),
+    [
+        # It is open, and ready.
+        ("annotate(); window.ready = true; ask()", ["at 500"]),
+        # It is opened while the frame is shown, and takes some time.
+        (
+            "ask(); later(3050, enter); later(4550, () => { window.ready = true; })",
+            ["early", "early", "early", "at 500"],
+        ),
+        # Somebody went to another frame before, or begins to draw.
+        ("ask(); later(2850, () => { player.state.frameNumber = 9; }); later(3050, enter)", []),
+        ("ask(); later(3050, enter); later(3950, () => touch('i'))", ["early", "early"]),
+        # Nobody says where on the timeline the frame is.
+        ("show(7); later(3050, enter)", []),
+    ],
+)
+def test_the_annotate_tab_begins_at_the_frame(
+    browser: Browser, happens: str, expected: list[str]
+) -> None:
+    assert told(browser, f"timeline(); {happens}", "done") == expected
 
 
 def told(browser: Browser, script: str, what: str = "seeks") -> list[str]:

@@ -83,7 +83,7 @@ def test_a_click_goes_to_the_frame(clip: fo.Dataset, network: CopyNetwork) -> No
     propagate(clip, "drawn", "found", model=network)
     panel = opened(clip)
     panel.send("on_frame", x=4)
-    assert panel.asked[SHOW_FRAME] == {"frame_number": 4}
+    assert panel.asked[SHOW_FRAME] == {"frame_number": 4, "share": 3 / 6}
     assert lines(panel)["Chosen"]["x"] == [4, 4]
     assert "frame 4 (0:00.30)" in panel.data["said"]
     panel.send("to_suggested")

@@ -318,7 +318,8 @@ def test_the_buttons_beside_an_open_video(clip: fo.Dataset, weights: str) -> Non
     *_, told, asked = opened.executor._requests
     assert told.params["message"] == f"To correct next: {said}", "as its output is not shown"
     assert asked.operator_uri == SHOW_FRAME
-    assert asked.params == {"frame_number": suggest_frames(clip[:1], "found")[0].frame_number}
+    number = suggest_frames(clip[:1], "found")[0].frame_number
+    assert asked.params == {"frame_number": number, "share": (number - 1) / 9}
 
 
 def test_the_buttons_beside_an_open_clip(clip: fo.Dataset, weights: str) -> None:
@@ -334,8 +335,9 @@ def test_the_buttons_beside_an_open_clip(clip: fo.Dataset, weights: str) -> None
     assert [each.operator_uri for each in (closed, reloaded)] == ["close_sample", "reload_dataset"]
     assert said.params["results"]["done"] == 1
     assert labels(clip, 4)[1].corrected
-    said = SuggestFrame().execute(context(clips, opened=opened))["frames"]
-    assert said.startswith("a: frame ")
+    asked = context(clips, opened=opened)
+    assert SuggestFrame().execute(asked)["frames"].startswith("a: frame ")
+    assert asked.executor._requests[-1].params.keys() == {"frame_number"}, "a clip's is another"
     exported = form(ExportVos, clips, opened=opened)
     assert exported["field"].default == "found"
 
