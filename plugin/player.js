@@ -20,7 +20,6 @@
   const LOOKS = 20; // after a frame is shown: for two seconds
   let covered = null; // a player that is gone since a panel lies over its video
   let held = null; // the player that was shown a frame last
-  let place = null; // of that frame
   let latest = 0; // of the orders from outside, which are numbered
   let touched = -1; // when somebody did something in the Annotate tab
   let saved = -1; // when the App began to save it last
@@ -36,8 +35,11 @@
     document.addEventListener(kind, note, true);
   }
   const enter = ({ target }) => {
-    const there = place && held && held.state.frameNumber === place.frame;
-    if (target.closest(ANNOTATE) && there) seekInAnnotate(place);
+    const clock = document.querySelector(CLOCK);
+    const share = clock && shareOf(clock.textContent);
+    if (share && target.closest(ANNOTATE) && !document.querySelector(EDITOR)) {
+      seekInAnnotate(share, clock.textContent);
+    }
   };
   document.addEventListener("click", enter, true);
   new PerformanceObserver((list) => {
@@ -52,9 +54,8 @@
 
     async execute({ state, params }) {
       const { tries = 0, looks = 0, frame_number: wanted, opening, share } = params;
-      if (!looks) place = share === undefined ? null : { frame: wanted, share };
-      if (place && !opening && document.querySelector(EDITOR)) {
-        await seekInAnnotate(place);
+      if (share !== undefined && !opening && !looks && document.querySelector(EDITOR)) {
+        await seekInAnnotate(share);
         return;
       }
       const order = params.order || ++latest;
@@ -160,19 +161,31 @@
   }
 
   // The Annotate tab has another player, which begins at the first frame and takes no orders. Its
-  // timeline takes clicks, once it is there; nobody is moved who is at work.
-  async function seekInAnnotate({ share }) {
+  // timeline takes clicks, once it is there, until its clock is as ``wanted``, or goes at all.
+  // Nobody is moved who is at work.
+  async function seekInAnnotate(share, wanted = null) {
     const begun = performance.now();
-    let first = null;
-    for (let tries = 0; tries < TRIES; tries += 1) {
+    let before = null;
+    let settled = 0;
+    for (let tries = 0; tries < TRIES && settled < SETTLED; tries += 1) {
       await pause();
       const clock = document.querySelector(EDITOR) && document.querySelector(CLOCK);
-      if (touched > begun || (!clock && first !== null)) return;
+      if (touched > begun || (!clock && before !== null)) return;
       if (!clock) continue;
-      first = first ?? clock.textContent;
-      if (clock.textContent !== first) return;
-      if (tries % SETTLED === 0) press(document.querySelector(RULER), share);
+      const now = clock.textContent;
+      before = before ?? now;
+      const there = wanted === null ? now !== before : now === wanted;
+      settled = there ? settled + 1 : 0;
+      if (!there && tries % SETTLED === 0) press(document.querySelector(RULER), share);
     }
+  }
+
+  // How far on its timeline a video is, by its clock: "0:01.41 / 0:03.00", or "18 / 36" for frames.
+  function shareOf(clock) {
+    const seconds = (text) => text.split(":").reduce((sum, part) => 60 * sum + Number(part), 0);
+    const [at, end] = clock.split("/").map(seconds);
+    // A time is cut off after hundredths.
+    return (clock.includes(":") ? at && at + 0.005 : at - 1) / end;
   }
 
   function press(ruler, share) {

@@ -25,8 +25,8 @@ def show_frame(ctx: foo.ExecutionContext, number: int, *, opening: str = "") -> 
     """Let the open video show the frame of this number, from 1; returns what a generator yields.
 
     ``opening`` is the id of a video that was told to open just before: its player is waited for.
-    The App's Annotate tab, where it is open or is opened at this frame, shows it too; not of a
-    clip, or of a video whose number of frames is unknown.
+    The App's Annotate tab, where it is open, shows it too; not of a clip, or of a video whose
+    number of frames is unknown.
     """
     order: dict[str, Any] = {"frame_number": number}
     if opening:

@@ -119,9 +119,10 @@ def test_a_mended_mask_is_followed_by_two_clicks(
 
     open_dataset(page, app, clip.name)
     open_sample(page)
+    step_to(page, MENDED)
     page.locator("#modal [data-cy=annotate]").click()
     page.wait_for_selector("#modal [data-cy=segmentation-mode]")
-    step_to(page, MENDED)
+    wait_until(lambda: is_at(page, MENDED), "the Annotate tab does not begin at the frame")
     page.locator("#modal").get_by_text("player", exact=True).first.click()
     page.locator("#modal [data-cy=brush]").first.click()
     act_until(

@@ -76,11 +76,13 @@ PAGE = """
     window.timeline = () => document.addEventListener("pointerup", ({target, clientX}) => {
         if (target.tagName !== "P") return;
         done.push(window.ready ? `at ${Math.round(clientX)}` : "early");
-        if (window.ready) document.querySelector("button").textContent = "0:01.50 / 0:03.00";
+        if (window.ready) document.querySelector("button").textContent = window.wanted || "later";
     });
     window.ask = () => execute("@hs2s/vos/show_frame", {frame_number: 7, share: 0.5});
-    window.enter = () => {
-        document.body.innerHTML = "<div id=modal><a data-cy=annotate></a></div>";
+    window.enter = (clock) => {
+        window.wanted = clock;
+        document.body.innerHTML = `<div id=modal><a data-cy=annotate></a>
+            <button aria-label="Showing elapsed time">${clock}</button></div>`;
         document.querySelector("a").click();
         annotate();
     };
@@ -218,18 +220,20 @@ def test_what_is_drawn_is_saved_before_labels_change(
 @pytest.mark.parametrize(
     ("happens", "expected"),
     [
-        # It is open, and ready.
-        ("annotate(); window.ready = true; ask()", ["at 500"]),
-        # It is opened while the frame is shown, and takes some time.
+        # It is open where a frame is asked for.
+        ("annotate(); ready = true; ask()", ["at 500"]),
+        # It is opened at some frame, and takes some time.
         (
-            "ask(); later(3050, enter); later(4550, () => { window.ready = true; })",
-            ["early", "early", "early", "at 500"],
+            "later(1050, () => enter('0:01.50 / 0:03.00')); later(2550, () => { ready = true; })",
+            ["early", "early", "early", "at 501"],
         ),
-        # Somebody went to another frame before, or begins to draw.
-        ("ask(); later(2850, () => { player.state.frameNumber = 9; }); later(3050, enter)", []),
-        ("ask(); later(3050, enter); later(3950, () => touch('i'))", ["early", "early"]),
-        # Nobody says where on the timeline the frame is.
-        ("show(7); later(3050, enter)", []),
+        ("ready = true; enter('1:00:00.00 / 2:00:00.00')", ["at 500"]),
+        ("ready = true; enter('19 / 36')", ["at 500"]),
+        # At the first frame it begins anyway.
+        ("ready = true; enter('0:00.00 / 0:03.00')", []),
+        ("ready = true; enter('1 / 36')", []),
+        # Somebody begins to draw.
+        ("enter('0:01.50 / 0:03.00'); later(950, () => touch('i'))", ["early", "early"]),
     ],
 )
 def test_the_annotate_tab_begins_at_the_frame(
