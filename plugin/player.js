@@ -29,7 +29,7 @@
   for (const kind of ["pointerdown", "pointerup", "keyup"]) {
     const note = ({ target, pointerId }) => {
       pointer = pointerId ?? pointer;
-      const inside = !pressing && (kind === "keyup" || target.closest(CONTENT));
+      const inside = !pressing && (kind === "keyup" || target.closest?.(CONTENT));
       if (inside && document.querySelector(EDITOR)) touched = performance.now();
     };
     document.addEventListener(kind, note, true);
@@ -37,7 +37,7 @@
   const enter = ({ target }) => {
     const clock = document.querySelector(CLOCK);
     const share = clock && shareOf(clock.textContent);
-    if (share && target.closest(ANNOTATE) && !document.querySelector(EDITOR)) {
+    if (share && target.closest?.(ANNOTATE) && !document.querySelector(EDITOR)) {
       seekInAnnotate(share, clock.textContent);
     }
   };
